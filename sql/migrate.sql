@@ -1,0 +1,609 @@
+-- sql/migrate.sql: everything CREATE EXTENSION migrate creates
+--
+-- make copies this file to sql/migrate--<version>.sql.
+--
+-- The control file says schema = pg_catalog, so the search_path of this script
+-- is pg_catalog alone, and the CREATE SCHEMA below fails where somebody has
+-- made a schema of that name before: no object that another role could have
+-- planted is ever in the path of a script that runs as superuser.  Every name
+-- is qualified all the same.
+--
+-- Tables, schema and functions belong to the superuser that the script runs
+-- as (the extension is trusted).  pg_database_owner gets what a dump, a
+-- restore and a run need, with grant option, and nobody else gets anything.
+
+\echo Use "CREATE EXTENSION migrate" to load this file. \quit
+
+CREATE SCHEMA migrate;
+
+COMMENT ON SCHEMA migrate IS 'migrations, what was applied, and every attempt';
+
+
+-- ---------------------------------------------------------------------------
+-- Tables
+-- ---------------------------------------------------------------------------
+
+CREATE TABLE migrate.migration (
+	project			pg_catalog.text COLLATE "C" NOT NULL DEFAULT 'default',
+	version			pg_catalog.text COLLATE "C" NOT NULL,
+	name			pg_catalog.text NOT NULL DEFAULT '',
+	kind			pg_catalog.text COLLATE "C" NOT NULL DEFAULT 'versioned',
+	up				pg_catalog.text NOT NULL,
+	down			pg_catalog.text,
+	verify			pg_catalog.text,
+	requires		pg_catalog.text[] COLLATE "C" NOT NULL DEFAULT '{}',
+	transactional	pg_catalog.bool,
+	irreversible	pg_catalog.bool NOT NULL DEFAULT false,
+	path			pg_catalog.text,
+	source			pg_catalog.text,
+	checksum		pg_catalog.text COLLATE "C" NOT NULL,
+	down_checksum	pg_catalog.text COLLATE "C",
+	added_at		pg_catalog.timestamptz NOT NULL,
+	added_by		pg_catalog.text NOT NULL,
+	held_reason		pg_catalog.text,
+	CONSTRAINT migration_pkey PRIMARY KEY (project, version),
+	CONSTRAINT migration_version_check
+		CHECK (version OPERATOR(pg_catalog.~) '^[^\x01-\x1f\x7f]+$'
+			AND project OPERATOR(pg_catalog.~) '^[^\x01-\x1f\x7f]+$'),
+	CONSTRAINT migration_reserved_check
+		CHECK (version OPERATOR(pg_catalog.<>) ALL (ARRAY['head', 'base'])),
+	CONSTRAINT migration_kind_check
+		CHECK (kind OPERATOR(pg_catalog.=) ANY (ARRAY['versioned', 'repeatable'])),
+	CONSTRAINT migration_irreversible_check
+		CHECK (NOT (irreversible AND down IS NOT NULL))
+);
+COMMENT ON TABLE migrate.migration IS
+	'the texts: a row per migration, applied or not';
+
+CREATE TABLE migrate.applied (
+	project			pg_catalog.text COLLATE "C" NOT NULL,
+	target			pg_catalog.text COLLATE "C" NOT NULL DEFAULT '',
+	version			pg_catalog.text COLLATE "C" NOT NULL,
+	name			pg_catalog.text NOT NULL,
+	checksum		pg_catalog.text COLLATE "C" NOT NULL,
+	down_checksum	pg_catalog.text COLLATE "C",
+	applied_at		pg_catalog.timestamptz NOT NULL,
+	applied_by		pg_catalog.text NOT NULL,
+	how				pg_catalog.text COLLATE "C" NOT NULL,
+	execution_ms	pg_catalog.float8 NOT NULL,
+	run				pg_catalog.int8 NOT NULL,
+	n				pg_catalog.int4 NOT NULL,
+	CONSTRAINT applied_pkey PRIMARY KEY (project, target, version),
+	CONSTRAINT applied_how_check
+		CHECK (how OPERATOR(pg_catalog.=) ANY (ARRAY['apply', 'stamp', 'adopt']))
+);
+COMMENT ON TABLE migrate.applied IS
+	'the ledger: what is applied now';
+
+CREATE TYPE migrate.statement_timing AS (
+	body			pg_catalog.text,
+	line			pg_catalog.int4,
+	tag				pg_catalog.text,
+	execution_ms	pg_catalog.float8,
+	row_count		pg_catalog.int8
+);
+COMMENT ON TYPE migrate.statement_timing IS
+	'one statement of a body that ran: which body (up, down, verify), line, command tag, milliseconds, rows';
+
+CREATE TABLE migrate.journal (
+	run				pg_catalog.int8 NOT NULL,
+	n				pg_catalog.int4 NOT NULL,
+	action			pg_catalog.text COLLATE "C" NOT NULL,
+	project			pg_catalog.text COLLATE "C" NOT NULL,
+	target			pg_catalog.text COLLATE "C" NOT NULL DEFAULT '',
+	version			pg_catalog.text COLLATE "C",
+	name			pg_catalog.text,
+	outcome			pg_catalog.text COLLATE "C" NOT NULL,
+	started_at		pg_catalog.timestamptz NOT NULL,
+	execution_ms	pg_catalog.float8 NOT NULL,
+	checksum		pg_catalog.text COLLATE "C",
+	down_checksum	pg_catalog.text COLLATE "C",
+	body			pg_catalog.text COLLATE "C",
+	verify_body		pg_catalog.text COLLATE "C",
+	statements		migrate.statement_timing[],
+	part			pg_catalog.text COLLATE "C",
+	statement		pg_catalog.int4,
+	line			pg_catalog.int4,
+	sqlstate		pg_catalog.text COLLATE "C",
+	message			pg_catalog.text,
+	detail			pg_catalog.text,
+	hint			pg_catalog.text,
+	context			pg_catalog.text,
+	role			pg_catalog.text NOT NULL,
+	search_path		pg_catalog.text,
+	session_role	pg_catalog.text NOT NULL,
+	client_address	pg_catalog.inet,
+	application		pg_catalog.text,
+	backend_pid		pg_catalog.int4 NOT NULL,
+	xid				pg_catalog.xid8,
+	wal_start		pg_catalog.pg_lsn,
+	wal_end			pg_catalog.pg_lsn,
+	note			pg_catalog.text,
+	server_version	pg_catalog.text NOT NULL,
+	extension_version pg_catalog.text NOT NULL,
+	CONSTRAINT journal_pkey PRIMARY KEY (run, n),
+	CONSTRAINT journal_outcome_check
+		CHECK (outcome OPERATOR(pg_catalog.=) ANY (ARRAY['success', 'failure']))
+);
+COMMENT ON TABLE migrate.journal IS
+	'every attempt that a backend lived to see end; rows are only ever inserted';
+
+CREATE INDEX journal_version_idx ON migrate.journal (project, version, run, n);
+
+CREATE TABLE migrate.body (
+	hash			pg_catalog.text COLLATE "C" NOT NULL,
+	run				pg_catalog.int8 NOT NULL,
+	text			pg_catalog.text NOT NULL,
+	CONSTRAINT body_pkey PRIMARY KEY (hash, run)
+);
+COMMENT ON TABLE migrate.body IS
+	'the bytes that ran, once per distinct text as far as the run that stored it could see; hash is the SHA-256 of exactly these bytes';
+
+CREATE TABLE migrate.policy (
+	project			pg_catalog.text COLLATE "C" NOT NULL DEFAULT 'default',
+	role			pg_catalog.text,
+	search_path		pg_catalog.text NOT NULL DEFAULT 'public',
+	out_of_order	pg_catalog.text COLLATE "C" NOT NULL DEFAULT 'error',
+	protected		pg_catalog.bool NOT NULL DEFAULT false,
+	environment		pg_catalog.text,
+	lint			pg_catalog.text COLLATE "C" NOT NULL DEFAULT 'off',
+	require_down	pg_catalog.bool NOT NULL DEFAULT false,
+	frozen_reason	pg_catalog.text,
+	CONSTRAINT policy_pkey PRIMARY KEY (project),
+	CONSTRAINT policy_out_of_order_check
+		CHECK (out_of_order OPERATOR(pg_catalog.=) ANY (ARRAY['error', 'allow'])),
+	CONSTRAINT policy_lint_check
+		CHECK (lint OPERATOR(pg_catalog.=) ANY (ARRAY['off', 'warn', 'error']))
+);
+COMMENT ON TABLE migrate.policy IS
+	'the rules of a project; a project without a row has the defaults of the columns';
+
+CREATE TABLE migrate.state (
+	project			pg_catalog.text COLLATE "C" NOT NULL,
+	target			pg_catalog.text COLLATE "C" NOT NULL DEFAULT '',
+	complete		pg_catalog.bool NOT NULL,
+	applied			pg_catalog.int8 NOT NULL,
+	newest			pg_catalog.text COLLATE "C",
+	CONSTRAINT state_pkey PRIMARY KEY (project, target)
+);
+COMMENT ON TABLE migrate.state IS
+	'whether anything is pending, so that a run with nothing to do is one look-up';
+
+CREATE SEQUENCE migrate.run_seq;
+COMMENT ON SEQUENCE migrate.run_seq IS 'numbers the runs';
+
+SELECT pg_catalog.pg_extension_config_dump('migrate.migration', '');
+SELECT pg_catalog.pg_extension_config_dump('migrate.applied', '');
+SELECT pg_catalog.pg_extension_config_dump('migrate.journal', '');
+SELECT pg_catalog.pg_extension_config_dump('migrate.body', '');
+SELECT pg_catalog.pg_extension_config_dump('migrate.policy', '');
+SELECT pg_catalog.pg_extension_config_dump('migrate.state', '');
+SELECT pg_catalog.pg_extension_config_dump('migrate.run_seq', '');
+
+
+-- ---------------------------------------------------------------------------
+-- The gate
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION migrate.gate() RETURNS pg_catalog.trigger
+	LANGUAGE c AS 'MODULE_PATHNAME', 'mig_gate';
+COMMENT ON FUNCTION migrate.gate() IS
+	'trigger of migrate.migration: parses and hashes what is stored, protects what is applied';
+
+CREATE TRIGGER gate
+	BEFORE INSERT OR UPDATE OR DELETE ON migrate.migration
+	FOR EACH ROW EXECUTE FUNCTION migrate.gate();
+CREATE TRIGGER gate_statement
+	BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON migrate.migration
+	FOR EACH STATEMENT EXECUTE FUNCTION migrate.gate();
+
+
+-- ---------------------------------------------------------------------------
+-- Writing
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION migrate.add(version pg_catalog.text, up pg_catalog.text,
+		down pg_catalog.text DEFAULT NULL,
+		name pg_catalog.text DEFAULT NULL,
+		requires pg_catalog.text[] DEFAULT NULL,
+		verify pg_catalog.text DEFAULT NULL,
+		kind pg_catalog.text DEFAULT 'versioned',
+		transactional pg_catalog.bool DEFAULT NULL,
+		irreversible pg_catalog.bool DEFAULT false,
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS pg_catalog.text
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_add';
+COMMENT ON FUNCTION migrate.add(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text[], pg_catalog.text, pg_catalog.text, pg_catalog.bool, pg_catalog.bool, pg_catalog.text) IS
+	'store one migration; the same text again is a no-op';
+
+CREATE FUNCTION migrate.load(files pg_catalog.jsonb,
+		convention pg_catalog.text DEFAULT 'auto',
+		prune pg_catalog.bool DEFAULT false,
+		project pg_catalog.text DEFAULT 'default',
+		OUT version pg_catalog.text, OUT name pg_catalog.text,
+		OUT path pg_catalog.text, OUT result pg_catalog.text)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_load';
+COMMENT ON FUNCTION migrate.load(pg_catalog.jsonb, pg_catalog.text, pg_catalog.bool, pg_catalog.text) IS
+	'store the migrations of a set of files, given as {"path": "content"}';
+
+CREATE FUNCTION migrate.load_table(source pg_catalog.regclass,
+		convention pg_catalog.text DEFAULT 'auto',
+		prune pg_catalog.bool DEFAULT false,
+		project pg_catalog.text DEFAULT 'default',
+		OUT version pg_catalog.text, OUT name pg_catalog.text,
+		OUT path pg_catalog.text, OUT result pg_catalog.text)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_load_table';
+COMMENT ON FUNCTION migrate.load_table(pg_catalog.regclass, pg_catalog.text, pg_catalog.bool, pg_catalog.text) IS
+	'store the migrations of a set of files, given as a table with the columns path and content';
+
+CREATE FUNCTION migrate.load_directory(path pg_catalog.text,
+		convention pg_catalog.text DEFAULT 'auto',
+		prune pg_catalog.bool DEFAULT false,
+		project pg_catalog.text DEFAULT 'default',
+		OUT version pg_catalog.text, OUT name pg_catalog.text,
+		OUT path pg_catalog.text, OUT result pg_catalog.text)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_load_directory';
+COMMENT ON FUNCTION migrate.load_directory(pg_catalog.text, pg_catalog.text, pg_catalog.bool, pg_catalog.text) IS
+	'store the migrations of a directory of the server, for members of pg_read_server_files';
+
+CREATE FUNCTION migrate.remove(version pg_catalog.text,
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS pg_catalog.text
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_remove';
+COMMENT ON FUNCTION migrate.remove(pg_catalog.text, pg_catalog.text) IS
+	'delete the text of a pending migration';
+
+CREATE FUNCTION migrate.amend(version pg_catalog.text,
+		up pg_catalog.text DEFAULT NULL,
+		down pg_catalog.text DEFAULT NULL,
+		verify pg_catalog.text DEFAULT NULL,
+		note pg_catalog.text DEFAULT NULL,
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS pg_catalog.text
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_amend';
+COMMENT ON FUNCTION migrate.amend(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+	'replace the text of an applied migration on purpose; the old text is kept, nothing is run';
+
+CREATE FUNCTION migrate.hold(version pg_catalog.text, reason pg_catalog.text,
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS pg_catalog.text
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_hold';
+COMMENT ON FUNCTION migrate.hold(pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+	'have every runner skip a migration and what requires it';
+
+CREATE FUNCTION migrate.unhold(version pg_catalog.text,
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS pg_catalog.text
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_unhold';
+COMMENT ON FUNCTION migrate.unhold(pg_catalog.text, pg_catalog.text) IS
+	'let runners apply a held migration again';
+
+
+-- ---------------------------------------------------------------------------
+-- Looking
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION migrate.version() RETURNS pg_catalog.text
+	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'mig_version';
+COMMENT ON FUNCTION migrate.version() IS
+	'version of the extension''s library';
+
+CREATE FUNCTION migrate.version_key(version pg_catalog.text) RETURNS pg_catalog.bytea
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mig_version_key';
+COMMENT ON FUNCTION migrate.version_key(pg_catalog.text) IS
+	'sort key of the natural order of versions, "9" before "10"';
+
+CREATE FUNCTION migrate.status(project pg_catalog.text DEFAULT 'default',
+		OUT version pg_catalog.text, OUT name pg_catalog.text,
+		OUT kind pg_catalog.text, OUT state pg_catalog.text,
+		OUT how pg_catalog.text, OUT applied_at pg_catalog.timestamptz,
+		OUT applied_by pg_catalog.text, OUT execution_ms pg_catalog.float8,
+		OUT checksum pg_catalog.text, OUT path pg_catalog.text,
+		OUT error pg_catalog.text)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE c STABLE ROWS 100 AS 'MODULE_PATHNAME', 'mig_status';
+COMMENT ON FUNCTION migrate.status(pg_catalog.text) IS
+	'a row per migration in the order of application';
+
+CREATE FUNCTION migrate.plan(target pg_catalog.text DEFAULT NULL,
+		project pg_catalog.text DEFAULT 'default',
+		OUT step pg_catalog.int4, OUT version pg_catalog.text,
+		OUT name pg_catalog.text, OUT action pg_catalog.text,
+		OUT own_transaction pg_catalog.bool, OUT reason pg_catalog.text)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE c STABLE ROWS 10 AS 'MODULE_PATHNAME', 'mig_plan';
+COMMENT ON FUNCTION migrate.plan(pg_catalog.text, pg_catalog.text) IS
+	'what apply() would do, and why each migration needs a transaction of its own or not';
+
+CREATE FUNCTION migrate.plan_rollback(steps pg_catalog.int4 DEFAULT 1,
+		project pg_catalog.text DEFAULT 'default',
+		OUT step pg_catalog.int4, OUT version pg_catalog.text,
+		OUT name pg_catalog.text, OUT action pg_catalog.text,
+		OUT own_transaction pg_catalog.bool, OUT reason pg_catalog.text)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE c STABLE ROWS 10 AS 'MODULE_PATHNAME', 'mig_plan_rollback';
+COMMENT ON FUNCTION migrate.plan_rollback(pg_catalog.int4, pg_catalog.text) IS
+	'what rollback() would do';
+
+CREATE FUNCTION migrate.check(target pg_catalog.text DEFAULT NULL,
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS pg_catalog.void
+	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'mig_check';
+COMMENT ON FUNCTION migrate.check(pg_catalog.text, pg_catalog.text) IS
+	'raise an error unless everything up to the target is applied and unchanged';
+
+CREATE FUNCTION migrate.heads(project pg_catalog.text DEFAULT 'default')
+	RETURNS SETOF pg_catalog.text
+	LANGUAGE c STABLE ROWS 1 AS 'MODULE_PATHNAME', 'mig_heads';
+COMMENT ON FUNCTION migrate.heads(pg_catalog.text) IS
+	'the migrations that no other one follows';
+
+CREATE FUNCTION migrate.verify(project pg_catalog.text DEFAULT 'default',
+		OUT version pg_catalog.text, OUT name pg_catalog.text,
+		OUT ok pg_catalog.bool, OUT sqlstate pg_catalog.text,
+		OUT message pg_catalog.text)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE c VOLATILE ROWS 100 AS 'MODULE_PATHNAME', 'mig_verify';
+COMMENT ON FUNCTION migrate.verify(pg_catalog.text) IS
+	'run the verify bodies of what is applied and roll each back';
+
+CREATE FUNCTION migrate.script(from_version pg_catalog.text DEFAULT 'base',
+		to_version pg_catalog.text DEFAULT 'head',
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS pg_catalog.text
+	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'mig_script_text';
+COMMENT ON FUNCTION migrate.script(pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+	'SQL for psql that takes a database from one version to another, books included';
+
+CREATE VIEW migrate.failure AS
+	SELECT j.run, j.n, j.project, j.action, j.version, j.name, j.started_at,
+		j.execution_ms, j.part, j.statement, j.line, j.sqlstate, j.message,
+		CASE WHEN pg_catalog.has_column_privilege('migrate.journal', 'detail', 'SELECT')
+			THEN j.detail END AS detail,
+		j.hint, j.context, j.role, j.session_role, j.client_address, j.application,
+		j.backend_pid, j.note
+	FROM migrate.journal j
+	WHERE j.outcome OPERATOR(pg_catalog.=) 'failure';
+COMMENT ON VIEW migrate.failure IS
+	'the failed attempts; detail only for who may read it in migrate.journal';
+
+CREATE VIEW migrate.statement AS
+	SELECT j.run, j.n, j.project, j.version, s.body, s.statement::pg_catalog.int4 AS statement,
+		s.line, s.tag, s.execution_ms, s.row_count
+	FROM migrate.journal j
+		CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(j.statements)) WITH ORDINALITY
+			AS s (body, line, tag, execution_ms, row_count, statement);
+COMMENT ON VIEW migrate.statement IS
+	'how long each statement took';
+
+CREATE VIEW migrate.schema_migrations AS
+	SELECT a.version, a.name, a.applied_at, a.checksum,
+		pg_catalog.round(a.execution_ms)::pg_catalog.int8 AS execution_time_ms,
+		true AS success
+	FROM migrate.applied a
+	WHERE a.project OPERATOR(pg_catalog.=) 'default' AND a.target OPERATOR(pg_catalog.=) '';
+COMMENT ON VIEW migrate.schema_migrations IS
+	'the ledger of the default project with the columns that home-made runners keep';
+
+CREATE VIEW migrate.history_of_runs AS
+	SELECT j.run, j.n, j.project, j.action, j.version, j.name, j.outcome, j.started_at,
+		j.execution_ms, j.sqlstate, j.message, j.role, j.session_role, j.client_address,
+		j.application, j.backend_pid, j.xid, j.wal_start, j.wal_end, j.note
+	FROM migrate.journal j;
+COMMENT ON VIEW migrate.history_of_runs IS
+	'the journal without bodies, DETAIL and context';
+
+CREATE FUNCTION migrate.current(project pg_catalog.text DEFAULT 'default')
+	RETURNS pg_catalog.text
+	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'mig_current';
+COMMENT ON FUNCTION migrate.current(pg_catalog.text) IS
+	'the applied migration that comes last in the order, null when there is none';
+
+CREATE FUNCTION migrate.history(n pg_catalog.int4 DEFAULT 20,
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS SETOF migrate.history_of_runs
+	LANGUAGE sql STABLE ROWS 20
+	BEGIN ATOMIC
+		SELECT h.* FROM migrate.history_of_runs h
+		WHERE h.project OPERATOR(pg_catalog.=) history.project
+		ORDER BY h.run DESC, h.n DESC LIMIT history.n;
+	END;
+COMMENT ON FUNCTION migrate.history(pg_catalog.int4, pg_catalog.text) IS
+	'the newest attempts of a project, newest first';
+
+CREATE FUNCTION migrate.failures(n pg_catalog.int4 DEFAULT 20,
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS SETOF migrate.failure
+	LANGUAGE sql STABLE ROWS 20
+	BEGIN ATOMIC
+		SELECT f.* FROM migrate.failure f
+		WHERE f.project OPERATOR(pg_catalog.=) failures.project
+		ORDER BY f.run DESC, f.n DESC LIMIT failures.n;
+	END;
+COMMENT ON FUNCTION migrate.failures(pg_catalog.int4, pg_catalog.text) IS
+	'the newest failed attempts of a project, newest first';
+
+CREATE FUNCTION migrate.outcome(run pg_catalog.int8)
+	RETURNS SETOF migrate.history_of_runs
+	LANGUAGE sql STABLE ROWS 20
+	BEGIN ATOMIC
+		SELECT h.* FROM migrate.history_of_runs h
+		WHERE h.run OPERATOR(pg_catalog.=) outcome.run
+		ORDER BY h.n;
+	END;
+COMMENT ON FUNCTION migrate.outcome(pg_catalog.int8) IS
+	'what one run did, in order';
+
+CREATE FUNCTION migrate.statements(run pg_catalog.int8)
+	RETURNS SETOF migrate.statement
+	LANGUAGE sql STABLE ROWS 100
+	BEGIN ATOMIC
+		SELECT s.* FROM migrate.statement s
+		WHERE s.run OPERATOR(pg_catalog.=) statements.run
+		ORDER BY s.n, s.statement;
+	END;
+COMMENT ON FUNCTION migrate.statements(pg_catalog.int8) IS
+	'how long each statement of a run took';
+
+
+-- ---------------------------------------------------------------------------
+-- Doing
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION migrate.apply(target pg_catalog.text DEFAULT NULL,
+		versions pg_catalog.text[] DEFAULT NULL,
+		dry_run pg_catalog.bool DEFAULT false,
+		raise pg_catalog.bool DEFAULT true,
+		note pg_catalog.text DEFAULT NULL,
+		project pg_catalog.text DEFAULT 'default',
+		OUT run pg_catalog.int8, OUT version pg_catalog.text,
+		OUT name pg_catalog.text, OUT action pg_catalog.text,
+		OUT statements pg_catalog.int4, OUT execution_ms pg_catalog.float8,
+		OUT error pg_catalog.jsonb)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'mig_apply';
+COMMENT ON FUNCTION migrate.apply(pg_catalog.text, pg_catalog.text[], pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.text) IS
+	'apply what is pending in one transaction, all or nothing';
+
+CREATE FUNCTION migrate.rollback(steps pg_catalog.int4 DEFAULT 1,
+		versions pg_catalog.text[] DEFAULT NULL,
+		dry_run pg_catalog.bool DEFAULT false,
+		raise pg_catalog.bool DEFAULT true,
+		note pg_catalog.text DEFAULT NULL,
+		hold pg_catalog.bool DEFAULT NULL,
+		confirm pg_catalog.text DEFAULT NULL,
+		project pg_catalog.text DEFAULT 'default',
+		OUT run pg_catalog.int8, OUT version pg_catalog.text,
+		OUT name pg_catalog.text, OUT action pg_catalog.text,
+		OUT statements pg_catalog.int4, OUT execution_ms pg_catalog.float8,
+		OUT error pg_catalog.jsonb)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'mig_rollback';
+COMMENT ON FUNCTION migrate.rollback(pg_catalog.int4, pg_catalog.text[], pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text) IS
+	'undo the newest migrations in one transaction';
+
+CREATE FUNCTION migrate.rollback_to(target pg_catalog.text,
+		dry_run pg_catalog.bool DEFAULT false,
+		raise pg_catalog.bool DEFAULT true,
+		note pg_catalog.text DEFAULT NULL,
+		hold pg_catalog.bool DEFAULT NULL,
+		confirm pg_catalog.text DEFAULT NULL,
+		project pg_catalog.text DEFAULT 'default',
+		OUT run pg_catalog.int8, OUT version pg_catalog.text,
+		OUT name pg_catalog.text, OUT action pg_catalog.text,
+		OUT statements pg_catalog.int4, OUT execution_ms pg_catalog.float8,
+		OUT error pg_catalog.jsonb)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'mig_rollback_to';
+COMMENT ON FUNCTION migrate.rollback_to(pg_catalog.text, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text) IS
+	'undo everything after the target, which stays applied';
+
+CREATE FUNCTION migrate.rollback_run(run pg_catalog.int8 DEFAULT NULL,
+		dry_run pg_catalog.bool DEFAULT false,
+		raise pg_catalog.bool DEFAULT true,
+		note pg_catalog.text DEFAULT NULL,
+		hold pg_catalog.bool DEFAULT NULL,
+		confirm pg_catalog.text DEFAULT NULL,
+		project pg_catalog.text DEFAULT 'default',
+		OUT run pg_catalog.int8, OUT version pg_catalog.text,
+		OUT name pg_catalog.text, OUT action pg_catalog.text,
+		OUT statements pg_catalog.int4, OUT execution_ms pg_catalog.float8,
+		OUT error pg_catalog.jsonb)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'mig_rollback_run';
+COMMENT ON FUNCTION migrate.rollback_run(pg_catalog.int8, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text) IS
+	'undo what one run applied, by default the last run that applied anything';
+
+CREATE FUNCTION migrate.redo(steps pg_catalog.int4 DEFAULT 1,
+		dry_run pg_catalog.bool DEFAULT false,
+		raise pg_catalog.bool DEFAULT true,
+		note pg_catalog.text DEFAULT NULL,
+		confirm pg_catalog.text DEFAULT NULL,
+		project pg_catalog.text DEFAULT 'default',
+		OUT run pg_catalog.int8, OUT version pg_catalog.text,
+		OUT name pg_catalog.text, OUT action pg_catalog.text,
+		OUT statements pg_catalog.int4, OUT execution_ms pg_catalog.float8,
+		OUT error pg_catalog.jsonb)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'mig_redo';
+COMMENT ON FUNCTION migrate.redo(pg_catalog.int4, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+	'undo the newest migrations and apply the same ones again, in one transaction';
+
+
+-- ---------------------------------------------------------------------------
+-- Mending
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION migrate.stamp(version pg_catalog.text,
+		note pg_catalog.text DEFAULT NULL,
+		how pg_catalog.text DEFAULT 'stamp',
+		project pg_catalog.text DEFAULT 'default',
+		OUT run pg_catalog.int8, OUT version pg_catalog.text,
+		OUT name pg_catalog.text, OUT action pg_catalog.text)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE c VOLATILE ROWS 1 AS 'MODULE_PATHNAME', 'mig_stamp';
+COMMENT ON FUNCTION migrate.stamp(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+	'record a migration as applied without running it';
+
+CREATE FUNCTION migrate.unstamp(version pg_catalog.text,
+		note pg_catalog.text DEFAULT NULL,
+		confirm pg_catalog.text DEFAULT NULL,
+		project pg_catalog.text DEFAULT 'default',
+		OUT run pg_catalog.int8, OUT version pg_catalog.text,
+		OUT name pg_catalog.text, OUT action pg_catalog.text)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE c VOLATILE ROWS 1 AS 'MODULE_PATHNAME', 'mig_unstamp';
+COMMENT ON FUNCTION migrate.unstamp(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+	'record a migration as not applied without running anything';
+
+CREATE FUNCTION migrate.stamp_to(target pg_catalog.text,
+		note pg_catalog.text DEFAULT NULL,
+		confirm pg_catalog.text DEFAULT NULL,
+		project pg_catalog.text DEFAULT 'default',
+		OUT run pg_catalog.int8, OUT version pg_catalog.text,
+		OUT name pg_catalog.text, OUT action pg_catalog.text)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'mig_stamp_to';
+COMMENT ON FUNCTION migrate.stamp_to(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+	'record exactly the migrations up to the target as applied, without running anything';
+
+CREATE FUNCTION migrate.prune_journal(older_than pg_catalog.interval,
+		note pg_catalog.text DEFAULT NULL,
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS pg_catalog.int8
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_prune_journal';
+COMMENT ON FUNCTION migrate.prune_journal(pg_catalog.interval, pg_catalog.text, pg_catalog.text) IS
+	'delete failures and statement timings older than this; the runs themselves stay';
+
+
+-- ---------------------------------------------------------------------------
+-- Rights
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION migrate.grant("right" pg_catalog.text, role pg_catalog.text)
+	RETURNS pg_catalog.void
+	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'mig_grant';
+COMMENT ON FUNCTION migrate.grant(pg_catalog.text, pg_catalog.text) IS
+	'give a role the right to look, run, write or mend';
+
+CREATE FUNCTION migrate.revoke("right" pg_catalog.text, role pg_catalog.text)
+	RETURNS pg_catalog.void
+	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'mig_revoke';
+COMMENT ON FUNCTION migrate.revoke(pg_catalog.text, pg_catalog.text) IS
+	'take the right to look, run, write or mend from a role';
+
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA migrate FROM PUBLIC;
+REVOKE ALL ON TYPE migrate.statement_timing FROM PUBLIC;
+
+GRANT USAGE ON SCHEMA migrate TO pg_database_owner WITH GRANT OPTION;
+GRANT SELECT, INSERT ON migrate.migration, migrate.applied, migrate.journal,
+	migrate.body, migrate.policy, migrate.state TO pg_database_owner WITH GRANT OPTION;
+GRANT UPDATE ON migrate.policy TO pg_database_owner WITH GRANT OPTION;
+GRANT SELECT ON migrate.failure, migrate.statement, migrate.schema_migrations,
+	migrate.history_of_runs TO pg_database_owner WITH GRANT OPTION;
+GRANT SELECT, UPDATE ON SEQUENCE migrate.run_seq TO pg_database_owner WITH GRANT OPTION;
+GRANT USAGE ON TYPE migrate.statement_timing TO pg_database_owner WITH GRANT OPTION;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA migrate TO pg_database_owner WITH GRANT OPTION;

@@ -1,0 +1,192 @@
+/*-------------------------------------------------------------------------
+ *
+ * api_look.c
+ *	  The SQL-callable functions that look.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+#include "argument.h"
+#include "ledger.h"
+#include "look.h"
+#include "plan.h"
+#include "script.h"
+#include "sqlutil.h"
+
+PG_FUNCTION_INFO_V1(mig_status);
+PG_FUNCTION_INFO_V1(mig_plan);
+PG_FUNCTION_INFO_V1(mig_plan_rollback);
+PG_FUNCTION_INFO_V1(mig_check);
+PG_FUNCTION_INFO_V1(mig_heads);
+PG_FUNCTION_INFO_V1(mig_current);
+PG_FUNCTION_INFO_V1(mig_verify);
+PG_FUNCTION_INFO_V1(mig_script_text);
+
+/* the project of argument n in order, whatever is wrong with it */
+static MigProject *
+read_project(FunctionCallInfo fcinfo, int n, bool with_errors)
+{
+	char	   *name = mig_arg_required_text(fcinfo, n, "project");
+	int			count;
+	MigEntry   *entries = mig_ledger_entries(name, with_errors, &count);
+
+	return mig_plan_project(name, entries, count, false);
+}
+
+static void
+put_status(ReturnSetInfo *rsinfo, const MigEntry *entry)
+{
+	Datum		values[11];
+	bool		nulls[11] = {false};
+
+	values[0] = CStringGetTextDatum(entry->version);
+	values[1] = CStringGetTextDatum(entry->name);
+	values[2] = CStringGetTextDatum(entry->kind == MIG_REPEATABLE ?
+									"repeatable" : "versioned");
+	values[3] = CStringGetTextDatum(mig_look_state(entry));
+	values[4] = mig_text_datum(entry->how, &nulls[4]);
+	values[5] = TimestampTzGetDatum(entry->applied_at);
+	nulls[5] = !entry->applied;
+	values[6] = mig_text_datum(entry->applied_by, &nulls[6]);
+	values[7] = Float8GetDatum(entry->execution_ms);
+	nulls[7] = !entry->applied;
+	values[8] = mig_text_datum(entry->checksum, &nulls[8]);
+	values[9] = mig_text_datum(entry->path, &nulls[9]);
+	values[10] = mig_text_datum(entry->error, &nulls[10]);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+Datum
+mig_status(PG_FUNCTION_ARGS)
+{
+	MigProject *project;
+	int			i;
+
+	InitMaterializedSRF(fcinfo, 0);
+	project = read_project(fcinfo, 0, true);
+	for (i = 0; i < project->count; i++)
+		put_status((ReturnSetInfo *) fcinfo->resultinfo, project->order[i]);
+	return (Datum) 0;
+}
+
+/* a MigPlanSink that adds to the function's result */
+static void
+put_plan_step(int step, const MigEntry *entry, const char *action,
+			  bool own_transaction, const char *reason, void *arg)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) arg;
+	Datum		values[6];
+	bool		nulls[6] = {false};
+
+	values[0] = Int32GetDatum(step);
+	values[1] = CStringGetTextDatum(entry->version);
+	values[2] = CStringGetTextDatum(entry->name);
+	values[3] = CStringGetTextDatum(action);
+	values[4] = BoolGetDatum(own_transaction);
+	values[5] = CStringGetTextDatum(reason);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+Datum
+mig_plan(PG_FUNCTION_ARGS)
+{
+	InitMaterializedSRF(fcinfo, 0);
+	mig_look_plan(mig_arg_required_text(fcinfo, 1, "project"),
+				  mig_arg_text(fcinfo, 0), put_plan_step, fcinfo->resultinfo);
+	return (Datum) 0;
+}
+
+Datum
+mig_plan_rollback(PG_FUNCTION_ARGS)
+{
+	InitMaterializedSRF(fcinfo, 0);
+	mig_look_plan_rollback(mig_arg_required_text(fcinfo, 1, "project"),
+						   mig_arg_steps(fcinfo, 0), put_plan_step,
+						   fcinfo->resultinfo);
+	return (Datum) 0;
+}
+
+Datum
+mig_check(PG_FUNCTION_ARGS)
+{
+	mig_look_check(mig_arg_required_text(fcinfo, 1, "project"),
+				   mig_arg_text(fcinfo, 0));
+	PG_RETURN_VOID();
+}
+
+Datum
+mig_heads(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo;
+	ListCell   *lc;
+	List	   *heads;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	heads = mig_plan_heads(read_project(fcinfo, 0, false));
+	foreach(lc, heads)
+	{
+		Datum		value = CStringGetTextDatum(((MigEntry *) lfirst(lc))->version);
+		bool		isnull = false;
+
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &value,
+							 &isnull);
+	}
+	return (Datum) 0;
+}
+
+Datum
+mig_current(PG_FUNCTION_ARGS)
+{
+	MigProject *project = read_project(fcinfo, 0, false);
+	int			i;
+
+	for (i = project->count - 1; i >= 0; i--)
+	{
+		MigEntry   *entry = project->order[i];
+
+		if (entry->applied && entry->kind == MIG_VERSIONED)
+			PG_RETURN_TEXT_P(cstring_to_text(entry->version));
+	}
+	PG_RETURN_NULL();
+}
+
+/* a MigVerifySink that adds to the function's result */
+static void
+put_verify_result(const MigEntry *entry, const char *sqlstate,
+				  const char *message, void *arg)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) arg;
+	Datum		values[5];
+	bool		nulls[5] = {false};
+
+	values[0] = CStringGetTextDatum(entry->version);
+	values[1] = CStringGetTextDatum(entry->name);
+	values[2] = BoolGetDatum(sqlstate == NULL);
+	values[3] = mig_text_datum(sqlstate, &nulls[3]);
+	values[4] = mig_text_datum(message, &nulls[4]);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+Datum
+mig_verify(PG_FUNCTION_ARGS)
+{
+	InitMaterializedSRF(fcinfo, 0);
+	mig_look_verify(mig_arg_required_text(fcinfo, 0, "project"),
+					put_verify_result, fcinfo->resultinfo);
+	return (Datum) 0;
+}
+
+Datum
+mig_script_text(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(mig_script(mig_arg_required_text(fcinfo, 2, "project"),
+												mig_arg_required_text(fcinfo, 0, "from_version"),
+												mig_arg_required_text(fcinfo, 1, "to_version"))));
+}

@@ -1,0 +1,281 @@
+/*-------------------------------------------------------------------------
+ *
+ * api_store.c
+ *	  The SQL-callable functions that store migrations.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#include "argument.h"
+#include "convention.h"
+#include "directory.h"
+#include "sqlutil.h"
+#include "store.h"
+
+PG_FUNCTION_INFO_V1(mig_gate);
+PG_FUNCTION_INFO_V1(mig_add);
+PG_FUNCTION_INFO_V1(mig_load);
+PG_FUNCTION_INFO_V1(mig_load_table);
+PG_FUNCTION_INFO_V1(mig_load_directory);
+PG_FUNCTION_INFO_V1(mig_remove);
+PG_FUNCTION_INFO_V1(mig_amend);
+PG_FUNCTION_INFO_V1(mig_hold);
+PG_FUNCTION_INFO_V1(mig_unhold);
+
+/* a set of files that grows */
+typedef struct LoadSet
+{
+	MemoryContext context;
+	MigFile    *files;
+	int			count;
+	int			size;
+} LoadSet;
+
+Datum
+mig_gate(PG_FUNCTION_ARGS)
+{
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" can only be called as a trigger",
+						"migrate.gate")));
+	return PointerGetDatum(mig_store_gate((TriggerData *) fcinfo->context));
+}
+
+Datum
+mig_add(PG_FUNCTION_ARGS)
+{
+	MigSource	source;
+	char	   *kind = mig_arg_required_text(fcinfo, 6, "kind");
+
+	memset(&source, 0, sizeof(source));
+	source.version = mig_arg_required_text(fcinfo, 0, "version");
+	source.up = mig_arg_required_text(fcinfo, 1, "up");
+	source.down = mig_arg_text(fcinfo, 2);
+	source.name = PG_ARGISNULL(3) ? "" : mig_arg_text(fcinfo, 3);
+	source.requires = mig_arg_text_list(fcinfo, 4);
+	source.verify = mig_arg_text(fcinfo, 5);
+	if (strcmp(kind, "repeatable") == 0)
+		source.kind = MIG_REPEATABLE;
+	else if (strcmp(kind, "versioned") == 0)
+		source.kind = MIG_VERSIONED;
+	else
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for argument \"kind\": \"%s\"", kind),
+				 errhint("Valid values are versioned and repeatable.")));
+	source.transactional = PG_ARGISNULL(7) ? MIG_TX_RECOGNISE :
+		PG_GETARG_BOOL(7) ? MIG_TX_ON : MIG_TX_OFF;
+	source.irreversible = mig_arg_bool(fcinfo, 8, "irreversible");
+	mig_store_add(mig_arg_required_text(fcinfo, 9, "project"), &source);
+	PG_RETURN_TEXT_P(cstring_to_text(source.version));
+}
+
+/* a MigDirectorySink; path and content are copied */
+static void
+add_file(char *path, char *content, void *arg)
+{
+	LoadSet    *set = (LoadSet *) arg;
+	MemoryContext old = MemoryContextSwitchTo(set->context);
+	MigFile    *file;
+
+	if (set->count == set->size)
+	{
+		set->size = Max(64, 2 * set->size);
+		set->files = set->files ?
+			repalloc_huge(set->files, sizeof(MigFile) * set->size) :
+			palloc(sizeof(MigFile) * set->size);
+	}
+	file = &set->files[set->count++];
+	file->path = pstrdup(path);
+	file->content = pstrdup(content);
+	file->used = false;
+	MemoryContextSwitchTo(old);
+}
+
+static void
+init_file_set(LoadSet *set)
+{
+	memset(set, 0, sizeof(LoadSet));
+	set->context = CurrentMemoryContext;
+}
+
+/* a MigStoreSink that adds to the function's result */
+static void
+put_load_result(const char *version, const char *name, const char *path,
+				const char *result, void *arg)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) arg;
+	Datum		values[4];
+	bool		nulls[4] = {false};
+
+	values[0] = CStringGetTextDatum(version);
+	values[1] = CStringGetTextDatum(name);
+	values[2] = mig_text_datum(path, &nulls[2]);
+	values[3] = CStringGetTextDatum(result);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+/* what all three forms of load() do with their files */
+static void
+load_files(FunctionCallInfo fcinfo, LoadSet *set)
+{
+	List	   *sources;
+
+	sources = mig_convention_parse(set->files, set->count,
+								   mig_arg_required_text(fcinfo, 1, "convention"));
+	mig_store_load(mig_arg_required_text(fcinfo, 3, "project"), sources,
+				   mig_arg_bool(fcinfo, 2, "prune"), put_load_result,
+				   fcinfo->resultinfo);
+}
+
+static void
+refuse_json(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("argument \"files\" must be an object of the form {\"path\": \"content\"}")));
+}
+
+static char *
+json_string(const JsonbValue *value)
+{
+	if (value->type != jbvString)
+		refuse_json();
+	return pnstrdup(value->val.string.val, value->val.string.len);
+}
+
+Datum
+mig_load(PG_FUNCTION_ARGS)
+{
+	LoadSet		set;
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue	value;
+	char	   *path = NULL;
+
+	if (PG_ARGISNULL(0))
+		mig_arg_must_not_be_null("files");
+	InitMaterializedSRF(fcinfo, 0);
+	init_file_set(&set);
+	iterator = JsonbIteratorInit(&PG_GETARG_JSONB_P(0)->root);
+	if (JsonbIteratorNext(&iterator, &value, true) != WJB_BEGIN_OBJECT)
+		refuse_json();
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			path = json_string(&value);
+		else if (token == WJB_VALUE)
+			add_file(path, json_string(&value), &set);
+	}
+	load_files(fcinfo, &set);
+	return (Datum) 0;
+}
+
+Datum
+mig_load_table(PG_FUNCTION_ARGS)
+{
+	LoadSet		set;
+	Oid			relation;
+	char	   *sql;
+	uint64		i;
+
+	if (PG_ARGISNULL(0))
+		mig_arg_must_not_be_null("source");
+	InitMaterializedSRF(fcinfo, 0);
+	init_file_set(&set);
+	relation = PG_GETARG_OID(0);
+	if (get_rel_name(relation) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relation)));
+
+	/* the relation is the caller's, and so is the identity it is read with */
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	sql = psprintf("SELECT path::pg_catalog.text, content::pg_catalog.text FROM %s",
+				   quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
+											  get_rel_name(relation)));
+	if (SPI_execute(sql, false, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read files");
+	for (i = 0; i < SPI_processed; i++)
+	{
+		char	   *path = SPI_getvalue(SPI_tuptable->vals[i],
+										SPI_tuptable->tupdesc, 1);
+		char	   *content = SPI_getvalue(SPI_tuptable->vals[i],
+										   SPI_tuptable->tupdesc, 2);
+
+		if (path == NULL || content == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("path and content of a file must not be null")));
+		add_file(path, content, &set);
+		pfree(content);
+	}
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "could not disconnect from SPI");
+	load_files(fcinfo, &set);
+	return (Datum) 0;
+}
+
+Datum
+mig_load_directory(PG_FUNCTION_ARGS)
+{
+	LoadSet		set;
+
+	InitMaterializedSRF(fcinfo, 0);
+	init_file_set(&set);
+	mig_directory_read(mig_arg_required_text(fcinfo, 0, "path"), add_file,
+					   &set);
+	load_files(fcinfo, &set);
+	return (Datum) 0;
+}
+
+Datum
+mig_remove(PG_FUNCTION_ARGS)
+{
+	char	   *version = mig_arg_required_text(fcinfo, 0, "version");
+
+	mig_store_remove(mig_arg_required_text(fcinfo, 1, "project"), version);
+	PG_RETURN_TEXT_P(cstring_to_text(version));
+}
+
+Datum
+mig_amend(PG_FUNCTION_ARGS)
+{
+	char	   *version = mig_arg_required_text(fcinfo, 0, "version");
+
+	mig_store_amend(mig_arg_required_text(fcinfo, 5, "project"), version,
+					mig_arg_text(fcinfo, 1), mig_arg_text(fcinfo, 2),
+					mig_arg_text(fcinfo, 3), mig_arg_text(fcinfo, 4));
+	PG_RETURN_TEXT_P(cstring_to_text(version));
+}
+
+Datum
+mig_hold(PG_FUNCTION_ARGS)
+{
+	char	   *version = mig_arg_required_text(fcinfo, 0, "version");
+
+	mig_store_hold(mig_arg_required_text(fcinfo, 2, "project"), version,
+				   mig_arg_required_text(fcinfo, 1, "reason"));
+	PG_RETURN_TEXT_P(cstring_to_text(version));
+}
+
+Datum
+mig_unhold(PG_FUNCTION_ARGS)
+{
+	char	   *version = mig_arg_required_text(fcinfo, 0, "version");
+
+	mig_store_hold(mig_arg_required_text(fcinfo, 1, "project"), version, NULL);
+	PG_RETURN_TEXT_P(cstring_to_text(version));
+}

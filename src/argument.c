@@ -1,0 +1,80 @@
+/*-------------------------------------------------------------------------
+ *
+ * argument.c
+ *	  Arguments of SQL-callable functions as C values.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+#include "argument.h"
+
+void
+mig_arg_must_not_be_null(const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+			 errmsg("argument \"%s\" must not be null", name)));
+}
+
+char *
+mig_arg_text(FunctionCallInfo fcinfo, int n)
+{
+	return PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n));
+}
+
+char *
+mig_arg_required_text(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	if (PG_ARGISNULL(n))
+		mig_arg_must_not_be_null(name);
+	return text_to_cstring(PG_GETARG_TEXT_PP(n));
+}
+
+bool
+mig_arg_bool(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	if (PG_ARGISNULL(n))
+		mig_arg_must_not_be_null(name);
+	return PG_GETARG_BOOL(n);
+}
+
+int
+mig_arg_steps(FunctionCallInfo fcinfo, int n)
+{
+	if (PG_ARGISNULL(n))
+		mig_arg_must_not_be_null("steps");
+	if (PG_GETARG_INT32(n) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"steps\" must not be negative")));
+	return PG_GETARG_INT32(n);
+}
+
+List *
+mig_arg_text_list(FunctionCallInfo fcinfo, int n)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+	List	   *list = NIL;
+	int			i;
+
+	if (PG_ARGISNULL(n))
+		return NIL;
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(n), TEXTOID, -1, false,
+					  TYPALIGN_INT, &elements, &nulls, &count);
+	for (i = 0; i < count; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("an array of versions must not contain nulls")));
+		list = lappend(list, TextDatumGetCString(elements[i]));
+	}
+	return list;
+}

@@ -1,0 +1,27 @@
+/*-------------------------------------------------------------------------
+ *
+ * argument.h
+ *	  Arguments of SQL-callable functions as C values.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_ARGUMENT_H
+#define MIG_ARGUMENT_H
+
+#include "fmgr.h"
+#include "nodes/pg_list.h"
+
+/* copies in CurrentMemoryContext; NULL for null */
+extern char *mig_arg_text(FunctionCallInfo fcinfo, int n);
+extern List *mig_arg_text_list(FunctionCallInfo fcinfo, int n);
+
+/* raise 22004 for null */
+extern char *mig_arg_required_text(FunctionCallInfo fcinfo, int n,
+								   const char *name);
+extern bool mig_arg_bool(FunctionCallInfo fcinfo, int n, const char *name);
+extern void mig_arg_must_not_be_null(const char *name) pg_attribute_noreturn();
+
+/* a number of steps: 22004 for null, 22023 below zero */
+extern int	mig_arg_steps(FunctionCallInfo fcinfo, int n);
+
+#endif							/* MIG_ARGUMENT_H */

@@ -1,0 +1,171 @@
+/*-------------------------------------------------------------------------
+ *
+ * books.c
+ *	  Which objects the extension's tables are, and whose they are.
+ *
+ * Statements of ours run as the tables' owner, a superuser.  So before each
+ * use the tables are checked to be plain tables that belong to the extension
+ * and all have one owner: a view, a foreign table or a table of somebody else
+ * in their place would run that somebody's code under this identity.  The
+ * identity is the tables' owner and not the extension's, which changes in
+ * pg_upgrade and in a restore by another role.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_extension.h"
+#include "commands/extension.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "books.h"
+#include "errors.h"
+#include "migrate.h"
+
+static const char *const table_names[] = {
+	"migration", "applied", "journal", "body", "policy", "state"
+};
+
+/* version of the extension's objects as installed, NULL if it is not */
+static char *
+installed_version(Oid extension)
+{
+	Relation	rel = table_open(ExtensionRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	char	   *version = NULL;
+
+	ScanKeyInit(&key, Anum_pg_extension_oid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(extension));
+	scan = systable_beginscan(rel, ExtensionOidIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		bool		isnull;
+		Datum		value = heap_getattr(tuple, Anum_pg_extension_extversion,
+										 RelationGetDescr(rel), &isnull);
+
+		if (!isnull)
+			version = TextDatumGetCString(value);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return version;
+}
+
+Oid
+mig_books_extension(void)
+{
+	return get_extension_oid(MIG_EXTENSION_NAME, true);
+}
+
+static Oid
+checked_extension(void)
+{
+	Oid			extension = mig_books_extension();
+	char	   *version;
+
+	if (!OidIsValid(extension))
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_EXTENSION),
+				 errmsg("extension \"%s\" is not installed in this database",
+						MIG_EXTENSION_NAME),
+				 errhint("Run CREATE EXTENSION %s.", MIG_EXTENSION_NAME)));
+	version = installed_version(extension);
+	if (version == NULL || strcmp(version, MIG_VERSION) != 0)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_EXTENSION),
+				 errmsg("objects of extension \"%s\" do not fit its library",
+						MIG_EXTENSION_NAME),
+				 errdetail("The database has version %s, the library is version %s.",
+						   version ? version : "?", MIG_VERSION),
+				 errhint("Run ALTER EXTENSION %s UPDATE.", MIG_EXTENSION_NAME)));
+	return extension;
+}
+
+Oid
+mig_books_relation(const char *name)
+{
+	Oid			namespace = get_namespace_oid(MIG_SCHEMA_NAME, true);
+	Oid			relation = OidIsValid(namespace) ?
+		get_relname_relid(name, namespace) : InvalidOid;
+
+	if (!OidIsValid(relation))
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_EXTENSION),
+				 errmsg("relation \"%s.%s\" of extension \"%s\" does not exist",
+						MIG_SCHEMA_NAME, name, MIG_EXTENSION_NAME),
+				 errhint("Restore it from a backup, or drop the extension and create it again.")));
+	return relation;
+}
+
+/* owner of a table of ours, having made sure that it is one */
+static Oid
+checked_table_owner(const char *name, Oid extension)
+{
+	Oid			relation = mig_books_relation(name);
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	Form_pg_class form;
+	Oid			owner;
+	char		relkind;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", relation);
+	form = (Form_pg_class) GETSTRUCT(tuple);
+	owner = form->relowner;
+	relkind = form->relkind;
+	ReleaseSysCache(tuple);
+
+	if (relkind != RELKIND_RELATION ||
+		getExtensionOfObject(RelationRelationId, relation) != extension)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_EXTENSION),
+				 errmsg("relation \"%s.%s\" is not the table of extension \"%s\"",
+						MIG_SCHEMA_NAME, name, MIG_EXTENSION_NAME),
+				 errdetail("Something else has been put in its place.")));
+	return owner;
+}
+
+Oid
+mig_books_owner(void)
+{
+	Oid			extension = checked_extension();
+	Oid			owner = InvalidOid;
+	int			i;
+
+	for (i = 0; i < lengthof(table_names); i++)
+	{
+		Oid			table_owner = checked_table_owner(table_names[i], extension);
+
+		if (i > 0 && table_owner != owner)
+			ereport(ERROR,
+					(errcode(MIG_ERRCODE_EXTENSION),
+					 errmsg("tables of extension \"%s\" belong to several roles",
+							MIG_EXTENSION_NAME),
+					 errhint("Give them back to the superuser who installed the extension.")));
+		owner = table_owner;
+	}
+	return owner;
+}
+
+void
+mig_books_open(MigSqlScope *scope)
+{
+	mig_sql_begin(scope, mig_books_owner());
+}
+
+void
+mig_books_close(MigSqlScope *scope)
+{
+	mig_sql_end(scope);
+}

@@ -1,0 +1,30 @@
+/*-------------------------------------------------------------------------
+ *
+ * books.h
+ *	  Which objects the extension's tables are, and whose they are.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_BOOKS_H
+#define MIG_BOOKS_H
+
+#include "sqlutil.h"
+
+/*
+ * Verify that the tables are what CREATE EXTENSION made and return their
+ * owner.  Raises MIG_ERRCODE_EXTENSION if the extension is not installed, its
+ * objects are older or newer than this library, or a table has been replaced.
+ */
+extern Oid	mig_books_owner(void);
+
+/* the extension's own OID; 0 if it is not installed in this database */
+extern Oid	mig_books_extension(void);
+
+/* OID of one of the tables, or of the sequence */
+extern Oid	mig_books_relation(const char *name);
+
+/* mig_sql_begin() as the owner of the tables, after checking them */
+extern void mig_books_open(MigSqlScope *scope);
+extern void mig_books_close(MigSqlScope *scope);
+
+#endif							/* MIG_BOOKS_H */

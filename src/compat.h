@@ -1,0 +1,39 @@
+/*-------------------------------------------------------------------------
+ *
+ * compat.h
+ *	  Differences between the supported server versions, 15 to 18.
+ *
+ * The only file that asks for a version number.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_COMPAT_H
+#define MIG_COMPAT_H
+
+#if PG_VERSION_NUM < 150000
+#error "migrate needs PostgreSQL 15 or later"
+#endif
+
+/* 18 lets a module say its name and version */
+#if PG_VERSION_NUM >= 180000
+#define MIG_MODULE_MAGIC(modname, modversion) \
+	PG_MODULE_MAGIC_EXT(.name = modname, .version = modversion)
+#else
+#define MIG_MODULE_MAGIC(modname, modversion) PG_MODULE_MAGIC
+#endif
+
+/* 17 lets a background worker connect as a role that may not log in */
+#if PG_VERSION_NUM >= 170000
+#define MIG_BGWORKER_FLAGS (BGWORKER_BYPASS_ALLOWCONN | BGWORKER_BYPASS_ROLELOGINCHECK)
+#else
+#define MIG_BGWORKER_FLAGS BGWORKER_BYPASS_ALLOWCONN
+#endif
+
+/* 17 can also ask for a stronger lock */
+#if PG_VERSION_NUM >= 170000
+#define MIG_LOCK_HELD_BY_ME(tag, mode) LockHeldByMe(tag, mode, false)
+#else
+#define MIG_LOCK_HELD_BY_ME(tag, mode) LockHeldByMe(tag, mode)
+#endif
+
+#endif							/* MIG_COMPAT_H */

@@ -1,0 +1,827 @@
+/*-------------------------------------------------------------------------
+ *
+ * convention.c
+ *	  File names and markers of the tools whose files can be loaded.
+ *
+ * A convention is a row of the table below: its name, a function that
+ * recognises its files and one that makes migrations of them.  To add one,
+ * write the two functions and the row; everything that holds for all of them
+ * (unique versions, no file left over, the order of the result) is done here
+ * after the parser.  Parsers that need more than file names are in
+ * convention_marker.c and convention_sqitch.c, what they share in fileset.c.
+ *
+ * A .sql file that was meant to be a migration and is not loaded is found too
+ * late, so it is an error if the convention has no place for one.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "convention.h"
+#include "convention_marker.h"
+#include "convention_sqitch.h"
+#include "errors.h"
+#include "fileset.h"
+#include "lib/stringinfo.h"
+#include "version.h"
+
+typedef struct Convention
+{
+	const char *name;
+	const char *files;			/* its file names, for messages */
+
+	/*
+	 * Its tool has a place for migrations and looks at no file outside of it:
+	 * such a file is named in a NOTICE and left out.
+	 */
+	bool		has_place;
+
+	/* a file that shows that the set is of it, or NULL; null: never is */
+	MigScript  *(*detect) (const MigFileSet *set);
+	void		(*parse) (MigFileSet *set);
+} Convention;
+
+static MigScript *golang_migrate_detect(const MigFileSet *set);
+static void golang_migrate_parse(MigFileSet *set);
+static MigScript *sqlx_detect(const MigFileSet *set);
+static void sqlx_parse(MigFileSet *set);
+static MigScript *diesel_detect(const MigFileSet *set);
+static void diesel_parse(MigFileSet *set);
+static MigScript *flyway_detect(const MigFileSet *set);
+static void flyway_parse(MigFileSet *set);
+
+/* the first one is what a set is taken for that shows none */
+static const Convention conventions[] = {
+	{
+		"native", "VERSION_name.sql, VERSION_name.down.sql, VERSION_name.verify.sql",
+		false, mig_native_detect, mig_native_parse
+	},
+	{
+		"plain", "VERSION_name.sql, VERSION_name.down.sql, VERSION_name.verify.sql",
+		false, NULL, mig_plain_parse
+	},
+	{
+		"name", "VERSION.sql, VERSION.down.sql, VERSION.verify.sql",
+		false, NULL, mig_name_parse
+	},
+	{
+		"golang-migrate", "NUMBER_name.up.sql, NUMBER_name.down.sql",
+		false, golang_migrate_detect, golang_migrate_parse
+	},
+	{
+		"sqlx", "NUMBER_name.sql, NUMBER_name.up.sql, NUMBER_name.down.sql",
+		false, sqlx_detect, sqlx_parse
+	},
+	{
+		"goose", "NUMBER_name.sql",
+		false, mig_goose_detect, mig_goose_parse
+	},
+	{
+		"diesel", "VERSION_name/up.sql, VERSION_name/down.sql",
+		true, diesel_detect, diesel_parse
+	},
+	{
+		"flyway", "VNUMBER__name.sql, UNUMBER__name.sql, R__name.sql",
+		false, flyway_detect, flyway_parse
+	},
+	{
+		"sqitch", "those planned in sqitch.plan, in deploy/, revert/ and verify/",
+		true, mig_sqitch_detect, mig_sqitch_parse
+	}
+};
+
+
+/* ----------
+ * golang-migrate and sqlx
+ * ----------
+ */
+
+/*
+ * Take NUMBER_name apart; false if the file is not called so, or is a verify
+ * file, which only the native form has.
+ */
+static bool
+numbered_claim(const MigFileName *name, MigClaim *claim)
+{
+	char	   *underscore = strchr(name->stem, '_');
+
+	if (underscore == NULL || name->part == MIG_VERIFY)
+		return false;
+
+	claim->version = pnstrdup(name->stem, underscore - name->stem);
+	if (!mig_is_digits(claim->version))
+		return false;
+
+	claim->name = underscore + 1;
+	claim->key = mig_numeric_key(claim->version);
+	claim->part = name->part;
+	return true;
+}
+
+/* MigClaimFunction */
+static bool
+golang_migrate_claim(const MigScript *script, const MigFileName *name,
+					 MigClaim *claim)
+{
+	return name->suffixed && numbered_claim(name, claim);
+}
+
+/* MigClaimFunction: a file without up or down can only be applied */
+static bool
+sqlx_claim(const MigScript *script, const MigFileName *name, MigClaim *claim)
+{
+	return numbered_claim(name, claim);
+}
+
+/* does the file ask sqlx to run it outside of a transaction? */
+static bool
+has_no_transaction(const MigScript *script)
+{
+	const char *wanted = "-- no-transaction";
+	MigLine		line;
+
+	mig_line_rewind(&line, script->content);
+	return strncmp(line.next, wanted, strlen(wanted)) == 0;
+}
+
+/* MigTakeFunction: how a down is run is seen from its statements */
+static void
+sqlx_take(MigSource *source, MigPart part, const MigScript *script)
+{
+	mig_source_take(source, part, script);
+	if (part == MIG_UP && has_no_transaction(script))
+		source->transactional = MIG_TX_OFF;
+}
+
+/*
+ * What the numbered files of a set have: an up file, a file that is sqlx's
+ * alone because of its name or its first line.  A verify file shows that the
+ * set is of the native form, whose files can have the same names.
+ */
+static void
+examine_numbered(const MigFileSet *set, MigScript **up, MigScript **sqlx)
+{
+	MigScript  *unsuffixed = NULL;
+
+	*up = *sqlx = NULL;
+	for (int i = 0; i < set->nscripts; i++)
+	{
+		MigScript  *script = &set->scripts[i];
+		MigFileName name;
+		MigClaim	claim;
+
+		if (!mig_path_is_sql(script->path))
+			continue;
+		mig_path_split(script->path, &name);
+
+		if (name.part == MIG_VERIFY)
+		{
+			*up = *sqlx = NULL;
+			return;
+		}
+		if (!numbered_claim(&name, &claim) || claim.part != MIG_UP)
+			continue;
+
+		if (*sqlx == NULL && has_no_transaction(script))
+			*sqlx = script;
+		if (name.suffixed && *up == NULL)
+			*up = script;
+		if (!name.suffixed && unsuffixed == NULL)
+			unsuffixed = script;
+	}
+
+	/* without an up file these are names of the native form too */
+	if (*up != NULL && *sqlx == NULL)
+		*sqlx = unsuffixed;
+}
+
+/* what both tools would load in the same way is golang-migrate's */
+static MigScript *
+golang_migrate_detect(const MigFileSet *set)
+{
+	MigScript  *up;
+	MigScript  *sqlx;
+
+	examine_numbered(set, &up, &sqlx);
+	return sqlx == NULL ? up : NULL;
+}
+
+static MigScript *
+sqlx_detect(const MigFileSet *set)
+{
+	MigScript  *up;
+	MigScript  *sqlx;
+
+	examine_numbered(set, &up, &sqlx);
+	return sqlx;
+}
+
+static void
+golang_migrate_parse(MigFileSet *set)
+{
+	mig_fileset_pair(set, golang_migrate_claim, mig_source_take);
+}
+
+static void
+sqlx_parse(MigFileSet *set)
+{
+	mig_fileset_pair(set, sqlx_claim, sqlx_take);
+}
+
+
+/* ----------
+ * diesel and Flyway: settings beside the scripts
+ * ----------
+ */
+
+/* take off a comment of the # kind */
+static char *
+without_comment(char *text)
+{
+	text[strcspn(text, "#")] = '\0';
+	return mig_trim(text);
+}
+
+/*
+ * Split "key = value"; false if there is no "=", value being "" then.  Quotes
+ * around the key are taken off.
+ */
+static bool
+split_setting(char *text, char **key, char **value)
+{
+	char	   *equals = strchr(text, '=');
+	size_t		length;
+
+	*value = "";
+	if (equals != NULL)
+	{
+		*equals = '\0';
+		*value = mig_trim(equals + 1);
+	}
+
+	*key = mig_trim(text);
+	length = strlen(*key);
+	if (length >= 2 && **key == '"' && (*key)[length - 1] == '"')
+	{
+		(*key)[length - 1] = '\0';
+		(*key)++;
+	}
+	return equals != NULL;
+}
+
+/* read true or false */
+static bool
+boolean_setting(const MigScript *script, const MigLine *line, const char *value)
+{
+	if (pg_strcasecmp(value, "true") == 0)
+		return true;
+	if (pg_strcasecmp(value, "false") != 0)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_CONVENTION),
+				 errmsg("invalid setting \"%s\" in file \"%s\" line %d",
+						mig_line_text(line), script->path, line->number),
+				 errdetail("Expected true or false.")));
+	return false;
+}
+
+/*
+ * metadata.toml, of which one key is known; keys of tables are others.
+ */
+static MigTransactional
+diesel_metadata(const MigScript *script)
+{
+	MigTransactional result = MIG_TX_RECOGNISE;
+	MigLine		line;
+
+	mig_line_rewind(&line, script->content);
+	while (mig_line_next(&line))
+	{
+		char	   *text = without_comment(mig_line_text(&line));
+		char	   *key;
+		char	   *value;
+
+		if (*text == '[')
+			break;
+		if (split_setting(text, &key, &value) &&
+			strcmp(key, "run_in_transaction") == 0)
+			result = boolean_setting(script, &line, value) ?
+				MIG_TX_ON : MIG_TX_OFF;
+	}
+	return result;
+}
+
+/* the name of the directory that the file is in, "" if there is none */
+static char *
+directory_name(const char *path)
+{
+	char	   *directory = mig_path_directory(path);
+
+	if (*directory == '\0')
+		return directory;
+	directory[strlen(directory) - 1] = '\0';
+	return pstrdup(mig_path_base(directory));
+}
+
+/* MigClaimFunction: VERSION_name/up.sql, dashes in the version do not count */
+static bool
+diesel_claim(const MigScript *script, const MigFileName *name, MigClaim *claim)
+{
+	char	   *directory = directory_name(script->path);
+	char	   *to;
+
+	if (strcmp(name->base, "up") == 0)
+		claim->part = MIG_UP;
+	else if (strcmp(name->base, "down") == 0)
+		claim->part = MIG_DOWN;
+	else
+		return false;
+
+	claim->key = mig_path_directory(script->path);
+	claim->name = directory + strcspn(directory, "_");
+	if (*claim->name != '\0')
+		*claim->name++ = '\0';
+
+	claim->version = to = directory;
+	for (; *directory != '\0'; directory++)
+	{
+		if (*directory != '-')
+			*to++ = *directory;
+	}
+	*to = '\0';
+
+	if (*claim->version == '\0' || *claim->version == '.')
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_CONVENTION),
+				 errmsg("file \"%s\" is in no directory of a migration",
+						script->path),
+				 errdetail("The files of this convention are VERSION_name/up.sql and VERSION_name/down.sql.")));
+	return true;
+}
+
+/* list_sort() helper: by version, then path */
+static int
+compare_version(const ListCell *a, const ListCell *b)
+{
+	const MigSource *sa = lfirst(a);
+	const MigSource *sb = lfirst(b);
+	int			result = strcmp(sa->version, sb->version);
+
+	return result != 0 ? result : strcmp(sa->path, sb->path);
+}
+
+/*
+ * Keep the order of diesel, which compares versions as strings.
+ *
+ * It differs from the natural order if versions have numbers of different
+ * length.  A version that has a naturally greater one before it is made to
+ * require the nearest of these: then of all versions that can be next the
+ * naturally smallest is always the next one as a string, too.
+ */
+static void
+diesel_order(List *sources)
+{
+	List	   *sorted = list_copy(sources);
+	MigSource **greater = palloc((list_length(sources) + 1) *
+								 sizeof(MigSource *));
+	int			ngreater = 0;
+	ListCell   *lc;
+
+	list_sort(sorted, compare_version);
+	foreach(lc, sorted)
+	{
+		MigSource  *source = lfirst(lc);
+
+		/* greater[] falls: its last one is the nearest that is greater */
+		while (ngreater > 0 &&
+			   mig_version_compare(greater[ngreater - 1]->version,
+								   source->version) <= 0)
+			ngreater--;
+		if (ngreater > 0)
+			source->requires = list_make1(greater[ngreater - 1]->version);
+		greater[ngreater++] = source;
+	}
+	list_free(sorted);
+}
+
+static void
+diesel_parse(MigFileSet *set)
+{
+	ListCell   *lc;
+
+	mig_fileset_pair(set, diesel_claim, mig_source_take);
+	diesel_order(set->sources);
+
+	foreach(lc, set->sources)
+	{
+		MigSource  *source = lfirst(lc);
+		char	   *directory = mig_path_directory(source->path);
+		MigScript  *metadata;
+
+		metadata = mig_fileset_find(set, psprintf("%smetadata.toml",
+												  directory));
+		if (metadata != NULL)
+		{
+			metadata->used = true;
+			source->transactional = diesel_metadata(metadata);
+		}
+	}
+}
+
+/* the directories that diesel makes begin with a time */
+static MigScript *
+diesel_detect(const MigFileSet *set)
+{
+	for (int i = 0; i < set->nscripts; i++)
+	{
+		MigScript  *script = &set->scripts[i];
+		char	   *directory;
+
+		if (strcmp(mig_path_base(script->path), "up.sql") != 0)
+			continue;
+		directory = directory_name(script->path);
+		if (*directory >= '0' && *directory <= '9')
+			return script;
+	}
+	return NULL;
+}
+
+/*
+ * Take the name of a versioned file of Flyway apart, like V1.2__a_name; false
+ * if it is not called so.  Underscores are dots in the version and blanks in
+ * the name.
+ */
+static bool
+flyway_versioned(const MigFileName *name, MigClaim *claim)
+{
+	const char *base = name->base;
+	const char *separator = strstr(base, "__");
+	size_t		length = separator == NULL ? strlen(base) : separator - base;
+
+	if (length < 2 || strchr("VUB", *base) == NULL)
+		return false;
+
+	claim->version = pnstrdup(base + 1, length - 1);
+	for (char *c = claim->version; *c != '\0'; c++)
+	{
+		if (*c == '_')
+			*c = '.';
+
+		/* digits, with single dots between them */
+		if (*c == '.' ? c == claim->version || c[-1] == '.' || c[1] == '\0'
+			: *c < '0' || *c > '9')
+			return false;
+	}
+
+	claim->name = pstrdup(separator == NULL ? "" : separator + 2);
+	claim->key = psprintf("V%s", mig_numeric_key(claim->version));
+	claim->part = *base == 'U' ? MIG_DOWN : MIG_UP;
+	return true;
+}
+
+/* likewise of a repeatable one, like R__a_name, which is its own version */
+static bool
+flyway_repeatable(const MigFileName *name, MigClaim *claim)
+{
+	if (strncmp(name->base, "R__", 3) != 0 || name->base[3] == '\0')
+		return false;
+
+	claim->version = name->base;
+	claim->name = pstrdup(name->base + 3);
+	claim->key = name->base;
+	claim->part = MIG_UP;
+	claim->kind = MIG_REPEATABLE;
+	return true;
+}
+
+/* MigClaimFunction */
+static bool
+flyway_claim(const MigScript *script, const MigFileName *name, MigClaim *claim)
+{
+	if (!flyway_versioned(name, claim) && !flyway_repeatable(name, claim))
+		return false;
+
+	if (name->base[0] == 'B')
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_CONVENTION),
+				 errmsg("file \"%s\" is a baseline migration of Flyway",
+						script->path),
+				 errdetail("It stands for all migrations up to version \"%s\", which is not supported.",
+						   claim->version),
+				 errhint("Leave it out, and load those migrations or the dump of a schema that has them.")));
+
+	for (char *c = claim->name; *c != '\0'; c++)
+	{
+		if (*c == '_')
+			*c = ' ';
+	}
+	return true;
+}
+
+/* raise an error about a setting of a script that cannot be honoured */
+static void
+flyway_refuse(const MigScript *script, const MigLine *line, const char *detail)
+{
+	ereport(ERROR,
+			(errcode(MIG_ERRCODE_CONVENTION),
+			 errmsg("setting \"%s\" in file \"%s\" line %d is not supported",
+					mig_line_text(line), script->path, line->number),
+			 errdetail("%s", detail)));
+}
+
+/*
+ * <script>.sql.conf.  Its encoding does not matter any more, the content has
+ * been converted by who sent it.
+ */
+static MigTransactional
+flyway_configuration(const MigScript *script)
+{
+	MigTransactional result = MIG_TX_RECOGNISE;
+	MigLine		line;
+
+	mig_line_rewind(&line, script->content);
+	while (mig_line_next(&line))
+	{
+		char	   *text = without_comment(mig_line_text(&line));
+		char	   *key;
+		char	   *value;
+
+		if (*text == '\0')
+			continue;
+
+		split_setting(text, &key, &value);
+		if (strcmp(key, "executeInTransaction") == 0)
+			result = boolean_setting(script, &line, value) ?
+				MIG_TX_ON : MIG_TX_OFF;
+		else if (strcmp(key, "placeholderReplacement") == 0)
+		{
+			if (boolean_setting(script, &line, value))
+				flyway_refuse(script, &line, "Placeholders are not replaced.");
+		}
+		else if (strcmp(key, "shouldExecute") == 0)
+		{
+			if (pg_strcasecmp(value, "true") != 0)
+				flyway_refuse(script, &line, "Migrations are not executed on conditions.");
+		}
+		else if (strcmp(key, "encoding") != 0)
+			flyway_refuse(script, &line, "The settings are executeInTransaction, placeholderReplacement, shouldExecute and encoding.");
+	}
+	return result;
+}
+
+static void
+flyway_parse(MigFileSet *set)
+{
+	mig_fileset_pair(set, flyway_claim, mig_source_take);
+
+	for (int i = 0; i < set->nscripts; i++)
+	{
+		MigScript  *conf = &set->scripts[i];
+		MigTransactional transactional;
+		MigScript  *script;
+		ListCell   *lc;
+
+		if (!mig_path_has_suffix(conf->path, ".sql.conf"))
+			continue;
+
+		script = mig_fileset_find(set, pnstrdup(conf->path,
+												strlen(conf->path) - strlen(".conf")));
+		if (script == NULL || !script->used)
+			ereport(ERROR,
+					(errcode(MIG_ERRCODE_CONVENTION),
+					 errmsg("file \"%s\" belongs to no migration",
+							conf->path),
+					 errdetail("There is no script for it.")));
+
+		conf->used = true;
+		transactional = flyway_configuration(conf);
+		foreach(lc, set->sources)
+		{
+			MigSource  *source = lfirst(lc);
+
+			if (strcmp(source->path, script->path) == 0)
+				source->transactional = transactional;
+		}
+	}
+}
+
+static MigScript *
+flyway_detect(const MigFileSet *set)
+{
+	for (int i = 0; i < set->nscripts; i++)
+	{
+		MigScript  *script = &set->scripts[i];
+		MigFileName name;
+		MigClaim	claim;
+
+		if (!mig_path_is_sql(script->path))
+			continue;
+		mig_path_split(script->path, &name);
+		if (strstr(name.base, "__") != NULL &&
+			(flyway_versioned(&name, &claim) ||
+			 flyway_repeatable(&name, &claim)))
+			return script;
+	}
+	return NULL;
+}
+
+
+/* ----------
+ * All conventions
+ * ----------
+ */
+
+/* the row of that name; an error if there is none */
+static const Convention *
+find_convention(const char *name)
+{
+	StringInfoData names;
+
+	for (int i = 0; i < lengthof(conventions); i++)
+	{
+		if (strcmp(conventions[i].name, name) == 0)
+			return &conventions[i];
+	}
+
+	initStringInfo(&names);
+	for (int i = 0; i < lengthof(conventions); i++)
+		appendStringInfo(&names, ", %s", conventions[i].name);
+	ereport(ERROR,
+			(errcode(MIG_ERRCODE_CONVENTION),
+			 errmsg("convention \"%s\" does not exist", name),
+			 errhint("The conventions are auto%s.", names.data)));
+	return NULL;
+}
+
+/*
+ * The convention that the files show, NULL if there is nothing to load.
+ */
+static const Convention *
+recognise(const MigFileSet *set)
+{
+	const Convention *found = NULL;
+	MigScript  *shows_found = NULL;
+
+	for (int i = 0; i < lengthof(conventions); i++)
+	{
+		const Convention *convention = &conventions[i];
+		MigScript  *shows;
+
+		shows = convention->detect ? convention->detect(set) : NULL;
+		if (shows == NULL)
+			continue;
+
+		if (found != NULL)
+			ereport(ERROR,
+					(errcode(MIG_ERRCODE_CONVENTION),
+					 errmsg("cannot tell convention \"%s\" from convention \"%s\"",
+							found->name, convention->name),
+					 errdetail("File \"%s\" is of convention \"%s\", file \"%s\" is of convention \"%s\".",
+							   shows_found->path, found->name,
+							   shows->path, convention->name),
+					 errhint("Pass convention => '%s' or convention => '%s'.",
+							 found->name, convention->name)));
+		found = convention;
+		shows_found = shows;
+	}
+	if (found != NULL)
+		return found;
+
+	for (int i = 0; i < set->nscripts; i++)
+	{
+		if (mig_path_is_sql(set->scripts[i].path))
+			return &conventions[0];
+	}
+	return NULL;
+}
+
+/* an error, or a notice, about .sql files that the parser did not take */
+static void
+check_left_over(const MigFileSet *set, const Convention *convention)
+{
+	List	   *paths = NIL;
+
+	for (int i = 0; i < set->nscripts; i++)
+	{
+		MigScript  *script = &set->scripts[i];
+
+		if (script->used || !mig_path_is_sql(script->path))
+			continue;
+
+		if (!convention->has_place)
+			ereport(ERROR,
+					(errcode(MIG_ERRCODE_CONVENTION),
+					 errmsg("file \"%s\" does not fit convention \"%s\"",
+							script->path, convention->name),
+					 errdetail("The files of this convention are %s.",
+							   convention->files),
+					 errhint("Rename the file, leave it out, or pass another convention.")));
+		paths = lappend(paths, unconstify(char *, script->path));
+	}
+
+	if (paths != NIL)
+		ereport(NOTICE,
+				(errmsg_plural("%d file is not part of convention \"%s\" and was left out",
+							   "%d files are not part of convention \"%s\" and were left out",
+							   list_length(paths), list_length(paths),
+							   convention->name),
+				 errdetail_plural("The file is %s.", "The files are %s.",
+								  list_length(paths), mig_name_list(paths))));
+}
+
+/* list_sort() helper */
+static int
+compare_source_path(const ListCell *a, const ListCell *b)
+{
+	return strcmp(((const MigSource *) lfirst(a))->path,
+				  ((const MigSource *) lfirst(b))->path);
+}
+
+/* each version once, and none that is a word for a target */
+static void
+check_versions(List *sources, const Convention *convention)
+{
+	List	   *sorted = list_copy(sources);
+	const MigSource *last = NULL;
+	ListCell   *lc;
+
+	list_sort(sorted, compare_version);
+	foreach(lc, sorted)
+	{
+		const MigSource *source = lfirst(lc);
+
+		if (last != NULL && strcmp(last->version, source->version) == 0)
+			ereport(ERROR,
+					(errcode(MIG_ERRCODE_DUPLICATE),
+					 errmsg("version \"%s\" is claimed by file \"%s\" and by file \"%s\"",
+							source->version, last->path, source->path),
+					 convention->has_place ? errhint("Rename one of them.") :
+					 errhint("Rename one of them, or pass convention => 'name' to take whole file names as versions.")));
+
+		if (strcmp(source->version, MIG_TARGET_HEAD) == 0 ||
+			strcmp(source->version, MIG_TARGET_BASE) == 0)
+			ereport(ERROR,
+					(errcode(MIG_ERRCODE_CONVENTION),
+					 errmsg("version \"%s\" of file \"%s\" is a reserved word",
+							source->version, source->path)));
+		last = source;
+	}
+	list_free(sorted);
+}
+
+/* qsort() helper */
+static int
+compare_script(const void *a, const void *b)
+{
+	return strcmp(((const MigScript *) a)->path,
+				  ((const MigScript *) b)->path);
+}
+
+/* the files as what the parsers work on */
+static void
+make_fileset(MigFileSet *set, MigFile *files, int nfiles)
+{
+	memset(set, 0, sizeof(MigFileSet));
+	set->nscripts = nfiles;
+	set->scripts = palloc(nfiles * sizeof(MigScript));
+	for (int i = 0; i < nfiles; i++)
+	{
+		set->scripts[i].path = files[i].path;
+		set->scripts[i].content = files[i].content;
+		set->scripts[i].index = i;
+		set->scripts[i].used = false;
+	}
+	qsort(set->scripts, nfiles, sizeof(MigScript), compare_script);
+}
+
+/*
+ * See convention.h.  The texts of the result may be those of the files and not
+ * copies of them.
+ */
+List *
+mig_convention_parse(MigFile *files, int nfiles, const char *convention)
+{
+	const Convention *found = NULL;
+	MigFileSet	set;
+
+	if (strcmp(convention, "auto") != 0)
+		found = find_convention(convention);
+	if (nfiles == 0)
+		return NIL;
+
+	make_fileset(&set, files, nfiles);
+	if (found == NULL)
+		found = recognise(&set);
+	if (found == NULL)
+		return NIL;
+
+	set.convention = found->name;
+	found->parse(&set);
+	check_left_over(&set, found);
+	check_versions(set.sources, found);
+
+	for (int i = 0; i < nfiles; i++)
+		files[set.scripts[i].index].used = set.scripts[i].used;
+
+	list_sort(set.sources, compare_source_path);
+	return set.sources;
+}

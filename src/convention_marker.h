@@ -1,0 +1,21 @@
+/*-------------------------------------------------------------------------
+ *
+ * convention_marker.h
+ *	  Conventions whose files are cut into bodies by marker lines.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_CONVENTION_MARKER_H
+#define MIG_CONVENTION_MARKER_H
+
+#include "fileset.h"
+
+extern void mig_native_parse(MigFileSet *set);
+extern MigScript *mig_native_detect(const MigFileSet *set);
+extern void mig_plain_parse(MigFileSet *set);
+extern void mig_name_parse(MigFileSet *set);
+
+extern void mig_goose_parse(MigFileSet *set);
+extern MigScript *mig_goose_detect(const MigFileSet *set);
+
+#endif							/* MIG_CONVENTION_MARKER_H */

@@ -1,0 +1,16 @@
+/*-------------------------------------------------------------------------
+ *
+ * convention_sqitch.h
+ *	  The files of Sqitch: a plan, and scripts that deploy, revert and verify.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_CONVENTION_SQITCH_H
+#define MIG_CONVENTION_SQITCH_H
+
+#include "fileset.h"
+
+extern void mig_sqitch_parse(MigFileSet *set);
+extern MigScript *mig_sqitch_detect(const MigFileSet *set);
+
+#endif							/* MIG_CONVENTION_SQITCH_H */

@@ -1,0 +1,108 @@
+/*-------------------------------------------------------------------------
+ *
+ * errors.c
+ *	  Errors as data: where in a body they happened, what to do about them.
+ *
+ * Nothing here raises an error of its own.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+
+#include "errors.h"
+
+/*
+ * Take SPI's context line, which quotes the whole statement, out of a context.
+ *
+ * A body may have statements of megabytes, and the caller's own context line
+ * says which one it was.
+ */
+static void
+remove_statement_line(ErrorData *edata, const char *statement)
+{
+	char	   *line;
+	char	   *found;
+	size_t		rest;
+
+	if (edata->context == NULL)
+		return;
+	line = psprintf("SQL statement \"%s\"", statement);
+	found = strstr(edata->context, line);
+	if (found == NULL)
+		return;
+	rest = strlen(line);
+	if (found[rest] == '\n')
+		rest++;
+	else if (found > edata->context && found[-1] == '\n')
+	{
+		found--;
+		rest++;
+	}
+	memmove(found, found + rest, strlen(found + rest) + 1);
+	if (edata->context[0] == '\0')
+		edata->context = NULL;
+	pfree(line);
+}
+
+void
+mig_error_locate(ErrorData *edata, const char *text, int location, int length)
+{
+	char	   *statement = pnstrdup(text + location, length);
+
+	remove_statement_line(edata, statement);
+
+	if (edata->internalquery != NULL &&
+		strcmp(edata->internalquery, statement) == 0)
+	{
+		/*
+		 * Clients find line and column by counting from the start of the
+		 * query text; what comes after the statement's last line is of no
+		 * use to them.
+		 */
+		const char *end = strchr(text + location + length, '\n');
+		size_t		shown = end ? (size_t) (end - text) : strlen(text);
+
+		if (edata->internalpos > 0)
+			edata->internalpos += pg_mbstrlen_with_len(text, location);
+		edata->internalquery = pnstrdup(text, shown);
+	}
+	pfree(statement);
+}
+
+void
+mig_error_add_hint(ErrorData *edata, const char *hint)
+{
+	if (edata->hint == NULL)
+		edata->hint = pstrdup(hint);
+	else
+		edata->hint = psprintf("%s  %s", edata->hint, hint);
+}
+
+char *
+mig_name_list(List *names)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+	int			shown = 0;
+
+	/* a message is for a person: name some, count the rest */
+	const int	max_shown = 20;
+
+	initStringInfo(&buf);
+	foreach(lc, names)
+	{
+		if (shown == max_shown && list_length(names) > max_shown + 1)
+		{
+			appendStringInfo(&buf, _(" and %d more"),
+							 list_length(names) - shown);
+			break;
+		}
+		appendStringInfo(&buf, "%s\"%s\"", shown > 0 ? ", " : "",
+						 (char *) lfirst(lc));
+		shown++;
+	}
+	return buf.data;
+}

@@ -1,0 +1,54 @@
+/*-------------------------------------------------------------------------
+ *
+ * errors.h
+ *	  SQLSTATEs of the extension, and the plain record of an error.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_ERRORS_H
+#define MIG_ERRORS_H
+
+#include "migrate.h"
+
+/* class MG: each is documented in doc/errors.md */
+#define MIG_ERRCODE_UNKNOWN_VERSION		MAKE_SQLSTATE('M', 'G', '0', '0', '1')
+#define MIG_ERRCODE_TEXT_DIFFERS		MAKE_SQLSTATE('M', 'G', '0', '0', '2')
+#define MIG_ERRCODE_CHANGED				MAKE_SQLSTATE('M', 'G', '0', '0', '3')
+#define MIG_ERRCODE_CYCLE				MAKE_SQLSTATE('M', 'G', '0', '0', '4')
+#define MIG_ERRCODE_REQUIREMENT			MAKE_SQLSTATE('M', 'G', '0', '0', '5')
+#define MIG_ERRCODE_OUT_OF_ORDER		MAKE_SQLSTATE('M', 'G', '0', '0', '6')
+#define MIG_ERRCODE_NO_DOWN				MAKE_SQLSTATE('M', 'G', '0', '0', '7')
+#define MIG_ERRCODE_OWN_TRANSACTION		MAKE_SQLSTATE('M', 'G', '0', '0', '8')
+#define MIG_ERRCODE_BODY				MAKE_SQLSTATE('M', 'G', '0', '0', '9')
+#define MIG_ERRCODE_VERIFY				MAKE_SQLSTATE('M', 'G', '0', '1', '0')
+#define MIG_ERRCODE_CONVENTION			MAKE_SQLSTATE('M', 'G', '0', '1', '1')
+#define MIG_ERRCODE_DUPLICATE			MAKE_SQLSTATE('M', 'G', '0', '1', '2')
+#define MIG_ERRCODE_APPLIED				MAKE_SQLSTATE('M', 'G', '0', '1', '3')
+#define MIG_ERRCODE_HELD				MAKE_SQLSTATE('M', 'G', '0', '1', '4')
+#define MIG_ERRCODE_FROZEN				MAKE_SQLSTATE('M', 'G', '0', '1', '5')
+#define MIG_ERRCODE_ROLE				MAKE_SQLSTATE('M', 'G', '0', '1', '6')
+#define MIG_ERRCODE_AUTHOR				MAKE_SQLSTATE('M', 'G', '0', '1', '7')
+#define MIG_ERRCODE_PROTECTED			MAKE_SQLSTATE('M', 'G', '0', '1', '8')
+#define MIG_ERRCODE_RECURSION			MAKE_SQLSTATE('M', 'G', '0', '1', '9')
+#define MIG_ERRCODE_PENDING				MAKE_SQLSTATE('M', 'G', '0', '2', '0')
+#define MIG_ERRCODE_EXTENSION			MAKE_SQLSTATE('M', 'G', '0', '2', '1')
+
+/*
+ * Point an error that a body's statement raised at the body.
+ *
+ * The statement is the bytes text[location .. location + length), sent to the
+ * server as a string of its own.  A position that the server reported in that
+ * string becomes one in the body, and the context line that quotes the whole
+ * string is taken out.  edata must be a copy that belongs to the caller.
+ */
+extern void mig_error_locate(ErrorData *edata, const char *text,
+							 int location, int length);
+
+/* add sentences to the hint of an error, after those of the server */
+extern void mig_error_add_hint(ErrorData *edata, const char *hint);
+
+
+/* "a", "b" and 3 more: for DETAIL lines that name versions */
+extern char *mig_name_list(List *names);
+
+#endif							/* MIG_ERRORS_H */

@@ -1,0 +1,340 @@
+/*-------------------------------------------------------------------------
+ *
+ * execute.c
+ *	  Running one body in the current transaction.
+ *
+ * A body runs as the caller, statement by statement, each as a string of its
+ * own: that gives every statement its own timing, error position and log
+ * line, and extensions that pass the query string on see one statement in it.
+ *
+ * Each body has a GUC nest level of its own, which is undone at its end in the
+ * way of an aborted transaction, so that neither SET nor set_config() nor SET
+ * ROLE in one body reaches the next one or the session.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "parser/parser.h"
+#include "storage/proc.h"
+#include "tcop/dest.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/resowner.h"
+#include "utils/timeout.h"
+
+#include "errors.h"
+#include "execute.h"
+#include "guc.h"
+
+/* receives the rows of a verify body's statement */
+typedef struct VerifyReceiver
+{
+	DestReceiver pub;
+	bool		failed;
+} VerifyReceiver;
+
+void
+mig_execution_init(MigExecution *execution, MemoryContext context)
+{
+	memset(execution, 0, sizeof(MigExecution));
+	execution->context = context;
+	execution->statement = -1;
+}
+
+void
+mig_execution_reset(MigExecution *execution)
+{
+	execution->body = NULL;
+	execution->label = NULL;
+	execution->statement = -1;
+	execution->ntimings = 0;
+}
+
+static void
+add_timing(MigExecution *execution, const MigStatement *statement,
+		   double execution_ms, uint64 row_count)
+{
+	MigTiming  *timing;
+
+	if (execution->ntimings == execution->max_timings)
+	{
+		execution->max_timings = Max(16, 2 * execution->max_timings);
+		if (execution->timings == NULL)
+			execution->timings =
+				MemoryContextAlloc(execution->context,
+								   sizeof(MigTiming) * execution->max_timings);
+		else
+			execution->timings =
+				repalloc_huge(execution->timings,
+							  sizeof(MigTiming) * execution->max_timings);
+	}
+	timing = &execution->timings[execution->ntimings++];
+	timing->part = execution->label->part;
+	timing->line = statement->line;
+	timing->tag = statement->tag;
+	timing->execution_ms = execution_ms;
+	timing->row_count = row_count;
+}
+
+static void
+pin(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+void
+mig_execute_pin_settings(const char *search_path)
+{
+	/* what makes one text mean different things in different sessions */
+	static const char *const pinned[][2] = {
+		{"standard_conforming_strings", "on"},
+		{"backslash_quote", "safe_encoding"},
+		{"array_nulls", "on"},
+		{"transform_null_equals", "off"},
+		{"check_function_bodies", "on"},
+		{"row_security", "on"},
+		{"DateStyle", "ISO, MDY"},
+		{"IntervalStyle", "postgres"},
+		{"xmloption", "content"},
+		{"default_table_access_method", "heap"},
+		{"default_tablespace", ""},
+	};
+	int			i;
+
+	pin("search_path", search_path);
+	for (i = 0; i < lengthof(pinned); i++)
+		pin(pinned[i][0], pinned[i][1]);
+	if (LockTimeout == 0 && mig_lock_timeout > 0)
+	{
+		char	   *value = psprintf("%d", mig_lock_timeout);
+
+		pin("lock_timeout", value);
+		pfree(value);
+	}
+}
+
+/* says which statement of which body it was */
+static void
+statement_context_callback(void *arg)
+{
+	MigExecution *execution = (MigExecution *) arg;
+	const MigLabel *label = execution->label;
+	const MigStatement *statement;
+
+	if (execution->statement < 0)
+		return;
+	statement = &execution->body->statements[execution->statement];
+	errcontext("migration \"%s\"%s%s%s, %s body, statement %d, line %d",
+			   label->version, label->path ? " (" : "",
+			   label->path ? label->path : "", label->path ? ")" : "",
+			   mig_part_name(label->part), execution->statement + 1,
+			   statement->line);
+}
+
+/* as the server does for a statement that comes from a client */
+static void
+log_statement_of_body(const MigStatement *statement, const char *sql)
+{
+	if (log_statement != LOGSTMT_NONE &&
+		(log_statement == LOGSTMT_ALL ||
+		 statement->log_level <= log_statement))
+		ereport(LOG,
+				(errmsg("statement: %s", sql),
+				 errhidestmt(true), errhidecontext(true)));
+}
+
+/*
+ * statement_timeout of the session is meant for one statement, and the call
+ * that runs many of them is one to the server: start it anew for each.
+ */
+static void
+restart_statement_timeout(void)
+{
+	if (StatementTimeout > 0)
+		enable_timeout_after(STATEMENT_TIMEOUT, StatementTimeout);
+	else if (get_timeout_active(STATEMENT_TIMEOUT))
+		disable_timeout(STATEMENT_TIMEOUT, false);
+}
+
+static bool
+verify_receive(TupleTableSlot *slot, DestReceiver *self)
+{
+	VerifyReceiver *receiver = (VerifyReceiver *) self;
+	bool		isnull;
+	Datum		value;
+
+	if (slot->tts_tupleDescriptor->natts == 0)
+		return true;
+	value = slot_getattr(slot, 1, &isnull);
+	if (isnull ||
+		(TupleDescAttr(slot->tts_tupleDescriptor, 0)->atttypid == BOOLOID &&
+		 !DatumGetBool(value)))
+		receiver->failed = true;
+	return true;
+}
+
+static void
+verify_startup(DestReceiver *self, int operation, TupleDesc typeinfo)
+{
+}
+
+static void
+verify_nothing(DestReceiver *self)
+{
+}
+
+static void
+check_rc(int rc, const MigLabel *label)
+{
+	if (rc >= 0)
+		return;
+	if (rc == SPI_ERROR_TRANSACTION || rc == SPI_ERROR_COPY)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_BODY),
+				 errmsg("migration \"%s\" cannot contain %s", label->version,
+						rc == SPI_ERROR_COPY ?
+						"COPY from or to the client" : "transaction control")));
+	elog(ERROR, "SPI failed with code %d", rc);
+}
+
+/*
+ * Run one statement; returns the number of rows.
+ *
+ * How a statement gets to the server is known here alone.
+ */
+static uint64
+run_statement(const char *sql, const MigLabel *label)
+{
+	SPIExecuteOptions options;
+	VerifyReceiver receiver;
+	uint64		rows;
+
+	memset(&options, 0, sizeof(options));
+	if (label->part == MIG_VERIFY)
+	{
+		memset(&receiver, 0, sizeof(receiver));
+		receiver.pub.receiveSlot = verify_receive;
+		receiver.pub.rStartup = verify_startup;
+		receiver.pub.rShutdown = verify_nothing;
+		receiver.pub.rDestroy = verify_nothing;
+		receiver.pub.mydest = DestNone;
+		options.dest = (DestReceiver *) &receiver;
+	}
+	else
+		options.dest = None_Receiver;
+	check_rc(SPI_execute_extended(sql, &options), label);
+	rows = SPI_processed;
+
+	if (label->part == MIG_VERIFY && receiver.failed)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_VERIFY),
+				 errmsg("migration \"%s\" does not verify", label->version),
+				 errdetail("The first column of a row is false or null.")));
+	return rows;
+}
+
+/* bodies are parsed with this setting on, and must run with it */
+static void
+check_string_syntax(const MigLabel *label)
+{
+	if (!standard_conforming_strings)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_BODY),
+				 errmsg("migration \"%s\" has turned standard_conforming_strings off",
+						label->version),
+				 errhint("Write backslash escapes as E'...' instead.")));
+}
+
+static void
+run_statements(MigExecution *execution)
+{
+	const MigBody *body = execution->body;
+	int			i;
+
+	for (i = 0; i < body->nstatements; i++)
+	{
+		const MigStatement *statement = &body->statements[i];
+		char	   *sql = pnstrdup(body->text + statement->location,
+								   statement->length);
+		instr_time	start;
+		instr_time	duration;
+		uint64		rows;
+
+		execution->statement = i;
+		check_string_syntax(execution->label);
+		log_statement_of_body(statement, sql);
+		restart_statement_timeout();
+		INSTR_TIME_SET_CURRENT(start);
+		rows = run_statement(sql, execution->label);
+		INSTR_TIME_SET_CURRENT(duration);
+		INSTR_TIME_SUBTRACT(duration, start);
+		add_timing(execution, statement, INSTR_TIME_GET_MILLISEC(duration),
+				   rows);
+		pfree(sql);
+	}
+	execution->statement = -1;
+}
+
+/* the same inside a subtransaction that is rolled back */
+static void
+run_statements_rolled_back(MigExecution *execution)
+{
+	MemoryContext old_context = CurrentMemoryContext;
+	ResourceOwner old_owner = CurrentResourceOwner;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(old_context);
+	run_statements(execution);
+	RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(old_context);
+	CurrentResourceOwner = old_owner;
+}
+
+void
+mig_execute_body(MigExecution *execution, const MigBody *body,
+				 const MigLabel *label)
+{
+	ErrorContextCallback callback;
+	int			guc_level = NewGUCNestLevel();
+
+	execution->body = body;
+	execution->label = label;
+	execution->statement = -1;
+	callback.callback = statement_context_callback;
+	callback.arg = execution;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	if (label->part == MIG_VERIFY && body->nstatements > 0)
+		run_statements_rolled_back(execution);
+	else
+		run_statements(execution);
+	error_context_stack = callback.previous;
+	AtEOXact_GUC(false, guc_level);
+}
+
+static void
+set_constraints(bool all, const char *names)
+{
+	char	   *sql = all ? pstrdup("SET CONSTRAINTS ALL IMMEDIATE") :
+		psprintf("SET CONSTRAINTS %s DEFERRED", names);
+	int			rc = SPI_execute(sql, false, 0);
+
+	if (rc < 0)
+		elog(ERROR, "SPI failed with code %d: %s", rc, sql);
+	pfree(sql);
+}
+
+void
+mig_execute_check_constraints(const char *deferred)
+{
+	set_constraints(true, NULL);
+	if (deferred != NULL)
+		set_constraints(false, deferred);
+}

@@ -1,0 +1,108 @@
+/*-------------------------------------------------------------------------
+ *
+ * failure.c
+ *	  The journal row of a failed run that survives the run's roll-back.
+ *
+ * In apply() the failing transaction is the caller's and may be rolled back,
+ * so a background worker writes the row.  It is handed everything that it
+ * needs as bytes and inherits no setting of this session.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "failure.h"
+#include "guc.h"
+#include "progress.h"
+#include "worker.h"
+
+/* how long an error may be delayed by recording it */
+#define WAIT_MS 2000
+
+void
+mig_failure_from_error(MigFailure *failure, const ErrorData *edata)
+{
+	failure->sqlstate = pstrdup(unpack_sql_state(edata->sqlerrcode));
+	failure->message = edata->message;
+	failure->detail = edata->detail;
+	failure->hint = edata->hint;
+	failure->context = edata->context;
+}
+
+static MigFailureRequest *
+pack_request(const MigJournalRow *row, const char *text, Size *length)
+{
+	bytea	   *packed = mig_journal_pack(row);
+	char	   *payload = mig_progress_payload(row->run, row->project,
+											   row->version, row->action,
+											   row->failure->sqlstate,
+											   row->execution_ms);
+	MigFailureRequest *request;
+	Size		row_length = VARSIZE(packed);
+	Size		text_length = text ? strlen(text) + 1 : 0;
+	Size		payload_length = payload ? strlen(payload) + 1 : 0;
+	char	   *p;
+
+	*length = offsetof(MigFailureRequest, data) + MAXALIGN(row_length) +
+		MAXALIGN(text_length) + payload_length;
+	request = MemoryContextAllocHuge(CurrentMemoryContext, *length);
+	request->quiet_seconds = mig_failure_quiet;
+	request->row_length = row_length;
+	request->text_length = text_length;
+	request->payload_length = payload_length;
+	p = request->data;
+	memcpy(p, packed, row_length);
+	p += MAXALIGN(row_length);
+	if (text != NULL)
+		memcpy(p, text, text_length);
+	p += MAXALIGN(text_length);
+	if (payload != NULL)
+		memcpy(p, payload, payload_length);
+	return request;
+}
+
+void
+mig_failure_record(const MigJournalRow *row, const char *text)
+{
+	Size		length;
+	MigFailureRequest *request = pack_request(row, text, &length);
+
+	switch (mig_worker_call("mig_failure_worker_main", request, length,
+							WAIT_MS))
+	{
+		case MIG_WORKER_DONE:
+		case MIG_WORKER_NOTHING_TO_DO:
+			break;
+		case MIG_WORKER_NO_SLOT:
+			ereport(WARNING,
+					(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+					 errmsg("the failure is not in the journal: no background worker could be started"),
+					 errhint("The server log has it.  You might need to increase max_worker_processes.")));
+			break;
+		case MIG_WORKER_NO_ANSWER:
+			ereport(WARNING,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("the failure is not in the journal: the background worker did not write it"),
+					 errhint("The server log has the failure, and the worker's own error.")));
+			break;
+	}
+	pfree(request);
+}
+
+bool
+mig_failure_insert(const MigFailureRequest *request)
+{
+	bytea	   *packed = palloc(request->row_length);
+	const char *text = request->data + MAXALIGN(request->row_length);
+	const char *payload = text + MAXALIGN(request->text_length);
+
+	/* a Datum may have to be aligned, and must not be in shared memory */
+	memcpy(packed, request->data, request->row_length);
+	if (!mig_journal_insert_packed(packed,
+								   request->text_length > 0 ? text : NULL,
+								   request->quiet_seconds))
+		return false;
+	if (request->payload_length > 0)
+		mig_progress_notify(payload);
+	return true;
+}

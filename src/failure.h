@@ -1,0 +1,39 @@
+/*-------------------------------------------------------------------------
+ *
+ * failure.h
+ *	  The journal row of a failed run that survives the run's roll-back.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_FAILURE_H
+#define MIG_FAILURE_H
+
+#include "journal.h"
+
+/* a request to mig_failure_insert(), as it travels to the worker */
+typedef struct MigFailureRequest
+{
+	int			quiet_seconds;
+	Size		row_length;
+	Size		text_length;	/* with its NUL; 0: no text */
+	Size		payload_length; /* with its NUL; 0: no notification */
+	char		data[FLEXIBLE_ARRAY_MEMBER];	/* row, text, payload; each
+												 * MAXALIGNed */
+} MigFailureRequest;
+
+/*
+ * Have a background worker insert a row (and the text that failed, NULL if
+ * none did) in a transaction of its own.  The caller must have given up the
+ * failed run's locks.  Never raises an error for what goes wrong: a WARNING
+ * says that the failure is not in the journal.
+ */
+extern void mig_failure_record(const MigJournalRow *row, const char *text);
+
+/* in the worker: insert; false if the same failure was journalled just now */
+extern bool mig_failure_insert(const MigFailureRequest *request);
+
+/* fill a record from an error; strings are those of edata */
+extern void mig_failure_from_error(MigFailure *failure,
+								   const ErrorData *edata);
+
+#endif							/* MIG_FAILURE_H */

@@ -1,0 +1,33 @@
+/*-------------------------------------------------------------------------
+ *
+ * guard.h
+ *	  What must hold before anything is run or written.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_GUARD_H
+#define MIG_GUARD_H
+
+#include "migrate.h"
+
+/*
+ * Raise 25006 on a standby and in a read-only transaction, 25000 under an
+ * isolation level that cannot see what an earlier runner committed.  what
+ * completes "cannot ...".
+ */
+extern void mig_guard_transaction(const char *what);
+
+/* raise if the policy freezes the project or wants another role */
+extern void mig_guard_policy(const char *project, const MigPolicy *policy);
+
+/* raise unless confirm names this database, where the policy protects it */
+extern void mig_guard_destructive(const char *project, const MigPolicy *policy,
+								  const char *confirm);
+
+/*
+ * Raise if the caller is a superuser and a body (of entries) was stored by a
+ * role that is not: whoever may store bodies would be superuser otherwise.
+ */
+extern void mig_guard_authors(MigEntry **entries, int count);
+
+#endif							/* MIG_GUARD_H */

@@ -1,0 +1,69 @@
+/*-------------------------------------------------------------------------
+ *
+ * guc.c
+ *	  Settings of the extension and their definition.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "utils/guc.h"
+
+#include "guc.h"
+
+int			mig_lock_timeout = 5000;
+int			mig_wait_timeout = 600000;
+int			mig_failure_quiet = 60;
+bool		mig_progress_notices = true;
+bool		mig_notify = true;
+bool		mig_trust_authors = false;
+
+void
+mig_guc_define(void)
+{
+	DefineCustomIntVariable("migrate.failure_quiet",
+							"Sets for how long the same failure is only logged, not journalled again.",
+							"0 journals every failure.",
+							&mig_failure_quiet,
+							60, 0, INT_MAX,
+							PGC_USERSET, GUC_UNIT_S,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("migrate.lock_timeout",
+							"Sets how long a statement of a body waits for a lock.",
+							"A lock_timeout of the session or of the body itself takes precedence.  0 turns this off.",
+							&mig_lock_timeout,
+							5000, 0, INT_MAX,
+							PGC_USERSET, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+	DefineCustomBoolVariable("migrate.notify",
+							 "Sends a notification on channel \"migrate\" at the end of a run.",
+							 NULL,
+							 &mig_notify,
+							 true,
+							 PGC_USERSET, 0,
+							 NULL, NULL, NULL);
+	DefineCustomBoolVariable("migrate.progress_notices",
+							 "Raises a NOTICE for each migration that was run.",
+							 NULL,
+							 &mig_progress_notices,
+							 true,
+							 PGC_USERSET, 0,
+							 NULL, NULL, NULL);
+	DefineCustomBoolVariable("migrate.trust_authors",
+							 "Lets a superuser run bodies that were stored by other roles.",
+							 NULL,
+							 &mig_trust_authors,
+							 false,
+							 PGC_SUSET, 0,
+							 NULL, NULL, NULL);
+	DefineCustomIntVariable("migrate.wait_timeout",
+							"Sets how long a run waits for another run to end.",
+							"0 waits for ever.",
+							&mig_wait_timeout,
+							600000, 0, INT_MAX,
+							PGC_USERSET, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+	MarkGUCPrefixReserved("migrate");
+}

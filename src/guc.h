@@ -1,0 +1,23 @@
+/*-------------------------------------------------------------------------
+ *
+ * guc.h
+ *	  Settings of the extension.
+ *
+ * None of them is a guard: every role can SET most settings.  What protects
+ * a project is a column of migrate.policy.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_GUC_H
+#define MIG_GUC_H
+
+extern int	mig_lock_timeout;	/* ms, 0 is off */
+extern int	mig_wait_timeout;	/* ms, 0 waits for ever */
+extern int	mig_failure_quiet;	/* s, 0 is off */
+extern bool mig_progress_notices;
+extern bool mig_notify;
+extern bool mig_trust_authors;
+
+extern void mig_guc_define(void);
+
+#endif							/* MIG_GUC_H */

@@ -1,0 +1,29 @@
+/*-------------------------------------------------------------------------
+ *
+ * init.c
+ *	  Entry point of the library.
+ *
+ * Nothing is preloaded and no hook is set: the library is loaded by the first
+ * call of one of its functions, and does nothing on its own.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+
+#include "compat.h"
+#include "guc.h"
+#include "migrate.h"
+#include "runlock.h"
+
+MIG_MODULE_MAGIC(MIG_EXTENSION_NAME, MIG_VERSION);
+
+void		_PG_init(void);
+
+void
+_PG_init(void)
+{
+	mig_guc_define();
+	mig_runlock_init();
+}

@@ -1,0 +1,116 @@
+/*-------------------------------------------------------------------------
+ *
+ * journal.h
+ *	  Recording runs: rows of migrate.journal, body and applied.
+ *
+ * Everything here works under the tables' owner and gives the caller's
+ * identity back.  Those that write expect the caller to hold the runner lock,
+ * but for mig_journal_insert_packed().
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_JOURNAL_H
+#define MIG_JOURNAL_H
+
+#include "access/xlogdefs.h"
+#include "migrate.h"
+
+/* what one statement took; goes into journal.statements */
+typedef struct MigTiming
+{
+	MigPart		part;
+	int			line;
+	const char *tag;
+	double		execution_ms;
+	uint64		row_count;
+} MigTiming;
+
+/* why an attempt failed; strings may be NULL */
+typedef struct MigFailure
+{
+	bool		in_body;		/* part, statement and line are known */
+	MigPart		part;
+	int			statement;		/* from 1 */
+	int			line;
+	const char *sqlstate;
+	const char *message;
+	const char *detail;
+	const char *hint;
+	const char *context;
+} MigFailure;
+
+/* a row of migrate.journal, less what is the same for a whole session */
+typedef struct MigJournalRow
+{
+	int64		run;
+	int			n;
+	const char *action;
+	const char *project;
+	const char *version;		/* NULL: the attempt is not about one */
+	const char *name;
+	TimestampTz started_at;
+	double		execution_ms;
+	const char *checksum;
+	const char *down_checksum;
+	const char *body;			/* exact hash of the text that ran */
+	const char *verify_body;
+	const char *part;			/* amend: which text was replaced */
+	int			ntimings;
+	const MigTiming *timings;
+	const MigFailure *failure;	/* NULL: success */
+	const char *role;
+	const char *search_path;
+	const char *note;
+	XLogRecPtr	wal_start;
+	XLogRecPtr	wal_end;
+} MigJournalRow;
+
+/* rows on their way into the books; written together */
+typedef struct MigBatch MigBatch;
+
+/* number of a new run; numbers of failed runs are not given again */
+extern int64 mig_journal_next_run(void);
+
+/* start a row for something that runs no body: stamp, hold, ... */
+extern void mig_journal_event(MigJournalRow *row, int64 run,
+							  const char *project, const char *action,
+							  const char *note);
+
+/*
+ * A batch lives in CurrentMemoryContext and is freed by mig_batch_end().  Its
+ * rows are held in tuplestores, which go to disk past work_mem.
+ */
+extern MigBatch *mig_batch_begin(void);
+extern void mig_batch_add(MigBatch *batch, const MigJournalRow *row);
+extern void mig_batch_add_body(MigBatch *batch, const char *hash, int64 run,
+							   const char *text);
+extern void mig_batch_end(MigBatch *batch);
+
+/*
+ * Write what was added: the journal rows and bodies, and the ledger's share
+ * according to the action: MIG_BATCH_APPLIED adds to the ledger what the rows
+ * name, MIG_BATCH_UNDONE takes it out.  The batch is empty afterwards.
+ */
+typedef enum MigBatchEffect
+{
+	MIG_BATCH_JOURNAL,
+	MIG_BATCH_APPLIED,
+	MIG_BATCH_UNDONE
+} MigBatchEffect;
+
+extern void mig_batch_flush(MigBatch *batch, MigBatchEffect effect,
+							const char *how);
+
+/*
+ * A journal row as bytes that another process of the same database can
+ * insert with mig_journal_insert_packed().  The latter returns false without
+ * inserting when the same failure was journalled less than quiet_seconds ago.
+ */
+extern bytea *mig_journal_pack(const MigJournalRow *row);
+extern bool mig_journal_insert_packed(bytea *packed, const char *text,
+									  int quiet_seconds);
+
+/* delete failures and statement timings older than an interval */
+extern int64 mig_journal_prune(const char *project, Datum older_than);
+
+#endif							/* MIG_JOURNAL_H */

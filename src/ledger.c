@@ -1,0 +1,636 @@
+/*-------------------------------------------------------------------------
+ *
+ * ledger.c
+ *	  Reading the books, and writing migrate.migration, policy and state.
+ *
+ * This file, journal.c and books.c are the only ones that name a table of
+ * schema migrate.  All SQL is constant; values are parameters, and sets of
+ * rows come in as named tuplestores.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/tuplestore.h"
+
+#include "books.h"
+#include "ledger.h"
+
+bool
+mig_ledger_state(const char *project, MigState *state)
+{
+	MigSqlScope scope;
+	Oid			types[1] = {TEXTOID};
+	Datum		values[1] = {CStringGetTextDatum(project)};
+	bool		found;
+
+	mig_books_open(&scope);
+	found = mig_sql("SELECT complete, applied, newest FROM migrate.state"
+					" WHERE project OPERATOR(pg_catalog.=) $1"
+					" AND target OPERATOR(pg_catalog.=) ''",
+					1, types, values, NULL) > 0;
+	if (found)
+	{
+		state->complete = mig_get_bool(0, 1);
+		state->applied = mig_get_int8(0, 2);
+		state->newest = mig_get_text(&scope, 0, 3);
+	}
+	mig_books_close(&scope);
+	return found;
+}
+
+void
+mig_ledger_refresh_state(const char *project)
+{
+	MigSqlScope scope;
+	Oid			types[1] = {TEXTOID};
+	Datum		values[1] = {CStringGetTextDatum(project)};
+
+	mig_books_open(&scope);
+	mig_sql("INSERT INTO migrate.state (project, complete, applied, newest)"
+			" SELECT $1,"
+			" NOT EXISTS (SELECT FROM migrate.migration m"
+			"  LEFT JOIN migrate.applied a"
+			"   ON a.project OPERATOR(pg_catalog.=) m.project"
+			"   AND a.target OPERATOR(pg_catalog.=) ''"
+			"   AND a.version OPERATOR(pg_catalog.=) m.version"
+			"  WHERE m.project OPERATOR(pg_catalog.=) $1"
+			"  AND (a.version IS NULL OR m.held_reason IS NOT NULL"
+			"   OR m.checksum OPERATOR(pg_catalog.<>) a.checksum"
+			"   OR m.down_checksum IS DISTINCT FROM a.down_checksum)),"
+			" (SELECT pg_catalog.count(*) FROM migrate.applied a"
+			"  WHERE a.project OPERATOR(pg_catalog.=) $1"
+			"  AND a.target OPERATOR(pg_catalog.=) ''),"
+			" (SELECT a.version FROM migrate.applied a"
+			"  WHERE a.project OPERATOR(pg_catalog.=) $1"
+			"  AND a.target OPERATOR(pg_catalog.=) ''"
+			"  ORDER BY a.run DESC, a.n DESC LIMIT 1)"
+			" ON CONFLICT (project, target) DO UPDATE SET"
+			" complete = EXCLUDED.complete, applied = EXCLUDED.applied,"
+			" newest = EXCLUDED.newest",
+			1, types, values, NULL);
+	mig_books_close(&scope);
+}
+
+void
+mig_ledger_invalidate_state(void)
+{
+	MigSqlScope scope;
+
+	mig_books_open(&scope);
+	mig_sql("UPDATE migrate.state SET complete = false WHERE complete",
+			0, NULL, NULL, NULL);
+	mig_books_close(&scope);
+}
+
+MigPolicy *
+mig_ledger_policy(const char *project)
+{
+	MigSqlScope scope;
+	Oid			types[1] = {TEXTOID};
+	Datum		values[1] = {CStringGetTextDatum(project)};
+	MigPolicy  *policy = palloc0(sizeof(MigPolicy));
+
+	mig_books_open(&scope);
+	if (mig_sql("SELECT role, search_path,"
+				" out_of_order OPERATOR(pg_catalog.=) 'allow',"
+				" protected, require_down, frozen_reason FROM migrate.policy"
+				" WHERE project OPERATOR(pg_catalog.=) $1",
+				1, types, values, NULL) > 0)
+	{
+		policy->role = mig_get_text(&scope, 0, 1);
+		policy->search_path = mig_get_text(&scope, 0, 2);
+		policy->allow_out_of_order = mig_get_bool(0, 3);
+		policy->protected = mig_get_bool(0, 4);
+		policy->require_down = mig_get_bool(0, 5);
+		policy->frozen_reason = mig_get_text(&scope, 0, 6);
+	}
+	mig_books_close(&scope);
+	if (policy->search_path == NULL)
+		policy->search_path = pstrdup("public");
+	return policy;
+}
+
+/* columns of the query in mig_ledger_entries() */
+enum EntryColumn
+{
+	E_VERSION = 1, E_NAME, E_KIND, E_REQUIRES, E_STORED, E_APPLIED,
+	E_UP_CHANGED, E_DOWN_CHANGED, E_HAS_DOWN, E_HAS_VERIFY, E_IRREVERSIBLE,
+	E_TRANSACTIONAL, E_PATH, E_CHECKSUM, E_DOWN_CHECKSUM, E_HELD_REASON, E_ADDED_BY, E_LENGTH,
+	E_HOW, E_APPLIED_BY, E_APPLIED_AT, E_EXECUTION_MS, E_RUN, E_N, E_ERROR
+};
+
+static void
+read_entry(MigSqlScope *scope, uint64 row, MigEntry *entry)
+{
+	entry->version = mig_get_text(scope, row, E_VERSION);
+	entry->name = mig_get_text(scope, row, E_NAME);
+	entry->kind = mig_get_bool(row, E_KIND) ? MIG_REPEATABLE : MIG_VERSIONED;
+	entry->requires = mig_get_text_array(scope, row, E_REQUIRES,
+										 &entry->nrequires);
+	entry->stored = mig_get_bool(row, E_STORED);
+	entry->applied = mig_get_bool(row, E_APPLIED);
+	entry->up_changed = mig_get_bool(row, E_UP_CHANGED);
+	entry->down_changed = mig_get_bool(row, E_DOWN_CHANGED);
+	entry->has_down = mig_get_bool(row, E_HAS_DOWN);
+	entry->has_verify = mig_get_bool(row, E_HAS_VERIFY);
+	entry->irreversible = mig_get_bool(row, E_IRREVERSIBLE);
+	entry->transactional = mig_get_int4(row, E_TRANSACTIONAL);
+	entry->path = mig_get_text(scope, row, E_PATH);
+	entry->checksum = mig_get_text(scope, row, E_CHECKSUM);
+	entry->down_checksum = mig_get_text(scope, row, E_DOWN_CHECKSUM);
+	entry->held_reason = mig_get_text(scope, row, E_HELD_REASON);
+	entry->added_by = mig_get_text(scope, row, E_ADDED_BY);
+	entry->length = mig_get_int8(row, E_LENGTH);
+	if (entry->applied)
+	{
+		entry->how = mig_get_text(scope, row, E_HOW);
+		entry->applied_by = mig_get_text(scope, row, E_APPLIED_BY);
+		entry->applied_at = mig_get_timestamptz(row, E_APPLIED_AT);
+		entry->execution_ms = mig_get_float8(row, E_EXECUTION_MS);
+		entry->run = mig_get_int8(row, E_RUN);
+		entry->n = mig_get_int4(row, E_N);
+	}
+	entry->error = mig_get_text(scope, row, E_ERROR);
+}
+
+MigEntry *
+mig_ledger_entries(const char *project, bool with_errors, int *count)
+{
+	MigSqlScope scope;
+	Oid			types[2] = {TEXTOID, BOOLOID};
+	Datum		values[2] = {CStringGetTextDatum(project),
+	BoolGetDatum(with_errors)};
+	MigEntry   *entries;
+	uint64		nrows;
+	uint64		i;
+
+	mig_books_open(&scope);
+	nrows = mig_sql("SELECT coalesce(m.version, a.version),"
+					" coalesce(m.name, a.name),"
+					" m.kind OPERATOR(pg_catalog.=) 'repeatable', m.requires,"
+					" m.version IS NOT NULL, a.version IS NOT NULL,"
+					" m.checksum OPERATOR(pg_catalog.<>) a.checksum,"
+					" m.version IS NOT NULL AND a.version IS NOT NULL"
+					"  AND m.down_checksum IS DISTINCT FROM a.down_checksum,"
+					" m.down IS NOT NULL, m.verify IS NOT NULL,"
+					" m.irreversible,"
+					" CASE m.transactional WHEN false THEN 1 WHEN true THEN 2"
+					"  ELSE 0 END,"
+					" m.path, coalesce(m.checksum, a.checksum),"
+					" m.down_checksum,"
+					" m.held_reason, m.added_by,"
+					" (pg_catalog.octet_length(m.up)::pg_catalog.int8"
+					"  OPERATOR(pg_catalog.+)"
+					"  coalesce(pg_catalog.octet_length(m.down), 0)"
+					"  OPERATOR(pg_catalog.+)"
+					"  coalesce(pg_catalog.octet_length(m.verify), 0)),"
+					" a.how, a.applied_by, a.applied_at, a.execution_ms,"
+					" a.run, a.n, f.message"
+					" FROM (SELECT * FROM migrate.migration"
+					"  WHERE project OPERATOR(pg_catalog.=) $1) m"
+					" FULL JOIN (SELECT * FROM migrate.applied"
+					"  WHERE project OPERATOR(pg_catalog.=) $1"
+					"  AND target OPERATOR(pg_catalog.=) '') a"
+					" ON a.version OPERATOR(pg_catalog.=) m.version"
+					" LEFT JOIN LATERAL ("
+					"  SELECT CASE j.outcome WHEN 'failure'"
+					"   THEN coalesce(j.message, '') END AS message"
+					"  FROM migrate.journal j"
+					"  WHERE $2 AND j.project OPERATOR(pg_catalog.=) $1"
+					"  AND j.version OPERATOR(pg_catalog.=) m.version"
+					"  ORDER BY j.run DESC, j.n DESC LIMIT 1) f"
+					" ON a.version IS NULL"
+					" ORDER BY 1",
+					2, types, values, NULL);
+	entries = MemoryContextAllocHuge(scope.outer,
+									 sizeof(MigEntry) * Max(nrows, 1));
+	memset(entries, 0, sizeof(MigEntry) * nrows);
+	for (i = 0; i < nrows; i++)
+		read_entry(&scope, i, &entries[i]);
+	mig_books_close(&scope);
+	*count = (int) nrows;
+	return entries;
+}
+
+MigTexts *
+mig_ledger_texts(const char *project, MigEntry **entries, int count)
+{
+	MigSqlScope scope;
+	Oid			types[2] = {TEXTOID, TEXTARRAYOID};
+	Datum		values[2];
+	char	  **versions = palloc(sizeof(char *) * Max(count, 1));
+	MigTexts   *texts = palloc0(sizeof(MigTexts) * Max(count, 1));
+	uint64		nrows;
+	int			i;
+
+	for (i = 0; i < count; i++)
+		versions[i] = entries[i]->version;
+	values[0] = CStringGetTextDatum(project);
+	values[1] = mig_text_array(versions, count);
+
+	mig_books_open(&scope);
+	nrows = mig_sql("SELECT v.ord::pg_catalog.int4, m.up, m.down, m.verify,"
+					" m.checksum, m.down_checksum, a.down_checksum"
+					" FROM pg_catalog.unnest($2) WITH ORDINALITY AS v (version, ord)"
+					" JOIN migrate.migration m"
+					"  ON m.project OPERATOR(pg_catalog.=) $1"
+					"  AND m.version OPERATOR(pg_catalog.=) v.version"
+					" LEFT JOIN migrate.applied a"
+					"  ON a.project OPERATOR(pg_catalog.=) $1"
+					"  AND a.target OPERATOR(pg_catalog.=) ''"
+					"  AND a.version OPERATOR(pg_catalog.=) v.version",
+					2, types, values, NULL);
+	if (nrows != count)
+		elog(ERROR, "found %d of %d texts", (int) nrows, count);
+	for (i = 0; i < count; i++)
+	{
+		MigTexts   *text = &texts[mig_get_int4(i, 1) - 1];
+
+		text->up = mig_get_text(&scope, i, 2);
+		text->down = mig_get_text(&scope, i, 3);
+		text->verify = mig_get_text(&scope, i, 4);
+		text->checksum = mig_get_text(&scope, i, 5);
+		text->down_checksum = mig_get_text(&scope, i, 6);
+		text->applied_down_checksum = mig_get_text(&scope, i, 7);
+	}
+	mig_books_close(&scope);
+	return texts;
+}
+
+bool
+mig_ledger_is_applied(const char *project, const char *version)
+{
+	MigSqlScope scope;
+	Oid			types[2] = {TEXTOID, TEXTOID};
+	Datum		values[2] = {CStringGetTextDatum(project),
+	CStringGetTextDatum(version)};
+	bool		found;
+
+	mig_books_open(&scope);
+	found = mig_sql("SELECT FROM migrate.applied"
+					" WHERE project OPERATOR(pg_catalog.=) $1"
+					" AND version OPERATOR(pg_catalog.=) $2",
+					2, types, values, NULL) > 0;
+	mig_books_close(&scope);
+	return found;
+}
+
+int64
+mig_ledger_last_run(const char *project)
+{
+	MigSqlScope scope;
+	Oid			types[1] = {TEXTOID};
+	Datum		values[1] = {CStringGetTextDatum(project)};
+	int64		run = 0;
+
+	mig_books_open(&scope);
+	if (mig_sql("SELECT pg_catalog.max(run) FROM migrate.applied"
+				" WHERE project OPERATOR(pg_catalog.=) $1"
+				" AND target OPERATOR(pg_catalog.=) ''"
+				" AND how OPERATOR(pg_catalog.=) 'apply'",
+				1, types, values, NULL) > 0)
+		run = mig_get_int8(0, 1);
+	mig_books_close(&scope);
+	return run;
+}
+
+char *
+mig_ledger_last_role(const char *project)
+{
+	MigSqlScope scope;
+	Oid			types[1] = {TEXTOID};
+	Datum		values[1] = {CStringGetTextDatum(project)};
+	char	   *role = NULL;
+
+	mig_books_open(&scope);
+	if (mig_sql("SELECT applied_by FROM migrate.applied"
+				" WHERE project OPERATOR(pg_catalog.=) $1"
+				" AND target OPERATOR(pg_catalog.=) ''"
+				" AND how OPERATOR(pg_catalog.=) 'apply'"
+				" ORDER BY run DESC, n DESC LIMIT 1",
+				1, types, values, NULL) > 0)
+		role = mig_get_text(&scope, 0, 1);
+	mig_books_close(&scope);
+	return role;
+}
+
+char *
+mig_ledger_deferred_constraints(void)
+{
+	MigSqlScope scope;
+	char	   *names = NULL;
+
+	mig_books_open(&scope);
+	if (mig_sql("SELECT pg_catalog.string_agg(DISTINCT"
+				" pg_catalog.format('%I.%I', n.nspname, c.conname), ', ')"
+				" FROM pg_catalog.pg_constraint c"
+				" JOIN pg_catalog.pg_namespace n"
+				"  ON n.oid OPERATOR(pg_catalog.=) c.connamespace"
+				" WHERE c.condeferred AND c.conparentid OPERATOR(pg_catalog.=) 0",
+				0, NULL, NULL, NULL) > 0)
+		names = mig_get_text(&scope, 0, 1);
+	mig_books_close(&scope);
+	return names;
+}
+
+
+/*
+ * Writing migrations
+ */
+
+/* columns of the rows that go into migrate.migration */
+enum SourceColumn
+{
+	S_ORD, S_VERSION, S_NAME, S_KIND, S_UP, S_DOWN, S_VERIFY, S_REQUIRES,
+	S_TRANSACTIONAL, S_IRREVERSIBLE, S_PATH, S_SOURCE, S_CHECKSUM,
+	S_DOWN_CHECKSUM, S_NCOLUMNS
+};
+
+static TupleDesc
+source_desc(void)
+{
+	static const struct
+	{
+		const char *name;
+		Oid			type;
+	}			columns[S_NCOLUMNS] = {
+		{"ord", INT4OID}, {"version", TEXTOID}, {"name", TEXTOID},
+		{"kind", TEXTOID}, {"up", TEXTOID}, {"down", TEXTOID},
+		{"verify", TEXTOID}, {"requires", TEXTARRAYOID},
+		{"transactional", BOOLOID}, {"irreversible", BOOLOID},
+		{"path", TEXTOID}, {"source", TEXTOID}, {"checksum", TEXTOID},
+		{"down_checksum", TEXTOID}
+	};
+	TupleDesc	desc = CreateTemplateTupleDesc(S_NCOLUMNS);
+	int			i;
+
+	for (i = 0; i < S_NCOLUMNS; i++)
+		TupleDescInitEntry(desc, i + 1, columns[i].name, columns[i].type,
+						   -1, columns[i].type == TEXTARRAYOID ? 1 : 0);
+	return desc;
+}
+
+static Datum
+list_to_array(List *strings)
+{
+	char	  **array = palloc(sizeof(char *) * Max(list_length(strings), 1));
+	ListCell   *lc;
+	int			n = 0;
+
+	foreach(lc, strings)
+		array[n++] = lfirst(lc);
+	return mig_text_array(array, n);
+}
+
+static void
+put_source(Tuplestorestate *rows, TupleDesc desc, int ord,
+		   const MigSource *source, const char *checksum,
+		   const char *down_checksum)
+{
+	Datum		values[S_NCOLUMNS];
+	bool		nulls[S_NCOLUMNS] = {false};
+
+	values[S_ORD] = Int32GetDatum(ord);
+	values[S_VERSION] = CStringGetTextDatum(source->version);
+	values[S_NAME] = CStringGetTextDatum(source->name);
+	values[S_KIND] = CStringGetTextDatum(source->kind == MIG_REPEATABLE ?
+										 "repeatable" : "versioned");
+	values[S_UP] = CStringGetTextDatum(source->up);
+	values[S_DOWN] = mig_text_datum(source->down, &nulls[S_DOWN]);
+	values[S_VERIFY] = mig_text_datum(source->verify, &nulls[S_VERIFY]);
+	values[S_REQUIRES] = list_to_array(source->requires);
+	values[S_TRANSACTIONAL] = BoolGetDatum(source->transactional == MIG_TX_ON);
+	nulls[S_TRANSACTIONAL] = source->transactional == MIG_TX_RECOGNISE;
+	values[S_IRREVERSIBLE] = BoolGetDatum(source->irreversible);
+	values[S_PATH] = mig_text_datum(source->path, &nulls[S_PATH]);
+	values[S_SOURCE] = mig_text_datum(source->source, &nulls[S_SOURCE]);
+	values[S_CHECKSUM] = mig_text_datum(checksum, &nulls[S_CHECKSUM]);
+	values[S_DOWN_CHECKSUM] = mig_text_datum(down_checksum,
+											 &nulls[S_DOWN_CHECKSUM]);
+	tuplestore_putvalues(rows, desc, values, nulls);
+}
+
+/*
+ * Make the sources readable as "incoming" for the statements of the current
+ * scope.  The checksum lists may be NIL where they are not looked at.
+ */
+static Tuplestorestate *
+register_sources(List *sources, List *checksums, List *down_checksums)
+{
+	TupleDesc	desc = source_desc();
+	Tuplestorestate *rows = tuplestore_begin_heap(false, false, work_mem);
+	MemoryContext row_context =
+		AllocSetContextCreate(CurrentMemoryContext, "migrate source row",
+							  ALLOCSET_DEFAULT_SIZES);
+	EphemeralNamedRelation enr;
+	int			i;
+
+	for (i = 0; i < list_length(sources); i++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(row_context);
+
+		put_source(rows, desc, i, list_nth(sources, i),
+				   checksums ? list_nth(checksums, i) : NULL,
+				   down_checksums ? list_nth(down_checksums, i) : NULL);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(row_context);
+	}
+	enr = palloc0(sizeof(EphemeralNamedRelationData));
+	enr->md.name = "incoming";
+	enr->md.tupdesc = desc;
+	enr->md.enrtype = ENR_NAMED_TUPLESTORE;
+	enr->md.enrtuples = list_length(sources);
+	enr->reldata = rows;
+	if (SPI_register_relation(enr) != SPI_OK_REL_REGISTER)
+		elog(ERROR, "could not register rows");
+	return rows;
+}
+
+MigComparison *
+mig_ledger_compare(const char *project, List *sources, List *checksums,
+				   List *down_checksums)
+{
+	MigSqlScope scope;
+	Oid			types[1] = {TEXTOID};
+	Datum		values[1] = {CStringGetTextDatum(project)};
+	MigComparison *result = palloc0(sizeof(MigComparison) *
+									Max(list_length(sources), 1));
+	uint64		nrows;
+	uint64		i;
+	Tuplestorestate *rows;
+
+	mig_books_open(&scope);
+	rows = register_sources(sources, checksums, down_checksums);
+	nrows = mig_sql("SELECT i.ord, m.version IS NOT NULL, a.version IS NOT NULL,"
+					" m.checksum OPERATOR(pg_catalog.=) i.checksum,"
+					" NOT (m.down_checksum IS DISTINCT FROM i.down_checksum),"
+					" m.kind OPERATOR(pg_catalog.=) i.kind"
+					"  AND m.requires OPERATOR(pg_catalog.=) i.requires"
+					"  AND m.irreversible OPERATOR(pg_catalog.=) i.irreversible"
+					"  AND NOT (m.verify IS DISTINCT FROM i.verify)"
+					"  AND NOT (m.transactional IS DISTINCT FROM i.transactional),"
+					" m.name OPERATOR(pg_catalog.=) i.name"
+					"  AND NOT (m.path IS DISTINCT FROM i.path)"
+					"  AND NOT (m.source IS DISTINCT FROM i.source),"
+					" i.kind OPERATOR(pg_catalog.=) 'repeatable'"
+					"  AND m.checksum OPERATOR(pg_catalog.<>) i.checksum"
+					"  AND EXISTS (SELECT FROM migrate.journal j"
+					"   WHERE j.project OPERATOR(pg_catalog.=) $1"
+					"   AND j.version OPERATOR(pg_catalog.=) i.version"
+					"   AND j.action OPERATOR(pg_catalog.=) 'apply'"
+					"   AND j.outcome OPERATOR(pg_catalog.=) 'success'"
+					"   AND j.checksum OPERATOR(pg_catalog.=) i.checksum)"
+					" FROM incoming i"
+					" LEFT JOIN migrate.migration m"
+					"  ON m.project OPERATOR(pg_catalog.=) $1"
+					"  AND m.version OPERATOR(pg_catalog.=) i.version"
+					" LEFT JOIN migrate.applied a"
+					"  ON a.project OPERATOR(pg_catalog.=) $1"
+					"  AND a.target OPERATOR(pg_catalog.=) ''"
+					"  AND a.version OPERATOR(pg_catalog.=) i.version",
+					1, types, values, NULL);
+	for (i = 0; i < nrows; i++)
+	{
+		MigComparison *row = &result[mig_get_int4(i, 1)];
+
+		row->stored = mig_get_bool(i, 2);
+		row->applied = mig_get_bool(i, 3);
+		row->same_up = mig_get_bool(i, 4);
+		row->same_down = mig_get_bool(i, 5);
+		row->same_rest = mig_get_bool(i, 6);
+		row->same_place = mig_get_bool(i, 7);
+		row->ran_before = mig_get_bool(i, 8);
+	}
+	tuplestore_end(rows);
+	mig_books_close(&scope);
+	return result;
+}
+
+/* run a statement over "incoming" with project and author as $1 and $2 */
+static void
+write_sources(const char *sql, const char *project, List *sources,
+			  const char *added_by)
+{
+	MigSqlScope scope;
+	Oid			types[2] = {TEXTOID, TEXTOID};
+	Datum		values[2] = {CStringGetTextDatum(project),
+	CStringGetTextDatum(added_by)};
+	Tuplestorestate *rows;
+
+	if (sources == NIL)
+		return;
+	mig_books_open(&scope);
+	rows = register_sources(sources, NIL, NIL);
+	mig_sql(sql, 2, types, values, NULL);
+	tuplestore_end(rows);
+	mig_books_close(&scope);
+}
+
+void
+mig_ledger_insert(const char *project, List *sources, const char *added_by)
+{
+	write_sources("INSERT INTO migrate.migration (project, version, name, kind,"
+				  " up, down, verify, requires, transactional, irreversible,"
+				  " path, source, added_by)"
+				  " SELECT $1, i.version, i.name, i.kind, i.up, i.down,"
+				  " i.verify, i.requires, i.transactional, i.irreversible,"
+				  " i.path, i.source, $2"
+				  " FROM incoming i ORDER BY i.ord",
+				  project, sources, added_by);
+}
+
+void
+mig_ledger_replace(const char *project, List *sources, const char *added_by)
+{
+	write_sources("UPDATE migrate.migration m SET name = i.name,"
+				  " kind = i.kind, up = i.up, down = i.down,"
+				  " verify = i.verify, requires = i.requires,"
+				  " transactional = i.transactional,"
+				  " irreversible = i.irreversible, path = i.path,"
+				  " source = i.source, added_by = $2,"
+				  " added_at = pg_catalog.clock_timestamp()"
+				  " FROM incoming i"
+				  " WHERE m.project OPERATOR(pg_catalog.=) $1"
+				  " AND m.version OPERATOR(pg_catalog.=) i.version",
+				  project, sources, added_by);
+}
+
+void
+mig_ledger_delete(const char *project, List *versions)
+{
+	MigSqlScope scope;
+	Oid			types[2] = {TEXTOID, TEXTARRAYOID};
+	Datum		values[2] = {CStringGetTextDatum(project),
+	list_to_array(versions)};
+
+	mig_books_open(&scope);
+	mig_sql("DELETE FROM migrate.migration"
+			" WHERE project OPERATOR(pg_catalog.=) $1"
+			" AND version OPERATOR(pg_catalog.=) ANY ($2)",
+			2, types, values, NULL);
+	mig_books_close(&scope);
+}
+
+void
+mig_ledger_hold(const char *project, List *versions, const char *reason)
+{
+	MigSqlScope scope;
+	Oid			types[3] = {TEXTOID, TEXTARRAYOID, TEXTOID};
+	Datum		values[3];
+	char		nulls[3] = {' ', ' ', ' '};
+	bool		isnull;
+
+	values[0] = CStringGetTextDatum(project);
+	values[1] = list_to_array(versions);
+	values[2] = mig_text_datum(reason, &isnull);
+	if (isnull)
+		nulls[2] = 'n';
+	mig_books_open(&scope);
+	mig_sql("UPDATE migrate.migration SET held_reason = $3"
+			" WHERE project OPERATOR(pg_catalog.=) $1"
+			" AND version OPERATOR(pg_catalog.=) ANY ($2)",
+			3, types, values, nulls);
+	mig_books_close(&scope);
+}
+
+void
+mig_ledger_amend(const char *project, const char *version,
+				 const MigTexts *texts, const char *added_by)
+{
+	MigSqlScope scope;
+	Oid			types[6] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+	const char *strings[6] = {project, version, texts->up, texts->down,
+	texts->verify, added_by};
+	Datum		values[6];
+	char		nulls[6];
+	int			i;
+
+	for (i = 0; i < 6; i++)
+	{
+		bool		isnull;
+
+		values[i] = mig_text_datum(strings[i], &isnull);
+		nulls[i] = isnull ? 'n' : ' ';
+	}
+	mig_books_open(&scope);
+	mig_sql("UPDATE migrate.migration SET up = $3, down = $4, verify = $5,"
+			" irreversible = irreversible AND $4 IS NULL, added_by = $6,"
+			" added_at = pg_catalog.clock_timestamp()"
+			" WHERE project OPERATOR(pg_catalog.=) $1"
+			" AND version OPERATOR(pg_catalog.=) $2",
+			6, types, values, nulls);
+	mig_sql("UPDATE migrate.applied a SET checksum = m.checksum,"
+			" down_checksum = m.down_checksum FROM migrate.migration m"
+			" WHERE m.project OPERATOR(pg_catalog.=) $1"
+			" AND m.version OPERATOR(pg_catalog.=) $2"
+			" AND a.project OPERATOR(pg_catalog.=) m.project"
+			" AND a.version OPERATOR(pg_catalog.=) m.version",
+			6, types, values, nulls);
+	mig_books_close(&scope);
+}

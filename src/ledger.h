@@ -1,0 +1,99 @@
+/*-------------------------------------------------------------------------
+ *
+ * ledger.h
+ *	  Reading the books, and writing migrate.migration, policy and state.
+ *
+ * Every function here works under the tables' owner and gives the caller's
+ * identity back.  Those that write expect the caller to hold the runner lock.
+ * Results are in CurrentMemoryContext.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_LEDGER_H
+#define MIG_LEDGER_H
+
+#include "migrate.h"
+
+/* a row of migrate.state */
+typedef struct MigState
+{
+	bool		complete;		/* nothing is pending, held or changed */
+	int64		applied;
+	char	   *newest;
+} MigState;
+
+/* the texts of one migration */
+typedef struct MigTexts
+{
+	char	   *up;
+	char	   *down;
+	char	   *verify;
+	char	   *checksum;
+	char	   *down_checksum;
+	char	   *applied_down_checksum;	/* from the ledger */
+} MigTexts;
+
+/* how a text that is to be stored compares with what is there */
+typedef struct MigComparison
+{
+	bool		stored;
+	bool		applied;
+	bool		same_up;
+	bool		same_down;
+	bool		same_rest;		/* verify, requires, kind, ... */
+	bool		same_place;		/* name, path, source */
+	bool		ran_before;		/* this very text was applied before */
+} MigComparison;
+
+/* false if there is no row yet */
+extern bool mig_ledger_state(const char *project, MigState *state);
+extern void mig_ledger_refresh_state(const char *project);
+
+extern MigPolicy *mig_ledger_policy(const char *project);
+
+/*
+ * All versions of a project, stored, applied or both, in bytewise order.
+ * with_errors also fills error of those that are not applied.
+ */
+extern MigEntry *mig_ledger_entries(const char *project, bool with_errors,
+									int *count);
+
+/* the texts of these entries, in their order; all must be stored */
+extern MigTexts *mig_ledger_texts(const char *project, MigEntry **entries,
+								  int count);
+
+extern bool mig_ledger_is_applied(const char *project, const char *version);
+
+/* the last run that applied anything that is still applied, or 0 */
+extern int64 mig_ledger_last_run(const char *project);
+
+/* role under which the newest migration was applied, or NULL */
+extern char *mig_ledger_last_role(const char *project);
+
+/* names for SET CONSTRAINTS of all that are initially deferred, or NULL */
+extern char *mig_ledger_deferred_constraints(void);
+
+/*
+ * Compare sources (MigSource *) with the stored rows; result in their order.
+ */
+extern MigComparison *mig_ledger_compare(const char *project, List *sources,
+										 List *checksums,
+										 List *down_checksums);
+
+/* the gate parses and hashes what these store; added_by is its author */
+extern void mig_ledger_insert(const char *project, List *sources,
+							  const char *added_by);
+extern void mig_ledger_replace(const char *project, List *sources,
+							   const char *added_by);
+extern void mig_ledger_delete(const char *project, List *versions);
+extern void mig_ledger_hold(const char *project, List *versions,
+							const char *reason);
+
+/* new texts for an applied migration, in both tables */
+extern void mig_ledger_amend(const char *project, const char *version,
+							 const MigTexts *texts, const char *added_by);
+
+/* the gate's note that something may be pending now */
+extern void mig_ledger_invalidate_state(void);
+
+#endif							/* MIG_LEDGER_H */

@@ -1,0 +1,246 @@
+/*-------------------------------------------------------------------------
+ *
+ * look.c
+ *	  What is applied, what is pending, what a run would do.
+ *
+ * Takes no lock and writes nothing, so all of it works on a standby.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+
+#include "errors.h"
+#include "execute.h"
+#include "guard.h"
+#include "ledger.h"
+#include "look.h"
+#include "plan.h"
+#include "runlock.h"
+
+const char *
+mig_look_state(const MigEntry *entry)
+{
+	if (entry->applied)
+	{
+		if (!entry->stored)
+			return "missing";
+		if (entry->kind == MIG_VERSIONED)
+			return entry->up_changed || entry->down_changed ?
+				"changed" : "applied";
+		if (!entry->up_changed)
+			return "applied";
+	}
+	if (entry->held_reason != NULL)
+		return "held";
+	return entry->error != NULL ? "failed" : "pending";
+}
+
+static MigProject *
+read_project(const char *name, bool with_errors, bool strict)
+{
+	int			count;
+	MigEntry   *entries = mig_ledger_entries(name, with_errors, &count);
+
+	return mig_plan_project(name, entries, count, strict);
+}
+
+static void
+describe_step(const char *project, int step, MigEntry *entry, MigPart part,
+			  MigPlanSink sink, void *arg)
+{
+	MigTexts   *texts = mig_ledger_texts(project, &entry, 1);
+	MigLabel	label = {entry->version, entry->path, part};
+	MigBody    *body = mig_body_parse(part == MIG_UP ? texts->up : texts->down,
+									  &label);
+	const MigStatement *statement = mig_body_own_transaction(body);
+	bool		own = entry->transactional == MIG_TX_OFF;
+	char	   *reason;
+
+	if (entry->transactional == MIG_TX_OFF)
+		reason = "marked as not transactional";
+	else if (entry->transactional == MIG_TX_ON)
+		reason = "marked as transactional";
+	else if (statement != NULL)
+	{
+		own = true;
+		reason = psprintf("line %d: %s cannot run in a transaction block",
+						  statement->line, statement->own_transaction);
+	}
+	else
+		reason = "every statement can run in a transaction block";
+	sink(step, entry, part == MIG_UP ? "apply" : "rollback", own, reason, arg);
+}
+
+static void
+describe_plan(const char *project, const MigPlan *plan, MigPart part,
+			  MigPlanSink sink, void *arg)
+{
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "migrate plan step",
+							  ALLOCSET_DEFAULT_SIZES);
+	int			i;
+
+	for (i = 0; i < plan->nsteps; i++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(context);
+
+		describe_step(project, i + 1, plan->steps[i], part, sink, arg);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(context);
+	}
+	MemoryContextDelete(context);
+}
+
+void
+mig_look_plan(const char *project, const char *target, MigPlanSink sink,
+			  void *arg)
+{
+	MigPolicy  *policy = mig_ledger_policy(project);
+	MigPlan    *plan = mig_plan_up(read_project(project, false, true), target,
+								   false, NIL, policy, mig_ledger_is_applied);
+
+	describe_plan(project, plan, MIG_UP, sink, arg);
+}
+
+void
+mig_look_plan_rollback(const char *project, int steps, MigPlanSink sink,
+					   void *arg)
+{
+	MigDownChoice choice = {MIG_DOWN_STEPS};
+	MigPlan    *plan;
+
+	choice.steps = steps;
+	plan = mig_plan_down(read_project(project, false, true), &choice);
+	describe_plan(project, plan, MIG_DOWN, sink, arg);
+}
+
+void
+mig_look_check(const char *project_name, const char *target)
+{
+	static const char *const states[] = {
+		"pending", "held", "failed", "changed"
+	};
+	static const char *const titles[] = {
+		"Pending", "Held", "Failed", "Changed"
+	};
+	MigProject *project = read_project(project_name, true, true);
+	bool	   *wanted = mig_plan_up_to(project, target);
+	StringInfoData detail;
+	int			s;
+	int			i;
+
+	initStringInfo(&detail);
+	for (s = 0; s < lengthof(states); s++)
+	{
+		List	   *versions = NIL;
+
+		for (i = 0; i < project->count; i++)
+		{
+			MigEntry   *entry = project->order[i];
+
+			if (strcmp(mig_look_state(entry), states[s]) == 0 &&
+				(wanted[entry - project->entries] || entry->applied))
+				versions = lappend(versions, entry->version);
+		}
+		if (versions != NIL)
+			appendStringInfo(&detail, "%s%s: %s.", detail.len > 0 ? "  " : "",
+							 titles[s], mig_name_list(versions));
+	}
+	if (detail.len > 0)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_PENDING),
+				 errmsg("project \"%s\" is not up to date", project_name),
+				 errdetail("%s", detail.data),
+				 errhint("migrate.apply() applies what is pending; migrate.status() has the details.")));
+}
+
+/* run one verify body; NULL if it passes */
+static ErrorData *
+try_verify(MigExecution *execution, const MigBody *body,
+		   const MigLabel *label, const char *search_path)
+{
+	MemoryContext old_context = CurrentMemoryContext;
+	ResourceOwner old_owner = CurrentResourceOwner;
+	ErrorData  *volatile edata = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(old_context);
+	PG_TRY();
+	{
+		mig_bodies_begin();
+		mig_execute_pin_settings(search_path);
+		mig_execute_body(execution, body, label);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(old_context);
+		edata = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	mig_bodies_end();
+	RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(old_context);
+	CurrentResourceOwner = old_owner;
+	if (edata != NULL &&
+		(edata->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+		 edata->elevel > ERROR))
+		ReThrowError(edata);
+	return edata;
+}
+
+static void
+verify_one(const char *project, MigEntry *entry, MigExecution *execution,
+		   const char *search_path, MigVerifySink sink, void *arg)
+{
+	MigTexts   *texts = mig_ledger_texts(project, &entry, 1);
+	MigLabel	label = {entry->version, entry->path, MIG_VERIFY};
+	MigBody    *body = mig_body_parse(texts->verify, &label);
+	ErrorData  *edata;
+
+	mig_execution_reset(execution);
+	edata = try_verify(execution, body, &label, search_path);
+	sink(entry, edata ? unpack_sql_state(edata->sqlerrcode) : NULL,
+		 edata ? edata->message : NULL, arg);
+}
+
+void
+mig_look_verify(const char *project_name, MigVerifySink sink, void *arg)
+{
+	MigPolicy  *policy = mig_ledger_policy(project_name);
+	MigProject *project = read_project(project_name, false, false);
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "migrate verify",
+							  ALLOCSET_DEFAULT_SIZES);
+	MigExecution execution;
+	int			i;
+
+	mig_refuse_recursion();
+	mig_guard_policy(project_name, policy);
+	mig_execution_init(&execution, CurrentMemoryContext);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	for (i = 0; i < project->count; i++)
+	{
+		MigEntry   *entry = project->order[i];
+		MemoryContext old;
+
+		if (!entry->applied || !entry->has_verify)
+			continue;
+		mig_guard_authors(&entry, 1);
+		old = MemoryContextSwitchTo(context);
+		verify_one(project_name, entry, &execution, policy->search_path, sink,
+				   arg);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(context);
+	}
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "could not disconnect from SPI");
+}

@@ -1,0 +1,182 @@
+/*-------------------------------------------------------------------------
+ *
+ * mend.c
+ *	  Changing the ledger by hand: stamp, unstamp, prune the journal.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "errors.h"
+#include "guard.h"
+#include "journal.h"
+#include "ledger.h"
+#include "mend.h"
+#include "plan.h"
+#include "runlock.h"
+
+/* take the lock and read the project */
+static MigProject *
+mend_begin(const char *name, bool destructive, const char *confirm)
+{
+	MigPolicy  *policy;
+	MigEntry   *entries;
+	int			count;
+
+	mig_refuse_recursion();
+	mig_guard_transaction("change the ledger");
+	policy = mig_ledger_policy(name);
+	mig_guard_policy(name, policy);
+	if (destructive)
+		mig_guard_destructive(name, policy, confirm);
+	mig_lock_acquire();
+	entries = mig_ledger_entries(name, false, &count);
+	return mig_plan_project(name, entries, count, false);
+}
+
+/*
+ * Record entries as applied (how is for the ledger), or as not applied if how
+ * is NULL; numbering of the run goes on from *n.
+ */
+static void
+record(const MigProject *project, List *entries, const char *how, int64 run,
+	   int *n, const char *note, MigMendSink sink, void *arg)
+{
+	bool		applied = how != NULL;
+	const char *action = applied ? "stamp" : "unstamp";
+	MigBatch   *batch;
+	ListCell   *lc;
+
+	if (entries == NIL)
+		return;
+	batch = mig_batch_begin();
+	foreach(lc, entries)
+	{
+		MigEntry   *entry = (MigEntry *) lfirst(lc);
+		MigJournalRow row;
+
+		mig_journal_event(&row, run, project->name, action, note);
+		row.n = ++(*n);
+		row.version = entry->version;
+		row.name = entry->name;
+		if (applied)
+		{
+			row.checksum = entry->checksum;
+			row.down_checksum = entry->down_checksum;
+		}
+		mig_batch_add(batch, &row);
+		sink(run, entry->version, entry->name, action, arg);
+	}
+	mig_batch_flush(batch, applied ? MIG_BATCH_APPLIED : MIG_BATCH_UNDONE,
+					how);
+	mig_batch_end(batch);
+}
+
+static MigEntry *
+find(const MigProject *project, const char *version, bool stored)
+{
+	MigEntry   *entry = mig_plan_find(project, version);
+
+	if (entry == NULL || (stored && !entry->stored))
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_UNKNOWN_VERSION),
+				 errmsg("migration \"%s\" does not exist", version),
+				 errdetail("Project \"%s\" has no such version.", project->name),
+				 errhint("migrate.status() lists the versions.")));
+	return entry;
+}
+
+void
+mig_mend_stamp(const char *project_name, const char *version,
+			   const char *how, const char *note, MigMendSink sink, void *arg)
+{
+	MigProject *project = mend_begin(project_name, false, NULL);
+	MigEntry   *entry = find(project, version, true);
+	int			n = 0;
+
+	if (entry->applied && !entry->up_changed && !entry->down_changed)
+	{
+		ereport(NOTICE,
+				(errmsg("migration \"%s\" is applied already", version)));
+		return;
+	}
+	record(project, list_make1(entry), how, mig_journal_next_run(), &n, note,
+		   sink, arg);
+	mig_ledger_refresh_state(project_name);
+}
+
+void
+mig_mend_unstamp(const char *project_name, const char *version,
+				 const char *note, const char *confirm, MigMendSink sink,
+				 void *arg)
+{
+	MigProject *project = mend_begin(project_name, true, confirm);
+	MigEntry   *entry = find(project, version, false);
+	int			n = 0;
+
+	if (!entry->applied)
+	{
+		ereport(NOTICE,
+				(errmsg("migration \"%s\" is not applied", version)));
+		return;
+	}
+	record(project, list_make1(entry), NULL, mig_journal_next_run(), &n, note,
+		   sink, arg);
+	mig_ledger_refresh_state(project_name);
+}
+
+void
+mig_mend_stamp_to(const char *project_name, const char *target,
+				  const char *note, const char *confirm, MigMendSink sink,
+				  void *arg)
+{
+	MigProject *project = mend_begin(project_name, true, confirm);
+	bool	   *wanted = mig_plan_up_to(project, target);
+	List	   *stamp = NIL;
+	List	   *unstamp = NIL;
+	int64		run;
+	int			n = 0;
+	int			i;
+
+	for (i = 0; i < project->count; i++)
+	{
+		MigEntry   *entry = project->order[i];
+		bool		in = wanted[entry - project->entries];
+
+		if (in && !entry->applied)
+			stamp = lappend(stamp, entry);
+		else if (!in && entry->applied)
+			unstamp = lcons(entry, unstamp);
+	}
+	if (stamp == NIL && unstamp == NIL)
+	{
+		ereport(NOTICE,
+				(errmsg("the ledger is at \"%s\" already", target)));
+		return;
+	}
+	run = mig_journal_next_run();
+	record(project, unstamp, NULL, run, &n, note, sink, arg);
+	record(project, stamp, "stamp", run, &n, note, sink, arg);
+	mig_ledger_refresh_state(project_name);
+}
+
+int64
+mig_mend_prune_journal(const char *project, Datum older_than,
+					   const char *note)
+{
+	MigBatch   *batch;
+	MigJournalRow row;
+	int64		count;
+
+	mig_refuse_recursion();
+	mig_guard_transaction("prune the journal");
+	mig_lock_acquire();
+	count = mig_journal_prune(project, older_than);
+	batch = mig_batch_begin();
+	mig_journal_event(&row, mig_journal_next_run(), project, "prune", note);
+	row.n = 1;
+	mig_batch_add(batch, &row);
+	mig_batch_flush(batch, MIG_BATCH_JOURNAL, NULL);
+	mig_batch_end(batch);
+	return count;
+}

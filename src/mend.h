@@ -1,0 +1,32 @@
+/*-------------------------------------------------------------------------
+ *
+ * mend.h
+ *	  Changing the ledger by hand: stamp, unstamp, prune the journal.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_MEND_H
+#define MIG_MEND_H
+
+#include "migrate.h"
+
+typedef void (*MigMendSink) (int64 run, const char *version,
+							 const char *name, const char *action,
+							 void *arg);
+
+/* no body is run; what is so already is left alone and not reported */
+extern void mig_mend_stamp(const char *project, const char *version,
+						   const char *how, const char *note,
+						   MigMendSink sink, void *arg);
+extern void mig_mend_unstamp(const char *project, const char *version,
+							 const char *note, const char *confirm,
+							 MigMendSink sink, void *arg);
+extern void mig_mend_stamp_to(const char *project, const char *target,
+							  const char *note, const char *confirm,
+							  MigMendSink sink, void *arg);
+
+/* returns the number of journal rows deleted or shortened */
+extern int64 mig_mend_prune_journal(const char *project, Datum older_than,
+									const char *note);
+
+#endif							/* MIG_MEND_H */

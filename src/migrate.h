@@ -1,0 +1,116 @@
+/*-------------------------------------------------------------------------
+ *
+ * migrate.h
+ *	  Structs and enums that three or more files of the extension share.
+ *
+ * No prototypes here: each .c file has a header of its own.  Strings are
+ * NUL-terminated and in the server encoding; NULL where SQL has NULL.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_MIGRATE_H
+#define MIG_MIGRATE_H
+
+#include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
+
+#define MIG_EXTENSION_NAME "migrate"
+#define MIG_SCHEMA_NAME "migrate"
+/* must equal default_version of migrate.control; a guard in CI compares */
+#define MIG_VERSION "1.0"
+
+#define MIG_TARGET_HEAD "head"
+#define MIG_TARGET_BASE "base"
+
+typedef enum MigKind
+{
+	MIG_VERSIONED,
+	MIG_REPEATABLE
+} MigKind;
+
+/* the three texts of a migration */
+typedef enum MigPart
+{
+	MIG_UP,
+	MIG_DOWN,
+	MIG_VERIFY
+} MigPart;
+
+/* migration.transactional: what somebody said, or nothing */
+typedef enum MigTransactional
+{
+	MIG_TX_RECOGNISE,			/* null: decide by the parse tree */
+	MIG_TX_OFF,
+	MIG_TX_ON
+} MigTransactional;
+
+/*
+ * A migration as somebody wants it stored: made by convention.c from files or
+ * by add() from its arguments, consumed by store.c.
+ */
+typedef struct MigSource
+{
+	char	   *version;
+	char	   *name;			/* never NULL */
+	MigKind		kind;
+	char	   *up;				/* never NULL */
+	char	   *down;			/* NULL: there is none */
+	char	   *verify;
+	List	   *requires;		/* of char *; versions, or project:version */
+	MigTransactional transactional;
+	bool		irreversible;	/* says that there is no way back; down is NULL */
+	char	   *path;			/* the (up) file, NULL for add() */
+	const char *source;			/* name of the convention, NULL for add() */
+} MigSource;
+
+/*
+ * One version of a project: stored, applied or both.  Filled by ledger.c,
+ * ordered and selected by plan.c.  Has no bodies, so that a plan's size is
+ * that of its names.
+ */
+typedef struct MigEntry
+{
+	char	   *version;
+	char	   *name;
+	MigKind		kind;
+	int			nrequires;
+	char	  **requires;
+	bool		stored;			/* has a row in migrate.migration */
+	bool		applied;		/* has a row in migrate.applied */
+	bool		up_changed;		/* stored up differs from the one applied */
+	bool		down_changed;	/* likewise down */
+	bool		has_down;
+	bool		has_verify;
+	bool		irreversible;
+	MigTransactional transactional;
+	char	   *path;
+	char	   *checksum;		/* of the stored up, else of the applied one */
+	char	   *down_checksum;	/* of the stored down, may be NULL */
+	char	   *held_reason;	/* NULL: not held */
+	char	   *added_by;
+	int64		length;			/* bytes of up, down and verify together */
+	/* from the ledger; valid if applied */
+	char	   *how;
+	char	   *applied_by;
+	TimestampTz applied_at;
+	double		execution_ms;
+	int64		run;			/* (run, n): the order of application */
+	int			n;
+	/* the newest attempt failed; valid if not applied */
+	char	   *error;
+	/* set by plan.c */
+	int			position;		/* in the order of the whole project */
+} MigEntry;
+
+/* a row of migrate.policy, or the defaults */
+typedef struct MigPolicy
+{
+	char	   *role;			/* NULL: any */
+	char	   *search_path;
+	bool		allow_out_of_order;
+	bool		protected;
+	bool		require_down;
+	char	   *frozen_reason;	/* NULL: not frozen */
+} MigPolicy;
+
+#endif							/* MIG_MIGRATE_H */

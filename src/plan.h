@@ -1,0 +1,94 @@
+/*-------------------------------------------------------------------------
+ *
+ * plan.h
+ *	  The order of a project's migrations, and what a run has to do.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_PLAN_H
+#define MIG_PLAN_H
+
+#include "migrate.h"
+
+typedef struct MigProject
+{
+	const char *name;
+	int			count;
+	MigEntry   *entries;		/* bytewise by version */
+	MigEntry  **order;			/* in the order of application */
+
+	/*
+	 * Every migration but at most one says what it requires: versions are
+	 * revision ids, and their own order means nothing.
+	 */
+	bool		by_requirements;
+} MigProject;
+
+typedef struct MigPlan
+{
+	int			nsteps;
+	MigEntry  **steps;
+	List	   *held;			/* of MigEntry *, skipped because of a hold */
+	List	   *left;			/* of MigEntry *, repeatable without a down */
+} MigPlan;
+
+/* answers for requirements on other projects */
+typedef bool (*MigIsApplied) (const char *project, const char *version);
+
+/*
+ * Put entries (bytewise ordered by version) in order.  strict raises
+ * MIG_ERRCODE_CYCLE and MIG_ERRCODE_REQUIREMENT, otherwise what cannot be
+ * ordered by requirements is ordered by version.
+ */
+extern MigProject *mig_plan_project(const char *name, MigEntry *entries,
+									int count, bool strict);
+
+/* NULL if there is none */
+extern MigEntry *mig_plan_find(const MigProject *project, const char *version);
+
+/* is it stored, and not applied or a repeatable one with a new text? */
+extern bool mig_plan_is_pending(const MigEntry *entry);
+
+/*
+ * What to apply.  target NULL or "head" means everything; restricted limits
+ * the plan to versions (char *), NIL then being nothing.  Raises what forbids the plan:
+ * an unknown version, changed texts, requirements that are not there, an
+ * order that policy does not allow, downs that policy demands.
+ */
+extern MigPlan *mig_plan_up(const MigProject *project, const char *target,
+							bool restricted, List *versions,
+							const MigPolicy *policy,
+							MigIsApplied is_applied);
+
+/* what to undo, newest first, chosen in one of four ways */
+typedef enum MigDownKind
+{
+	MIG_DOWN_STEPS,				/* the newest so many */
+	MIG_DOWN_VERSIONS,			/* these */
+	MIG_DOWN_TO,				/* all that comes after a version */
+	MIG_DOWN_RUN				/* what one run applied */
+} MigDownKind;
+
+typedef struct MigDownChoice
+{
+	MigDownKind kind;
+	int			steps;
+	List	   *versions;		/* of char * */
+	const char *target;
+	int64		run;
+} MigDownChoice;
+
+extern MigPlan *mig_plan_down(const MigProject *project,
+							  const MigDownChoice *choice);
+
+/*
+ * For each entry, by index in project->entries: does it belong to the state
+ * that the target names?  Raises MIG_ERRCODE_UNKNOWN_VERSION.
+ */
+extern bool *mig_plan_up_to(const MigProject *project, const char *target);
+
+/* entries (MigEntry *) that no other one follows */
+extern List *mig_plan_heads(const MigProject *project);
+
+
+#endif							/* MIG_PLAN_H */

@@ -1,0 +1,99 @@
+/*-------------------------------------------------------------------------
+ *
+ * progress.c
+ *	  What others see of a run: application_name, NOTICE, NOTIFY.
+ *
+ * application_name is set in shared memory only, not as a setting, so that a
+ * body that reads or sets the setting finds it untouched.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "commands/async.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "utils/backend_status.h"
+#include "utils/guc.h"
+#include "utils/json.h"
+
+#include "guc.h"
+#include "progress.h"
+
+#define CHANNEL "migrate"
+
+/* keeps the payload far below the 8000 bytes that NOTIFY allows */
+#define MAX_NAME_BYTES 200
+
+void
+mig_progress_show(const char *action, int position, int total,
+				  const char *version)
+{
+	char	   *line = psprintf("migrate %s %d/%d %s", action, position, total,
+								version);
+
+	pgstat_report_appname(line);
+	pfree(line);
+}
+
+void
+mig_progress_restore(void)
+{
+	pgstat_report_appname(application_name);
+}
+
+void
+mig_progress_notice(const char *action, int position, int total,
+					const char *version, const char *name,
+					double execution_ms)
+{
+	if (!mig_progress_notices)
+		return;
+	ereport(NOTICE,
+			(errmsg("%s \"%s\"%s%s (%d of %d, %.1f ms)", action, version,
+					name[0] ? " " : "", name, position, total,
+					execution_ms)));
+}
+
+static void
+append_name(StringInfo buf, const char *key, const char *value)
+{
+	appendStringInfo(buf, ",\"%s\":", key);
+	if (value == NULL)
+		appendStringInfoString(buf, "null");
+	else
+	{
+		int			length = pg_mbcliplen(value, strlen(value), MAX_NAME_BYTES);
+		char	   *clipped = pnstrdup(value, length);
+
+		escape_json(buf, clipped);
+		pfree(clipped);
+	}
+}
+
+char *
+mig_progress_payload(int64 run, const char *project, const char *version,
+					 const char *action, const char *sqlstate,
+					 double execution_ms)
+{
+	StringInfoData buf;
+
+	if (!mig_notify)
+		return NULL;
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "{\"run\":" INT64_FORMAT, run);
+	append_name(&buf, "project", project);
+	append_name(&buf, "version", version);
+	append_name(&buf, "action", action);
+	append_name(&buf, "outcome", sqlstate ? "failure" : "success");
+	append_name(&buf, "sqlstate", sqlstate);
+	appendStringInfo(&buf, ",\"milliseconds\":%.3f}", execution_ms);
+	return buf.data;
+}
+
+void
+mig_progress_notify(const char *payload)
+{
+	if (payload != NULL)
+		Async_Notify(CHANNEL, payload);
+}

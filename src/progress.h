@@ -1,0 +1,37 @@
+/*-------------------------------------------------------------------------
+ *
+ * progress.h
+ *	  What others see of a run: application_name, NOTICE, NOTIFY.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_PROGRESS_H
+#define MIG_PROGRESS_H
+
+#include "migrate.h"
+
+/* one line for pg_stat_activity.application_name */
+extern void mig_progress_show(const char *action, int position, int total,
+							  const char *version);
+
+/* put the session's own application_name back */
+extern void mig_progress_restore(void);
+
+/* tell the client about one migration that was run */
+extern void mig_progress_notice(const char *action, int position, int total,
+								const char *version, const char *name,
+								double execution_ms);
+
+/*
+ * Payload of the notification about a run, NULL if migrate.notify is off.
+ * Carries no message and no DETAIL: any role may LISTEN.  sqlstate is NULL on
+ * success.
+ */
+extern char *mig_progress_payload(int64 run, const char *project,
+								  const char *version, const char *action,
+								  const char *sqlstate, double execution_ms);
+
+/* NOTIFY on channel "migrate", delivered when the transaction commits */
+extern void mig_progress_notify(const char *payload);
+
+#endif							/* MIG_PROGRESS_H */

@@ -1,0 +1,147 @@
+/*-------------------------------------------------------------------------
+ *
+ * rights.c
+ *	  The four rights that can be given to other roles.
+ *
+ * look		what is applied and pending, failures without DETAIL, no bodies
+ * run		look, and apply and roll back
+ * write	look, and store texts
+ * mend		look, and change the ledger by hand
+ *
+ * The commands run as the caller: who may grant is the server's decision.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "executor/spi.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+
+#include "rights.h"
+
+#define LOOK	0x01
+#define RUN		0x02
+#define WRITE	0x04
+#define MEND	0x08
+#define ANY		(LOOK | RUN | WRITE | MEND)
+
+typedef struct Right
+{
+	const char *name;
+	int			mask;			/* objects granted with it */
+	int			own;			/* objects revoked with it */
+} Right;
+
+static const Right rights[] = {
+	{"look", LOOK, ANY},
+	{"run", LOOK | RUN, RUN},
+	{"write", LOOK | WRITE, WRITE},
+	{"mend", LOOK | MEND, MEND},
+};
+
+typedef struct Object
+{
+	int			mask;
+	const char *privilege;		/* as in GRANT */
+	const char *name;
+} Object;
+
+#define FN(mask, name) {mask, "EXECUTE ON FUNCTION", "migrate." name}
+
+static const Object objects[] = {
+	{LOOK, "USAGE ON SCHEMA", "migrate"},
+	{LOOK, "SELECT ON", "migrate.failure"},
+	{LOOK, "SELECT ON", "migrate.statement"},
+	{LOOK, "SELECT ON", "migrate.schema_migrations"},
+	{LOOK, "SELECT ON", "migrate.history_of_runs"},
+	{LOOK, "SELECT ON", "migrate.applied"},
+	{LOOK, "SELECT ON", "migrate.policy"},
+	{LOOK, "SELECT (project, version, name, kind, requires, transactional, irreversible, path, source, checksum, down_checksum, added_at, added_by, held_reason) ON", "migrate.migration"},
+	FN(LOOK, "version"),
+	FN(LOOK, "version_key"),
+	FN(LOOK, "status"),
+	FN(LOOK, "plan"),
+	FN(LOOK, "plan_rollback"),
+	FN(LOOK, "check"),
+	FN(LOOK, "current"),
+	FN(LOOK, "heads"),
+	FN(LOOK, "history"),
+	FN(LOOK, "failures"),
+	FN(LOOK, "outcome"),
+	FN(LOOK, "statements"),
+	FN(RUN, "apply"),
+	FN(RUN, "rollback"),
+	FN(RUN, "rollback_to"),
+	FN(RUN, "rollback_run"),
+	FN(RUN, "redo"),
+	FN(RUN, "verify"),
+	{WRITE, "INSERT (project, version, name, kind, up, down, verify, requires, transactional, irreversible, path, source) ON", "migrate.migration"},
+	FN(WRITE, "add"),
+	FN(WRITE, "load"),
+	FN(WRITE, "load_table"),
+	FN(WRITE, "load_directory"),
+	FN(WRITE, "remove"),
+	FN(WRITE, "script"),
+	FN(MEND, "stamp"),
+	FN(MEND, "unstamp"),
+	FN(MEND, "stamp_to"),
+	FN(MEND, "amend"),
+	FN(MEND, "hold"),
+	FN(MEND, "unhold"),
+	FN(MEND, "prune_journal"),
+};
+
+static const Right *
+find_right(const char *name)
+{
+	int			i;
+
+	for (i = 0; i < lengthof(rights); i++)
+	{
+		if (strcmp(rights[i].name, name) == 0)
+			return &rights[i];
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unrecognized right: \"%s\"", name),
+			 errhint("Rights are look, run, write and mend.")));
+}
+
+static void
+run_command(const char *sql)
+{
+	int			rc = SPI_execute(sql, false, 0);
+
+	if (rc < 0)
+		elog(ERROR, "SPI failed with code %d: %s", rc, sql);
+}
+
+void
+mig_rights_change(bool grant, const char *right_name, const char *role)
+{
+	const Right *right = find_right(right_name);
+	int			mask = grant ? right->mask : right->own;
+	int			guc_level;
+	int			i;
+
+	(void) get_role_oid(role, false);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	guc_level = NewGUCNestLevel();
+	(void) set_config_option("search_path", "pg_catalog, pg_temp",
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+	for (i = 0; i < lengthof(objects); i++)
+	{
+		if ((objects[i].mask & mask) != 0)
+			run_command(psprintf("%s %s %s %s %s", grant ? "GRANT" : "REVOKE",
+								 objects[i].privilege, objects[i].name,
+								 grant ? "TO" : "FROM",
+								 quote_identifier(role)));
+	}
+	AtEOXact_GUC(false, guc_level);
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "could not disconnect from SPI");
+}

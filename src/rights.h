@@ -1,0 +1,17 @@
+/*-------------------------------------------------------------------------
+ *
+ * rights.h
+ *	  The four rights that can be given to other roles.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_RIGHTS_H
+#define MIG_RIGHTS_H
+
+/*
+ * Give a right (look, run, write, mend) to a role or take it away, with plain
+ * GRANT and REVOKE commands under the caller's own identity.
+ */
+extern void mig_rights_change(bool grant, const char *right, const char *role);
+
+#endif							/* MIG_RIGHTS_H */

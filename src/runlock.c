@@ -1,0 +1,171 @@
+/*-------------------------------------------------------------------------
+ *
+ * runlock.c
+ *	  One runner at a time, and none inside another.
+ *
+ * The lock is a heavyweight lock of mode ShareUpdateExclusive on the
+ * extension's own object.  Unlike an advisory lock it cannot be taken by a
+ * role that does not own the extension, nor dropped by DISCARD ALL, and the
+ * server gives it up at the end of the transaction however that ends.  DROP
+ * and ALTER EXTENSION wait for it.
+ *
+ * It is taken by polling, never by queueing.  A session that queues with a
+ * snapshot would be waited for by a CREATE INDEX CONCURRENTLY of the holder,
+ * and the deadlock detector would then end the holder's build.
+ *
+ * A prepared transaction would keep the lock over a restart, so it is refused.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "storage/lock.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+#include "books.h"
+#include "compat.h"
+#include "errors.h"
+#include "guc.h"
+#include "migrate.h"
+#include "runlock.h"
+
+#define POLL_INTERVAL_MS 50
+
+/* set while a body is being run */
+static bool bodies_running = false;
+
+static void
+report_timeout(Oid extension)
+{
+	MigSqlScope scope;
+	Oid			types[1] = {OIDOID};
+	Datum		values[1] = {ObjectIdGetDatum(extension)};
+	char	   *detail = NULL;
+
+	mig_books_open(&scope);
+	if (mig_sql("SELECT pg_catalog.format('Process %s of role \"%s\", application \"%s\", holds it; its transaction began at %s.',"
+				" a.pid, a.usename, a.application_name, a.xact_start)"
+				" FROM pg_catalog.pg_locks l"
+				" JOIN pg_catalog.pg_stat_activity a"
+				"  ON a.pid OPERATOR(pg_catalog.=) l.pid"
+				" WHERE l.locktype OPERATOR(pg_catalog.=) 'object'"
+				" AND l.database OPERATOR(pg_catalog.=) ("
+				"  SELECT d.oid FROM pg_catalog.pg_database d"
+				"  WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())"
+				" AND l.classid OPERATOR(pg_catalog.=)"
+				"  'pg_catalog.pg_extension'::pg_catalog.regclass"
+				" AND l.objid OPERATOR(pg_catalog.=) $1 AND l.granted"
+				" AND l.mode OPERATOR(pg_catalog.=) ANY"
+				"  (ARRAY['ShareUpdateExclusiveLock', 'AccessExclusiveLock'])"
+				" AND l.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()"
+				" LIMIT 1", 1, types, values, NULL) > 0)
+		detail = mig_get_text(&scope, 0, 1);
+	mig_books_close(&scope);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg("could not get the runner lock of extension \"%s\" within %d ms",
+					MIG_EXTENSION_NAME, mig_wait_timeout),
+			 detail ? errdetail("%s", detail) : 0,
+			 errhint("Wait for the other run to end, or raise migrate.wait_timeout.")));
+}
+
+void
+mig_lock_acquire(void)
+{
+	Oid			extension = mig_books_extension();
+	TimestampTz start = GetCurrentTimestamp();
+	LOCKTAG		tag;
+
+	mig_refuse_recursion();
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, ExtensionRelationId, extension, 0);
+	while (LockAcquire(&tag, ShareUpdateExclusiveLock, false, true) ==
+		   LOCKACQUIRE_NOT_AVAIL)
+	{
+		if (mig_wait_timeout > 0 &&
+			TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
+									   mig_wait_timeout))
+			report_timeout(extension);
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 POLL_INTERVAL_MS, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	/* the extension may have been dropped while we waited */
+	(void) mig_books_owner();
+}
+
+void
+mig_refuse_recursion(void)
+{
+	if (bodies_running)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_RECURSION),
+				 errmsg("a migration cannot run or change migrations"),
+				 errhint("Take the call of the extension's function out of the body.")));
+}
+
+void
+mig_bodies_begin(void)
+{
+	bodies_running = true;
+}
+
+void
+mig_bodies_end(void)
+{
+	bodies_running = false;
+}
+
+/*
+ * Does this transaction hold the lock?  Asked of the lock manager rather than
+ * kept in a flag, because a rolled-back savepoint gives the lock up.
+ */
+static bool
+holds_lock(void)
+{
+	Oid			extension;
+	LOCKTAG		tag;
+
+	if (!IsTransactionState())
+		return false;
+	extension = mig_books_extension();
+	if (!OidIsValid(extension))
+		return false;
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, ExtensionRelationId, extension, 0);
+	return MIG_LOCK_HELD_BY_ME(&tag, ShareUpdateExclusiveLock);
+}
+
+static void
+xact_callback(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_PRE_PREPARE:
+			if (holds_lock())
+				ereport(ERROR,
+						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						 errmsg("cannot PREPARE a transaction that has run or changed migrations"),
+						 errdetail("It would keep the runner lock until COMMIT PREPARED, over a restart of the server too.")));
+			break;
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_ABORT:
+			bodies_running = false;
+			break;
+		default:
+			break;
+	}
+}
+
+void
+mig_runlock_init(void)
+{
+	RegisterXactCallback(xact_callback, NULL);
+}

@@ -1,0 +1,27 @@
+/*-------------------------------------------------------------------------
+ *
+ * runlock.h
+ *	  One runner at a time, and none inside another.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_RUNLOCK_H
+#define MIG_RUNLOCK_H
+
+/*
+ * Take the runner lock until the end of the transaction.  Waits for at most
+ * migrate.wait_timeout, then raises 55P03 naming the holder.  After it
+ * returns, a new snapshot sees all that earlier holders committed.
+ */
+extern void mig_lock_acquire(void);
+
+/* raises MIG_ERRCODE_RECURSION while a body is running in this backend */
+extern void mig_refuse_recursion(void);
+
+/* what encloses the running of bodies */
+extern void mig_bodies_begin(void);
+extern void mig_bodies_end(void);
+
+extern void mig_runlock_init(void);
+
+#endif							/* MIG_RUNLOCK_H */

@@ -1,0 +1,930 @@
+/*-------------------------------------------------------------------------
+ *
+ * runner.c
+ *	  Running migrations up and down in the caller's transaction.
+ *
+ * A run is one internal subtransaction, not one for each migration, whose
+ * clean-up would cost time quadratic in the number of tables.  When a body
+ * fails, the subtransaction is rolled back first, which gives up all locks of
+ * the run; only then is the failure journalled (see failure.c) and the error
+ * raised again.
+ *
+ * The runner lock is taken outside of that subtransaction, and the books are
+ * read again once it is held.  Rows for the books are collected and written
+ * at the end of the run, inside the subtransaction, so that a migration's
+ * change and its ledger row commit together or not at all.
+ *
+ * Bodies are fetched and parsed in chunks of limited size.  All are looked at
+ * before the first one runs, so that what cannot run in a transaction is
+ * refused before anything has been touched.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/timestamp.h"
+
+#include "checksum.h"
+#include "errors.h"
+#include "execute.h"
+#include "failure.h"
+#include "guard.h"
+#include "ledger.h"
+#include "progress.h"
+#include "runlock.h"
+#include "runner.h"
+
+/* limits of a chunk; one body may be larger than that on its own */
+#define CHUNK_MIGRATIONS 1024
+#define CHUNK_BYTES (1024 * 1024)
+
+typedef struct Step
+{
+	MigEntry   *entry;
+	MigPart		part;			/* MIG_UP or MIG_DOWN */
+	int			statements;
+	double		execution_ms;
+} Step;
+
+/* texts and parsed bodies of steps [first, first + count) */
+typedef struct Chunk
+{
+	MemoryContext context;
+	int			first;
+	int			count;			/* 0: nothing loaded */
+	MigTexts   *texts;
+	MigBody   **bodies;
+	MigBody   **verifies;		/* NULL where there is none */
+	MigLabel   *labels;
+	MigLabel   *verify_labels;
+} Chunk;
+
+typedef struct Run
+{
+	const MigRunOptions *options;
+	const char *action;
+	MigPolicy  *policy;
+	MigProject *project;
+	const char *role;
+	int64		id;				/* 0: dry run */
+	bool		ledger_was_empty;
+
+	int			nsteps;
+	Step	   *steps;
+	Chunk		chunk;
+	MigBatch   *batch;
+	MigExecution execution;
+	MemoryContext scratch;		/* one migration */
+
+	int			current;		/* step that is running, -1: none */
+	int			recorded;		/* journal rows so far */
+	TimestampTz started_at;		/* of the current step */
+	XLogRecPtr	wal_start;
+	TimestampTz run_started_at;
+	bool		may_defer;		/* deferred constraints are about */
+} Run;
+
+
+/*
+ * Before the run
+ */
+
+static const char *
+part_action(MigPart part)
+{
+	return part == MIG_UP ? "apply" : "rollback";
+}
+
+static MigProject *
+read_project(const char *name)
+{
+	int			count;
+	MigEntry   *entries = mig_ledger_entries(name, false, &count);
+
+	return mig_plan_project(name, entries, count, true);
+}
+
+static void
+notice_held(List *held)
+{
+	ListCell   *lc;
+
+	foreach(lc, held)
+	{
+		MigEntry   *entry = (MigEntry *) lfirst(lc);
+
+		if (entry->held_reason != NULL)
+			ereport(NOTICE,
+					(errmsg("migration \"%s\" is held and was skipped: %s",
+							entry->version, entry->held_reason)));
+		else
+			ereport(NOTICE,
+					(errmsg("migration \"%s\" was skipped because it requires one that is held",
+							entry->version)));
+	}
+}
+
+static void
+notice_nothing_to_apply(int64 applied, const char *newest)
+{
+	if (applied == 0)
+		ereport(NOTICE, (errmsg("nothing to apply: no migration is applied or pending")));
+	else
+		ereport(NOTICE,
+				(errmsg("nothing to apply: " INT64_FORMAT " applied, newest \"%s\"",
+						applied, newest)));
+}
+
+static void
+notice_nothing_pending(const MigProject *project)
+{
+	MigEntry   *newest = NULL;
+	int64		applied = 0;
+	int			i;
+
+	for (i = 0; i < project->count; i++)
+	{
+		MigEntry   *entry = &project->entries[i];
+
+		if (!entry->applied)
+			continue;
+		applied++;
+		if (newest == NULL || entry->run > newest->run ||
+			(entry->run == newest->run && entry->n > newest->n))
+			newest = entry;
+	}
+	notice_nothing_to_apply(applied, newest ? newest->version : NULL);
+}
+
+static Run *
+run_begin(const MigRunOptions *options, const char *action,
+		  MigPolicy *policy, MigProject *project)
+{
+	Run		   *run = palloc0(sizeof(Run));
+	int			i;
+
+	run->options = options;
+	run->action = action;
+	run->policy = policy;
+	run->project = project;
+	run->role = GetUserNameFromId(GetUserId(), false);
+	run->current = -1;
+	run->ledger_was_empty = true;
+	for (i = 0; i < project->count; i++)
+	{
+		if (project->entries[i].applied)
+			run->ledger_was_empty = false;
+	}
+	run->scratch = AllocSetContextCreate(CurrentMemoryContext,
+										 "migrate one migration",
+										 ALLOCSET_DEFAULT_SIZES);
+	mig_execution_init(&run->execution, CurrentMemoryContext);
+	return run;
+}
+
+static void
+add_steps(Run *run, MigPart part, MigEntry **entries, int count)
+{
+	int			i;
+
+	if (run->steps == NULL)
+		run->steps = palloc_extended(sizeof(Step) * Max(count, 1),
+									 MCXT_ALLOC_HUGE);
+	else
+		run->steps = repalloc_huge(run->steps,
+								   sizeof(Step) * (run->nsteps + count));
+	for (i = 0; i < count; i++)
+	{
+		Step	   *step = &run->steps[run->nsteps++];
+
+		memset(step, 0, sizeof(Step));
+		step->entry = entries[i];
+		step->part = part;
+	}
+}
+
+
+/*
+ * Chunks
+ */
+
+static int
+chunk_size(const Run *run, int first)
+{
+	int64		bytes = 0;
+	int			count = 0;
+
+	while (first + count < run->nsteps && count < CHUNK_MIGRATIONS)
+	{
+		Step	   *step = &run->steps[first + count];
+
+		/* a chunk is read by version, so it has each one once */
+		if (step->part != run->steps[first].part)
+			break;
+		bytes += step->entry->length;
+		if (count > 0 && bytes > CHUNK_BYTES)
+			break;
+		count++;
+	}
+	return count;
+}
+
+static void
+refuse_wrong_hash(const MigEntry *entry, MigPart part)
+{
+	ereport(ERROR,
+			(errcode(MIG_ERRCODE_CHANGED),
+			 errmsg("the %s body of migration \"%s\" does not have its checksum",
+					mig_part_name(part), entry->version),
+			 errdetail("It was changed behind the back of the table's trigger."),
+			 errhint("Put the text back, or store it again.")));
+}
+
+/* a gate can be switched off: hash again what is going to run */
+static void
+check_hash(const Step *step, const MigTexts *texts)
+{
+	const char *text = step->part == MIG_UP ? texts->up : texts->down;
+	const char *checksum = step->part == MIG_UP ?
+		texts->checksum : texts->down_checksum;
+
+	if (checksum == NULL || strcmp(mig_checksum(text), checksum) != 0)
+		refuse_wrong_hash(step->entry, step->part);
+}
+
+static void
+load_chunk(Run *run, int first)
+{
+	Chunk	   *chunk = &run->chunk;
+	int			count = chunk_size(run, first);
+	MigEntry  **entries;
+	MemoryContext old;
+	int			i;
+
+	if (chunk->count > 0 && chunk->first == first)
+		return;
+	if (chunk->context == NULL)
+		chunk->context = AllocSetContextCreate(CurrentMemoryContext,
+											   "migrate chunk",
+											   ALLOCSET_DEFAULT_SIZES);
+	chunk->count = 0;
+	MemoryContextReset(chunk->context);
+	old = MemoryContextSwitchTo(chunk->context);
+	entries = palloc(sizeof(MigEntry *) * count);
+	for (i = 0; i < count; i++)
+		entries[i] = run->steps[first + i].entry;
+	chunk->texts = mig_ledger_texts(run->options->project, entries, count);
+	chunk->bodies = palloc0(sizeof(MigBody *) * count);
+	chunk->verifies = palloc0(sizeof(MigBody *) * count);
+	chunk->labels = palloc0(sizeof(MigLabel) * count);
+	chunk->verify_labels = palloc0(sizeof(MigLabel) * count);
+	for (i = 0; i < count; i++)
+	{
+		Step	   *step = &run->steps[first + i];
+		MigTexts   *texts = &chunk->texts[i];
+		MigLabel   *label = &chunk->labels[i];
+
+		check_hash(step, texts);
+		label->version = step->entry->version;
+		label->path = step->entry->path;
+		label->part = step->part;
+		chunk->bodies[i] = mig_body_parse(step->part == MIG_UP ?
+										  texts->up : texts->down, label);
+		if (step->part != MIG_UP || texts->verify == NULL)
+			continue;
+		chunk->verify_labels[i] = *label;
+		chunk->verify_labels[i].part = MIG_VERIFY;
+		chunk->verifies[i] = mig_body_parse(texts->verify,
+											&chunk->verify_labels[i]);
+	}
+	MemoryContextSwitchTo(old);
+	chunk->first = first;
+	chunk->count = count;
+}
+
+/* why a step cannot run in a transaction block, NULL if it can */
+static const char *
+own_transaction_reason(const Run *run, int i)
+{
+	const Step *step = &run->steps[run->chunk.first + i];
+	const MigStatement *statement;
+
+	if (step->entry->transactional == MIG_TX_ON)
+		return NULL;
+	statement = mig_body_own_transaction(run->chunk.bodies[i]);
+	if (statement != NULL)
+		return statement->own_transaction;
+	if (step->entry->transactional == MIG_TX_OFF)
+		return "marked as not transactional";
+	return NULL;
+}
+
+/*
+ * Look at every body before any is run: all must parse, have their checksums
+ * and be able to run in a transaction.
+ */
+static void
+check_bodies(Run *run)
+{
+	List	   *refused = NIL;
+	const char *reason = NULL;
+	int			first;
+	int			i;
+
+	for (first = 0; first < run->nsteps; first += run->chunk.count)
+	{
+		load_chunk(run, first);
+		for (i = 0; i < run->chunk.count; i++)
+		{
+			const char *why = own_transaction_reason(run, i);
+
+			if (why == NULL)
+				continue;
+			if (reason == NULL)
+				reason = why;
+			refused = lappend(refused, run->steps[first + i].entry->version);
+		}
+	}
+	if (refused != NIL)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_OWN_TRANSACTION),
+				 errmsg_plural("%d migration cannot run in a transaction block",
+							   "%d migrations cannot run in a transaction block",
+							   list_length(refused), list_length(refused)),
+				 errdetail("Migrations: %s.  The first one: %s.",
+						   mig_name_list(refused), reason),
+				 errhint("Run their statements by hand outside a transaction block, and record each with migrate.stamp().")));
+}
+
+
+/*
+ * The run
+ */
+
+static void
+fill_journal_row(Run *run, MigJournalRow *row, double execution_ms)
+{
+	Step	   *step = &run->steps[run->current];
+	int			i = run->current - run->chunk.first;
+	MigTexts   *texts = &run->chunk.texts[i];
+	const char *text = step->part == MIG_UP ? texts->up : texts->down;
+	const char *checksum = step->part == MIG_UP ?
+		texts->checksum : texts->down_checksum;
+
+	row->run = run->id;
+	row->n = run->recorded + 1;
+	row->action = part_action(step->part);
+	row->project = run->options->project;
+	row->version = step->entry->version;
+	row->name = step->entry->name;
+	row->started_at = run->started_at;
+	row->execution_ms = execution_ms;
+	row->checksum = texts->checksum;
+	row->down_checksum = texts->down_checksum;
+	row->body = mig_exact_hash(text, checksum);
+	if (run->chunk.verifies[i] != NULL)
+		row->verify_body = mig_exact_hash(texts->verify,
+										  mig_checksum(texts->verify));
+	row->ntimings = run->execution.ntimings;
+	row->timings = run->execution.timings;
+	row->role = run->role;
+	row->search_path = run->policy->search_path;
+	row->note = run->options->note;
+	row->wal_start = run->wal_start;
+	row->wal_end = GetXLogInsertRecPtr();
+}
+
+static void
+record_step(Run *run, double execution_ms)
+{
+	Step	   *step = &run->steps[run->current];
+	MigTexts   *texts = &run->chunk.texts[run->current - run->chunk.first];
+	MigJournalRow row;
+
+	step->statements = run->execution.ntimings;
+	step->execution_ms = execution_ms;
+	if (run->id == 0)
+		return;
+	memset(&row, 0, sizeof(row));
+	fill_journal_row(run, &row, execution_ms);
+	mig_batch_add(run->batch, &row);
+	mig_batch_add_body(run->batch, row.body, run->id,
+					   step->part == MIG_UP ? texts->up : texts->down);
+	if (row.verify_body != NULL)
+		mig_batch_add_body(run->batch, row.verify_body, run->id, texts->verify);
+	run->recorded++;
+}
+
+/*
+ * Deferred constraints are checked at the end of each migration, so that the
+ * one that violates them is the one that fails.  Looking for them costs a scan
+ * of pg_constraint, so it is done only if there may be any.
+ */
+static void
+check_deferred(Run *run, const MigBody *body)
+{
+	char	   *names;
+
+	if (!run->may_defer && !body->mentions_deferrable)
+		return;
+	names = mig_ledger_deferred_constraints();
+	run->may_defer = (names != NULL);
+	mig_execute_check_constraints(names);
+}
+
+static void
+run_step(Run *run)
+{
+	Step	   *step = &run->steps[run->current];
+	int			i = run->current - run->chunk.first;
+	Chunk	   *chunk = &run->chunk;
+	instr_time	start;
+	instr_time	duration;
+	double		execution_ms;
+
+	mig_progress_show(part_action(step->part), run->current + 1, run->nsteps,
+					  step->entry->version);
+	mig_execution_reset(&run->execution);
+	run->started_at = GetCurrentTimestamp();
+	run->wal_start = GetXLogInsertRecPtr();
+	INSTR_TIME_SET_CURRENT(start);
+
+	mig_execute_body(&run->execution, chunk->bodies[i], &chunk->labels[i]);
+	check_deferred(run, chunk->bodies[i]);
+	if (chunk->verifies[i] != NULL)
+		mig_execute_body(&run->execution, chunk->verifies[i],
+						 &chunk->verify_labels[i]);
+
+	INSTR_TIME_SET_CURRENT(duration);
+	INSTR_TIME_SUBTRACT(duration, start);
+	execution_ms = INSTR_TIME_GET_MILLISEC(duration);
+	record_step(run, execution_ms);
+	mig_progress_notice(step->part == MIG_UP ? "applied" : "rolled back",
+						run->current + 1, run->nsteps, step->entry->version,
+						step->entry->name, execution_ms);
+}
+
+/* write the books for the steps of one part that have been run */
+static void
+flush_part(Run *run, MigPart part)
+{
+	if (run->id == 0)
+		return;
+	mig_batch_flush(run->batch,
+					part == MIG_UP ? MIG_BATCH_APPLIED : MIG_BATCH_UNDONE,
+					"apply");
+}
+
+static void
+run_steps(Run *run)
+{
+	MemoryContext old = CurrentMemoryContext;
+	int			i;
+
+	for (i = 0; i < run->nsteps; i++)
+	{
+		if (i > 0 && run->steps[i].part != run->steps[i - 1].part)
+			flush_part(run, run->steps[i - 1].part);
+		if (i < run->chunk.first || i >= run->chunk.first + run->chunk.count)
+			load_chunk(run, i);
+		run->current = i;
+		MemoryContextSwitchTo(run->scratch);
+		run_step(run);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(run->scratch);
+	}
+	run->current = -1;
+	flush_part(run, run->steps[run->nsteps - 1].part);
+}
+
+static void
+hold_undone(Run *run)
+{
+	List	   *versions = NIL;
+	int			i;
+
+	for (i = 0; i < run->nsteps; i++)
+		versions = lappend(versions, run->steps[i].entry->version);
+	mig_ledger_hold(run->options->project, versions,
+					psprintf("rolled back by run " INT64_FORMAT, run->id));
+}
+
+/* everything that is rolled back together when it fails */
+static void
+run_body_of_run(Run *run)
+{
+	int			guc_level = NewGUCNestLevel();
+	bool		hold = run->options->hold_given ?
+		run->options->hold : run->policy->protected;
+
+	mig_bodies_begin();
+	mig_execute_pin_settings(run->policy->search_path);
+	run->may_defer = mig_ledger_deferred_constraints() != NULL;
+	run_steps(run);
+	mig_bodies_end();
+	if (run->id != 0)
+	{
+		if (strcmp(run->action, "rollback") == 0 && hold)
+			hold_undone(run);
+		mig_ledger_refresh_state(run->options->project);
+	}
+	AtEOXact_GUC(false, guc_level);
+}
+
+
+/*
+ * Failure
+ */
+
+static void
+add_hints(const Run *run, ErrorData *edata)
+{
+	char	   *last_role;
+
+	switch (edata->sqlerrcode)
+	{
+		case ERRCODE_OUT_OF_MEMORY:
+			mig_error_add_hint(edata, "The locks of a run are held to its end: apply in parts, with the argument \"target\".");
+			break;
+		case ERRCODE_UNSAFE_NEW_ENUM_VALUE_USAGE:
+			mig_error_add_hint(edata, "Use the new value in a migration of its own, and apply the two in separate calls.");
+			break;
+		case ERRCODE_DUPLICATE_TABLE:
+		case ERRCODE_DUPLICATE_OBJECT:
+		case ERRCODE_DUPLICATE_SCHEMA:
+			if (run->ledger_was_empty)
+				mig_error_add_hint(edata, "If the database had this schema before, record it with migrate.stamp_to().");
+			break;
+		case ERRCODE_INSUFFICIENT_PRIVILEGE:
+			last_role = mig_ledger_last_role(run->options->project);
+			if (last_role != NULL && strcmp(last_role, run->role) != 0)
+				mig_error_add_hint(edata,
+								   psprintf("The newest applied migration ran as role \"%s\", this one as \"%s\": SET ROLE may be missing.",
+											last_role, run->role));
+			break;
+		case ERRCODE_ACTIVE_SQL_TRANSACTION:
+		case ERRCODE_INVALID_TRANSACTION_TERMINATION:
+			mig_error_add_hint(edata, "A statement that cannot run in a transaction block has to be run by hand, and recorded with migrate.stamp().");
+			break;
+		default:
+			break;
+	}
+}
+
+/* where it happened, if a body's statement was running */
+static void
+locate_failure(Run *run, ErrorData *edata, MigFailure *failure)
+{
+	MigExecution *execution = &run->execution;
+	const MigStatement *statement;
+
+	if (run->current < 0 || execution->body == NULL ||
+		execution->statement < 0)
+		return;
+	statement = &execution->body->statements[execution->statement];
+	mig_error_locate(edata, execution->body->text, statement->location,
+					 statement->length);
+	failure->in_body = true;
+	failure->part = execution->label->part;
+	failure->statement = execution->statement + 1;
+	failure->line = statement->line;
+}
+
+static double
+elapsed_ms(TimestampTz since)
+{
+	return (GetCurrentTimestamp() - since) / 1000.0;
+}
+
+/* a line in the server log, whatever becomes of the journal */
+static void
+log_failure(const Run *run, const ErrorData *edata, const char *version)
+{
+	ereport(LOG_SERVER_ONLY,
+			(errmsg("migrate: %s of migration \"%s\" of project \"%s\" failed in run " INT64_FORMAT ": %s: %s",
+					run->action, version ? version : "",
+					run->options->project, run->id,
+					unpack_sql_state(edata->sqlerrcode), edata->message),
+			 errhidestmt(true), errhidecontext(true)));
+}
+
+static void
+journal_failure_here(Run *run, const MigJournalRow *row, const char *text)
+{
+	MigBatch   *batch = mig_batch_begin();
+
+	mig_batch_add(batch, row);
+	if (text != NULL)
+		mig_batch_add_body(batch, row->body, run->id, text);
+	mig_batch_flush(batch, MIG_BATCH_JOURNAL, NULL);
+	mig_batch_end(batch);
+	mig_progress_notify(mig_progress_payload(row->run, row->project,
+											 row->version, row->action,
+											 row->failure->sqlstate,
+											 row->execution_ms));
+}
+
+static void
+report_failure(const Run *run, const MigJournalRow *row, MigRunSink sink,
+			   void *arg)
+{
+	MigRunResult result;
+
+	memset(&result, 0, sizeof(result));
+	result.run = run->id;
+	result.version = row->version;
+	result.name = row->name;
+	result.action = "failed";
+	result.statements = row->ntimings;
+	result.execution_ms = row->execution_ms;
+	result.failure = row->failure;
+	sink(&result, arg);
+}
+
+/*
+ * The run has failed and been rolled back: journal that, and raise the error
+ * or report it.
+ */
+static void
+fail(Run *run, ErrorData *edata, MigRunSink sink, void *arg)
+{
+	MigFailure	failure;
+	MigJournalRow row;
+	const char *text = NULL;
+
+	memset(&failure, 0, sizeof(failure));
+	memset(&row, 0, sizeof(row));
+	locate_failure(run, edata, &failure);
+	add_hints(run, edata);
+	mig_failure_from_error(&failure, edata);
+	if (run->current >= 0)
+	{
+		MigTexts   *texts = &run->chunk.texts[run->current - run->chunk.first];
+
+		run->recorded = run->current;
+		fill_journal_row(run, &row, elapsed_ms(run->started_at));
+		text = run->steps[run->current].part == MIG_UP ? texts->up : texts->down;
+	}
+	else
+	{
+		row.run = run->id;
+		row.n = 1;
+		row.action = run->action;
+		row.project = run->options->project;
+		row.started_at = run->run_started_at;
+		row.execution_ms = elapsed_ms(run->run_started_at);
+		row.role = run->role;
+		row.note = run->options->note;
+	}
+	row.failure = &failure;
+
+	if (run->id != 0)
+	{
+		log_failure(run, edata, row.version);
+		if (run->options->raise)
+			mig_failure_record(&row, text);
+		else
+			journal_failure_here(run, &row, text);
+	}
+	if (run->options->raise)
+		ReThrowError(edata);
+	report_failure(run, &row, sink, arg);
+}
+
+/* run everything in a subtransaction; NULL on success, else the error */
+static ErrorData *
+run_in_subtransaction(Run *run)
+{
+	MemoryContext old_context = CurrentMemoryContext;
+	ResourceOwner old_owner = CurrentResourceOwner;
+	ErrorData  *volatile edata = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(old_context);
+	PG_TRY();
+	{
+		run_body_of_run(run);
+		if (run->options->dry_run)
+			RollbackAndReleaseCurrentSubTransaction();
+		else
+			ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		mig_bodies_end();
+		MemoryContextSwitchTo(old_context);
+		edata = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old_context);
+	CurrentResourceOwner = old_owner;
+	mig_progress_restore();
+	return edata;
+}
+
+static void
+report_results(const Run *run, MigRunSink sink, void *arg)
+{
+	int			i;
+
+	for (i = 0; i < run->nsteps; i++)
+	{
+		const Step *step = &run->steps[i];
+		MigRunResult result;
+
+		memset(&result, 0, sizeof(result));
+		result.run = run->id;
+		result.version = step->entry->version;
+		result.name = step->entry->name;
+		result.action = part_action(step->part);
+		result.statements = step->statements;
+		result.execution_ms = step->execution_ms;
+		sink(&result, arg);
+	}
+}
+
+/* run the steps that were added, with the lock held */
+static void
+run_execute(Run *run, MigRunSink sink, void *arg)
+{
+	ErrorData  *edata;
+	const Step *last = &run->steps[run->nsteps - 1];
+
+	run->run_started_at = GetCurrentTimestamp();
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	check_bodies(run);
+	if (!run->options->dry_run)
+		run->id = mig_journal_next_run();
+	run->batch = mig_batch_begin();
+	edata = run_in_subtransaction(run);
+	mig_batch_end(run->batch);
+	if (edata != NULL)
+		fail(run, edata, sink, arg);
+	else
+	{
+		if (run->id != 0)
+			mig_progress_notify(mig_progress_payload(run->id, run->options->project,
+													 last->entry->version,
+													 run->action, NULL,
+													 elapsed_ms(run->run_started_at)));
+		report_results(run, sink, arg);
+		if (IsTransactionBlock() && run->id != 0)
+			ereport(NOTICE,
+					(errmsg("the run takes effect when the transaction is committed")));
+	}
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "could not disconnect from SPI");
+}
+
+
+/*
+ * Entry points
+ */
+
+/* is one look at migrate.state enough to know that nothing is pending? */
+static bool
+known_complete(const MigRunOptions *options)
+{
+	MigState	state;
+
+	if (options->target != NULL || options->restricted)
+		return false;
+	if (!mig_ledger_state(options->project, &state) || !state.complete)
+		return false;
+	notice_nothing_to_apply(state.applied, state.newest);
+	return true;
+}
+
+static MigPlan *
+plan_apply(const MigRunOptions *options, MigPolicy **policy,
+		   MigProject **project)
+{
+	*policy = mig_ledger_policy(options->project);
+	*project = read_project(options->project);
+	return mig_plan_up(*project, options->target, options->restricted,
+					   options->versions, *policy, mig_ledger_is_applied);
+}
+
+static bool
+nothing_to_apply(const MigPlan *plan, const MigProject *project)
+{
+	if (plan->nsteps > 0)
+		return false;
+	notice_held(plan->held);
+	notice_nothing_pending(project);
+	return true;
+}
+
+void
+mig_run_apply(const MigRunOptions *options, MigRunSink sink, void *arg)
+{
+	MigPolicy  *policy;
+	MigProject *project;
+	MigPlan    *plan;
+	Run		   *run;
+
+	mig_refuse_recursion();
+	if (known_complete(options))
+		return;
+	plan = plan_apply(options, &policy, &project);
+	if (nothing_to_apply(plan, project))
+		return;
+	mig_guard_transaction("apply migrations");
+	mig_guard_policy(options->project, policy);
+	mig_lock_acquire();
+
+	/* somebody else may have done it all while we waited */
+	plan = plan_apply(options, &policy, &project);
+	if (nothing_to_apply(plan, project))
+		return;
+	mig_guard_policy(options->project, policy);
+	mig_guard_authors(plan->steps, plan->nsteps);
+	notice_held(plan->held);
+
+	run = run_begin(options, "apply", policy, project);
+	add_steps(run, MIG_UP, plan->steps, plan->nsteps);
+	run_execute(run, sink, arg);
+}
+
+/* take the lock for undoing and read what there is */
+static MigPlan *
+plan_undo(const MigRunOptions *options, const MigDownChoice *choice,
+		  MigPolicy **policy, MigProject **project)
+{
+	MigPlan    *plan;
+	ListCell   *lc;
+
+	mig_refuse_recursion();
+	mig_guard_transaction("roll back migrations");
+	*policy = mig_ledger_policy(options->project);
+	mig_guard_policy(options->project, *policy);
+	if (!options->dry_run)
+		mig_guard_destructive(options->project, *policy, options->confirm);
+	mig_lock_acquire();
+	*policy = mig_ledger_policy(options->project);
+	mig_guard_policy(options->project, *policy);
+	*project = read_project(options->project);
+	plan = mig_plan_down(*project, choice);
+	foreach(lc, plan->left)
+		ereport(NOTICE,
+				(errmsg("repeatable migration \"%s\" has no down body and stays applied",
+						((MigEntry *) lfirst(lc))->version)));
+	if (plan->nsteps == 0)
+		ereport(NOTICE, (errmsg("nothing to roll back")));
+	mig_guard_authors(plan->steps, plan->nsteps);
+	return plan;
+}
+
+void
+mig_run_rollback(const MigRunOptions *options, const MigDownChoice *choice,
+				 MigRunSink sink, void *arg)
+{
+	MigPolicy  *policy;
+	MigProject *project;
+	MigPlan    *plan = plan_undo(options, choice, &policy, &project);
+	Run		   *run;
+
+	if (plan->nsteps == 0)
+		return;
+	run = run_begin(options, "rollback", policy, project);
+	add_steps(run, MIG_DOWN, plan->steps, plan->nsteps);
+	run_execute(run, sink, arg);
+}
+
+static int
+compare_positions(const void *a, const void *b)
+{
+	return (*(MigEntry *const *) a)->position - (*(MigEntry *const *) b)->position;
+}
+
+void
+mig_run_redo(const MigRunOptions *options, int steps, MigRunSink sink,
+			 void *arg)
+{
+	MigDownChoice choice = {MIG_DOWN_STEPS};
+	MigPolicy  *policy;
+	MigProject *project;
+	MigPlan    *plan;
+	Run		   *run;
+
+	choice.steps = steps;
+	plan = plan_undo(options, &choice, &policy, &project);
+	if (plan->nsteps == 0)
+		return;
+	run = run_begin(options, "redo", policy, project);
+	add_steps(run, MIG_DOWN, plan->steps, plan->nsteps);
+	qsort(plan->steps, plan->nsteps, sizeof(MigEntry *), compare_positions);
+	add_steps(run, MIG_UP, plan->steps, plan->nsteps);
+	run_execute(run, sink, arg);
+}

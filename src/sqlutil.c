@@ -1,0 +1,195 @@
+/*-------------------------------------------------------------------------
+ *
+ * sqlutil.c
+ *	  The extension's own SQL.
+ *
+ * Every statement of ours, whether it reads or writes, runs as the owner of
+ * the tables (a superuser, see sql/migrate.sql), never as the caller.  Two
+ * flags go with that.  SECURITY_LOCAL_USERID_CHANGE keeps SET ROLE and the
+ * like from leaving that identity or surviving it, and
+ * SECURITY_RESTRICTED_OPERATION keeps anything that might run under it from
+ * leaving temporary objects, deferred triggers or cursors behind.  The
+ * search_path is locked, row security is an error rather than a filter, and
+ * the statements are constants with parameters.
+ *
+ * The identity must not be held over a commit.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+
+#include "sqlutil.h"
+
+static void
+set_guc(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_SUSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+void
+mig_become_owner(MigSqlScope *scope, Oid owner)
+{
+	GetUserIdAndSecContext(&scope->userid, &scope->sec_context);
+	SetUserIdAndSecContext(owner, scope->sec_context |
+						   SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION);
+	scope->guc_level = NewGUCNestLevel();
+	set_guc("search_path", "pg_catalog, pg_temp");
+	set_guc("row_security", "off");
+}
+
+void
+mig_become_caller(MigSqlScope *scope)
+{
+	AtEOXact_GUC(false, scope->guc_level);
+	SetUserIdAndSecContext(scope->userid, scope->sec_context);
+}
+
+void
+mig_sql_begin(MigSqlScope *scope, Oid owner)
+{
+	scope->outer = CurrentMemoryContext;
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	mig_become_owner(scope, owner);
+}
+
+void
+mig_sql_end(MigSqlScope *scope)
+{
+	mig_become_caller(scope);
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "could not disconnect from SPI");
+}
+
+uint64
+mig_sql(const char *sql, int nargs, Oid *types, Datum *values,
+		const char *nulls)
+{
+	int			rc = SPI_execute_with_args(sql, nargs, types, values, nulls,
+										   false, 0);
+
+	if (rc < 0)
+		elog(ERROR, "SPI failed with code %d: %s", rc, sql);
+	return SPI_processed;
+}
+
+static Datum
+get_value(uint64 row, int col, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, col,
+						 isnull);
+}
+
+char *
+mig_get_text(MigSqlScope *scope, uint64 row, int col)
+{
+	bool		isnull;
+	Datum		value = get_value(row, col, &isnull);
+	MemoryContext old;
+	char	   *result;
+
+	if (isnull)
+		return NULL;
+	old = MemoryContextSwitchTo(scope->outer);
+	result = TextDatumGetCString(value);
+	MemoryContextSwitchTo(old);
+	return result;
+}
+
+bool
+mig_get_bool(uint64 row, int col)
+{
+	bool		isnull;
+	Datum		value = get_value(row, col, &isnull);
+
+	return !isnull && DatumGetBool(value);
+}
+
+int64
+mig_get_int8(uint64 row, int col)
+{
+	bool		isnull;
+	Datum		value = get_value(row, col, &isnull);
+
+	return isnull ? 0 : DatumGetInt64(value);
+}
+
+int32
+mig_get_int4(uint64 row, int col)
+{
+	bool		isnull;
+	Datum		value = get_value(row, col, &isnull);
+
+	return isnull ? 0 : DatumGetInt32(value);
+}
+
+double
+mig_get_float8(uint64 row, int col)
+{
+	bool		isnull;
+	Datum		value = get_value(row, col, &isnull);
+
+	return isnull ? 0 : DatumGetFloat8(value);
+}
+
+TimestampTz
+mig_get_timestamptz(uint64 row, int col)
+{
+	bool		isnull;
+	Datum		value = get_value(row, col, &isnull);
+
+	return isnull ? 0 : DatumGetTimestampTz(value);
+}
+
+char **
+mig_get_text_array(MigSqlScope *scope, uint64 row, int col, int *count)
+{
+	bool		isnull;
+	Datum		value = get_value(row, col, &isnull);
+	ArrayType  *array;
+	Datum	   *elements;
+	char	  **result;
+	MemoryContext old;
+	int			i;
+
+	*count = 0;
+	if (isnull)
+		return NULL;
+	array = DatumGetArrayTypeP(value);
+	if (ARR_NDIM(array) == 0)
+		return NULL;
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements,
+					  NULL, count);
+	old = MemoryContextSwitchTo(scope->outer);
+	result = palloc(sizeof(char *) * *count);
+	for (i = 0; i < *count; i++)
+		result[i] = TextDatumGetCString(elements[i]);
+	MemoryContextSwitchTo(old);
+	return result;
+}
+
+Datum
+mig_text_array(char **strings, int count)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * Max(count, 1));
+	int			i;
+
+	for (i = 0; i < count; i++)
+		elements[i] = CStringGetTextDatum(strings[i]);
+	return PointerGetDatum(construct_array(elements, count, TEXTOID, -1,
+										   false, TYPALIGN_INT));
+}
+
+Datum
+mig_text_datum(const char *string, bool *isnull)
+{
+	*isnull = (string == NULL);
+	return string ? CStringGetTextDatum(string) : (Datum) 0;
+}

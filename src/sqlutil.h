@@ -1,0 +1,67 @@
+/*-------------------------------------------------------------------------
+ *
+ * sqlutil.h
+ *	  The extension's own SQL: under whose identity and settings it runs, and
+ *	  how results are read.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_SQLUTIL_H
+#define MIG_SQLUTIL_H
+
+#include "executor/spi.h"
+#include "utils/array.h"
+#include "utils/timestamp.h"
+
+/*
+ * What mig_sql_begin() changed and mig_sql_end() puts back.
+ */
+typedef struct MigSqlScope
+{
+	MemoryContext outer;		/* the caller's context, for results */
+	Oid			userid;
+	int			sec_context;
+	int			guc_level;
+} MigSqlScope;
+
+/*
+ * Connect to SPI and become role owner under a locked search_path.  An error
+ * in between needs no clean-up: (sub)transaction abort undoes it all.
+ */
+extern void mig_sql_begin(MigSqlScope *scope, Oid owner);
+extern void mig_sql_end(MigSqlScope *scope);
+
+/*
+ * Only the identity and the settings, for code that does not use SPI.
+ */
+extern void mig_become_owner(MigSqlScope *scope, Oid owner);
+extern void mig_become_caller(MigSqlScope *scope);
+
+/*
+ * Run one statement of ours; returns the number of rows.  Whatever the result
+ * kind, an SPI error code becomes an error.  types, values and nulls as for
+ * SPI_execute_with_args(); nulls may be NULL.
+ */
+extern uint64 mig_sql(const char *sql, int nargs, Oid *types, Datum *values,
+					  const char *nulls);
+
+/*
+ * Typed getters for column col (from 1) of row number row of the last result.
+ * Strings are copied into the scope's outer context; NULL is NULL or zero.
+ */
+extern char *mig_get_text(MigSqlScope *scope, uint64 row, int col);
+extern bool mig_get_bool(uint64 row, int col);
+extern int64 mig_get_int8(uint64 row, int col);
+extern int32 mig_get_int4(uint64 row, int col);
+extern double mig_get_float8(uint64 row, int col);
+extern TimestampTz mig_get_timestamptz(uint64 row, int col);
+extern char **mig_get_text_array(MigSqlScope *scope, uint64 row, int col,
+								 int *count);
+
+/* text[] of C strings */
+extern Datum mig_text_array(char **strings, int count);
+
+/* a text Datum, or (Datum) 0 and *isnull for NULL */
+extern Datum mig_text_datum(const char *string, bool *isnull);
+
+#endif							/* MIG_SQLUTIL_H */

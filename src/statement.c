@@ -1,0 +1,654 @@
+/*-------------------------------------------------------------------------
+ *
+ * statement.c
+ *	  A body, cut into statements by the server's own parser.
+ *
+ * Works on raw parse trees only, so it needs no catalog, no snapshot and no
+ * object to exist.  Parsing depends on a few settings; they are pinned here,
+ * and pinned alike by execute.c when the pieces are run, so that both see the
+ * same statements.
+ *
+ * Which statements cannot run in a transaction block is a copy in data of the
+ * calls of PreventInTransactionBlock() in the server's sources.  What only the
+ * catalog can tell (REINDEX of a partitioned table, a procedure that commits)
+ * is left to the server's own error.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <ctype.h>
+
+#include "commands/defrem.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "nodes/parsenodes.h"
+#include "parser/parser.h"
+#include "tcop/tcopprot.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+
+#include "compat.h"
+#include "errors.h"
+#include "statement.h"
+
+#define UTF8_BOM "\xEF\xBB\xBF"
+
+typedef struct ParseErrorArg
+{
+	const char *text;
+	const MigLabel *label;
+} ParseErrorArg;
+
+const char *
+mig_part_name(MigPart part)
+{
+	switch (part)
+	{
+		case MIG_UP:
+			return "up";
+		case MIG_DOWN:
+			return "down";
+		case MIG_VERIFY:
+			return "verify";
+	}
+	return NULL;				/* keep compiler quiet */
+}
+
+static int
+line_of(const char *text, int location)
+{
+	int			line = 1;
+	int			i;
+
+	for (i = 0; i < location; i++)
+	{
+		if (text[i] == '\n')
+			line++;
+	}
+	return line;
+}
+
+/* for use in ereport() */
+static int
+body_context(const MigLabel *label, int line)
+{
+	if (label->path != NULL)
+		return errcontext("migration \"%s\" (%s), %s body, line %d",
+				   label->version, label->path,
+				   mig_part_name(label->part), line);
+	else
+		return errcontext("migration \"%s\", %s body, line %d",
+				   label->version, mig_part_name(label->part), line);
+}
+
+/* byte offset of a position in characters, counted from 1 */
+static int
+byte_offset(const char *text, int position)
+{
+	const char *p = text;
+
+	while (--position > 0 && *p)
+		p += pg_mblen(p);
+	return p - text;
+}
+
+/* Does "copy ... from stdin" stand before this place? */
+static bool
+copy_data_before(const char *text, int location)
+{
+	char	   *before = pnstrdup(text, location);
+	char	   *p;
+	bool		found = false;
+
+	for (p = before; *p; p++)
+		*p = pg_tolower((unsigned char) *p);
+	p = strstr(before, "copy ");
+	if (p != NULL)
+		p = strstr(p, "from stdin");
+	found = (p != NULL);
+	pfree(before);
+	return found;
+}
+
+/*
+ * A syntax error of the parser becomes one in the body: position, line and
+ * the line's text, for clients that show no LINE of their own, and a hint
+ * where the cause is well known.
+ */
+static void
+parse_error_callback(void *arg)
+{
+	ParseErrorArg *where = (ParseErrorArg *) arg;
+	int			position = geterrposition();
+	int			offset = byte_offset(where->text, position);
+	int			start = offset;
+	int			end = offset;
+	int			line = line_of(where->text, offset);
+
+	if (position <= 0)
+		return;
+	errposition(0);
+	internalerrposition(position);
+	internalerrquery(where->text);
+
+	while (start > 0 && where->text[start - 1] != '\n')
+		start--;
+	while (where->text[end] != '\0' && where->text[end] != '\n' &&
+		   where->text[end] != '\r')
+		end++;
+	errdetail("Line %d, column %d: %s", line,
+			  pg_mbstrlen_with_len(where->text + start, offset - start) + 1,
+			  pnstrdup(where->text + start, end - start));
+	if (where->text[offset] == '\\')
+		errhint("A body is SQL for the server: take out the commands of psql that begin with a backslash.");
+	else if (copy_data_before(where->text, offset))
+		errhint("COPY FROM STDIN takes its data from a client, and a body has none: use INSERT instead.");
+	body_context(where->label, line);
+}
+
+static void
+refuse(const char *text, const MigLabel *label, int location,
+	   const char *what, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(MIG_ERRCODE_BODY),
+			 errmsg("migration \"%s\" cannot contain %s", label->version, what),
+			 errhint("%s", hint),
+			 internalerrposition(pg_mbstrlen_with_len(text, location) + 1),
+			 internalerrquery(text),
+			 body_context(label, line_of(text, location))));
+}
+
+/* where the text that a raw statement covers has its first token */
+static int
+skip_blanks_and_comments(const char *text, int location, int end)
+{
+	while (location < end)
+	{
+		if (isspace((unsigned char) text[location]))
+			location++;
+		else if (text[location] == '-' && text[location + 1] == '-')
+		{
+			while (location < end && text[location] != '\n' &&
+				   text[location] != '\r')
+				location++;
+		}
+		else if (text[location] == '/' && text[location + 1] == '*')
+		{
+			int			depth = 0;
+
+			do
+			{
+				if (text[location] == '/' && text[location + 1] == '*')
+				{
+					depth++;
+					location += 2;
+				}
+				else if (text[location] == '*' && text[location + 1] == '/')
+				{
+					depth--;
+					location += 2;
+				}
+				else
+					location++;
+			} while (depth > 0 && location < end);
+		}
+		else
+			break;
+	}
+	return location;
+}
+
+/* true for lines that may stand before \restrict or after \unrestrict */
+static bool
+only_comment_lines(const char *from, const char *to)
+{
+	while (from < to)
+	{
+		while (from < to && isspace((unsigned char) *from))
+			from++;
+		if (from == to)
+			return true;
+		if (from[0] != '-' || from[1] != '-')
+			return false;
+		while (from < to && *from != '\n')
+			from++;
+	}
+	return true;
+}
+
+/* blank out one command line of psql, keeping every position as it is */
+static void
+blank_line(char *p)
+{
+	while (*p && *p != '\n')
+		*p++ = ' ';
+}
+
+/* the line in text that starts with word, or NULL; *end is set to its end */
+static char *
+find_line(char *text, const char *word, bool last, char **end)
+{
+	char	   *found = NULL;
+	char	   *p = text;
+
+	while (p != NULL && *p)
+	{
+		if (strncmp(p, word, strlen(word)) == 0)
+		{
+			found = p;
+			if (!last)
+				break;
+		}
+		p = strchr(p, '\n');
+		if (p != NULL)
+			p++;
+	}
+	if (found != NULL)
+	{
+		*end = strchr(found, '\n');
+		if (*end == NULL)
+			*end = found + strlen(found);
+	}
+	return found;
+}
+
+/*
+ * Blank out what is not SQL but harmless: a byte-order mark, and the
+ * \restrict and \unrestrict lines of pg_dump, which are the first and the last
+ * thing in its output but for comments.  Anywhere else such a line may be part
+ * of a literal and is left alone.
+ */
+static const char *
+blank_harmless(const char *text)
+{
+	bool		bom = GetDatabaseEncoding() == PG_UTF8 &&
+		strncmp(text, UTF8_BOM, strlen(UTF8_BOM)) == 0;
+	char	   *copy;
+	char	   *line;
+	char	   *end;
+
+	if (!bom && strstr(text, "\\restrict ") == NULL)
+		return text;
+
+	copy = pstrdup(text);
+	if (bom)
+		memset(copy, ' ', strlen(UTF8_BOM));
+	line = find_line(copy, "\\restrict ", false, &end);
+	if (line != NULL && only_comment_lines(copy, line))
+		blank_line(line);
+	line = find_line(copy, "\\unrestrict ", true, &end);
+	if (line != NULL && only_comment_lines(end, end + strlen(end)))
+		blank_line(line);
+	return copy;
+}
+
+static bool
+reindex_own_transaction(ReindexStmt *stmt)
+{
+	ListCell   *lc;
+
+	if (stmt->kind != REINDEX_OBJECT_INDEX && stmt->kind != REINDEX_OBJECT_TABLE)
+		return true;
+	foreach(lc, stmt->params)
+	{
+		DefElem    *option = (DefElem *) lfirst(lc);
+
+		if (strcmp(option->defname, "concurrently") == 0)
+			return defGetBoolean(option);
+	}
+	return false;
+}
+
+static bool
+detaches_concurrently(AlterTableStmt *stmt)
+{
+	ListCell   *lc;
+
+	foreach(lc, stmt->cmds)
+	{
+		AlterTableCmd *cmd = (AlterTableCmd *) lfirst(lc);
+
+		if (cmd->subtype == AT_DetachPartition &&
+			((PartitionCmd *) cmd->def)->concurrent)
+			return true;
+	}
+	return false;
+}
+
+/* value of a boolean option, or the default where it is not given */
+static bool
+option_value(List *options, const char *name, bool default_value)
+{
+	ListCell   *lc;
+
+	foreach(lc, options)
+	{
+		DefElem    *option = (DefElem *) lfirst(lc);
+
+		if (strcmp(option->defname, name) == 0)
+			return defGetBoolean(option);
+	}
+	return default_value;
+}
+
+static bool
+has_option(List *options, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, options)
+	{
+		if (strcmp(((DefElem *) lfirst(lc))->defname, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+alter_subscription_own_transaction(AlterSubscriptionStmt *stmt)
+{
+	switch (stmt->kind)
+	{
+		case ALTER_SUBSCRIPTION_REFRESH:
+			return true;
+		case ALTER_SUBSCRIPTION_SET_PUBLICATION:
+		case ALTER_SUBSCRIPTION_ADD_PUBLICATION:
+		case ALTER_SUBSCRIPTION_DROP_PUBLICATION:
+			return option_value(stmt->options, "refresh", true);
+		case ALTER_SUBSCRIPTION_OPTIONS:
+			return has_option(stmt->options, "failover") ||
+				has_option(stmt->options, "two_phase");
+		default:
+			return false;
+	}
+}
+
+/*
+ * What a statement is, if it cannot run in a transaction block, else NULL.
+ * The rules are those of PreventInTransactionBlock()'s callers.
+ */
+static const char *
+own_transaction(Node *stmt)
+{
+	switch (nodeTag(stmt))
+	{
+		case T_IndexStmt:
+			return ((IndexStmt *) stmt)->concurrent ?
+				"CREATE INDEX CONCURRENTLY" : NULL;
+		case T_DropStmt:
+			return ((DropStmt *) stmt)->concurrent ?
+				"DROP INDEX CONCURRENTLY" : NULL;
+		case T_ReindexStmt:
+			return reindex_own_transaction((ReindexStmt *) stmt) ?
+				"REINDEX CONCURRENTLY, SCHEMA, DATABASE or SYSTEM" : NULL;
+		case T_VacuumStmt:
+			return ((VacuumStmt *) stmt)->is_vacuumcmd ? "VACUUM" : NULL;
+		case T_ClusterStmt:
+			return ((ClusterStmt *) stmt)->relation == NULL ?
+				"CLUSTER of all tables" : NULL;
+		case T_AlterTableStmt:
+			return detaches_concurrently((AlterTableStmt *) stmt) ?
+				"DETACH PARTITION CONCURRENTLY" : NULL;
+		case T_CreatedbStmt:
+			return "CREATE DATABASE";
+		case T_DropdbStmt:
+			return "DROP DATABASE";
+		case T_AlterDatabaseStmt:
+			return has_option(((AlterDatabaseStmt *) stmt)->options, "tablespace") ?
+				"ALTER DATABASE SET TABLESPACE" : NULL;
+		case T_CreateTableSpaceStmt:
+			return "CREATE TABLESPACE";
+		case T_DropTableSpaceStmt:
+			return "DROP TABLESPACE";
+		case T_AlterSystemStmt:
+			return "ALTER SYSTEM";
+		case T_DiscardStmt:
+			return ((DiscardStmt *) stmt)->target == DISCARD_ALL ?
+				"DISCARD ALL" : NULL;
+		case T_CreateSubscriptionStmt:
+			{
+				List	   *options = ((CreateSubscriptionStmt *) stmt)->options;
+				bool		connect = option_value(options, "connect", true);
+
+				return option_value(options, "create_slot", connect) ?
+					"CREATE SUBSCRIPTION with a replication slot" : NULL;
+			}
+		case T_AlterSubscriptionStmt:
+			return alter_subscription_own_transaction((AlterSubscriptionStmt *) stmt) ?
+				"ALTER SUBSCRIPTION with refresh" : NULL;
+		case T_DropSubscriptionStmt:
+			return "DROP SUBSCRIPTION";
+		case T_TransactionStmt:
+			{
+				TransactionStmtKind kind = ((TransactionStmt *) stmt)->kind;
+
+				if (kind == TRANS_STMT_COMMIT_PREPARED)
+					return "COMMIT PREPARED";
+				if (kind == TRANS_STMT_ROLLBACK_PREPARED)
+					return "ROLLBACK PREPARED";
+				return NULL;
+			}
+		default:
+			return NULL;
+	}
+}
+
+static bool
+is_transaction_start(Node *stmt)
+{
+	TransactionStmt *tx = (TransactionStmt *) stmt;
+
+	return IsA(stmt, TransactionStmt) && tx->options == NIL &&
+		(tx->kind == TRANS_STMT_BEGIN || tx->kind == TRANS_STMT_START);
+}
+
+static bool
+is_transaction_end(Node *stmt, MigPart part)
+{
+	TransactionStmt *tx = (TransactionStmt *) stmt;
+
+	return IsA(stmt, TransactionStmt) && !tx->chain &&
+		(tx->kind == TRANS_STMT_COMMIT ||
+		 (part == MIG_VERIFY && tx->kind == TRANS_STMT_ROLLBACK));
+}
+
+static bool
+drops_this_extension(Node *stmt)
+{
+	ListCell   *lc;
+
+	if (IsA(stmt, AlterExtensionStmt))
+		return strcmp(((AlterExtensionStmt *) stmt)->extname,
+					  MIG_EXTENSION_NAME) == 0;
+	if (!IsA(stmt, DropStmt) ||
+		((DropStmt *) stmt)->removeType != OBJECT_EXTENSION)
+		return false;
+	foreach(lc, ((DropStmt *) stmt)->objects)
+	{
+		if (strcmp(strVal(lfirst(lc)), MIG_EXTENSION_NAME) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Is this a SET of standard_conforming_strings to anything but on?
+ */
+static bool
+changes_string_syntax(Node *stmt)
+{
+	VariableSetStmt *set = (VariableSetStmt *) stmt;
+	A_Const    *value;
+	bool		on;
+
+	if (!IsA(stmt, VariableSetStmt) || set->name == NULL ||
+		pg_strcasecmp(set->name, "standard_conforming_strings") != 0 ||
+		set->kind != VAR_SET_VALUE || list_length(set->args) != 1)
+		return false;
+	value = (A_Const *) linitial(set->args);
+	if (!IsA(value, A_Const) || !IsA(&value->val, String))
+		return true;
+	return !(parse_bool(strVal(&value->val), &on) && on);
+}
+
+/* refuse what no runner can ever run */
+static void
+check_statement(const char *text, const MigLabel *label, const RawStmt *raw,
+				int location)
+{
+	Node	   *stmt = raw->stmt;
+
+	if (IsA(stmt, TransactionStmt) && own_transaction(stmt) == NULL)
+		refuse(text, label, location, "transaction control",
+			   "Each migration runs in a transaction that the runner begins and ends.  Only a plain BEGIN and COMMIT around the whole body are taken off.");
+	if (IsA(stmt, CopyStmt) && ((CopyStmt *) stmt)->filename == NULL)
+		refuse(text, label, location, "COPY from or to the client",
+			   "A body has no client to exchange data with: use INSERT instead.");
+	if (drops_this_extension(stmt))
+		refuse(text, label, location,
+			   "DROP EXTENSION or ALTER EXTENSION of migrate",
+			   "Run it by hand, outside a migration.");
+	if (changes_string_syntax(stmt))
+		refuse(text, label, location,
+			   "a change of standard_conforming_strings",
+			   "Write backslash escapes as E'...' instead.");
+}
+
+static void
+pin_setting(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+static List *
+parse(const char *text, const MigLabel *label)
+{
+	ParseErrorArg arg;
+	ErrorContextCallback callback;
+	List	   *trees;
+	int			guc_level = NewGUCNestLevel();
+
+	/* the two settings that scanner and grammar look at */
+	if (!standard_conforming_strings)
+		pin_setting("standard_conforming_strings", "on");
+	if (backslash_quote != BACKSLASH_QUOTE_SAFE_ENCODING)
+		pin_setting("backslash_quote", "safe_encoding");
+	arg.text = text;
+	arg.label = label;
+	callback.callback = parse_error_callback;
+	callback.arg = &arg;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	trees = raw_parser(text, RAW_PARSE_DEFAULT);
+	error_context_stack = callback.previous;
+	AtEOXact_GUC(false, guc_level);
+	return trees;
+}
+
+static bool
+mentions(const char *text, const char *word)
+{
+	size_t		length = strlen(word);
+
+	for (; *text; text++)
+	{
+		if (pg_strncasecmp(text, word, length) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* what remains of the list without BEGIN ... COMMIT around the whole of it */
+static List *
+take_off_transaction(List *trees, MigPart part, bool *rolled_back)
+{
+	RawStmt    *first;
+	RawStmt    *last;
+
+	*rolled_back = false;
+	if (list_length(trees) < 2)
+		return trees;
+	first = linitial_node(RawStmt, trees);
+	last = llast_node(RawStmt, trees);
+	if (!is_transaction_start(first->stmt) ||
+		!is_transaction_end(last->stmt, part))
+		return trees;
+	*rolled_back =
+		((TransactionStmt *) last->stmt)->kind == TRANS_STMT_ROLLBACK;
+	return list_delete_first(list_delete_last(trees));
+}
+
+static void
+fill_statement(MigStatement *statement, const char *text, const RawStmt *raw,
+			   int location, int end)
+{
+	statement->location = location;
+	statement->length = end - location;
+	statement->tag = GetCommandTagName(CreateCommandTag(raw->stmt));
+	statement->log_level = GetCommandLogLevel(raw->stmt);
+	statement->own_transaction = own_transaction(raw->stmt);
+}
+
+MigBody *
+mig_body_parse(const char *text, const MigLabel *label)
+{
+	MigBody    *body = palloc0(sizeof(MigBody));
+	MemoryContext context;
+	MemoryContext old;
+	List	   *trees;
+	ListCell   *lc;
+	int			line = 1;
+	int			counted = 0;
+	int			total;
+
+	text = blank_harmless(text);
+	total = strlen(text);
+	context = AllocSetContextCreate(CurrentMemoryContext, "migrate parse trees",
+									ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(context);
+	trees = take_off_transaction(parse(text, label), label->part,
+								 &body->rolled_back);
+	MemoryContextSwitchTo(old);
+
+	body->text = text;
+	body->mentions_deferrable = mentions(text, "deferr");
+	body->statements = palloc(sizeof(MigStatement) * Max(list_length(trees), 1));
+	foreach(lc, trees)
+	{
+		RawStmt    *raw = lfirst_node(RawStmt, lc);
+		int			end = raw->stmt_len > 0 ?
+			raw->stmt_location + raw->stmt_len : total;
+		int			location =
+			skip_blanks_and_comments(text, Max(raw->stmt_location, 0), end);
+		MigStatement *statement = &body->statements[body->nstatements++];
+
+		check_statement(text, label, raw, location);
+		fill_statement(statement, text, raw, location, end);
+		for (; counted < location; counted++)
+		{
+			if (text[counted] == '\n')
+				line++;
+		}
+		statement->line = line;
+	}
+	MemoryContextDelete(context);
+	return body;
+}
+
+const MigStatement *
+mig_body_own_transaction(const MigBody *body)
+{
+	int			i;
+
+	for (i = 0; i < body->nstatements; i++)
+	{
+		if (body->statements[i].own_transaction != NULL)
+			return &body->statements[i];
+	}
+	return NULL;
+}

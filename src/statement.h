@@ -1,0 +1,66 @@
+/*-------------------------------------------------------------------------
+ *
+ * statement.h
+ *	  A body, cut into statements by the server's own parser.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_STATEMENT_H
+#define MIG_STATEMENT_H
+
+#include "migrate.h"
+#include "tcop/cmdtag.h"
+
+/* names a body in messages */
+typedef struct MigLabel
+{
+	const char *version;
+	const char *path;			/* may be NULL */
+	MigPart		part;
+} MigLabel;
+
+typedef struct MigStatement
+{
+	int			location;		/* in bytes, of the first token */
+	int			length;
+	int			line;			/* of the first token, from 1 */
+	const char *tag;			/* command tag */
+	int			log_level;		/* a LogStmtLevel */
+
+	/* what it is, if it cannot run in a transaction block, else NULL */
+	const char *own_transaction;
+} MigStatement;
+
+typedef struct MigBody
+{
+	const char *text;			/* what locations refer to */
+	int			nstatements;
+	MigStatement *statements;
+
+	/*
+	 * A verify body that ends with ROLLBACK, BEGIN to ROLLBACK having been
+	 * taken off.
+	 */
+	bool		rolled_back;
+	bool		mentions_deferrable;
+} MigBody;
+
+/*
+ * Cut a body into its statements.
+ *
+ * A plain BEGIN ... COMMIT around the whole of it is taken off.  Raises the
+ * parser's own syntax error, with line and column, or MIG_ERRCODE_BODY for
+ * what no runner can ever run: other transaction control, COPY from or to the
+ * client, psql's commands, DROP EXTENSION migrate, and turning
+ * standard_conforming_strings off.  Touches no catalog.  The result is in
+ * CurrentMemoryContext and refers to text.
+ */
+extern MigBody *mig_body_parse(const char *text, const MigLabel *label);
+
+/* the first statement that cannot run in a transaction block, or NULL */
+extern const MigStatement *mig_body_own_transaction(const MigBody *body);
+
+/* "up", "down", "verify" */
+extern const char *mig_part_name(MigPart part);
+
+#endif							/* MIG_STATEMENT_H */

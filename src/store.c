@@ -1,0 +1,692 @@
+/*-------------------------------------------------------------------------
+ *
+ * store.c
+ *	  Storing migrations: the gate of migrate.migration, add, load, remove,
+ *	  amend, hold.
+ *
+ * The gate is a trigger, so it also guards plain INSERTs, a restore among
+ * them.  A row that brings its own, correct checksum has been through a gate
+ * before: it is hashed but not parsed, since a body that an older server took
+ * may be one that this server's parser refuses, and must not cost the whole
+ * ledger.  Whatever the gate lets in, the runner hashes and parses again.
+ *
+ * Requirements are not looked at by the gate, for rows come in any order; the
+ * end of a load and every plan look at them.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/rel.h"
+#include "utils/timestamp.h"
+
+#include "checksum.h"
+#include "errors.h"
+#include "guard.h"
+#include "journal.h"
+#include "ledger.h"
+#include "plan.h"
+#include "runlock.h"
+#include "statement.h"
+#include "store.h"
+
+/* columns of migrate.migration, in order */
+typedef enum MigrationColumn
+{
+	M_PROJECT,
+	M_VERSION,
+	M_NAME,
+	M_KIND,
+	M_UP,
+	M_DOWN,
+	M_VERIFY,
+	M_REQUIRES,
+	M_TRANSACTIONAL,
+	M_IRREVERSIBLE,
+	M_PATH,
+	M_SOURCE,
+	M_CHECKSUM,
+	M_DOWN_CHECKSUM,
+	M_ADDED_AT,
+	M_ADDED_BY,
+	M_HELD_REASON,
+	M_NCOLUMNS
+} MigrationColumn;
+
+typedef struct MigrationRow
+{
+	Datum		values[M_NCOLUMNS];
+	bool		nulls[M_NCOLUMNS];
+} MigrationRow;
+
+/* set while amend() replaces the text of an applied migration */
+static bool amending = false;
+
+
+/*
+ * The gate
+ */
+
+static MigrationRow *
+deform(Relation rel, HeapTuple tuple)
+{
+	MigrationRow *row = palloc(sizeof(MigrationRow));
+
+	if (RelationGetDescr(rel)->natts != M_NCOLUMNS)
+		elog(ERROR, "migrate.migration has %d columns, expected %d",
+			 RelationGetDescr(rel)->natts, M_NCOLUMNS);
+	heap_deform_tuple(tuple, RelationGetDescr(rel), row->values, row->nulls);
+	return row;
+}
+
+static char *
+get_text(const MigrationRow *row, MigrationColumn column)
+{
+	return row->nulls[column] ? NULL :
+		TextDatumGetCString(row->values[column]);
+}
+
+static void
+set_text(MigrationRow *row, MigrationColumn column, const char *string)
+{
+	row->nulls[column] = (string == NULL);
+	row->values[column] = string ? CStringGetTextDatum(string) : (Datum) 0;
+}
+
+static bool
+same_string(const char *a, const char *b)
+{
+	if (a == NULL || b == NULL)
+		return a == b;
+	return strcmp(a, b) == 0;
+}
+
+static void
+parse_part(const MigrationRow *row, MigrationColumn column, MigPart part,
+		   char *text)
+{
+	MigLabel	label;
+
+	if (text == NULL)
+		return;
+	label.version = get_text(row, M_VERSION);
+	label.path = get_text(row, M_PATH);
+	label.part = part;
+	(void) mig_body_parse(text, &label);
+}
+
+static void
+parse_row(const MigrationRow *row)
+{
+	parse_part(row, M_UP, MIG_UP, get_text(row, M_UP));
+	parse_part(row, M_DOWN, MIG_DOWN, get_text(row, M_DOWN));
+	parse_part(row, M_VERIFY, MIG_VERIFY, get_text(row, M_VERIFY));
+}
+
+/* does the row bring a checksum, and the right one? */
+static bool
+has_checksum(const MigrationRow *row, MigrationColumn column,
+			 const char *checksum)
+{
+	if (row->nulls[column] || checksum == NULL)
+		return false;
+	if (!same_string(get_text(row, column), checksum))
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_CHANGED),
+				 errmsg("the checksum given for migration \"%s\" is not that of its text",
+						get_text(row, M_VERSION)),
+				 errhint("Leave the checksum out to have it computed.")));
+	return true;
+}
+
+/* a new row; the NOT NULL constraints speak for missing columns */
+static void
+gate_insert(MigrationRow *row)
+{
+	char	   *up = get_text(row, M_UP);
+	char	   *down = get_text(row, M_DOWN);
+	char	   *checksum = up ? mig_checksum(up) : NULL;
+	char	   *down_checksum = down ? mig_checksum(down) : NULL;
+	bool		known = has_checksum(row, M_CHECKSUM, checksum);
+
+	known = (has_checksum(row, M_DOWN_CHECKSUM, down_checksum) ||
+			 down == NULL) && known;
+	if (!known)
+		parse_row(row);
+	set_text(row, M_CHECKSUM, checksum);
+	set_text(row, M_DOWN_CHECKSUM, down_checksum);
+
+	/* only a superuser is believed: a body runs with its author's trust */
+	if (row->nulls[M_ADDED_BY] || !superuser())
+		set_text(row, M_ADDED_BY, GetUserNameFromId(GetUserId(), false));
+	if (row->nulls[M_ADDED_AT])
+	{
+		row->values[M_ADDED_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
+		row->nulls[M_ADDED_AT] = false;
+	}
+}
+
+static void
+refuse_applied(const char *version, const char *what, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(MIG_ERRCODE_APPLIED),
+			 errmsg("cannot %s migration \"%s\" because it is applied", what,
+					version),
+			 errhint("%s", hint)));
+}
+
+static bool
+is_applied(const MigrationRow *row)
+{
+	return mig_ledger_is_applied(get_text(row, M_PROJECT),
+								 get_text(row, M_VERSION));
+}
+
+static bool
+same_column(const MigrationRow *a, const MigrationRow *b,
+			MigrationColumn column)
+{
+	return same_string(get_text(a, column), get_text(b, column));
+}
+
+static void
+gate_update(const MigrationRow *old, MigrationRow *row)
+{
+	char	   *up;
+	char	   *down;
+	char	   *checksum;
+	char	   *down_checksum;
+
+	if ((!same_column(old, row, M_PROJECT) ||
+		 !same_column(old, row, M_VERSION)) && is_applied(old))
+		refuse_applied(get_text(old, M_VERSION), "rename",
+					   "Give the new text a version of its own.");
+	row->values[M_CHECKSUM] = old->values[M_CHECKSUM];
+	row->nulls[M_CHECKSUM] = old->nulls[M_CHECKSUM];
+	row->values[M_DOWN_CHECKSUM] = old->values[M_DOWN_CHECKSUM];
+	row->nulls[M_DOWN_CHECKSUM] = old->nulls[M_DOWN_CHECKSUM];
+	if (same_column(old, row, M_UP) && same_column(old, row, M_DOWN) &&
+		same_column(old, row, M_VERIFY))
+		return;
+
+	up = get_text(row, M_UP);
+	down = get_text(row, M_DOWN);
+	checksum = up ? mig_checksum(up) : NULL;
+	down_checksum = down ? mig_checksum(down) : NULL;
+	if ((!same_string(checksum, get_text(old, M_CHECKSUM)) ||
+		 !same_string(down_checksum, get_text(old, M_DOWN_CHECKSUM))) &&
+		!amending && strcmp(get_text(old, M_KIND), "repeatable") != 0 &&
+		is_applied(old))
+		refuse_applied(get_text(old, M_VERSION), "change",
+					   "Write a new migration, or replace the text on purpose with migrate.amend().");
+	parse_row(row);
+	set_text(row, M_CHECKSUM, checksum);
+	set_text(row, M_DOWN_CHECKSUM, down_checksum);
+}
+
+static void
+gate_delete(const MigrationRow *old)
+{
+	if (is_applied(old))
+		refuse_applied(get_text(old, M_VERSION), "delete",
+					   "Roll it back, or record it as not applied with migrate.unstamp().");
+}
+
+/* before any row of a statement: one writer at a time */
+static void
+gate_statement(TriggerData *trigger)
+{
+	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_APPLIED),
+				 errmsg("cannot truncate table migrate.migration"),
+				 errhint("Take migrations out with migrate.remove().")));
+	mig_lock_acquire();
+	mig_ledger_invalidate_state();
+}
+
+HeapTuple
+mig_store_gate(TriggerData *trigger)
+{
+	Relation	rel = trigger->tg_relation;
+	MigrationRow *old;
+	MigrationRow *row;
+
+	if (TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event))
+	{
+		gate_statement(trigger);
+		return NULL;
+	}
+	old = deform(rel, trigger->tg_trigtuple);
+	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
+	{
+		gate_delete(old);
+		return trigger->tg_trigtuple;
+	}
+	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
+	{
+		row = old;
+		gate_insert(row);
+	}
+	else
+	{
+		row = deform(rel, trigger->tg_newtuple);
+		gate_update(old, row);
+	}
+	return heap_form_tuple(RelationGetDescr(rel), row->values, row->nulls);
+}
+
+
+/*
+ * Sets of migrations
+ */
+
+static const char *
+caller_name(void)
+{
+	return GetUserNameFromId(GetUserId(), false);
+}
+
+static void
+check_source(const MigSource *source)
+{
+	const unsigned char *p;
+
+	if (source->version[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a version must not be empty")));
+	for (p = (const unsigned char *) source->version; *p; p++)
+	{
+		if (*p < ' ' || *p == 0x7f)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("a version must not contain control characters")));
+	}
+	if (strcmp(source->version, MIG_TARGET_HEAD) == 0 ||
+		strcmp(source->version, MIG_TARGET_BASE) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" is a reserved word, not a version",
+						source->version)));
+	if (source->irreversible && source->down != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("migration \"%s\" is marked as irreversible but has a down body",
+						source->version)));
+}
+
+static MigComparison *
+compare(const char *project, List *sources)
+{
+	List	   *checksums = NIL;
+	List	   *down_checksums = NIL;
+	ListCell   *lc;
+
+	foreach(lc, sources)
+	{
+		MigSource  *source = (MigSource *) lfirst(lc);
+
+		check_source(source);
+		checksums = lappend(checksums, mig_checksum(source->up));
+		down_checksums = lappend(down_checksums, source->down ?
+								 mig_checksum(source->down) : NULL);
+	}
+	return mig_ledger_compare(project, sources, checksums, down_checksums);
+}
+
+static void
+refuse_missing_downs(const char *project, List *sources)
+{
+	MigPolicy  *policy = mig_ledger_policy(project);
+	List	   *lacking = NIL;
+	ListCell   *lc;
+
+	if (!policy->require_down)
+		return;
+	foreach(lc, sources)
+	{
+		MigSource  *source = (MigSource *) lfirst(lc);
+
+		if (source->kind == MIG_VERSIONED && source->down == NULL &&
+			!source->irreversible)
+			lacking = lappend(lacking, source->version);
+	}
+	if (lacking != NIL)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_NO_DOWN),
+				 errmsg_plural("%d migration has no down body",
+							   "%d migrations have no down body",
+							   list_length(lacking), list_length(lacking)),
+				 errdetail("Lacking: %s.", mig_name_list(lacking)),
+				 errhint("The policy of the project demands a down body, or the statement that a migration is irreversible.")));
+}
+
+/* applied texts never change but by amend(), and a kind never does */
+static bool
+conflicts_with_applied(const MigSource *source, const MigComparison *row)
+{
+	return row->applied && source->kind == MIG_VERSIONED &&
+		!(row->same_up && row->same_down);
+}
+
+void
+mig_store_add(const char *project, MigSource *source)
+{
+	List	   *sources = list_make1(source);
+	MigComparison *row;
+
+	mig_guard_transaction("store a migration");
+	mig_lock_acquire();
+	row = compare(project, sources);
+	if (!row->stored)
+	{
+		refuse_missing_downs(project, sources);
+		mig_ledger_insert(project, sources, caller_name());
+	}
+	else if (!row->same_up || !row->same_down || !row->same_rest)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_TEXT_DIFFERS),
+				 errmsg("migration \"%s\" is already stored with another text",
+						source->version),
+				 row->applied ?
+				 errhint("It is applied: write a new migration, or replace the text on purpose with migrate.amend().") :
+				 errhint("It is pending: take it out with migrate.remove() first.")));
+}
+
+/* what load() says of a source, in a constant string */
+static const char *
+load_result(const MigComparison *row)
+{
+	if (!row->stored)
+		return "added";
+	if (row->ran_before)
+		return "superseded";
+	if (row->same_up && row->same_down && row->same_rest && row->same_place)
+		return "unchanged";
+	return "changed";
+}
+
+typedef struct LoadPlan
+{
+	MigComparison *rows;
+	List	   *new_sources;
+	List	   *changed_sources;
+	MigEntry   *entries;		/* of the project before the load */
+	int			nentries;
+	List	   *absent;			/* of MigEntry * */
+	List	   *pruned;			/* of versions (char *) */
+} LoadPlan;
+
+static int
+compare_strings(const void *a, const void *b)
+{
+	return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+/* entries of the project that no source names */
+static void
+find_absent(LoadPlan *load, List *sources, bool prune)
+{
+	int			count = list_length(sources);
+	char	  **versions = palloc(sizeof(char *) * Max(count, 1));
+	ListCell   *lc;
+	int			i = 0;
+
+	foreach(lc, sources)
+		versions[i++] = ((MigSource *) lfirst(lc))->version;
+	qsort(versions, count, sizeof(char *), compare_strings);
+	for (i = 0; i < load->nentries; i++)
+	{
+		MigEntry   *entry = &load->entries[i];
+
+		if (!entry->stored ||
+			bsearch(&entry->version, versions, count, sizeof(char *),
+					compare_strings) != NULL)
+			continue;
+		load->absent = lappend(load->absent, entry);
+		if (prune && !entry->applied)
+			load->pruned = lappend(load->pruned, entry->version);
+	}
+}
+
+static void
+refuse_changed_sources(List *conflicts)
+{
+	if (conflicts == NIL)
+		return;
+	ereport(ERROR,
+			(errcode(MIG_ERRCODE_TEXT_DIFFERS),
+			 errmsg_plural("the file of %d applied migration has another text than the one that was applied",
+						   "the files of %d applied migrations have other texts than those that were applied",
+						   list_length(conflicts), list_length(conflicts)),
+			 errdetail("Migrations: %s.", mig_name_list(conflicts)),
+			 errhint("Put the applied text back and write a new migration, or accept the new text with migrate.amend().")));
+}
+
+static LoadPlan *
+plan_load(const char *project, List *sources, bool prune)
+{
+	LoadPlan   *load = palloc0(sizeof(LoadPlan));
+	List	   *conflicts = NIL;
+	ListCell   *lc;
+
+	load->rows = compare(project, sources);
+	foreach(lc, sources)
+	{
+		MigSource  *source = (MigSource *) lfirst(lc);
+		MigComparison *row = &load->rows[foreach_current_index(lc)];
+		const char *result = load_result(row);
+
+		if (conflicts_with_applied(source, row))
+			conflicts = lappend(conflicts, psprintf("%s (%s)",
+													source->version,
+													source->path));
+		else if (!row->stored)
+			load->new_sources = lappend(load->new_sources, source);
+		else if (strcmp(result, "changed") == 0)
+			load->changed_sources = lappend(load->changed_sources, source);
+	}
+	refuse_changed_sources(conflicts);
+	load->entries = mig_ledger_entries(project, false, &load->nentries);
+	find_absent(load, sources, prune);
+	return load;
+}
+
+/* the whole project must have an order now */
+static void
+check_order(const char *project)
+{
+	int			count;
+	MigEntry   *entries = mig_ledger_entries(project, false, &count);
+
+	(void) mig_plan_project(project, entries, count, true);
+}
+
+static void
+report_load(const LoadPlan *load, List *sources, bool prune,
+			MigStoreSink sink, void *arg)
+{
+	ListCell   *lc;
+
+	foreach(lc, sources)
+	{
+		MigSource  *source = (MigSource *) lfirst(lc);
+		const char *result =
+			load_result(&load->rows[foreach_current_index(lc)]);
+
+		if (strcmp(result, "superseded") == 0)
+			ereport(WARNING,
+					(errmsg("repeatable migration \"%s\" keeps its newer text",
+							source->version),
+					 errdetail("This text was applied before, and another one after it."),
+					 errhint("To go back to it, change it in any way, a comment for example.")));
+		sink(source->version, source->name, source->path, result, arg);
+	}
+	foreach(lc, load->absent)
+	{
+		MigEntry   *entry = (MigEntry *) lfirst(lc);
+
+		sink(entry->version, entry->name, entry->path,
+			 prune && !entry->applied ? "pruned" : "absent", arg);
+	}
+}
+
+void
+mig_store_load(const char *project, List *sources, bool prune,
+			   MigStoreSink sink, void *arg)
+{
+	LoadPlan   *load;
+
+	mig_refuse_recursion();
+	load = plan_load(project, sources, prune);
+	if (load->new_sources || load->changed_sources || load->pruned)
+	{
+		mig_guard_transaction("load migrations");
+		mig_lock_acquire();
+
+		/* somebody else may have loaded the same while we waited */
+		load = plan_load(project, sources, prune);
+	}
+	if (load->new_sources || load->changed_sources || load->pruned)
+	{
+		refuse_missing_downs(project, load->new_sources);
+		refuse_missing_downs(project, load->changed_sources);
+		mig_ledger_insert(project, load->new_sources, caller_name());
+		mig_ledger_replace(project, load->changed_sources, caller_name());
+		if (load->pruned != NIL)
+			mig_ledger_delete(project, load->pruned);
+		check_order(project);
+		mig_ledger_refresh_state(project);
+	}
+	report_load(load, sources, prune, sink, arg);
+}
+
+
+/*
+ * One migration
+ */
+
+/* the stored row of a version, with the lock held */
+static MigEntry *
+locked_entry(const char *project, const char *version, const char *what)
+{
+	int			count;
+	int			i;
+	MigEntry   *entries;
+
+	mig_guard_transaction(what);
+	mig_lock_acquire();
+	entries = mig_ledger_entries(project, false, &count);
+	for (i = 0; i < count; i++)
+	{
+		if (strcmp(entries[i].version, version) == 0 && entries[i].stored)
+			return &entries[i];
+	}
+	ereport(ERROR,
+			(errcode(MIG_ERRCODE_UNKNOWN_VERSION),
+			 errmsg("migration \"%s\" does not exist", version),
+			 errdetail("Project \"%s\" has no text of such a version.", project),
+			 errhint("migrate.status() lists the versions.")));
+}
+
+void
+mig_store_remove(const char *project, const char *version)
+{
+	MigEntry   *entry = locked_entry(project, version, "remove a migration");
+
+	if (entry->applied)
+		refuse_applied(version, "remove",
+					   "Roll it back first, or record it as not applied with migrate.unstamp().");
+	mig_ledger_delete(project, list_make1(entry->version));
+	check_order(project);
+	mig_ledger_refresh_state(project);
+}
+
+/* journal one replaced text, and keep it */
+static void
+add_amended_part(MigBatch *batch, MigJournalRow *row, MigPart part,
+				 const char *old_text, const char *new_text)
+{
+	if (new_text == NULL || same_string(old_text, new_text))
+		return;
+	row->n++;
+	row->part = mig_part_name(part);
+	row->body = old_text ? mig_exact_hash(old_text, mig_checksum(old_text)) : NULL;
+	mig_batch_add(batch, row);
+	if (old_text != NULL)
+		mig_batch_add_body(batch, row->body, row->run, old_text);
+}
+
+void
+mig_store_amend(const char *project, const char *version, const char *up,
+				const char *down, const char *verify, const char *note)
+{
+	MigEntry   *entry = locked_entry(project, version, "amend a migration");
+	MigTexts   *old = mig_ledger_texts(project, &entry, 1);
+	MigTexts	texts = *old;
+	MigBatch   *batch;
+	MigJournalRow row;
+
+	if (!entry->applied)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_UNKNOWN_VERSION),
+				 errmsg("migration \"%s\" is not applied", version),
+				 errhint("The text of a pending migration is changed by migrate.load(), or by migrate.remove() and migrate.add().")));
+	if (up != NULL)
+		texts.up = pstrdup(up);
+	if (down != NULL)
+		texts.down = pstrdup(down);
+	if (verify != NULL)
+		texts.verify = pstrdup(verify);
+
+	batch = mig_batch_begin();
+	mig_journal_event(&row, mig_journal_next_run(), project, "amend", note);
+	row.version = version;
+	row.name = entry->name;
+	row.checksum = mig_checksum(texts.up);
+	row.down_checksum = texts.down ? mig_checksum(texts.down) : NULL;
+	add_amended_part(batch, &row, MIG_UP, old->up, up);
+	add_amended_part(batch, &row, MIG_DOWN, old->down, down);
+	add_amended_part(batch, &row, MIG_VERIFY, old->verify, verify);
+	amending = true;
+	PG_TRY();
+	{
+		mig_ledger_amend(project, version, &texts, caller_name());
+	}
+	PG_FINALLY();
+	{
+		amending = false;
+	}
+	PG_END_TRY();
+	mig_batch_flush(batch, MIG_BATCH_JOURNAL, NULL);
+	mig_batch_end(batch);
+	mig_ledger_refresh_state(project);
+}
+
+void
+mig_store_hold(const char *project, const char *version, const char *reason)
+{
+	MigEntry   *entry = locked_entry(project, version, reason ?
+									 "hold a migration" :
+									 "unhold a migration");
+	MigBatch   *batch = mig_batch_begin();
+	MigJournalRow row;
+
+	mig_ledger_hold(project, list_make1(entry->version), reason);
+	mig_journal_event(&row, mig_journal_next_run(), project,
+					  reason ? "hold" : "unhold", reason);
+	row.n = 1;
+	row.version = version;
+	row.name = entry->name;
+	mig_batch_add(batch, &row);
+	mig_batch_flush(batch, MIG_BATCH_JOURNAL, NULL);
+	mig_batch_end(batch);
+	mig_ledger_refresh_state(project);
+}

@@ -1,0 +1,20 @@
+/*-------------------------------------------------------------------------
+ *
+ * version.h
+ *	  The natural order of versions.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_VERSION_H
+#define MIG_VERSION_H
+
+/*
+ * Runs of digits compare as numbers of any length, all else bytewise, and
+ * equal numbers of different width ("1", "01") bytewise in the end.
+ */
+extern int	mig_version_compare(const char *a, const char *b);
+
+/* bytes whose order (memcmp, shorter first) is the same; *length is set */
+extern char *mig_version_sort_key(const char *version, int *length);
+
+#endif							/* MIG_VERSION_H */
