@@ -281,25 +281,6 @@ mig_ledger_is_applied(const char *project, const char *version)
 	return found;
 }
 
-int64
-mig_ledger_last_run(const char *project)
-{
-	MigSqlScope scope;
-	Oid			types[1] = {TEXTOID};
-	Datum		values[1] = {CStringGetTextDatum(project)};
-	int64		run = 0;
-
-	mig_books_open(&scope);
-	if (mig_sql("SELECT pg_catalog.max(run) FROM migrate.applied"
-				" WHERE project OPERATOR(pg_catalog.=) $1"
-				" AND target OPERATOR(pg_catalog.=) ''"
-				" AND how OPERATOR(pg_catalog.=) 'apply'",
-				1, types, values, NULL) > 0)
-		run = mig_get_int8(0, 1);
-	mig_books_close(&scope);
-	return run;
-}
-
 char *
 mig_ledger_last_role(const char *project)
 {

@@ -64,9 +64,6 @@ extern MigTexts *mig_ledger_texts(const char *project, MigEntry **entries,
 
 extern bool mig_ledger_is_applied(const char *project, const char *version);
 
-/* the last run that applied anything that is still applied, or 0 */
-extern int64 mig_ledger_last_run(const char *project);
-
 /* role under which the newest migration was applied, or NULL */
 extern char *mig_ledger_last_role(const char *project);
 

@@ -670,6 +670,7 @@ choose_down(const MigProject *project, const MigDownChoice *choice,
 	bool	   *chosen = palloc0(sizeof(bool) * Max(project->count, 1));
 	bool	   *keep = NULL;
 	int			left = choice->steps;
+	int64		run = choice->run;
 	int			i;
 
 	if (choice->kind == MIG_DOWN_VERSIONS)
@@ -679,6 +680,11 @@ choose_down(const MigProject *project, const MigDownChoice *choice,
 	}
 	if (choice->kind == MIG_DOWN_TO)
 		keep = mig_plan_up_to(project, choice->target);
+	for (i = 0; run == 0 && i < napplied; i++)
+	{
+		if (strcmp(applied[i]->how, "apply") == 0)
+			run = applied[i]->run;
+	}
 	for (i = 0; i < napplied; i++)
 	{
 		int			index = entry_index(project, applied[i]);
@@ -692,7 +698,7 @@ choose_down(const MigProject *project, const MigDownChoice *choice,
 				left--;
 		}
 		else if (choice->kind == MIG_DOWN_RUN)
-			chosen[index] = applied[i]->run == choice->run;
+			chosen[index] = applied[i]->run == run;
 		else
 			chosen[index] = !keep[index];
 	}

@@ -75,7 +75,7 @@ typedef struct MigDownChoice
 	int			steps;
 	List	   *versions;		/* of char * */
 	const char *target;
-	int64		run;
+	int64		run;			/* 0: the last that applied anything */
 } MigDownChoice;
 
 extern MigPlan *mig_plan_down(const MigProject *project,

@@ -21,7 +21,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
@@ -64,7 +64,12 @@ typedef struct MigrationRow
 	bool		nulls[M_NCOLUMNS];
 } MigrationRow;
 
-/* set while amend() replaces the text of an applied migration */
+/*
+ * What a function of this file tells the gate about the statement that it is
+ * running: that it has parsed the bodies itself (an error raised in there
+ * would quote that statement), and that an applied text may change.
+ */
+static bool bodies_parsed = false;
 static bool amending = false;
 
 
@@ -106,26 +111,30 @@ same_string(const char *a, const char *b)
 	return strcmp(a, b) == 0;
 }
 
+/* raise what is wrong with three bodies, NULL where there is none */
 static void
-parse_part(const MigrationRow *row, MigrationColumn column, MigPart part,
-		   char *text)
+parse_bodies(const char *version, const char *path, const char *up,
+			 const char *down, const char *verify)
 {
-	MigLabel	label;
+	const char *texts[] = {up, down, verify};
+	MigPart		part;
 
-	if (text == NULL)
-		return;
-	label.version = get_text(row, M_VERSION);
-	label.path = get_text(row, M_PATH);
-	label.part = part;
-	(void) mig_body_parse(text, &label);
+	for (part = MIG_UP; part <= MIG_VERIFY; part++)
+	{
+		MigLabel	label = {version, path, part};
+
+		if (texts[part] != NULL)
+			(void) mig_body_parse(texts[part], &label);
+	}
 }
 
 static void
 parse_row(const MigrationRow *row)
 {
-	parse_part(row, M_UP, MIG_UP, get_text(row, M_UP));
-	parse_part(row, M_DOWN, MIG_DOWN, get_text(row, M_DOWN));
-	parse_part(row, M_VERIFY, MIG_VERIFY, get_text(row, M_VERIFY));
+	if (!bodies_parsed)
+		parse_bodies(get_text(row, M_VERSION), get_text(row, M_PATH),
+					 get_text(row, M_UP), get_text(row, M_DOWN),
+					 get_text(row, M_VERIFY));
 }
 
 /* does the row bring a checksum, and the right one? */
@@ -322,6 +331,41 @@ check_source(const MigSource *source)
 						source->version)));
 }
 
+/* parse, then store, new and changed migrations */
+static void
+write_sources(const char *project, List *new_sources, List *changed_sources)
+{
+	List	   *sources = list_concat_copy(new_sources, changed_sources);
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "migrate parsing",
+							  ALLOCSET_DEFAULT_SIZES);
+	ListCell   *lc;
+
+	foreach(lc, sources)
+	{
+		MigSource  *source = (MigSource *) lfirst(lc);
+		MemoryContext old = MemoryContextSwitchTo(context);
+
+		parse_bodies(source->version, source->path, source->up, source->down,
+					 source->verify);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(context);
+	}
+	MemoryContextDelete(context);
+
+	bodies_parsed = true;
+	PG_TRY();
+	{
+		mig_ledger_insert(project, new_sources, caller_name());
+		mig_ledger_replace(project, changed_sources, caller_name());
+	}
+	PG_FINALLY();
+	{
+		bodies_parsed = false;
+	}
+	PG_END_TRY();
+}
+
 static MigComparison *
 compare(const char *project, List *sources)
 {
@@ -388,7 +432,7 @@ mig_store_add(const char *project, MigSource *source)
 	if (!row->stored)
 	{
 		refuse_missing_downs(project, sources);
-		mig_ledger_insert(project, sources, caller_name());
+		write_sources(project, sources, NIL);
 	}
 	else if (!row->same_up || !row->same_down || !row->same_rest)
 		ereport(ERROR,
@@ -558,8 +602,7 @@ mig_store_load(const char *project, List *sources, bool prune,
 	{
 		refuse_missing_downs(project, load->new_sources);
 		refuse_missing_downs(project, load->changed_sources);
-		mig_ledger_insert(project, load->new_sources, caller_name());
-		mig_ledger_replace(project, load->changed_sources, caller_name());
+		write_sources(project, load->new_sources, load->changed_sources);
 		if (load->pruned != NIL)
 			mig_ledger_delete(project, load->pruned);
 		check_order(project);
@@ -646,6 +689,7 @@ mig_store_amend(const char *project, const char *version, const char *up,
 	if (verify != NULL)
 		texts.verify = pstrdup(verify);
 
+	parse_bodies(version, entry->path, up, down, verify);
 	batch = mig_batch_begin();
 	mig_journal_event(&row, mig_journal_next_run(), project, "amend", note);
 	row.version = version;
@@ -655,14 +699,14 @@ mig_store_amend(const char *project, const char *version, const char *up,
 	add_amended_part(batch, &row, MIG_UP, old->up, up);
 	add_amended_part(batch, &row, MIG_DOWN, old->down, down);
 	add_amended_part(batch, &row, MIG_VERIFY, old->verify, verify);
-	amending = true;
+	amending = bodies_parsed = true;
 	PG_TRY();
 	{
 		mig_ledger_amend(project, version, &texts, caller_name());
 	}
 	PG_FINALLY();
 	{
-		amending = false;
+		amending = bodies_parsed = false;
 	}
 	PG_END_TRY();
 	mig_batch_flush(batch, MIG_BATCH_JOURNAL, NULL);
