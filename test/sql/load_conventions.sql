@@ -1,0 +1,501 @@
+--
+-- The conventions of load(): file names and markers, and what is refused
+--
+\pset null '(null)'
+
+-- what is stored for a project; texts as JSON strings, so that a line is a line
+CREATE FUNCTION pg_temp.stored(project text)
+	RETURNS TABLE (version text, name text, kind text, transactional bool,
+		irreversible bool, requires text[], path text, source text)
+	LANGUAGE sql AS $$
+	SELECT m.version, m.name, m.kind, m.transactional, m.irreversible,
+		m.requires, m.path, m.source
+	FROM migrate.migration m
+	WHERE m.project = $1
+	ORDER BY m.path COLLATE "C"
+$$;
+CREATE FUNCTION pg_temp.texts(project text)
+	RETURNS TABLE (version text, up text, down text, verify text)
+	LANGUAGE sql AS $$
+	SELECT m.version, to_json(m.up)::text, to_json(m.down)::text,
+		to_json(m.verify)::text
+	FROM migrate.migration m
+	WHERE m.project = $1
+	ORDER BY m.path COLLATE "C"
+$$;
+
+-- SQLSTATE, message, detail and hint of a load() that is refused
+CREATE FUNCTION pg_temp.refused(files jsonb, convention text DEFAULT 'auto')
+	RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	state text;
+	message text;
+	detail text;
+	hint text;
+BEGIN
+	PERFORM migrate.load(files, convention => convention, project => 'refused');
+	RETURN 'NOT REFUSED';
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE,
+		message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL,
+		hint = PG_EXCEPTION_HINT;
+	RETURN concat_ws(E'\n    ', state || ' ' || message, nullif(detail, ''),
+		nullif(hint, ''));
+END
+$$;
+
+-- the convention that auto finds
+CREATE FUNCTION pg_temp.recognised(VARIADIC files text[])
+	RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	result text;
+BEGIN
+	PERFORM migrate.load(jsonb_object(files), project => 'recognised');
+	SELECT string_agg(DISTINCT source, ' ') INTO result
+		FROM migrate.migration WHERE project = 'recognised';
+	DELETE FROM migrate.migration WHERE project = 'recognised';
+	RETURN result;
+END
+$$;
+
+--
+-- native
+--
+-- no marker: one up body, byte for byte; files that are not SQL are ignored
+SELECT * FROM migrate.load(jsonb_build_object(
+	'db/001_create_users.sql', E'\n-- users\r\nCREATE TABLE users (id int);  ',
+	'db/1.10_ten.sql', 'SELECT 10',
+	'db/1.9_nine_of_ten.sql', 'SELECT 9',
+	'2024-01-02-030405_dashes.sql', '',
+	'db/20240101120000.sql', 'SELECT 1;',
+	'db/a1b2c3d4_hash.SQL', 'SELECT 1;',
+	'db/README.md', '# read me',
+	'db/.gitkeep', '',
+	'db/seeds.rb', 'seed'),
+	project => 'bodies')
+	ORDER BY path COLLATE "C";
+SELECT * FROM pg_temp.stored('bodies');
+SELECT * FROM pg_temp.texts('bodies');
+SELECT version, name = repeat('x', 148) AS has_its_name, result
+	FROM migrate.load(jsonb_build_object('1_' || repeat('x', 148) || '.sql', ''),
+		project => 'long');
+
+-- sections and head lines, in any place
+SELECT * FROM migrate.load(jsonb_build_object(
+	'001_sections.sql',
+	E'-- Copyright\n/* several\n /* nested */ lines */\n\n-- migrate:up\nCREATE TABLE a ();\n'
+	'-- migrate:down\nDROP TABLE a;\n'
+	'-- migrate:verify\nSELECT true;\n',
+	'002_twice.sql',
+	E'--migrate:up\nCREATE TABLE b ();\n-- migrate:down\nDROP TABLE b;\n'
+	'-- migrate:up\nCREATE TABLE c ();\n--  migrate:down\nDROP TABLE c;',
+	'003_head.sql',
+	E'-- migrate:requires 005 001\n-- migrate:up\nSELECT 3;\n'
+	'-- migrate:requires 001 002\nSELECT 33;\n-- migrate:irreversible\n',
+	'004_repeatable.sql', E'CREATE OR REPLACE VIEW v AS SELECT 4 AS four;\n-- migrate:repeatable',
+	'005_off.sql', E'-- migrate:transactional off\nSELECT 5;\n',
+	'006_on.sql', E'-- migrate:transactional on\n-- migrate:up transaction:true\nSELECT 6;\n',
+	'007_dbmate.sql',
+	E'-- migrate:up transaction:false and a remark\nSELECT 7;\n-- migrate:down transaction:true\n\n',
+	'008_case.sql', E'-- Migrate:UP\nSELECT 8;\n-- MIGRATE:Down\nSELECT -8;\n',
+	'009_empty.sql', E'-- migrate:up\n-- migrate:down\n-- nothing to undo\n'),
+	project => 'sections')
+	ORDER BY path COLLATE "C";
+SELECT * FROM pg_temp.stored('sections');
+SELECT * FROM pg_temp.texts('sections');
+
+-- line ends of Windows, and a byte-order mark before the first marker
+SELECT version, result FROM migrate.load(jsonb_build_object(
+	'1_crlf.sql', E'-- migrate:requires 2\r\n-- migrate:up\r\nSELECT 1;\r\n-- migrate:down\r\nSELECT -1;\r\n',
+	'2_bom.sql', E'\uFEFF-- migrate:up transaction:false\nSELECT 2;\n-- migrate:down\nSELECT -2;\n',
+	'3_bom.sql', E'\uFEFF-- migrate:transactional off\nSELECT 3;\n'),
+	project => 'windows')
+	ORDER BY version;
+SELECT version, transactional, requires FROM pg_temp.stored('windows');
+SELECT * FROM pg_temp.texts('windows') WHERE version < '3';
+SELECT up = E'\uFEFF-- migrate:transactional off\nSELECT 3;\n' AS has_its_bytes
+	FROM migrate.migration WHERE project = 'windows' AND version = '3';
+
+-- files for down and verify, wherever they lie
+SELECT version, name, path, result FROM migrate.load(jsonb_build_object(
+	'up/001_a.sql', 'CREATE TABLE a ();',
+	'down/001_a.down.sql', 'DROP TABLE a;',
+	'up/001_a.verify.sql', 'SELECT true;',
+	'1.1_b.up.sql', 'CREATE TABLE b ();',
+	'1.1_b.down.sql', '',
+	'up/002_c.sql', E'-- migrate:up\nSELECT 2;\n-- migrate:down\nSELECT -2;\n',
+	'up/002_c.verify.sql', 'SELECT true;'),
+	project => 'beside')
+	ORDER BY path COLLATE "C";
+SELECT * FROM pg_temp.texts('beside');
+
+-- again: nothing changes
+SELECT version, result FROM migrate.load(jsonb_build_object(
+	'up/001_a.sql', 'CREATE TABLE a ();',
+	'down/001_a.down.sql', 'DROP TABLE a;',
+	'up/001_a.verify.sql', 'SELECT true;',
+	'1.1_b.up.sql', 'CREATE TABLE b ();',
+	'1.1_b.down.sql', '',
+	'up/002_c.sql', E'-- migrate:up\nSELECT 2;\n-- migrate:down\nSELECT -2;\n',
+	'up/002_c.verify.sql', 'SELECT true;'),
+	project => 'beside')
+	ORDER BY path COLLATE "C";
+
+-- what is wrong with markers is an error, with file and line
+\pset format unaligned
+\pset tuples_only on
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:up\nSELECT 1;\n-- migrate:dwon\nSELECT 2;\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate: up\nSELECT 1;\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:up\nSELECT 1;\n  -- migrate:down\nSELECT 2;\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'/* a\n */ -- b\n\nSELECT 0;\n-- migrate:up\nSELECT 1;\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:down\nSELECT 1;\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:up transaction:no\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:up lock:false\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:transactional off\n-- migrate:up transaction:true\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:transactional\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:transactional maybe\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:transactional on off\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:requires\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:repeatable always\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:irreversible really\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:irreversible\n-- migrate:up\n-- migrate:down\nSELECT 1;\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:irreversible\n', '1_a.down.sql', 'SELECT 1;'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', 'SELECT 1;', '1_a.down.sql', E'SELECT 1;\n-- migrate:down\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:up\n-- migrate:down\nSELECT 1;\n', '1_a.down.sql', 'SELECT 1;'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:up\n-- migrate:verify\nSELECT true;\n', '1_a.verify.sql', 'SELECT true;'));
+
+-- so are names
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', 'SELECT 1;', '1_b.down.sql', 'SELECT 1;'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', 'SELECT 1;', 'x/2_b.verify.sql', 'SELECT true;'));
+SELECT pg_temp.refused(jsonb_build_object('a/1_a.sql', 'SELECT 1;', 'b/1_a.sql', 'SELECT 2;'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', 'SELECT 1;', '1_b.sql', 'SELECT 2;'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', 'SELECT 1;', '1_a.up.sql', 'SELECT 2;'), 'native');
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', '', 'a/1_a.down.sql', '', 'b/1_a.down.sql', ''));
+SELECT pg_temp.refused(jsonb_build_object('x/_a.sql', 'SELECT 1;'));
+SELECT pg_temp.refused(jsonb_build_object('x/.1_a.sql', 'SELECT 1;'));
+SELECT pg_temp.refused(jsonb_build_object('.sql', 'SELECT 1;'));
+SELECT pg_temp.refused(jsonb_build_object('.down.sql', 'SELECT 1;'));
+SELECT pg_temp.refused(jsonb_build_object('head_of_department.sql', 'SELECT 1;'));
+SELECT pg_temp.refused(jsonb_build_object('base.sql', 'SELECT 1;'));
+
+-- and files that another tool would cut, whose down would follow the up
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- +migrate Up\nSELECT 1;\n-- +migrate Down\nSELECT 2;\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'SELECT 1;\n---- create above / drop below ----\nSELECT 2;\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- Up Migration\nSELECT 1;\n\n-- Down Migration\nSELECT 2;\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'SELECT 1;\r\n-- Down Migration\r\nSELECT 2;\r\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'--liquibase formatted sql\nSELECT 1;\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- +goose Up\nSELECT 1;\n'), 'native');
+\pset format aligned
+\pset tuples_only off
+
+--
+-- plain: names as in the native form, markers are comments
+--
+SELECT version, name, path, result FROM migrate.load(jsonb_build_object(
+	'001_a.sql', E'-- migrate:up\nSELECT 1;\n-- migrate:down\nSELECT 2;\n',
+	'001_a.down.sql', E'-- migrate:nonsense\n',
+	'002.sql', E'-- Down Migration\nSELECT 3;\n',
+	'002.verify.sql', 'SELECT true;'),
+	convention => 'plain', project => 'plain')
+	ORDER BY path COLLATE "C";
+SELECT version, source FROM pg_temp.stored('plain');
+SELECT * FROM pg_temp.texts('plain');
+
+--
+-- name: the whole name of the file is the version
+--
+SELECT version, name, path, result FROM migrate.load(jsonb_build_object(
+	'x/create_users.sql', 'SELECT 1;',
+	'x/create_users.down.sql', 'SELECT -1;',
+	'x/create_orders.up.sql', 'SELECT 2;',
+	'y/create_orders.down.sql', 'SELECT -2;',
+	'1_a.sql', E'-- migrate:requires create_users\n-- migrate:up\nSELECT 3;\n-- migrate:down\nSELECT -3;\n',
+	'1_b.sql', 'SELECT 4;',
+	'_c.sql', 'SELECT 5;'),
+	convention => 'name', project => 'name')
+	ORDER BY path COLLATE "C";
+SELECT version, requires, source FROM pg_temp.stored('name');
+SELECT * FROM pg_temp.texts('name');
+
+--
+-- golang-migrate
+--
+SELECT version, name, path, result FROM migrate.load(jsonb_build_object(
+	'm/000001_create_users.up.sql', 'CREATE TABLE users ();',
+	'm/000001_create_users.down.sql', 'DROP TABLE users;',
+	'm/2_two.up.sql', 'SELECT 2;',
+	'm/002_too.down.sql', 'SELECT -2;',
+	'm/12345678901234567890_forward.up.sql', '',
+	'm/4_.up.sql', E'-- migrate:is not looked at\n',
+	'm/5_five.up.json', '{}'),
+	convention => 'golang-migrate', project => 'golang-migrate')
+	ORDER BY path COLLATE "C";
+SELECT version, source FROM pg_temp.stored('golang-migrate');
+SELECT * FROM pg_temp.texts('golang-migrate');
+
+--
+-- sqlx
+--
+SELECT version, name, path, result FROM migrate.load(jsonb_build_object(
+	'1_only_up.sql', 'SELECT 1;',
+	'2_both.up.sql', 'SELECT 2;',
+	'2_both.down.sql', E'-- no-transaction\nSELECT -2;',
+	'10_alone.sql', E'-- no-transaction\nSELECT 10;',
+	'11_bom.up.sql', E'\uFEFF-- no-transaction\r\nSELECT 11;',
+	'12_later.up.sql', E'\n-- no-transaction\nSELECT 12;'),
+	project => 'sqlx')
+	ORDER BY path COLLATE "C";
+SELECT version, transactional, source FROM pg_temp.stored('sqlx');
+SELECT version, down FROM pg_temp.texts('sqlx');
+
+\pset format unaligned
+\pset tuples_only on
+SELECT pg_temp.refused(jsonb_build_object('1_a.up.sql', '', '2_b.sql', ''), 'golang-migrate');
+SELECT pg_temp.refused(jsonb_build_object('1_a.up.sql', '', '1.1_b.up.sql', ''), 'golang-migrate');
+SELECT pg_temp.refused(jsonb_build_object('1_a.up.sql', '', '1_a.verify.sql', ''), 'golang-migrate');
+SELECT pg_temp.refused(jsonb_build_object('1_a.up.sql', '', '2_b.down.sql', ''), 'golang-migrate');
+SELECT pg_temp.refused(jsonb_build_object('1_a.up.sql', '', '001_b.up.sql', ''), 'golang-migrate');
+SELECT pg_temp.refused(jsonb_build_object('1_a.up.sql', '', '1_a.sql', ''), 'sqlx');
+SELECT pg_temp.refused(jsonb_build_object('1_a.up.sql', '', 'seed.sql', ''));
+\pset format aligned
+\pset tuples_only off
+
+--
+-- goose: annotations within a section stay, they are comments
+--
+SELECT version, name, path, result FROM migrate.load(jsonb_build_object(
+	'00001_init.sql',
+	E'-- a comment\n\n-- +goose Up\nCREATE TABLE a ();\n-- +goose StatementBegin\nSELECT 1;\n-- +goose StatementEnd\n'
+	'-- +goose Down\nDROP TABLE a;\n',
+	'00002_up.sql', E'-- +goose up\nSELECT 2;',
+	'00003_blank.sql', E'--+goose Up\r\nSELECT 3;\r\n-- +goose Down\r\n-- +goose StatementBegin\r\n\r\n-- +goose StatementEnd\r\n',
+	'00004_no.sql', E'-- +goose NO TRANSACTION\n-- +goose Up\nSELECT 4;\n-- +goose ENVSUB OFF\n',
+	'00005_no.sql', E'-- +goose Up\n-- +goose no transaction\nSELECT 5;\n',
+	'00006_code.go', 'package migrations'),
+	project => 'goose')
+	ORDER BY path COLLATE "C";
+SELECT version, transactional, source FROM pg_temp.stored('goose');
+SELECT * FROM pg_temp.texts('goose');
+
+\pset format unaligned
+\pset tuples_only on
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- +goose Up\n-- +goose ENVSUB ON\nSELECT ''$HOME'';\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- +goose Up\nSELECT 1;\n', '2_b.sql', 'SELECT 2;'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'SELECT 1;\n-- +goose Up\nSELECT 1;\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- +goose Up\n-- +goose Up\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- +goose Down\n-- +goose Up\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- +goose Up\n-- +goose Down\n-- +goose Down\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- +goose StatementBegin\n-- +goose Up\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- +goose Up\n-- +goose StatementBegin\n-- +goose Down\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- +goose Up\n-- +goose StatementBegin\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- +goose Up\n-- +goose StatementEnd\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- +goose Up\n-- +goose Upwards\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- +goose Up\n -- +goose Down\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- +goose Up\n', '001_b.sql', E'-- +goose Up\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- +goose Up\n', 'b_c.sql', E'-- +goose Up\n'));
+\pset format aligned
+\pset tuples_only off
+
+--
+-- diesel: a directory is a migration, other files are named and left out
+--
+SELECT version, name, path, result FROM migrate.load(jsonb_build_object(
+	'migrations/00000000000000_diesel_initial_setup/up.sql', 'SELECT 0;',
+	'migrations/00000000000000_diesel_initial_setup/down.sql', '',
+	'migrations/2024-01-02-030405_add_users/up.sql', 'CREATE TABLE users ();',
+	'migrations/2024-01-02-030405_add_users/down.sql', 'DROP TABLE users;',
+	'migrations/2024-01-03-000000_index/up.sql', 'CREATE INDEX CONCURRENTLY ON users ((1));',
+	'migrations/2024-01-03-000000_index/metadata.toml', E'# why\n"run_in_transaction" = false  # because\n',
+	'migrations/2024-01-04-000000_table/up.sql', 'SELECT 4;',
+	'migrations/2024-01-04-000000_table/metadata.toml', E'title = "x"\r\n[other]\r\nrun_in_transaction = false\r\n',
+	'migrations/2024-01-05-000000/up.sql', 'SELECT 5;',
+	'migrations/2024-01-05-000000/metadata.toml', 'run_in_transaction=true',
+	'migrations/seed.sql', 'SELECT 6;',
+	'migrations/.keep', ''),
+	project => 'diesel')
+	ORDER BY path COLLATE "C";
+SELECT version, transactional, source FROM pg_temp.stored('diesel');
+SELECT * FROM pg_temp.texts('diesel');
+
+-- diesel compares versions as strings: 2 before 10 needs a requirement here
+SELECT version, result FROM migrate.load(jsonb_build_object(
+	'20240101_a/up.sql', 'SELECT 1;',
+	'2024-01-02-030405_b/up.sql', 'SELECT 2;',
+	'20240103_c/up.sql', 'SELECT 3;',
+	'20240104_d/up.sql', 'SELECT 4;',
+	'2024-01-05-030405_e/up.sql', 'SELECT 5;'),
+	convention => 'diesel', project => 'diesel order')
+	ORDER BY path COLLATE "C";
+SELECT version, requires FROM pg_temp.stored('diesel order');
+SELECT string_agg(name, ' ' ORDER BY step) FROM migrate.plan(project => 'diesel order');
+
+\pset format unaligned
+\pset tuples_only on
+SELECT pg_temp.refused(jsonb_build_object('2024_a/up.sql', '', '2024_b/down.sql', ''));
+SELECT pg_temp.refused(jsonb_build_object('2024_a/up.sql', '', '20-24_b/up.sql', ''));
+SELECT pg_temp.refused(jsonb_build_object('2024_a/up.sql', '', '2024_a/metadata.toml', 'run_in_transaction = 1'));
+SELECT pg_temp.refused(jsonb_build_object('up.sql', ''), 'diesel');
+SELECT pg_temp.refused(jsonb_build_object('x/_a/up.sql', ''), 'diesel');
+\pset format aligned
+\pset tuples_only off
+
+--
+-- Flyway
+--
+SELECT version, name, path, result FROM migrate.load(jsonb_build_object(
+	'sql/V1__create_users.sql', 'CREATE TABLE users ();',
+	'sql/U1.0__undo_users.sql', 'DROP TABLE users;',
+	'sql/V1_2__two.sql', 'SELECT ''${not replaced}'';',
+	'sql/V1.10__ten__times.sql', 'SELECT 10;',
+	'sql/V1.10__ten__times.sql.conf', E'# no\nexecuteInTransaction=false\nencoding=UTF-8\n',
+	'sql/V2.sql', 'SELECT 2;',
+	'sql/V2.sql.conf', E'executeInTransaction = TRUE\r\nplaceholderReplacement=false\r\nshouldExecute=true\r\n',
+	'sql/R__my_view.sql', 'CREATE OR REPLACE VIEW my_view AS SELECT 1 AS one;',
+	'sql/R__other.sql', 'SELECT 1;'),
+	project => 'flyway')
+	ORDER BY path COLLATE "C";
+SELECT version, name, kind, transactional, source FROM pg_temp.stored('flyway');
+SELECT * FROM pg_temp.texts('flyway');
+
+\pset format unaligned
+\pset tuples_only on
+SELECT pg_temp.refused(jsonb_build_object('V1__a.sql', '', 'B2__base.sql', ''));
+SELECT pg_temp.refused(jsonb_build_object('V1__a.sql', '', 'U2__b.sql', ''));
+SELECT pg_temp.refused(jsonb_build_object('V1__a.sql', '', 'V01.0__b.sql', ''));
+SELECT pg_temp.refused(jsonb_build_object('R__a.sql', '', 'x/R__a.sql', ''));
+SELECT pg_temp.refused(jsonb_build_object('V1__a.sql', '', 'afterMigrate.sql', ''));
+SELECT pg_temp.refused(jsonb_build_object('V1__a.sql', '', 'Vone__b.sql', ''));
+SELECT pg_temp.refused(jsonb_build_object('V1__a.sql', '', 'V1..2__b.sql', ''));
+SELECT pg_temp.refused(jsonb_build_object('V1__a.sql', '', 'V1.__b.sql', ''));
+SELECT pg_temp.refused(jsonb_build_object('V1__a.sql', '', 'V1__a.sql.conf', 'placeholderReplacement=true'));
+SELECT pg_temp.refused(jsonb_build_object('V1__a.sql', '', 'V1__a.sql.conf', 'shouldExecute=${x}==y'));
+SELECT pg_temp.refused(jsonb_build_object('V1__a.sql', '', 'V1__a.sql.conf', E'\nexecuteInTransaction=no'));
+SELECT pg_temp.refused(jsonb_build_object('V1__a.sql', '', 'V1__a.sql.conf', 'executeInTransactions=false'));
+SELECT pg_temp.refused(jsonb_build_object('V1__a.sql', '', 'V2__b.sql.conf', ''));
+\pset format aligned
+\pset tuples_only off
+
+--
+-- Sqitch: the plan's order, whatever the names; a reworked change
+--
+CREATE TEMP TABLE sqitch AS SELECT jsonb_build_object(
+	'db/sqitch.plan',
+	E'%syntax-version=1.0.0\n%project=shop # ours\n%uri=https://example.com/\n\n'
+	'# the beginning\n'
+	'users 2024-01-01T00:00:00Z A. Planner <a@example.com> # Adds users.\n'
+	'schema/app [users] 2024-01-01T00:00:01Z A. Planner <a@example.com>\r\n'
+	'   + areas [shop:users !nothing] 2024-01-01T00:00:02Z A. Planner <a@example.com>\n'
+	'@v1 2024-01-02T00:00:00Z A. Planner <a@example.com> # The first.\n'
+	'@v1.1 2024-01-02T00:00:01Z A. Planner <a@example.com>\n'
+	'users [users@v1 @v1.1 areas] 2024-01-03T00:00:00Z A. Planner <a@example.com> # More of them.\n'
+	'archive [users users@v1] 2024-01-03T00:00:01Z A. Planner <a@example.com>\n'
+	'@v2 2024-01-04T00:00:00Z A. Planner <a@example.com>\n'
+	'users [users@v2] 2024-01-05T00:00:00Z A. Planner <a@example.com>',
+	'db/deploy/users@v1.1.sql', E'BEGIN;\nCREATE TABLE users ();\nCOMMIT;\n',
+	'db/revert/users@v1.1.sql', E'BEGIN;\nDROP TABLE users;\nCOMMIT;\n',
+	'db/verify/users@v1.1.sql', E'BEGIN;\nSELECT FROM users WHERE false;\nROLLBACK;\n',
+	'db/deploy/users@v2.sql', 'SELECT 2;',
+	'db/revert/users@v2.sql', 'SELECT -2;',
+	'db/deploy/users.sql', 'SELECT 3;',
+	'db/deploy/schema/app.sql', 'SELECT 4;',
+	'db/revert/schema/app.sql', 'SELECT -4;',
+	'db/deploy/areas.sql', 'SELECT 5;',
+	'db/deploy/archive.sql', 'SELECT 6;',
+	'db/verify/archive.sql', 'SELECT true;') AS files;
+SELECT version, name, path, result
+	FROM sqitch, migrate.load(files, project => 'sqitch')
+	ORDER BY path COLLATE "C";
+SELECT version, name, requires, source FROM pg_temp.stored('sqitch');
+SELECT * FROM pg_temp.texts('sqitch');
+SELECT string_agg(version, ' ' ORDER BY step) FROM migrate.plan(project => 'sqitch');
+
+-- scripts that are not planned, and all that lies elsewhere, are left out
+SELECT version, result FROM sqitch, migrate.load(files || jsonb_build_object(
+	'db/deploy/forgotten.sql', 'SELECT 7;',
+	'db/test/users.sql', 'SELECT 8;',
+	'db/sqitch.conf', '[core]'), project => 'sqitch')
+	ORDER BY path COLLATE "C";
+
+-- a change of another project
+SELECT migrate.add('x', 'SELECT 1', project => 'other');
+SELECT version, result FROM migrate.load(jsonb_build_object(
+	'sqitch.plan', 'a [other:x] 2024-01-01T00:00:00Z A. Planner <a@example.com>',
+	'deploy/a.sql', 'SELECT 1;'), project => 'sqitch requires');
+SELECT version, requires FROM pg_temp.stored('sqitch requires');
+
+-- what is wrong with a plan
+\pset format unaligned
+\pset tuples_only on
+CREATE FUNCTION pg_temp.planned(VARIADIC lines text[]) RETURNS jsonb
+	LANGUAGE sql AS $$
+	SELECT jsonb_build_object('sqitch.plan', E'%project=p\n\n' ||
+		string_agg(replace(line, ' T', ' 2024-01-01T00:00:00Z A <a@b>'), E'\n'),
+		'deploy/a.sql', '', 'deploy/b.sql', '')
+	FROM unnest(lines) AS line
+$$;
+SELECT pg_temp.refused(pg_temp.planned('a T', 'c T'));
+SELECT pg_temp.refused(pg_temp.planned('a T', 'a T'));
+SELECT pg_temp.refused(pg_temp.planned('a T', '@v1 T', 'a T', 'b T', 'a T') || '{"deploy/a@v1.sql": ""}');
+SELECT pg_temp.refused(pg_temp.planned('a T', '@v1 T', '@v2 T', 'a T'));
+SELECT pg_temp.refused(pg_temp.planned('@v1 T', 'a T'));
+SELECT pg_temp.refused(pg_temp.planned('a [b] T', 'b T'));
+SELECT pg_temp.refused(pg_temp.planned('a [a] T'));
+SELECT pg_temp.refused(pg_temp.planned('a T', 'b [a@v1] T', '@v1 T'));
+SELECT pg_temp.refused(pg_temp.planned('a T', '@v1 T', 'b [b@v1] T'));
+SELECT pg_temp.refused(pg_temp.planned('a T', 'b [a@nowhere] T'));
+SELECT pg_temp.refused(pg_temp.planned('a T', 'b [0123456789abcdef0123456789abcdef01234567] T'));
+SELECT pg_temp.refused(pg_temp.planned('a', 'b T'));
+SELECT pg_temp.refused(pg_temp.planned('a T', 'b [a T'));
+SELECT pg_temp.refused(pg_temp.planned('a T', 'b:c T'));
+SELECT pg_temp.refused(pg_temp.planned('a T', '-a T'));
+SELECT pg_temp.refused(pg_temp.planned('a T', '@'));
+SELECT pg_temp.refused(pg_temp.planned('a T') || '{"x/sqitch.plan": ""}');
+SELECT pg_temp.refused('{"deploy/a.sql": ""}', 'sqitch');
+\pset format aligned
+\pset tuples_only off
+
+--
+-- auto
+--
+SELECT pg_temp.recognised('1_a.sql', '') AS plain,
+	pg_temp.recognised('1_a.sql', '', '1_a.down.sql', '') AS with_down,
+	pg_temp.recognised('1_a.up.sql', '', '1_a.verify.sql', '') AS with_verify,
+	pg_temp.recognised('1.1_a.up.sql', '', '1.1_a.down.sql', '') AS with_dots,
+	pg_temp.recognised('1_a.sql', '-- migrate:up') AS dbmate;
+SELECT pg_temp.recognised('1_a.up.sql', '', '1_a.down.sql', '') AS golang_migrate,
+	pg_temp.recognised('1_a.up.sql', '', '2_b.sql', '') AS sqlx_up,
+	pg_temp.recognised('1_a.sql', E'-- no-transaction\n') AS sqlx_no_transaction,
+	pg_temp.recognised('1_a.sql', E'SELECT 1;\n-- no-transaction\n') AS not_sqlx;
+SELECT pg_temp.recognised('1_a.sql', '-- +goose Up') AS goose,
+	pg_temp.recognised('2024_a/up.sql', '') AS diesel,
+	pg_temp.recognised('V1__a.sql', '') AS flyway,
+	pg_temp.recognised('R__a.sql', '') AS flyway_repeatable,
+	pg_temp.recognised('Victory_a.sql', '') AS not_flyway,
+	pg_temp.recognised('sqitch.plan', 'a 2024-01-01T00:00:00Z A <a@b>',
+		'deploy/a.sql', '') AS sqitch;
+
+-- nothing to load
+SELECT * FROM migrate.load('{}', project => 'nothing');
+SELECT * FROM migrate.load('{}', convention => 'sqitch', project => 'nothing');
+SELECT * FROM migrate.load('{"README.md": "# read me", ".keep": ""}', project => 'nothing');
+SELECT * FROM migrate.load('{"README.md": "# read me"}', convention => 'flyway', project => 'nothing');
+
+-- two conventions, and one that does not exist
+\pset format unaligned
+\pset tuples_only on
+SELECT pg_temp.refused('{"1_a.sql": "-- migrate:up", "2_b.sql": "-- +goose Up"}');
+SELECT pg_temp.refused('{"1_a.up.sql": "", "1_a.down.sql": "", "2_b.up.sql": "-- migrate:up"}');
+SELECT pg_temp.refused('{"1_a.up.sql": "", "2_b.sql": "-- migrate:up"}');
+SELECT pg_temp.refused('{"V1__a.sql": "-- +goose Up"}');
+SELECT pg_temp.refused('{"2024_a/up.sql": "", "V1__b.sql": ""}');
+SELECT pg_temp.refused('{"sqitch.plan": "", "1_a.up.sql": ""}');
+SELECT pg_temp.refused('{"1_a.sql": ""}', 'dbmate');
+SELECT pg_temp.refused('{}', 'Native');
+
+-- nothing of what was refused is there
+SELECT count(*) FROM migrate.migration WHERE project = 'refused';
+\pset format aligned
+\pset tuples_only off
+
+DELETE FROM migrate.migration WHERE project <> 'default';
