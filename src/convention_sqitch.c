@@ -9,8 +9,9 @@
  *
  * A change can be planned again ("reworked") once a tag lies between.  The
  * scripts of the later instance then have the plain name, and those of the
- * earlier one are named after the last tag before the later, NAME@TAG.sql;
- * versions are called likewise.
+ * earlier one are named after the last tag before the later, NAME@TAG.sql.
+ * Versions go the other way: what was once called NAME has to keep that name,
+ * since it may be applied, so the later instances are called NAME#2, NAME#3.
  *
  * Scripts are taken with the BEGIN and COMMIT that they usually have; verify
  * scripts end with ROLLBACK.
@@ -37,7 +38,8 @@ typedef struct SqitchChange
 	char	   *name;
 	char	   *depends;		/* what stands in the brackets, "" if nothing */
 	char	   *note;
-	char	   *version;		/* name or name@tag */
+	char	   *script;			/* name or name@tag */
+	char	   *version;		/* name or name#instance */
 	MigScript  *deploy;
 } SqitchChange;
 
@@ -285,28 +287,39 @@ find_tag(const SqitchPlan *plan, const char *name)
 	return NULL;
 }
 
-/* the script of a version, or NULL; kind is deploy, revert or verify */
+/* the script of an instance, or NULL; kind is deploy, revert or verify */
 static MigScript *
-find_script(const SqitchPlan *plan, const char *kind, const char *version)
+find_script(const SqitchPlan *plan, const char *kind, const char *script)
 {
 	return mig_fileset_find(plan->set, psprintf("%s%s/%s.sql", plan->top, kind,
-												version));
+												script));
+}
+
+/* how an instance is called: the first one as it always was */
+static char *
+version_of(const SqitchPlan *plan, const SqitchChange *change)
+{
+	int			instance = count_before(plan, change->name, change->position) -
+		count_before(plan, change->name, 0) + 1;
+
+	return instance == 1 ? change->name :
+		psprintf("%s#%d", change->name, instance);
 }
 
 /*
- * Find out how an instance of a change is called, and its deploy script.
+ * Find out how the scripts of an instance of a change are called.
  *
  * Sqitch itself renames the scripts after the last tag, but takes a script
  * named after any tag between the two instances.
  */
 static void
-resolve_version(SqitchPlan *plan, SqitchChange *change)
+resolve_script(SqitchPlan *plan, SqitchChange *change)
 {
 	SqitchChange *rework = find_rework(plan, change);
-	char	   *version = NULL;
+	char	   *script = NULL;
 
 	if (rework == NULL)
-		version = change->name;
+		script = change->name;
 
 	for (int i = plan->ntags - 1; rework != NULL && i >= 0; i--)
 	{
@@ -319,23 +332,24 @@ resolve_version(SqitchPlan *plan, SqitchChange *change)
 			bool		found = find_script(plan, "deploy", candidate) != NULL;
 
 			/* the last one goes into the message if there is no script */
-			if (found || version == NULL)
-				version = candidate;
+			if (found || script == NULL)
+				script = candidate;
 			if (found)
 				break;
 		}
 	}
 
-	if (version == NULL)
+	if (script == NULL)
 		plan_error(plan, rework->line, "The change is planned twice without a tag between.");
 
-	change->version = version;
-	change->deploy = find_script(plan, "deploy", version);
+	change->script = script;
+	change->version = version_of(plan, change);
+	change->deploy = find_script(plan, "deploy", script);
 	if (change->deploy == NULL)
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_CONVENTION),
 				 errmsg("there is no file \"%sdeploy/%s.sql\"",
-						plan->top, version),
+						plan->top, script),
 				 errdetail("It is planned in file \"%s\" line %d.",
 						   plan->script->path, change->line)));
 }
@@ -479,10 +493,10 @@ only_plan(const MigFileSet *set)
 
 /* take the script of one kind, if there is one */
 static void
-take_script(const SqitchPlan *plan, MigSource *source, MigPart part,
-			const char *kind)
+take_script(const SqitchPlan *plan, const SqitchChange *change,
+			MigSource *source, MigPart part, const char *kind)
 {
-	MigScript  *script = find_script(plan, kind, source->version);
+	MigScript  *script = find_script(plan, kind, change->script);
 
 	if (script != NULL)
 	{
@@ -498,7 +512,7 @@ mig_sqitch_parse(MigFileSet *set)
 
 	read_plan(&plan, set, only_plan(set));
 	for (int i = 0; i < plan.nchanges; i++)
-		resolve_version(&plan, &plan.changes[i]);
+		resolve_script(&plan, &plan.changes[i]);
 
 	for (int i = 0; i < plan.nchanges; i++)
 	{
@@ -510,9 +524,9 @@ mig_sqitch_parse(MigFileSet *set)
 		source = mig_fileset_add(set, change->deploy, change->version,
 								 change->note);
 		source->requires = collect_requires(&plan, change);
-		take_script(&plan, source, MIG_UP, "deploy");
-		take_script(&plan, source, MIG_DOWN, "revert");
-		take_script(&plan, source, MIG_VERIFY, "verify");
+		take_script(&plan, change, source, MIG_UP, "deploy");
+		take_script(&plan, change, source, MIG_DOWN, "revert");
+		take_script(&plan, change, source, MIG_VERIFY, "verify");
 	}
 }
 

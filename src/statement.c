@@ -504,7 +504,7 @@ check_statement(const char *text, const MigLabel *label, const RawStmt *raw,
 
 	if (IsA(stmt, TransactionStmt) && own_transaction(stmt) == NULL)
 		refuse(text, label, location, "transaction control",
-			   "Each migration runs in a transaction that the runner begins and ends.  Only a plain BEGIN and COMMIT around the whole body are taken off.");
+			   "Each migration runs in a transaction that the runner begins and ends.  Only pairs of a plain BEGIN and COMMIT are taken off.");
 	if (IsA(stmt, CopyStmt) && ((CopyStmt *) stmt)->filename == NULL)
 		refuse(text, label, location, "COPY from or to the client",
 			   "A body has no client to exchange data with: use INSERT instead.");
@@ -563,24 +563,37 @@ mentions(const char *text, const char *word)
 	return false;
 }
 
-/* what remains of the list without BEGIN ... COMMIT around the whole of it */
+/*
+ * What remains of the list without plain BEGIN and COMMIT.
+ *
+ * A runner's transaction stands for all of them: around the whole body, or
+ * around parts of it one after another.  A COMMIT without a BEGIN, at which
+ * psql only warns, goes too.  If it is anything else that they do, they are
+ * all left for check_statement() to refuse.
+ */
 static List *
-take_off_transaction(List *trees, MigPart part, bool *rolled_back)
+take_off_transactions(List *trees, MigPart part)
 {
-	RawStmt    *first;
-	RawStmt    *last;
+	List	   *rest = NIL;
+	bool		open = false;
+	ListCell   *lc;
 
-	*rolled_back = false;
-	if (list_length(trees) < 2)
-		return trees;
-	first = linitial_node(RawStmt, trees);
-	last = llast_node(RawStmt, trees);
-	if (!is_transaction_start(first->stmt) ||
-		!is_transaction_end(last->stmt, part))
-		return trees;
-	*rolled_back =
-		((TransactionStmt *) last->stmt)->kind == TRANS_STMT_ROLLBACK;
-	return list_delete_first(list_delete_last(trees));
+	foreach(lc, trees)
+	{
+		Node	   *stmt = lfirst_node(RawStmt, lc)->stmt;
+
+		if (is_transaction_start(stmt))
+		{
+			if (open)
+				return trees;
+			open = true;
+		}
+		else if (is_transaction_end(stmt, part))
+			open = false;
+		else
+			rest = lappend(rest, lfirst(lc));
+	}
+	return open ? trees : rest;
 }
 
 static void
@@ -611,8 +624,7 @@ mig_body_parse(const char *text, const MigLabel *label)
 	context = AllocSetContextCreate(CurrentMemoryContext, "migrate parse trees",
 									ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(context);
-	trees = take_off_transaction(parse(text, label), label->part,
-								 &body->rolled_back);
+	trees = take_off_transactions(parse(text, label), label->part);
 	MemoryContextSwitchTo(old);
 
 	body->text = text;

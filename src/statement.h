@@ -37,18 +37,14 @@ typedef struct MigBody
 	int			nstatements;
 	MigStatement *statements;
 
-	/*
-	 * A verify body that ends with ROLLBACK, BEGIN to ROLLBACK having been
-	 * taken off.
-	 */
-	bool		rolled_back;
 	bool		mentions_deferrable;
 } MigBody;
 
 /*
  * Cut a body into its statements.
  *
- * A plain BEGIN ... COMMIT around the whole of it is taken off.  Raises the
+ * Plain BEGIN and COMMIT are taken off, in a verify body ROLLBACK too, which
+ * is rolled back in any case.  Raises the
  * parser's own syntax error, with line and column, or MIG_ERRCODE_BODY for
  * what no runner can ever run: other transaction control, COPY from or to the
  * client, psql's commands, DROP EXTENSION migrate, and turning

@@ -18,11 +18,13 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #include "checksum.h"
@@ -111,20 +113,87 @@ same_string(const char *a, const char *b)
 	return strcmp(a, b) == 0;
 }
 
-/* raise what is wrong with three bodies, NULL where there is none */
+/* raise what is wrong with a body, NULL if there is none */
+static void
+parse_body(const char *version, const char *path, MigPart part,
+		   const char *text)
+{
+	MigLabel	label = {version, path, part};
+
+	if (text != NULL)
+		(void) mig_body_parse(text, &label);
+}
+
 static void
 parse_bodies(const char *version, const char *path, const char *up,
 			 const char *down, const char *verify)
 {
-	const char *texts[] = {up, down, verify};
-	MigPart		part;
+	parse_body(version, path, MIG_UP, up);
+	parse_body(version, path, MIG_DOWN, down);
+	parse_body(version, path, MIG_VERIFY, verify);
+}
 
-	for (part = MIG_UP; part <= MIG_VERIFY; part++)
+/*
+ * Parse a body that another tool has had for years, perhaps without ever
+ * running it: what is wrong with it is a warning, not the end of the load.
+ * A call that would run it is refused with the error.
+ */
+static void
+try_body(const MigSource *source, MigPart part, const char *text)
+{
+	MemoryContext old_context = CurrentMemoryContext;
+	ResourceOwner old_owner = CurrentResourceOwner;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(old_context);
+	PG_TRY();
 	{
-		MigLabel	label = {version, path, part};
+		parse_body(source->version, source->path, part, text);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
 
-		if (texts[part] != NULL)
-			(void) mig_body_parse(texts[part], &label);
+		MemoryContextSwitchTo(old_context);
+		edata = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		if (edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
+			ReThrowError(edata);
+		ereport(WARNING,
+				(errcode(edata->sqlerrcode),
+				 errmsg("the %s body of migration \"%s\" cannot be run: %s",
+						mig_part_name(part), source->version, edata->message),
+				 edata->detail ? errdetail("%s", edata->detail) : 0));
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old_context);
+	CurrentResourceOwner = old_owner;
+}
+
+/* are these files in a form that is ours? */
+static bool
+is_own_convention(const MigSource *source)
+{
+	return source->source == NULL || strcmp(source->source, "native") == 0 ||
+		strcmp(source->source, "plain") == 0 ||
+		strcmp(source->source, "name") == 0;
+}
+
+static void
+parse_source(const MigSource *source)
+{
+	parse_body(source->version, source->path, MIG_UP, source->up);
+	if (is_own_convention(source))
+	{
+		parse_body(source->version, source->path, MIG_DOWN, source->down);
+		parse_body(source->version, source->path, MIG_VERIFY, source->verify);
+	}
+	else
+	{
+		try_body(source, MIG_DOWN, source->down);
+		try_body(source, MIG_VERIFY, source->verify);
 	}
 }
 
@@ -346,8 +415,7 @@ write_sources(const char *project, List *new_sources, List *changed_sources)
 		MigSource  *source = (MigSource *) lfirst(lc);
 		MemoryContext old = MemoryContextSwitchTo(context);
 
-		parse_bodies(source->version, source->path, source->up, source->down,
-					 source->verify);
+		parse_source(source);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(context);
 	}
