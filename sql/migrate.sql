@@ -128,7 +128,8 @@ CREATE TABLE migrate.journal (
 COMMENT ON TABLE migrate.journal IS
 	'every attempt that a backend lived to see end; rows are only ever inserted';
 
-CREATE INDEX journal_version_idx ON migrate.journal (project, version, run, n);
+CREATE INDEX journal_failure_idx ON migrate.journal (project, version, run, n)
+	WHERE outcome OPERATOR(pg_catalog.=) 'failure';
 
 CREATE TABLE migrate.body (
 	hash			pg_catalog.text COLLATE "C" NOT NULL,

@@ -94,6 +94,7 @@ struct MigBatch
 	Tuplestorestate *journal;
 	Tuplestorestate *bodies;
 	int64		nbodies;
+	bool		replace;		/* a row's version may be in the ledger */
 	Datum		values[J_NCOLUMNS]; /* what is the same for every row */
 	bool		nulls[J_NCOLUMNS];
 };
@@ -289,6 +290,7 @@ mig_batch_add(MigBatch *batch, const MigJournalRow *row)
 		set_session_columns(batch->values, batch->nulls);
 		MemoryContextSwitchTo(batch->scratch);
 	}
+	batch->replace |= row->replace;
 	memcpy(values, batch->values, sizeof(values));
 	memcpy(nulls, batch->nulls, sizeof(nulls));
 	tuplestore_puttuple(batch->journal,
@@ -340,12 +342,29 @@ register_rows(char *name, Tuplestorestate *rows, TupleDesc desc)
 }
 
 static void
-add_to_ledger(const char *how)
+take_from_ledger(void)
+{
+	mig_sql("DELETE FROM migrate.applied a USING journal_rows j"
+			" WHERE a.project OPERATOR(pg_catalog.=) j.project"
+			" AND a.target OPERATOR(pg_catalog.=) j.target"
+			" AND a.version OPERATOR(pg_catalog.=) j.version",
+			0, NULL, NULL, NULL);
+}
+
+/*
+ * A repeatable migration that runs again, and one that is stamped because its
+ * text has changed, replace their row.  That is done by hand: ON CONFLICT would
+ * make every insertion a speculative one.
+ */
+static void
+add_to_ledger(const char *how, bool replace)
 {
 	Oid			types[1] = {TEXTOID};
 	Datum		values[1] = {CStringGetTextDatum(how)};
 
-	mig_sql("INSERT INTO migrate.applied AS a (project, target, version, name,"
+	if (replace)
+		take_from_ledger();
+	mig_sql("INSERT INTO migrate.applied (project, target, version, name,"
 			" checksum, down_checksum, applied_at, applied_by, how,"
 			" execution_ms, run, n)"
 			" SELECT j.project, j.target, j.version, j.name, j.checksum,"
@@ -353,14 +372,7 @@ add_to_ledger(const char *how)
 			" j.started_at OPERATOR(pg_catalog.+) pg_catalog.make_interval("
 			"  secs => j.execution_ms OPERATOR(pg_catalog./) 1000.0),"
 			" j.role, $1, j.execution_ms, j.run, j.n"
-			" FROM journal_rows j"
-			" ON CONFLICT (project, target, version) DO UPDATE SET"
-			" name = EXCLUDED.name, checksum = EXCLUDED.checksum,"
-			" down_checksum = EXCLUDED.down_checksum,"
-			" applied_at = EXCLUDED.applied_at,"
-			" applied_by = EXCLUDED.applied_by, how = EXCLUDED.how,"
-			" execution_ms = EXCLUDED.execution_ms, run = EXCLUDED.run,"
-			" n = EXCLUDED.n",
+			" FROM journal_rows j",
 			1, types, values, NULL);
 }
 
@@ -374,13 +386,9 @@ mig_batch_flush(MigBatch *batch, MigBatchEffect effect, const char *how)
 	mig_sql("INSERT INTO migrate.journal SELECT * FROM journal_rows",
 			0, NULL, NULL, NULL);
 	if (effect == MIG_BATCH_APPLIED)
-		add_to_ledger(how);
+		add_to_ledger(how, batch->replace);
 	else if (effect == MIG_BATCH_UNDONE)
-		mig_sql("DELETE FROM migrate.applied a USING journal_rows j"
-				" WHERE a.project OPERATOR(pg_catalog.=) j.project"
-				" AND a.target OPERATOR(pg_catalog.=) j.target"
-				" AND a.version OPERATOR(pg_catalog.=) j.version",
-				0, NULL, NULL, NULL);
+		take_from_ledger();
 	if (batch->nbodies > 0)
 	{
 		register_rows("body_rows", batch->bodies, batch->body_desc);
@@ -395,6 +403,7 @@ mig_batch_flush(MigBatch *batch, MigBatchEffect effect, const char *how)
 	tuplestore_clear(batch->journal);
 	tuplestore_clear(batch->bodies);
 	batch->nbodies = 0;
+	batch->replace = false;
 }
 
 bytea *

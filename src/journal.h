@@ -55,6 +55,7 @@ typedef struct MigJournalRow
 	const char *body;			/* exact hash of the text that ran */
 	const char *verify_body;
 	const char *part;			/* amend: which text was replaced */
+	bool		replace;		/* the version is in the ledger already */
 	int			ntimings;
 	const MigTiming *timings;
 	const MigFailure *failure;	/* NULL: success */

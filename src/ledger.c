@@ -45,35 +45,27 @@ mig_ledger_state(const char *project, MigState *state)
 }
 
 void
-mig_ledger_refresh_state(const char *project)
+mig_ledger_set_state(const char *project, const MigState *state)
 {
 	MigSqlScope scope;
-	Oid			types[1] = {TEXTOID};
-	Datum		values[1] = {CStringGetTextDatum(project)};
+	Oid			types[4] = {TEXTOID, BOOLOID, INT8OID, TEXTOID};
+	Datum		values[4];
+	char		nulls[4] = {' ', ' ', ' ', ' '};
+	bool		isnull;
 
+	values[0] = CStringGetTextDatum(project);
+	values[1] = BoolGetDatum(state->complete);
+	values[2] = Int64GetDatum(state->applied);
+	values[3] = mig_text_datum(state->newest, &isnull);
+	if (isnull)
+		nulls[3] = 'n';
 	mig_books_open(&scope);
 	mig_sql("INSERT INTO migrate.state (project, complete, applied, newest)"
-			" SELECT $1,"
-			" NOT EXISTS (SELECT FROM migrate.migration m"
-			"  LEFT JOIN migrate.applied a"
-			"   ON a.project OPERATOR(pg_catalog.=) m.project"
-			"   AND a.target OPERATOR(pg_catalog.=) ''"
-			"   AND a.version OPERATOR(pg_catalog.=) m.version"
-			"  WHERE m.project OPERATOR(pg_catalog.=) $1"
-			"  AND (a.version IS NULL OR m.held_reason IS NOT NULL"
-			"   OR m.checksum OPERATOR(pg_catalog.<>) a.checksum"
-			"   OR m.down_checksum IS DISTINCT FROM a.down_checksum)),"
-			" (SELECT pg_catalog.count(*) FROM migrate.applied a"
-			"  WHERE a.project OPERATOR(pg_catalog.=) $1"
-			"  AND a.target OPERATOR(pg_catalog.=) ''),"
-			" (SELECT a.version FROM migrate.applied a"
-			"  WHERE a.project OPERATOR(pg_catalog.=) $1"
-			"  AND a.target OPERATOR(pg_catalog.=) ''"
-			"  ORDER BY a.run DESC, a.n DESC LIMIT 1)"
+			" VALUES ($1, $2, $3, $4)"
 			" ON CONFLICT (project, target) DO UPDATE SET"
 			" complete = EXCLUDED.complete, applied = EXCLUDED.applied,"
 			" newest = EXCLUDED.newest",
-			1, types, values, NULL);
+			4, types, values, nulls);
 	mig_books_close(&scope);
 }
 
@@ -125,8 +117,27 @@ enum EntryColumn
 	E_HOW, E_APPLIED_BY, E_APPLIED_AT, E_EXECUTION_MS, E_RUN, E_N, E_ERROR
 };
 
+/*
+ * Like mig_get_text(), but the string of the row before serves again if it is
+ * the same: few roles apply many migrations.
+ */
+static char *
+get_repeated_text(MigSqlScope *scope, uint64 row, int col, char *before)
+{
+	char	   *text = mig_get_text(scope, row, col);
+
+	if (text != NULL && before != NULL && strcmp(text, before) == 0)
+	{
+		pfree(text);
+		return before;
+	}
+	return text;
+}
+
+/* before is the entry that was read before this one, or NULL */
 static void
-read_entry(MigSqlScope *scope, uint64 row, MigEntry *entry)
+read_entry(MigSqlScope *scope, uint64 row, bool details, MigEntry *entry,
+		   const MigEntry *before)
 {
 	entry->version = mig_get_text(scope, row, E_VERSION);
 	entry->name = mig_get_text(scope, row, E_NAME);
@@ -142,30 +153,36 @@ read_entry(MigSqlScope *scope, uint64 row, MigEntry *entry)
 	entry->irreversible = mig_get_bool(row, E_IRREVERSIBLE);
 	entry->transactional = mig_get_int4(row, E_TRANSACTIONAL);
 	entry->path = mig_get_text(scope, row, E_PATH);
-	entry->checksum = mig_get_text(scope, row, E_CHECKSUM);
-	entry->down_checksum = mig_get_text(scope, row, E_DOWN_CHECKSUM);
+	if (details)
+	{
+		entry->checksum = mig_get_text(scope, row, E_CHECKSUM);
+		entry->down_checksum = mig_get_text(scope, row, E_DOWN_CHECKSUM);
+		entry->error = mig_get_text(scope, row, E_ERROR);
+	}
 	entry->held_reason = mig_get_text(scope, row, E_HELD_REASON);
-	entry->added_by = mig_get_text(scope, row, E_ADDED_BY);
+	entry->added_by = get_repeated_text(scope, row, E_ADDED_BY,
+										before ? before->added_by : NULL);
 	entry->length = mig_get_int8(row, E_LENGTH);
 	if (entry->applied)
 	{
-		entry->how = mig_get_text(scope, row, E_HOW);
-		entry->applied_by = mig_get_text(scope, row, E_APPLIED_BY);
+		entry->how = get_repeated_text(scope, row, E_HOW,
+									   before ? before->how : NULL);
+		entry->applied_by = get_repeated_text(scope, row, E_APPLIED_BY,
+											  before ? before->applied_by : NULL);
 		entry->applied_at = mig_get_timestamptz(row, E_APPLIED_AT);
 		entry->execution_ms = mig_get_float8(row, E_EXECUTION_MS);
 		entry->run = mig_get_int8(row, E_RUN);
 		entry->n = mig_get_int4(row, E_N);
 	}
-	entry->error = mig_get_text(scope, row, E_ERROR);
 }
 
 MigEntry *
-mig_ledger_entries(const char *project, bool with_errors, int *count)
+mig_ledger_entries(const char *project, bool details, int *count)
 {
 	MigSqlScope scope;
 	Oid			types[2] = {TEXTOID, BOOLOID};
 	Datum		values[2] = {CStringGetTextDatum(project),
-	BoolGetDatum(with_errors)};
+	BoolGetDatum(details)};
 	MigEntry   *entries;
 	uint64		nrows;
 	uint64		i;
@@ -199,20 +216,26 @@ mig_ledger_entries(const char *project, bool with_errors, int *count)
 					"  AND target OPERATOR(pg_catalog.=) '') a"
 					" ON a.version OPERATOR(pg_catalog.=) m.version"
 					" LEFT JOIN LATERAL ("
-					"  SELECT CASE j.outcome WHEN 'failure'"
-					"   THEN coalesce(j.message, '') END AS message"
+					"  SELECT j.run, coalesce(j.message, '') AS message"
 					"  FROM migrate.journal j"
 					"  WHERE $2 AND j.project OPERATOR(pg_catalog.=) $1"
 					"  AND j.version OPERATOR(pg_catalog.=) m.version"
+					"  AND j.outcome OPERATOR(pg_catalog.=) 'failure'"
 					"  ORDER BY j.run DESC, j.n DESC LIMIT 1) f"
-					" ON a.version IS NULL"
+					" ON a.version IS NULL AND NOT EXISTS ("
+					"  SELECT FROM migrate.journal s"
+					"  WHERE s.run OPERATOR(pg_catalog.>) f.run"
+					"  AND s.project OPERATOR(pg_catalog.=) $1"
+					"  AND s.version OPERATOR(pg_catalog.=) m.version"
+					"  AND s.outcome OPERATOR(pg_catalog.=) 'success')"
 					" ORDER BY 1",
 					2, types, values, NULL);
 	entries = MemoryContextAllocHuge(scope.outer,
 									 sizeof(MigEntry) * Max(nrows, 1));
 	memset(entries, 0, sizeof(MigEntry) * nrows);
 	for (i = 0; i < nrows; i++)
-		read_entry(&scope, i, &entries[i]);
+		read_entry(&scope, i, details, &entries[i],
+				   i > 0 ? &entries[i - 1] : NULL);
 	mig_books_close(&scope);
 	*count = (int) nrows;
 	return entries;
@@ -236,15 +259,11 @@ mig_ledger_texts(const char *project, MigEntry **entries, int count)
 
 	mig_books_open(&scope);
 	nrows = mig_sql("SELECT v.ord::pg_catalog.int4, m.up, m.down, m.verify,"
-					" m.checksum, m.down_checksum, a.down_checksum"
+					" m.checksum, m.down_checksum"
 					" FROM pg_catalog.unnest($2) WITH ORDINALITY AS v (version, ord)"
 					" JOIN migrate.migration m"
 					"  ON m.project OPERATOR(pg_catalog.=) $1"
-					"  AND m.version OPERATOR(pg_catalog.=) v.version"
-					" LEFT JOIN migrate.applied a"
-					"  ON a.project OPERATOR(pg_catalog.=) $1"
-					"  AND a.target OPERATOR(pg_catalog.=) ''"
-					"  AND a.version OPERATOR(pg_catalog.=) v.version",
+					"  AND m.version OPERATOR(pg_catalog.=) v.version",
 					2, types, values, NULL);
 	if (nrows != count)
 		elog(ERROR, "found %d of %d texts", (int) nrows, count);
@@ -257,7 +276,6 @@ mig_ledger_texts(const char *project, MigEntry **entries, int count)
 		text->verify = mig_get_text(&scope, i, 4);
 		text->checksum = mig_get_text(&scope, i, 5);
 		text->down_checksum = mig_get_text(&scope, i, 6);
-		text->applied_down_checksum = mig_get_text(&scope, i, 7);
 	}
 	mig_books_close(&scope);
 	return texts;

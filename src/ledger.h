@@ -14,14 +14,6 @@
 
 #include "migrate.h"
 
-/* a row of migrate.state */
-typedef struct MigState
-{
-	bool		complete;		/* nothing is pending, held or changed */
-	int64		applied;
-	char	   *newest;
-} MigState;
-
 /* the texts of one migration */
 typedef struct MigTexts
 {
@@ -30,7 +22,6 @@ typedef struct MigTexts
 	char	   *verify;
 	char	   *checksum;
 	char	   *down_checksum;
-	char	   *applied_down_checksum;	/* from the ledger */
 } MigTexts;
 
 /* how a text that is to be stored compares with what is there */
@@ -47,15 +38,15 @@ typedef struct MigComparison
 
 /* false if there is no row yet */
 extern bool mig_ledger_state(const char *project, MigState *state);
-extern void mig_ledger_refresh_state(const char *project);
+extern void mig_ledger_set_state(const char *project, const MigState *state);
 
 extern MigPolicy *mig_ledger_policy(const char *project);
 
 /*
  * All versions of a project, stored, applied or both, in bytewise order.
- * with_errors also fills error of those that are not applied.
+ * details also fills the checksums, and error of those that are not applied.
  */
-extern MigEntry *mig_ledger_entries(const char *project, bool with_errors,
+extern MigEntry *mig_ledger_entries(const char *project, bool details,
 									int *count);
 
 /* the texts of these entries, in their order; all must be stored */

@@ -30,7 +30,7 @@ mend_begin(const char *name, bool destructive, const char *confirm)
 	if (destructive)
 		mig_guard_destructive(name, policy, confirm);
 	mig_lock_acquire();
-	entries = mig_ledger_entries(name, false, &count);
+	entries = mig_ledger_entries(name, true, &count);
 	return mig_plan_project(name, entries, count, false);
 }
 
@@ -59,6 +59,7 @@ record(const MigProject *project, List *entries, const char *how, int64 run,
 		row.n = ++(*n);
 		row.version = entry->version;
 		row.name = entry->name;
+		row.replace = entry->applied;
 		if (applied)
 		{
 			row.checksum = entry->checksum;
@@ -70,6 +71,18 @@ record(const MigProject *project, List *entries, const char *how, int64 run,
 	mig_batch_flush(batch, applied ? MIG_BATCH_APPLIED : MIG_BATCH_UNDONE,
 					how);
 	mig_batch_end(batch);
+}
+
+/* bring migrate.state up to date */
+static void
+refresh_state(const char *name)
+{
+	int			count;
+	MigEntry   *entries = mig_ledger_entries(name, false, &count);
+	MigState	state;
+
+	mig_plan_state(mig_plan_project(name, entries, count, false), &state);
+	mig_ledger_set_state(name, &state);
 }
 
 static MigEntry *
@@ -102,7 +115,7 @@ mig_mend_stamp(const char *project_name, const char *version,
 	}
 	record(project, list_make1(entry), how, mig_journal_next_run(), &n, note,
 		   sink, arg);
-	mig_ledger_refresh_state(project_name);
+	refresh_state(project_name);
 }
 
 void
@@ -122,7 +135,7 @@ mig_mend_unstamp(const char *project_name, const char *version,
 	}
 	record(project, list_make1(entry), NULL, mig_journal_next_run(), &n, note,
 		   sink, arg);
-	mig_ledger_refresh_state(project_name);
+	refresh_state(project_name);
 }
 
 void
@@ -157,7 +170,7 @@ mig_mend_stamp_to(const char *project_name, const char *target,
 	run = mig_journal_next_run();
 	record(project, unstamp, NULL, run, &n, note, sink, arg);
 	record(project, stamp, "stamp", run, &n, note, sink, arg);
-	mig_ledger_refresh_state(project_name);
+	refresh_state(project_name);
 }
 
 int64

@@ -84,8 +84,6 @@ typedef struct MigEntry
 	bool		irreversible;
 	MigTransactional transactional;
 	char	   *path;
-	char	   *checksum;		/* of the stored up, else of the applied one */
-	char	   *down_checksum;	/* of the stored down, may be NULL */
 	char	   *held_reason;	/* NULL: not held */
 	char	   *added_by;
 	int64		length;			/* bytes of up, down and verify together */
@@ -96,8 +94,10 @@ typedef struct MigEntry
 	double		execution_ms;
 	int64		run;			/* (run, n): the order of application */
 	int			n;
-	/* the newest attempt failed; valid if not applied */
-	char	   *error;
+	/* details, which only some callers ask for */
+	char	   *checksum;		/* of the stored up, else of the applied one */
+	char	   *down_checksum;	/* of the stored down, may be NULL */
+	char	   *error;			/* not applied, and the newest attempt failed */
 	/* set by plan.c */
 	int			position;		/* in the order of the whole project */
 } MigEntry;
@@ -112,5 +112,13 @@ typedef struct MigPolicy
 	bool		require_down;
 	char	   *frozen_reason;	/* NULL: not frozen */
 } MigPolicy;
+
+/* a row of migrate.state */
+typedef struct MigState
+{
+	bool		complete;		/* nothing is pending, held or changed */
+	int64		applied;
+	char	   *newest;			/* applied last, NULL if nothing is */
+} MigState;
 
 #endif							/* MIG_MIGRATE_H */

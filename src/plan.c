@@ -64,6 +64,31 @@ mig_plan_is_pending(const MigEntry *entry)
 		 (entry->kind == MIG_REPEATABLE && entry->up_changed));
 }
 
+void
+mig_plan_state(const MigProject *project, MigState *state)
+{
+	MigEntry   *newest = NULL;
+	int			i;
+
+	memset(state, 0, sizeof(MigState));
+	state->complete = true;
+	for (i = 0; i < project->count; i++)
+	{
+		MigEntry   *entry = &project->entries[i];
+
+		if (mig_plan_is_pending(entry) || entry->held_reason != NULL ||
+			(entry->applied && (entry->up_changed || entry->down_changed)))
+			state->complete = false;
+		if (!entry->applied)
+			continue;
+		state->applied++;
+		if (newest == NULL || entry->run > newest->run ||
+			(entry->run == newest->run && entry->n > newest->n))
+			newest = entry;
+	}
+	state->newest = newest ? newest->version : NULL;
+}
+
 static void
 unknown_version(const MigProject *project, const char *version)
 {

@@ -49,6 +49,9 @@ extern MigEntry *mig_plan_find(const MigProject *project, const char *version);
 /* is it stored, and not applied or a repeatable one with a new text? */
 extern bool mig_plan_is_pending(const MigEntry *entry);
 
+/* what migrate.state has to say of a project */
+extern void mig_plan_state(const MigProject *project, MigState *state);
+
 /*
  * What to apply.  target NULL or "head" means everything; restricted limits
  * the plan to versions (char *), NIL then being nothing.  Raises what forbids the plan:

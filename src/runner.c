@@ -146,22 +146,10 @@ notice_nothing_to_apply(int64 applied, const char *newest)
 static void
 notice_nothing_pending(const MigProject *project)
 {
-	MigEntry   *newest = NULL;
-	int64		applied = 0;
-	int			i;
+	MigState	state;
 
-	for (i = 0; i < project->count; i++)
-	{
-		MigEntry   *entry = &project->entries[i];
-
-		if (!entry->applied)
-			continue;
-		applied++;
-		if (newest == NULL || entry->run > newest->run ||
-			(entry->run == newest->run && entry->n > newest->n))
-			newest = entry;
-	}
-	notice_nothing_to_apply(applied, newest ? newest->version : NULL);
+	mig_plan_state(project, &state);
+	notice_nothing_to_apply(state.applied, state.newest);
 }
 
 static Run *
@@ -385,6 +373,7 @@ fill_journal_row(Run *run, MigJournalRow *row, double execution_ms)
 	row->project = run->options->project;
 	row->version = step->entry->version;
 	row->name = step->entry->name;
+	row->replace = step->part == MIG_UP && step->entry->applied;
 	row->started_at = run->started_at;
 	row->execution_ms = execution_ms;
 	row->checksum = texts->checksum;
@@ -517,6 +506,26 @@ hold_undone(Run *run)
 					psprintf("rolled back by run " INT64_FORMAT, run->id));
 }
 
+/* tell migrate.state, and this run's copy of the entries, what has been done */
+static void
+update_state(Run *run)
+{
+	MigState	state;
+	int			i;
+
+	for (i = 0; i < run->nsteps; i++)
+	{
+		MigEntry   *entry = run->steps[i].entry;
+
+		entry->applied = (run->steps[i].part == MIG_UP);
+		entry->up_changed = entry->down_changed = false;
+		entry->run = run->id;
+		entry->n = i + 1;
+	}
+	mig_plan_state(run->project, &state);
+	mig_ledger_set_state(run->options->project, &state);
+}
+
 /* everything that is rolled back together when it fails */
 static void
 run_body_of_run(Run *run)
@@ -534,7 +543,7 @@ run_body_of_run(Run *run)
 	{
 		if (strcmp(run->action, "rollback") == 0 && hold)
 			hold_undone(run);
-		mig_ledger_refresh_state(run->options->project);
+		update_state(run);
 	}
 	AtEOXact_GUC(false, guc_level);
 }
@@ -826,6 +835,26 @@ nothing_to_apply(const MigPlan *plan, const MigProject *project)
 	return true;
 }
 
+/* the plan without the lock, in memory that is given back */
+static bool
+nothing_pending(const MigRunOptions *options)
+{
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "migrate first look",
+							  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	MigPolicy  *policy;
+	MigProject *project;
+	MigPlan    *plan = plan_apply(options, &policy, &project);
+	bool		nothing = nothing_to_apply(plan, project);
+
+	if (!nothing)
+		mig_guard_policy(options->project, policy);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+	return nothing;
+}
+
 void
 mig_run_apply(const MigRunOptions *options, MigRunSink sink, void *arg)
 {
@@ -837,11 +866,9 @@ mig_run_apply(const MigRunOptions *options, MigRunSink sink, void *arg)
 	mig_refuse_recursion();
 	if (known_complete(options))
 		return;
-	plan = plan_apply(options, &policy, &project);
-	if (nothing_to_apply(plan, project))
+	if (nothing_pending(options))
 		return;
 	mig_guard_transaction("apply migrations");
-	mig_guard_policy(options->project, policy);
 	mig_lock_acquire();
 
 	/* somebody else may have done it all while we waited */

@@ -611,14 +611,19 @@ plan_load(const char *project, List *sources, bool prune)
 	return load;
 }
 
-/* the whole project must have an order now */
+/*
+ * After a change: bring migrate.state up to date, and if strict, see that the
+ * whole project has an order.
+ */
 static void
-check_order(const char *project)
+finish_change(const char *name, bool strict)
 {
 	int			count;
-	MigEntry   *entries = mig_ledger_entries(project, false, &count);
+	MigEntry   *entries = mig_ledger_entries(name, false, &count);
+	MigState	state;
 
-	(void) mig_plan_project(project, entries, count, true);
+	mig_plan_state(mig_plan_project(name, entries, count, strict), &state);
+	mig_ledger_set_state(name, &state);
 }
 
 static void
@@ -673,8 +678,7 @@ mig_store_load(const char *project, List *sources, bool prune,
 		write_sources(project, load->new_sources, load->changed_sources);
 		if (load->pruned != NIL)
 			mig_ledger_delete(project, load->pruned);
-		check_order(project);
-		mig_ledger_refresh_state(project);
+		finish_change(project, true);
 	}
 	report_load(load, sources, prune, sink, arg);
 }
@@ -716,8 +720,7 @@ mig_store_remove(const char *project, const char *version)
 		refuse_applied(version, "remove",
 					   "Roll it back first, or record it as not applied with migrate.unstamp().");
 	mig_ledger_delete(project, list_make1(entry->version));
-	check_order(project);
-	mig_ledger_refresh_state(project);
+	finish_change(project, true);
 }
 
 /* journal one replaced text, and keep it */
@@ -779,7 +782,7 @@ mig_store_amend(const char *project, const char *version, const char *up,
 	PG_END_TRY();
 	mig_batch_flush(batch, MIG_BATCH_JOURNAL, NULL);
 	mig_batch_end(batch);
-	mig_ledger_refresh_state(project);
+	finish_change(project, false);
 }
 
 void
@@ -800,5 +803,5 @@ mig_store_hold(const char *project, const char *version, const char *reason)
 	mig_batch_add(batch, &row);
 	mig_batch_flush(batch, MIG_BATCH_JOURNAL, NULL);
 	mig_batch_end(batch);
-	mig_ledger_refresh_state(project);
+	finish_change(project, false);
 }
