@@ -282,6 +282,13 @@ run_statements(MigExecution *execution)
 	execution->statement = -1;
 }
 
+void
+mig_execute_rollback_to(int nest_level)
+{
+	while (GetCurrentTransactionNestLevel() > nest_level)
+		RollbackAndReleaseCurrentSubTransaction();
+}
+
 /* the same inside a subtransaction that is rolled back */
 static void
 run_statements_rolled_back(MigExecution *execution)
@@ -320,21 +327,40 @@ mig_execute_body(MigExecution *execution, const MigBody *body,
 }
 
 static void
-set_constraints(bool all, const char *names)
+constraints_context_callback(void *arg)
 {
-	char	   *sql = all ? pstrdup("SET CONSTRAINTS ALL IMMEDIATE") :
-		psprintf("SET CONSTRAINTS %s DEFERRED", names);
-	int			rc = SPI_execute(sql, false, 0);
+	const MigLabel *label = (const MigLabel *) arg;
 
-	if (rc < 0)
-		elog(ERROR, "SPI failed with code %d: %s", rc, sql);
-	pfree(sql);
+	errcontext("deferred constraints after the %s body of migration \"%s\"",
+			   mig_part_name(label->part), label->version);
+}
+
+static void
+check_constraints_now(const MigLabel *label)
+{
+	ErrorContextCallback callback;
+	ConstraintsSetStmt *stmt = makeNode(ConstraintsSetStmt);
+
+	callback.callback = constraints_context_callback;
+	callback.arg = unconstify(MigLabel *, label);
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	AfterTriggerSetState(stmt);
+	error_context_stack = callback.previous;
 }
 
 void
-mig_execute_check_constraints(const char *deferred)
+mig_execute_check_constraints(const MigLabel *label, const char *deferred)
 {
-	set_constraints(true, NULL);
-	if (deferred != NULL)
-		set_constraints(false, deferred);
+	char	   *sql;
+	int			rc;
+
+	check_constraints_now(label);
+	if (deferred == NULL)
+		return;
+	sql = psprintf("SET CONSTRAINTS %s DEFERRED", deferred);
+	rc = SPI_execute(sql, false, 0);
+	if (rc < 0)
+		elog(ERROR, "SPI failed with code %d: %s", rc, sql);
+	pfree(sql);
 }

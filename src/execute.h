@@ -47,9 +47,16 @@ extern void mig_execute_body(MigExecution *execution, const MigBody *body,
 							 const MigLabel *label);
 
 /*
+ * After an error: roll back internal subtransactions, the one of a verify body
+ * among them, until the nest level is what it was.
+ */
+extern void mig_execute_rollback_to(int nest_level);
+
+/*
  * Check deferred constraints now, then put those that are initially deferred
  * (names as for SET CONSTRAINTS) back to deferred.
  */
-extern void mig_execute_check_constraints(const char *deferred);
+extern void mig_execute_check_constraints(const MigLabel *label,
+										  const char *deferred);
 
 #endif							/* MIG_EXECUTE_H */

@@ -168,6 +168,7 @@ try_verify(MigExecution *execution, const MigBody *body,
 {
 	MemoryContext old_context = CurrentMemoryContext;
 	ResourceOwner old_owner = CurrentResourceOwner;
+	int			nest_level = GetCurrentTransactionNestLevel();
 	ErrorData  *volatile edata = NULL;
 
 	BeginInternalSubTransaction(NULL);
@@ -186,7 +187,7 @@ try_verify(MigExecution *execution, const MigBody *body,
 	}
 	PG_END_TRY();
 	mig_bodies_end();
-	RollbackAndReleaseCurrentSubTransaction();
+	mig_execute_rollback_to(nest_level);
 	MemoryContextSwitchTo(old_context);
 	CurrentResourceOwner = old_owner;
 	if (edata != NULL &&
@@ -232,7 +233,8 @@ mig_look_verify(const char *project_name, MigVerifySink sink, void *arg)
 		MigEntry   *entry = project->order[i];
 		MemoryContext old;
 
-		if (!entry->applied || !entry->has_verify)
+		/* not one that belongs to a text that has yet to be applied */
+		if (!entry->applied || !entry->has_verify || entry->up_changed)
 			continue;
 		mig_guard_authors(&entry, 1);
 		old = MemoryContextSwitchTo(context);

@@ -300,13 +300,43 @@ order_by_requirements(MigProject *project, const Graph *graph, bool strict)
 			project->order[nplaced++] = &project->entries[i];
 }
 
+/* does a version consist of nothing but numbers, so that its order matters? */
+static bool
+is_number(const char *version)
+{
+	return strspn(version, "0123456789._-") == strlen(version);
+}
+
+/*
+ * Is the project ordered by requirements alone?  All but at most one say what
+ * they require, and the versions are not just numbers.
+ */
+static bool
+is_by_requirements(const MigEntry *entries, int count)
+{
+	int			roots = 0;
+	int			names = 0;
+	int			versioned = 0;
+	int			i;
+
+	for (i = 0; i < count; i++)
+	{
+		if (entries[i].kind != MIG_VERSIONED)
+			continue;
+		versioned++;
+		if (entries[i].nrequires == 0)
+			roots++;
+		if (!is_number(entries[i].version))
+			names++;
+	}
+	return versioned > 1 && roots <= 1 && names > 0;
+}
+
 MigProject *
 mig_plan_project(const char *name, MigEntry *entries, int count, bool strict)
 {
 	MigProject *project = palloc0(sizeof(MigProject));
 	Graph	   *graph;
-	int			roots = 0;
-	int			versioned = 0;
 	int			i;
 
 	project->name = name;
@@ -314,15 +344,8 @@ mig_plan_project(const char *name, MigEntry *entries, int count, bool strict)
 	project->entries = entries;
 	project->order = palloc(sizeof(MigEntry *) * Max(count, 1));
 	for (i = 0; i < count; i++)
-	{
 		project->order[i] = &entries[i];
-		if (entries[i].kind != MIG_VERSIONED)
-			continue;
-		versioned++;
-		if (entries[i].nrequires == 0)
-			roots++;
-	}
-	project->by_requirements = versioned > 1 && roots <= 1;
+	project->by_requirements = is_by_requirements(entries, count);
 	qsort(project->order, count, sizeof(MigEntry *), compare_entries);
 	for (i = 0; i < count; i++)
 		project->order[i]->position = i;

@@ -18,8 +18,8 @@ typedef struct MigProject
 	MigEntry  **order;			/* in the order of application */
 
 	/*
-	 * Every migration but at most one says what it requires: versions are
-	 * revision ids, and their own order means nothing.
+	 * Every migration but at most one says what it requires, and versions are
+	 * not just numbers: they are ids whose own order means nothing.
 	 */
 	bool		by_requirements;
 } MigProject;

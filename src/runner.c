@@ -418,7 +418,7 @@ record_step(Run *run, double execution_ms)
  * of pg_constraint, so it is done only if there may be any.
  */
 static void
-check_deferred(Run *run, const MigBody *body)
+check_deferred(Run *run, const MigBody *body, const MigLabel *label)
 {
 	char	   *names;
 
@@ -426,7 +426,7 @@ check_deferred(Run *run, const MigBody *body)
 		return;
 	names = mig_ledger_deferred_constraints();
 	run->may_defer = (names != NULL);
-	mig_execute_check_constraints(names);
+	mig_execute_check_constraints(label, names);
 }
 
 static void
@@ -447,7 +447,7 @@ run_step(Run *run)
 	INSTR_TIME_SET_CURRENT(start);
 
 	mig_execute_body(&run->execution, chunk->bodies[i], &chunk->labels[i]);
-	check_deferred(run, chunk->bodies[i]);
+	check_deferred(run, chunk->bodies[i], &chunk->labels[i]);
 	if (chunk->verifies[i] != NULL)
 		mig_execute_body(&run->execution, chunk->verifies[i],
 						 &chunk->verify_labels[i]);
@@ -714,6 +714,7 @@ run_in_subtransaction(Run *run)
 {
 	MemoryContext old_context = CurrentMemoryContext;
 	ResourceOwner old_owner = CurrentResourceOwner;
+	int			nest_level = GetCurrentTransactionNestLevel();
 	ErrorData  *volatile edata = NULL;
 
 	BeginInternalSubTransaction(NULL);
@@ -732,7 +733,7 @@ run_in_subtransaction(Run *run)
 		MemoryContextSwitchTo(old_context);
 		edata = CopyErrorData();
 		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
+		mig_execute_rollback_to(nest_level);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(old_context);

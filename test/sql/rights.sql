@@ -1,0 +1,97 @@
+--
+-- Rights: look, run, write, mend
+--
+DROP EXTENSION migrate;
+CREATE EXTENSION migrate;
+SET migrate.progress_notices = off;
+CREATE ROLE regress_migrate_look;
+CREATE ROLE regress_migrate_run;
+CREATE ROLE regress_migrate_write;
+CREATE ROLE regress_migrate_mend;
+CREATE ROLE regress_migrate_none;
+SELECT migrate.grant('look', 'regress_migrate_look');
+SELECT migrate.grant('run', 'regress_migrate_run');
+SELECT migrate.grant('write', 'regress_migrate_write');
+SELECT migrate.grant('mend', 'regress_migrate_mend');
+SELECT migrate.grant('own', 'regress_migrate_look');
+SELECT migrate.grant('look', 'nosuch');
+\echo :SQLSTATE
+
+-- which role may call which function; every function is in the list
+SELECT p.oid::regprocedure::text COLLATE "C" AS function,
+	has_function_privilege('regress_migrate_none', p.oid, 'EXECUTE') AS none,
+	has_function_privilege('regress_migrate_look', p.oid, 'EXECUTE') AS look,
+	has_function_privilege('regress_migrate_run', p.oid, 'EXECUTE') AS run,
+	has_function_privilege('regress_migrate_write', p.oid, 'EXECUTE') AS write,
+	has_function_privilege('regress_migrate_mend', p.oid, 'EXECUTE') AS mend,
+	has_function_privilege('pg_database_owner', p.oid, 'EXECUTE WITH GRANT OPTION') AS owner
+	FROM pg_proc p WHERE p.pronamespace = 'migrate'::regnamespace ORDER BY 1;
+SELECT c.relname, r.role, has_table_privilege('regress_migrate_' || r.role, c.oid, 'SELECT') AS "select",
+	has_table_privilege('regress_migrate_' || r.role, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE') AS "write"
+	FROM pg_class c, unnest(ARRAY['none', 'look', 'run', 'write', 'mend']) r (role)
+	WHERE c.relnamespace = 'migrate'::regnamespace AND c.relkind IN ('r', 'v')
+	AND has_table_privilege('regress_migrate_' || r.role, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE')
+	ORDER BY 1, 2;
+SELECT table_name, grantee, privilege_type, string_agg(column_name, ' ' ORDER BY ordinal_position)
+	FROM information_schema.column_privileges JOIN information_schema.columns USING (table_schema, table_name, column_name)
+	WHERE table_schema = 'migrate' AND table_name = 'migration' AND grantee LIKE 'regress_migrate%'
+	GROUP BY 1, 2, 3 ORDER BY 1, 2, 3;
+
+SELECT migrate.add('1', 'CREATE TABLE secret (password text DEFAULT ''hunter2'')', 'DROP TABLE secret');
+SET ROLE regress_migrate_look;
+SELECT version, state FROM migrate.status();
+SELECT version, reason FROM migrate.plan();
+SELECT migrate.check();
+SELECT up FROM migrate.migration;
+SELECT version, path, checksum IS NOT NULL AS hashed FROM migrate.migration;
+SELECT * FROM migrate.apply();
+\echo :SQLSTATE
+SELECT migrate.add('2', '');
+SELECT * FROM migrate.journal;
+SELECT * FROM migrate.body;
+SELECT * FROM migrate.script();
+RESET ROLE;
+-- DETAIL may have data in it
+SELECT migrate.add('2', 'CREATE TABLE u (a int UNIQUE); INSERT INTO u VALUES (42), (42)');
+GRANT CREATE ON SCHEMA public TO regress_migrate_run;
+SET ROLE regress_migrate_run;
+SELECT version FROM migrate.apply();
+SELECT sqlstate, message, detail FROM migrate.failures();
+RESET ROLE;
+SELECT sqlstate, message, detail FROM migrate.failures();
+
+-- a writer's body does not run as a superuser
+SELECT migrate.remove('2');
+SET ROLE regress_migrate_write;
+SELECT migrate.add('2', 'ALTER ROLE regress_migrate_write SUPERUSER');
+INSERT INTO migrate.migration (version, up) VALUES ('3', 'SELECT 1');
+INSERT INTO migrate.migration (version, up, added_by) VALUES ('4', 'SELECT 1', 'postgres');
+RESET ROLE;
+SELECT version, added_by FROM migrate.migration ORDER BY 1;
+SELECT version FROM migrate.apply();
+\echo :SQLSTATE
+SELECT migrate.remove('2');
+SELECT version FROM migrate.apply('1');
+SELECT version FROM migrate.apply();
+SET migrate.trust_authors = on;
+SELECT version FROM migrate.apply();
+RESET migrate.trust_authors;
+SET ROLE regress_migrate_write;
+SET migrate.trust_authors = on;
+RESET ROLE;
+
+-- taking it back
+SELECT migrate.revoke('write', 'regress_migrate_write');
+SET ROLE regress_migrate_write;
+SELECT migrate.add('5', '');
+SELECT migrate.current();
+RESET ROLE;
+SELECT migrate.revoke('look', 'regress_migrate_write');
+SET ROLE regress_migrate_write;
+SELECT migrate.current();
+RESET ROLE;
+SELECT version FROM migrate.rollback();
+SELECT version FROM migrate.stamp_to('base');
+DROP TABLE secret;
+DROP OWNED BY regress_migrate_look, regress_migrate_run, regress_migrate_write, regress_migrate_mend;
+DROP ROLE regress_migrate_look, regress_migrate_run, regress_migrate_write, regress_migrate_mend, regress_migrate_none;
