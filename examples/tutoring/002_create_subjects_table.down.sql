@@ -1,0 +1,2 @@
+DROP TABLE tutor_subjects;
+DROP TABLE subjects;

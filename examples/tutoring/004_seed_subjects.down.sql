@@ -1,0 +1,2 @@
+DELETE FROM subjects
+WHERE code IN ('MATH', 'PHYS', 'CHEM', 'ENGL', 'FRAN', 'HIST');

@@ -1,0 +1,3 @@
+DROP VIEW tutor_ratings;
+
+ALTER TABLE lessons DROP COLUMN rating;
