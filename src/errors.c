@@ -59,8 +59,8 @@ mig_error_locate(ErrorData *edata, const char *text, int location, int length)
 	{
 		/*
 		 * Clients find line and column by counting from the start of the
-		 * query text; what comes after the statement's last line is of no
-		 * use to them.
+		 * query text; what comes after the statement's last line is of no use
+		 * to them.
 		 */
 		const char *end = strchr(text + location + length, '\n');
 		size_t		shown = end ? (size_t) (end - text) : strlen(text);

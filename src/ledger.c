@@ -486,7 +486,7 @@ mig_ledger_compare(const char *project, List *sources, List *checksums,
 					"   AND j.action OPERATOR(pg_catalog.=) 'apply'"
 					"   AND j.outcome OPERATOR(pg_catalog.=) 'success'"
 					"   AND j.checksum OPERATOR(pg_catalog.=) i.checksum)"
-					/* unless it is still the one in force, and the newer failed */
+	/* unless it is still the one in force, and the newer failed */
 					"  AND NOT (a.checksum OPERATOR(pg_catalog.=) i.checksum"
 					"   AND EXISTS (SELECT FROM migrate.journal f"
 					"    WHERE f.project OPERATOR(pg_catalog.=) $1"

@@ -58,7 +58,8 @@ typedef struct MigSource
 	char	   *verify;
 	List	   *requires;		/* of char *; versions, or project:version */
 	MigTransactional transactional;
-	bool		irreversible;	/* says that there is no way back; down is NULL */
+	bool		irreversible;	/* says that there is no way back; down is
+								 * NULL */
 	char	   *path;			/* the (up) file, NULL for add() */
 	const char *source;			/* name of the convention, NULL for add() */
 } MigSource;

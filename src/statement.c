@@ -77,11 +77,11 @@ body_context(const MigLabel *label, int line)
 {
 	if (label->path != NULL)
 		return errcontext("migration \"%s\" (%s), %s body, line %d",
-				   label->version, label->path,
-				   mig_part_name(label->part), line);
+						  label->version, label->path,
+						  mig_part_name(label->part), line);
 	else
 		return errcontext("migration \"%s\", %s body, line %d",
-				   label->version, mig_part_name(label->part), line);
+						  label->version, mig_part_name(label->part), line);
 }
 
 /* byte offset of a position in characters, counted from 1 */
