@@ -452,6 +452,11 @@ register_sources(List *sources, List *checksums, List *down_checksums)
 	return rows;
 }
 
+/*
+ * ran_before is about repeatable migrations whose text is not the stored one.
+ * It is false for the text that is still in force if the stored, newer one has
+ * failed: that is a way back.
+ */
 MigComparison *
 mig_ledger_compare(const char *project, List *sources, List *checksums,
 				   List *down_checksums)
@@ -486,7 +491,6 @@ mig_ledger_compare(const char *project, List *sources, List *checksums,
 					"   AND j.action OPERATOR(pg_catalog.=) 'apply'"
 					"   AND j.outcome OPERATOR(pg_catalog.=) 'success'"
 					"   AND j.checksum OPERATOR(pg_catalog.=) i.checksum)"
-	/* unless it is still the one in force, and the newer failed */
 					"  AND NOT (a.checksum OPERATOR(pg_catalog.=) i.checksum"
 					"   AND EXISTS (SELECT FROM migrate.journal f"
 					"    WHERE f.project OPERATOR(pg_catalog.=) $1"
