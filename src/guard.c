@@ -39,6 +39,12 @@ mig_guard_transaction(const char *what)
 				 errhint("Use READ COMMITTED for this transaction.")));
 }
 
+bool
+mig_guard_can_write(void)
+{
+	return !RecoveryInProgress() && !XactReadOnly && !IsolationUsesXactSnapshot();
+}
+
 void
 mig_guard_policy(const char *project, const MigPolicy *policy)
 {

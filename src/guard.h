@@ -17,6 +17,9 @@
  */
 extern void mig_guard_transaction(const char *what);
 
+/* would mig_guard_transaction() let it pass? */
+extern bool mig_guard_can_write(void);
+
 /* raise if the policy freezes the project or wants another role */
 extern void mig_guard_policy(const char *project, const MigPolicy *policy);
 

@@ -573,6 +573,16 @@ mig_ledger_replace(const char *project, List *sources, const char *added_by)
 }
 
 void
+mig_ledger_move(const char *project, List *sources)
+{
+	write_sources("UPDATE migrate.migration m SET name = i.name,"
+				  " path = i.path, source = i.source FROM incoming i"
+				  " WHERE m.project OPERATOR(pg_catalog.=) $1"
+				  " AND m.version OPERATOR(pg_catalog.=) i.version",
+				  project, sources, "");
+}
+
+void
 mig_ledger_delete(const char *project, List *versions)
 {
 	MigSqlScope scope;

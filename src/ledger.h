@@ -73,6 +73,9 @@ extern void mig_ledger_insert(const char *project, List *sources,
 							  const char *added_by);
 extern void mig_ledger_replace(const char *project, List *sources,
 							   const char *added_by);
+
+/* only name, path and source: the texts are the same */
+extern void mig_ledger_move(const char *project, List *sources);
 extern void mig_ledger_delete(const char *project, List *versions);
 extern void mig_ledger_hold(const char *project, List *versions,
 							const char *reason);

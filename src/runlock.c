@@ -76,22 +76,48 @@ report_timeout(Oid extension)
 			 errhint("Wait for the other run to end, or raise migrate.wait_timeout.")));
 }
 
+static void
+set_lock_tag(LOCKTAG *tag)
+{
+	SET_LOCKTAG_OBJECT(*tag, MyDatabaseId, ExtensionRelationId,
+					   mig_books_extension(), 0);
+}
+
+/*
+ * Does this transaction hold the lock?  Asked of the lock manager rather than
+ * kept in a flag, because a rolled-back savepoint gives the lock up.
+ */
+static bool
+holds_lock(void)
+{
+	LOCKTAG		tag;
+
+	set_lock_tag(&tag);
+	return MIG_LOCK_HELD_BY_ME(&tag, ShareUpdateExclusiveLock);
+}
+
+static bool
+try_lock(void)
+{
+	LOCKTAG		tag;
+
+	set_lock_tag(&tag);
+	return LockAcquire(&tag, ShareUpdateExclusiveLock, false, true) !=
+		LOCKACQUIRE_NOT_AVAIL;
+}
+
 void
 mig_lock_acquire(void)
 {
-	Oid			extension = mig_books_extension();
 	TimestampTz start = GetCurrentTimestamp();
-	LOCKTAG		tag;
 
 	mig_refuse_recursion();
-	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, ExtensionRelationId, extension, 0);
-	while (LockAcquire(&tag, ShareUpdateExclusiveLock, false, true) ==
-		   LOCKACQUIRE_NOT_AVAIL)
+	while (!try_lock())
 	{
 		if (mig_wait_timeout > 0 &&
 			TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
 									   mig_wait_timeout))
-			report_timeout(extension);
+			report_timeout(mig_books_extension());
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 POLL_INTERVAL_MS, PG_WAIT_EXTENSION);
@@ -100,6 +126,23 @@ mig_lock_acquire(void)
 	}
 	/* the extension may have been dropped while we waited */
 	(void) mig_books_owner();
+}
+
+bool
+mig_lock_try(bool *held_before)
+{
+	mig_refuse_recursion();
+	*held_before = holds_lock();
+	return try_lock();
+}
+
+void
+mig_lock_release(void)
+{
+	LOCKTAG		tag;
+
+	set_lock_tag(&tag);
+	LockRelease(&tag, ShareUpdateExclusiveLock, false);
 }
 
 void
@@ -122,25 +165,6 @@ void
 mig_bodies_end(void)
 {
 	bodies_running = false;
-}
-
-/*
- * Does this transaction hold the lock?  Asked of the lock manager rather than
- * kept in a flag, because a rolled-back savepoint gives the lock up.
- */
-static bool
-holds_lock(void)
-{
-	Oid			extension;
-	LOCKTAG		tag;
-
-	if (!IsTransactionState())
-		return false;
-	extension = mig_books_extension();
-	if (!OidIsValid(extension))
-		return false;
-	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, ExtensionRelationId, extension, 0);
-	return MIG_LOCK_HELD_BY_ME(&tag, ShareUpdateExclusiveLock);
 }
 
 static void

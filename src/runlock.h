@@ -15,6 +15,14 @@
  */
 extern void mig_lock_acquire(void);
 
+/*
+ * Take the lock if it is free now.  *held_before says whether this transaction
+ * had it already; if not, mig_lock_release() gives it up again, which is right
+ * as long as nothing has been written under it.
+ */
+extern bool mig_lock_try(bool *held_before);
+extern void mig_lock_release(void);
+
 /* raises MIG_ERRCODE_RECURSION while a body is running in this backend */
 extern void mig_refuse_recursion(void);
 

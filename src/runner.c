@@ -863,19 +863,26 @@ mig_run_apply(const MigRunOptions *options, MigRunSink sink, void *arg)
 	MigProject *project;
 	MigPlan    *plan;
 	Run		   *run;
+	bool		held_before = true;
 
 	mig_refuse_recursion();
 	if (known_complete(options))
 		return;
-	if (nothing_pending(options))
-		return;
-	mig_guard_transaction("apply migrations");
-	mig_lock_acquire();
-
-	/* somebody else may have done it all while we waited */
+	if (!mig_guard_can_write() || !mig_lock_try(&held_before))
+	{
+		/* nobody waits, and no standby complains, if there is nothing to do */
+		if (nothing_pending(options))
+			return;
+		mig_guard_transaction("apply migrations");
+		mig_lock_acquire();
+	}
 	plan = plan_apply(options, &policy, &project);
 	if (nothing_to_apply(plan, project))
+	{
+		if (!held_before)
+			mig_lock_release();
 		return;
+	}
 	mig_guard_policy(options->project, policy);
 	mig_guard_authors(plan->steps, plan->nsteps);
 	notice_held(plan->held);

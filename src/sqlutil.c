@@ -19,6 +19,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "jit/jit.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -42,6 +43,10 @@ mig_become_owner(MigSqlScope *scope, Oid owner)
 	scope->guc_level = NewGUCNestLevel();
 	set_guc("search_path", "pg_catalog, pg_temp");
 	set_guc("row_security", "off");
+
+	/* estimates for tables that nobody has analysed may be far too high */
+	if (jit_enabled)
+		set_guc("jit", "off");
 }
 
 void

@@ -530,6 +530,7 @@ typedef struct LoadPlan
 	MigComparison *rows;
 	List	   *new_sources;
 	List	   *changed_sources;
+	List	   *moved_sources;	/* the same texts in files of other names */
 	MigEntry   *entries;		/* of the project before the load */
 	int			nentries;
 	List	   *absent;			/* of MigEntry * */
@@ -602,7 +603,11 @@ plan_load(const char *project, List *sources, bool prune)
 													source->path));
 		else if (!row->stored)
 			load->new_sources = lappend(load->new_sources, source);
-		else if (strcmp(result, "changed") == 0)
+		else if (strcmp(result, "changed") != 0)
+			continue;
+		else if (row->same_up && row->same_down && row->same_rest)
+			load->moved_sources = lappend(load->moved_sources, source);
+		else
 			load->changed_sources = lappend(load->changed_sources, source);
 	}
 	refuse_changed_sources(conflicts);
@@ -624,6 +629,13 @@ finish_change(const char *name, bool strict)
 
 	mig_plan_state(mig_plan_project(name, entries, count, strict), &state);
 	mig_ledger_set_state(name, &state);
+}
+
+static bool
+has_changes(const LoadPlan *load)
+{
+	return load->new_sources || load->changed_sources ||
+		load->moved_sources || load->pruned;
 }
 
 static void
@@ -663,7 +675,7 @@ mig_store_load(const char *project, List *sources, bool prune,
 
 	mig_refuse_recursion();
 	load = plan_load(project, sources, prune);
-	if (load->new_sources || load->changed_sources || load->pruned)
+	if (has_changes(load))
 	{
 		mig_guard_transaction("load migrations");
 		mig_lock_acquire();
@@ -671,11 +683,12 @@ mig_store_load(const char *project, List *sources, bool prune,
 		/* somebody else may have loaded the same while we waited */
 		load = plan_load(project, sources, prune);
 	}
-	if (load->new_sources || load->changed_sources || load->pruned)
+	if (has_changes(load))
 	{
 		refuse_missing_downs(project, load->new_sources);
 		refuse_missing_downs(project, load->changed_sources);
 		write_sources(project, load->new_sources, load->changed_sources);
+		mig_ledger_move(project, load->moved_sources);
 		if (load->pruned != NIL)
 			mig_ledger_delete(project, load->pruned);
 		finish_change(project, true);
