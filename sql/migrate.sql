@@ -132,10 +132,10 @@ CREATE INDEX journal_failure_idx ON migrate.journal (project, version, run, n)
 	WHERE outcome OPERATOR(pg_catalog.=) 'failure';
 
 CREATE TABLE migrate.body (
-	hash			pg_catalog.text COLLATE "C" NOT NULL,
 	run				pg_catalog.int8 NOT NULL,
+	hash			pg_catalog.text COLLATE "C" NOT NULL,
 	text			pg_catalog.text NOT NULL,
-	CONSTRAINT body_pkey PRIMARY KEY (hash, run)
+	CONSTRAINT body_pkey PRIMARY KEY (run, hash)
 );
 COMMENT ON TABLE migrate.body IS
 	'the bytes that ran, once per distinct text as far as the run that stored it could see; hash is the SHA-256 of exactly these bytes';

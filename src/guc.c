@@ -16,9 +16,16 @@
 int			mig_lock_timeout = 5000;
 int			mig_wait_timeout = 600000;
 int			mig_failure_quiet = 60;
-bool		mig_progress_notices = true;
+int			mig_progress_notices = MIG_NOTICES_SLOW;
 bool		mig_notify = true;
 bool		mig_trust_authors = false;
+
+static const struct config_enum_entry notices_options[] = {
+	{"off", MIG_NOTICES_OFF, false},
+	{"slow", MIG_NOTICES_SLOW, false},
+	{"all", MIG_NOTICES_ALL, false},
+	{NULL, 0, false}
+};
 
 void
 mig_guc_define(void)
@@ -44,11 +51,11 @@ mig_guc_define(void)
 							 true,
 							 PGC_USERSET, 0,
 							 NULL, NULL, NULL);
-	DefineCustomBoolVariable("migrate.progress_notices",
-							 "Raises a NOTICE for each migration that was run.",
-							 NULL,
+	DefineCustomEnumVariable("migrate.progress_notices",
+							 "Sets for which migrations a NOTICE is raised when they have run.",
+							 "\"slow\" is those that took a second or more.",
 							 &mig_progress_notices,
-							 true,
+							 MIG_NOTICES_SLOW, notices_options,
 							 PGC_USERSET, 0,
 							 NULL, NULL, NULL);
 	DefineCustomBoolVariable("migrate.trust_authors",

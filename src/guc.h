@@ -11,10 +11,18 @@
 #ifndef MIG_GUC_H
 #define MIG_GUC_H
 
+/* which migrations a NOTICE is raised for */
+typedef enum MigNotices
+{
+	MIG_NOTICES_OFF,
+	MIG_NOTICES_SLOW,			/* those that took a second or more */
+	MIG_NOTICES_ALL
+} MigNotices;
+
 extern int	mig_lock_timeout;	/* ms, 0 is off */
 extern int	mig_wait_timeout;	/* ms, 0 waits for ever */
 extern int	mig_failure_quiet;	/* s, 0 is off */
-extern bool mig_progress_notices;
+extern int	mig_progress_notices;	/* a MigNotices */
 extern bool mig_notify;
 extern bool mig_trust_authors;
 

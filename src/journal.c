@@ -392,8 +392,8 @@ mig_batch_flush(MigBatch *batch, MigBatchEffect effect, const char *how)
 	if (batch->nbodies > 0)
 	{
 		register_rows("body_rows", batch->bodies, batch->body_desc);
-		mig_sql("INSERT INTO migrate.body (hash, run, text)"
-				" SELECT DISTINCT ON (b.hash) b.hash, b.run, b.text"
+		mig_sql("INSERT INTO migrate.body (run, hash, text)"
+				" SELECT DISTINCT ON (b.hash) b.run, b.hash, b.text"
 				" FROM body_rows b WHERE NOT EXISTS ("
 				" SELECT FROM migrate.body x"
 				" WHERE x.hash OPERATOR(pg_catalog.=) b.hash)",
@@ -464,8 +464,8 @@ mig_journal_insert_packed(bytea *packed, const char *text, int quiet_seconds)
 		if (text != NULL)
 		{
 			values[1] = CStringGetTextDatum(text);
-			mig_sql("INSERT INTO migrate.body (hash, run, text)"
-					" SELECT ($1).body, ($1).run, $2"
+			mig_sql("INSERT INTO migrate.body (run, hash, text)"
+					" SELECT ($1).run, ($1).body, $2"
 					" WHERE ($1).body IS NOT NULL AND NOT EXISTS ("
 					" SELECT FROM migrate.body x"
 					" WHERE x.hash OPERATOR(pg_catalog.=) ($1).body)",

@@ -22,6 +22,9 @@
 
 #define CHANNEL "migrate"
 
+/* from when on a migration is slow */
+#define SLOW_MS 1000
+
 /* keeps the payload far below the 8000 bytes that NOTIFY allows */
 #define MAX_NAME_BYTES 200
 
@@ -47,7 +50,8 @@ mig_progress_notice(const char *action, int position, int total,
 					const char *version, const char *name,
 					double execution_ms)
 {
-	if (!mig_progress_notices)
+	if (mig_progress_notices == MIG_NOTICES_OFF ||
+		(mig_progress_notices == MIG_NOTICES_SLOW && execution_ms < SLOW_MS))
 		return;
 	ereport(NOTICE,
 			(errmsg("%s \"%s\"%s%s (%d of %d, %.1f ms)", action, version,

@@ -17,7 +17,7 @@ extern void mig_progress_show(const char *action, int position, int total,
 /* put the session's own application_name back */
 extern void mig_progress_restore(void);
 
-/* tell the client about one migration that was run */
+/* tell the client about one migration that was run, if it wants to know */
 extern void mig_progress_notice(const char *action, int position, int total,
 								const char *version, const char *name,
 								double execution_ms);

@@ -6,7 +6,6 @@ DROP EXTENSION migrate;
 CREATE EXTENSION migrate;
 CREATE SCHEMA app;
 INSERT INTO migrate.policy (search_path) VALUES ('app');
-SET migrate.progress_notices = off;
 
 SELECT migrate.version();
 
@@ -95,11 +94,12 @@ SELECT count(*) FROM migrate.applied;
 SELECT count(*) FROM pg_class WHERE relnamespace = 'app'::regnamespace;
 
 -- notices of progress
-SET migrate.progress_notices = on;
+SET migrate.progress_notices = 'all';
 DO $$
 BEGIN
 	SET LOCAL client_min_messages = warning;
 	PERFORM migrate.apply('002');
 END $$;
 SELECT migrate.current();
+SET migrate.progress_notices = 'some';
 DROP SCHEMA app CASCADE;

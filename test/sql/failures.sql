@@ -4,7 +4,6 @@
 \pset null '(null)'
 DROP EXTENSION migrate;
 CREATE EXTENSION migrate;
-SET migrate.progress_notices = off;
 SET migrate.failure_quiet = 0;
 -- the journal of a run that failed here; times aside
 PREPARE failure AS SELECT action, version, part, statement, line, sqlstate, message, detail, hint, context

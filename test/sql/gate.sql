@@ -4,7 +4,6 @@
 \pset null '(null)'
 DROP EXTENSION migrate;
 CREATE EXTENSION migrate;
-SET migrate.progress_notices = off;
 
 -- versions of any text, in natural order
 SELECT count(migrate.add(v, '')) FROM unnest(ARRAY['1', '01', '1.9', '1.10', '1.2',

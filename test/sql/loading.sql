@@ -4,7 +4,6 @@
 \pset null '(null)'
 DROP EXTENSION migrate;
 CREATE EXTENSION migrate;
-SET migrate.progress_notices = off;
 
 SELECT * FROM migrate.load('{"001_a.sql": "-- migrate:up\nCREATE TABLE a ();\n-- migrate:down\nDROP TABLE a;\n",
 	"002_b.sql": "-- migrate:requires 001\n-- migrate:up\nCREATE TABLE b ();\n-- migrate:down\nDROP TABLE b;\n-- migrate:verify\nSELECT true;\n",

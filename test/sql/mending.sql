@@ -4,7 +4,6 @@
 \pset null '(null)'
 DROP EXTENSION migrate;
 CREATE EXTENSION migrate;
-SET migrate.progress_notices = off;
 
 -- all that lack a down are named before anything runs
 SELECT migrate.add('1', 'CREATE TABLE one ()', 'DROP TABLE one');

@@ -4,7 +4,6 @@
 \pset null '(null)'
 DROP EXTENSION migrate;
 CREATE EXTENSION migrate;
-SET migrate.progress_notices = off;
 
 -- numbered
 SELECT count(migrate.add(i::text, '', '')) FROM generate_series(8, 12) i;

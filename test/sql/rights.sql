@@ -3,7 +3,6 @@
 --
 DROP EXTENSION migrate;
 CREATE EXTENSION migrate;
-SET migrate.progress_notices = off;
 CREATE ROLE regress_migrate_look;
 CREATE ROLE regress_migrate_run;
 CREATE ROLE regress_migrate_write;
