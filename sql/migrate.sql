@@ -364,12 +364,15 @@ CREATE VIEW migrate.failure AS
 		j.execution_ms, j.part, j.statement, j.line, j.sqlstate, j.message,
 		CASE WHEN pg_catalog.has_column_privilege('migrate.journal', 'detail', 'SELECT')
 			THEN j.detail END AS detail,
-		j.hint, j.context, j.role, j.session_role, j.client_address, j.application,
+		j.hint,
+		CASE WHEN pg_catalog.has_column_privilege('migrate.journal', 'context', 'SELECT')
+			THEN j.context END AS context,
+		j.role, j.session_role, j.client_address, j.application,
 		j.backend_pid, j.note
 	FROM migrate.journal j
 	WHERE j.outcome OPERATOR(pg_catalog.=) 'failure';
 COMMENT ON VIEW migrate.failure IS
-	'the failed attempts; detail only for who may read it in migrate.journal';
+	'the failed attempts; detail and context, which may quote data and bodies, only for who may read them in migrate.journal';
 
 CREATE VIEW migrate.statement AS
 	SELECT j.run, j.n, j.project, j.version, s.body, s.statement::pg_catalog.int4 AS statement,

@@ -324,6 +324,9 @@ mig_execute_body(MigExecution *execution, const MigBody *body,
 		run_statements(execution);
 	error_context_stack = callback.previous;
 	AtEOXact_GUC(false, guc_level);
+
+	/* a statement_timeout that the body has SET ends with it */
+	restart_statement_timeout();
 }
 
 static void

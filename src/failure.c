@@ -11,6 +11,10 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+
 #include "failure.h"
 #include "guc.h"
 #include "progress.h"
@@ -61,8 +65,8 @@ pack_request(const MigJournalRow *row, const char *text, Size *length)
 	return request;
 }
 
-void
-mig_failure_record(const MigJournalRow *row, const char *text)
+static void
+record(const MigJournalRow *row, const char *text)
 {
 	Size		length;
 	MigFailureRequest *request = pack_request(row, text, &length);
@@ -87,6 +91,41 @@ mig_failure_record(const MigJournalRow *row, const char *text)
 			break;
 	}
 	pfree(request);
+}
+
+/*
+ * Whatever goes wrong here must not take the place of the error that is being
+ * recorded.
+ */
+void
+mig_failure_record(const MigJournalRow *row, const char *text)
+{
+	MemoryContext old_context = CurrentMemoryContext;
+	ResourceOwner old_owner = CurrentResourceOwner;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(old_context);
+	PG_TRY();
+	{
+		record(row, text);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(old_context);
+		edata = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		ereport(WARNING,
+				(errcode(edata->sqlerrcode),
+				 errmsg("the failure is not in the journal: %s",
+						edata->message)));
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old_context);
+	CurrentResourceOwner = old_owner;
 }
 
 bool

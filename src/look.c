@@ -56,7 +56,9 @@ describe_step(const char *project, int step, MigEntry *entry, MigPart part,
 			  MigPlanSink sink, void *arg)
 {
 	MigTexts   *texts = mig_ledger_texts(project, &entry, 1);
-	MigLabel	label = {entry->version, entry->path, part};
+
+	/* who may look may not read bodies */
+	MigLabel	label = {entry->version, entry->path, part, true};
 	MigBody    *body = mig_body_parse(part == MIG_UP ? texts->up : texts->down,
 									  &label);
 	const MigStatement *statement = mig_body_own_transaction(body);
@@ -202,7 +204,7 @@ verify_one(const char *project, MigEntry *entry, MigExecution *execution,
 		   const char *search_path, MigVerifySink sink, void *arg)
 {
 	MigTexts   *texts = mig_ledger_texts(project, &entry, 1);
-	MigLabel	label = {entry->version, entry->path, MIG_VERIFY};
+	MigLabel	label = {entry->version, entry->path, MIG_VERIFY, false};
 	MigBody    *body = mig_body_parse(texts->verify, &label);
 	ErrorData  *edata;
 

@@ -106,7 +106,7 @@ append_step(StringInfo buf, const char *project, MigEntry *entry,
 			MigPart part, const char *search_path)
 {
 	MigTexts   *texts = mig_ledger_texts(project, &entry, 1);
-	MigLabel	label = {entry->version, entry->path, part};
+	MigLabel	label = {entry->version, entry->path, part, false};
 	const char *text = part == MIG_UP ? texts->up : texts->down;
 	MigBody    *body;
 	bool		own;

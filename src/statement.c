@@ -131,6 +131,11 @@ parse_error_callback(void *arg)
 	if (position <= 0)
 		return;
 	errposition(0);
+	if (where->label->secret)
+	{
+		body_context(where->label, line);
+		return;
+	}
 	internalerrposition(position);
 	internalerrquery(where->text);
 
@@ -157,8 +162,9 @@ refuse(const char *text, const MigLabel *label, int location,
 			(errcode(MIG_ERRCODE_BODY),
 			 errmsg("migration \"%s\" cannot contain %s", label->version, what),
 			 errhint("%s", hint),
+			 label->secret ? 0 :
 			 internalerrposition(pg_mbstrlen_with_len(text, location) + 1),
-			 internalerrquery(text),
+			 label->secret ? 0 : internalerrquery(text),
 			 body_context(label, line_of(text, location))));
 }
 

@@ -17,6 +17,7 @@ typedef struct MigLabel
 	const char *version;
 	const char *path;			/* may be NULL */
 	MigPart		part;
+	bool		secret;			/* errors must not show the text */
 } MigLabel;
 
 typedef struct MigStatement

@@ -118,7 +118,7 @@ static void
 parse_body(const char *version, const char *path, MigPart part,
 		   const char *text)
 {
-	MigLabel	label = {version, path, part};
+	MigLabel	label = {version, path, part, false};
 
 	if (text != NULL)
 		(void) mig_body_parse(text, &label);
@@ -415,6 +415,7 @@ write_sources(const char *project, List *new_sources, List *changed_sources)
 		MigSource  *source = (MigSource *) lfirst(lc);
 		MemoryContext old = MemoryContextSwitchTo(context);
 
+		CHECK_FOR_INTERRUPTS();
 		parse_source(source);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(context);

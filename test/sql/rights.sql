@@ -55,9 +55,16 @@ SELECT migrate.add('2', 'CREATE TABLE u (a int UNIQUE); INSERT INTO u VALUES (42
 GRANT CREATE ON SCHEMA public TO regress_migrate_run;
 SET ROLE regress_migrate_run;
 SELECT version FROM migrate.apply();
-SELECT sqlstate, message, detail FROM migrate.failures();
+SELECT sqlstate, message, detail, context FROM migrate.failures();
 RESET ROLE;
-SELECT sqlstate, message, detail FROM migrate.failures();
+SELECT sqlstate, message, detail, context FROM migrate.failures();
+-- nor does an error of plan() quote a body
+ALTER TABLE migrate.migration DISABLE TRIGGER ALL;
+UPDATE migrate.migration SET up = 'CREATE ROLE r PASSWORD ''hunter2'' NO SUCH' WHERE version = '2';
+ALTER TABLE migrate.migration ENABLE TRIGGER ALL;
+SET ROLE regress_migrate_look;
+SELECT version FROM migrate.plan();
+RESET ROLE;
 
 -- a writer's body does not run as a superuser
 SELECT migrate.remove('2');
