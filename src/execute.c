@@ -20,6 +20,7 @@
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
 #include "parser/parser.h"
 #include "storage/proc.h"
 #include "tcop/dest.h"
@@ -339,31 +340,40 @@ constraints_context_callback(void *arg)
 }
 
 static void
-check_constraints_now(const MigLabel *label)
+set_constraints(List *constraints, bool deferred)
+{
+	ConstraintsSetStmt *stmt = makeNode(ConstraintsSetStmt);
+	ListCell   *lc;
+
+	stmt->deferred = deferred;
+	foreach(lc, constraints)
+	{
+		MigConstraint *constraint = (MigConstraint *) lfirst(lc);
+
+		if (deferred && !constraint->deferred)
+			continue;
+		stmt->constraints = lappend(stmt->constraints,
+									makeRangeVar(constraint->schema,
+												 constraint->name, -1));
+	}
+	if (stmt->constraints != NIL)
+		AfterTriggerSetState(stmt);
+}
+
+/*
+ * The constraints are named one by one, because SET CONSTRAINTS ALL would also
+ * speak for those that later bodies create in this transaction.
+ */
+void
+mig_execute_check_constraints(const MigLabel *label, List *constraints)
 {
 	ErrorContextCallback callback;
-	ConstraintsSetStmt *stmt = makeNode(ConstraintsSetStmt);
 
 	callback.callback = constraints_context_callback;
 	callback.arg = unconstify(MigLabel *, label);
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
-	AfterTriggerSetState(stmt);
+	set_constraints(constraints, false);
 	error_context_stack = callback.previous;
-}
-
-void
-mig_execute_check_constraints(const MigLabel *label, const char *deferred)
-{
-	char	   *sql;
-	int			rc;
-
-	check_constraints_now(label);
-	if (deferred == NULL)
-		return;
-	sql = psprintf("SET CONSTRAINTS %s DEFERRED", deferred);
-	rc = SPI_execute(sql, false, 0);
-	if (rc < 0)
-		elog(ERROR, "SPI failed with code %d: %s", rc, sql);
-	pfree(sql);
+	set_constraints(constraints, true);
 }

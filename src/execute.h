@@ -53,10 +53,10 @@ extern void mig_execute_body(MigExecution *execution, const MigBody *body,
 extern void mig_execute_rollback_to(int nest_level);
 
 /*
- * Check deferred constraints now, then put those that are initially deferred
- * (names as for SET CONSTRAINTS) back to deferred.
+ * Check now what constraints (MigConstraint *) have put off, then put those
+ * that are initially deferred back to that.
  */
 extern void mig_execute_check_constraints(const MigLabel *label,
-										  const char *deferred);
+										  List *constraints);
 
 #endif							/* MIG_EXECUTE_H */

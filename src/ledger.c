@@ -320,23 +320,48 @@ mig_ledger_last_role(const char *project)
 	return role;
 }
 
-char *
-mig_ledger_deferred_constraints(void)
+/*
+ * SET CONSTRAINTS knows constraints by schema and name, and refuses a name that
+ * a constraint of another table bears which cannot be deferred.
+ */
+List *
+mig_ledger_deferrable_constraints(void)
 {
 	MigSqlScope scope;
-	char	   *names = NULL;
+	List	   *constraints = NIL;
+	uint64		nrows;
+	uint64		i;
 
 	mig_books_open(&scope);
-	if (mig_sql("SELECT pg_catalog.string_agg(DISTINCT"
-				" pg_catalog.format('%I.%I', n.nspname, c.conname), ', ')"
-				" FROM pg_catalog.pg_constraint c"
-				" JOIN pg_catalog.pg_namespace n"
-				"  ON n.oid OPERATOR(pg_catalog.=) c.connamespace"
-				" WHERE c.condeferred AND c.conparentid OPERATOR(pg_catalog.=) 0",
-				0, NULL, NULL, NULL) > 0)
-		names = mig_get_text(&scope, 0, 1);
+	nrows = mig_sql("SELECT n.nspname::pg_catalog.text,"
+					" c.conname::pg_catalog.text,"
+					" pg_catalog.bool_or(c.condeferred)"
+					" FROM pg_catalog.pg_constraint c"
+					" JOIN pg_catalog.pg_namespace n"
+					"  ON n.oid OPERATOR(pg_catalog.=) c.connamespace"
+					" WHERE c.condeferrable"
+					" AND c.conparentid OPERATOR(pg_catalog.=) 0"
+					" AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint o"
+					"  WHERE NOT o.condeferrable"
+					"  AND o.conname OPERATOR(pg_catalog.=) c.conname"
+					"  AND o.connamespace OPERATOR(pg_catalog.=) c.connamespace)"
+					" GROUP BY 1, 2",
+					0, NULL, NULL, NULL);
+	for (i = 0; i < nrows; i++)
+	{
+		MigConstraint *constraint =
+			MemoryContextAlloc(scope.outer, sizeof(MigConstraint));
+		MemoryContext old;
+
+		constraint->schema = mig_get_text(&scope, i, 1);
+		constraint->name = mig_get_text(&scope, i, 2);
+		constraint->deferred = mig_get_bool(i, 3);
+		old = MemoryContextSwitchTo(scope.outer);
+		constraints = lappend(constraints, constraint);
+		MemoryContextSwitchTo(old);
+	}
 	mig_books_close(&scope);
-	return names;
+	return constraints;
 }
 
 

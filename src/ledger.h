@@ -58,8 +58,8 @@ extern bool mig_ledger_is_applied(const char *project, const char *version);
 /* role under which the newest migration was applied, or NULL */
 extern char *mig_ledger_last_role(const char *project);
 
-/* names for SET CONSTRAINTS of all that are initially deferred, or NULL */
-extern char *mig_ledger_deferred_constraints(void);
+/* MigConstraint *, those whose names SET CONSTRAINTS can use */
+extern List *mig_ledger_deferrable_constraints(void);
 
 /*
  * Compare sources (MigSource *) with the stored rows; result in their order.

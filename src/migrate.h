@@ -114,6 +114,14 @@ typedef struct MigPolicy
 	char	   *frozen_reason;	/* NULL: not frozen */
 } MigPolicy;
 
+/* a constraint that can be deferred */
+typedef struct MigConstraint
+{
+	char	   *schema;
+	char	   *name;
+	bool		deferred;		/* initially */
+}			MigConstraint;
+
 /* a row of migrate.state */
 typedef struct MigState
 {

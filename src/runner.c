@@ -420,13 +420,13 @@ record_step(Run *run, double execution_ms)
 static void
 check_deferred(Run *run, const MigBody *body, const MigLabel *label)
 {
-	char	   *names;
+	List	   *constraints;
 
 	if (!run->may_defer && !body->mentions_deferrable)
 		return;
-	names = mig_ledger_deferred_constraints();
-	run->may_defer = (names != NULL);
-	mig_execute_check_constraints(label, names);
+	constraints = mig_ledger_deferrable_constraints();
+	run->may_defer = (constraints != NIL);
+	mig_execute_check_constraints(label, constraints);
 }
 
 static void
@@ -536,7 +536,7 @@ run_body_of_run(Run *run)
 
 	mig_bodies_begin();
 	mig_execute_pin_settings(run->policy->search_path);
-	run->may_defer = mig_ledger_deferred_constraints() != NULL;
+	run->may_defer = mig_ledger_deferrable_constraints() != NIL;
 	run_steps(run);
 	mig_bodies_end();
 	if (run->id != 0)

@@ -171,6 +171,13 @@ SELECT migrate.add('10', 'CREATE TABLE p (id int PRIMARY KEY, c int); CREATE TAB
 SELECT migrate.add('11', 'INSERT INTO p VALUES (1, 1); INSERT INTO c VALUES (1, 1)');
 SELECT migrate.add('12', 'INSERT INTO p VALUES (2, 2); INSERT INTO c VALUES (2, 2)');
 SELECT version FROM migrate.apply();
+-- one that a later body makes in the same run can be deferred as well
+SELECT migrate.add('12.1', 'CREATE TABLE q (id int PRIMARY KEY, r int); CREATE TABLE r (id int PRIMARY KEY);
+	ALTER TABLE q ADD FOREIGN KEY (r) REFERENCES r DEFERRABLE INITIALLY DEFERRED; INSERT INTO q VALUES (1, 1); INSERT INTO r VALUES (1)');
+SELECT migrate.add('12.2', 'CREATE TABLE s (id int CONSTRAINT same REFERENCES r DEFERRABLE); CREATE TABLE t (id int CONSTRAINT same REFERENCES r);
+	SET CONSTRAINTS q_r_fkey IMMEDIATE; INSERT INTO r VALUES (2); INSERT INTO q VALUES (2, 2)');
+SELECT migrate.add('12.3', 'INSERT INTO q VALUES (3, 3); INSERT INTO r VALUES (3)');
+SELECT version FROM migrate.apply();
 SELECT migrate.add('13', 'INSERT INTO p VALUES (3, 3)');
 SELECT migrate.add('14', 'INSERT INTO c VALUES (3, 3)');
 SELECT version FROM migrate.apply();
@@ -216,5 +223,5 @@ SELECT action, error ->> 'body' AS body, error ->> 'line' AS line FROM migrate.r
 REVOKE ALL ON SCHEMA public FROM regress_migrate_other;
 DROP OWNED BY regress_migrate_other;
 DROP ROLE regress_migrate_other;
-DROP TABLE t1, t2, settings, p, c, looked, t4;
+DROP TABLE t1, t2, settings, p, c, looked, t4, q, r, s, t;
 DROP TYPE mood;
