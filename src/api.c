@@ -20,6 +20,7 @@
 #include "utils/jsonb.h"
 
 #include "argument.h"
+#include "compat.h"
 #include "mend.h"
 #include "rights.h"
 #include "runner.h"

@@ -17,6 +17,7 @@
 #include "utils/fmgrprotos.h"
 
 #include "checksum.h"
+#include "compat.h"
 
 #define UTF8_BOM "\xEF\xBB\xBF"
 

@@ -14,6 +14,11 @@
 #error "migrate needs PostgreSQL 15 or later"
 #endif
 
+/* 16 took this out of postgres.h */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 /* 18 lets a module say its name and version */
 #if PG_VERSION_NUM >= 180000
 #define MIG_MODULE_MAGIC(modname, modversion) \
