@@ -12,6 +12,7 @@ OBJS = \
 	src/checksum.o \
 	src/version.o \
 	src/sqlutil.o \
+	src/subxact.o \
 	src/statement.o \
 	src/worker.o \
 	src/fileset.o \

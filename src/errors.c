@@ -3,8 +3,6 @@
  * errors.c
  *	  Errors as data: where in a body they happened, what to do about them.
  *
- * Nothing here raises an error of its own.
- *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -79,6 +77,19 @@ mig_error_add_hint(ErrorData *edata, const char *hint)
 		edata->hint = pstrdup(hint);
 	else
 		edata->hint = psprintf("%s  %s", edata->hint, hint);
+}
+
+void
+mig_refuse_without_down(List *versions, const char *hint)
+{
+	if (versions != NIL)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_NO_DOWN),
+				 errmsg_plural("%d migration has no down body",
+							   "%d migrations have no down body",
+							   list_length(versions), list_length(versions)),
+				 errdetail("Lacking: %s.", mig_name_list(versions)),
+				 errhint("%s", hint)));
 }
 
 char *

@@ -48,6 +48,12 @@ extern void mig_error_locate(ErrorData *edata, const char *text,
 extern void mig_error_add_hint(ErrorData *edata, const char *hint);
 
 
+#define MIG_HINT_POLICY_DOWN \
+	"The policy of the project demands a down body, or the statement that a migration is irreversible."
+
+/* raise MIG_ERRCODE_NO_DOWN for versions (char *), unless there are none */
+extern void mig_refuse_without_down(List *versions, const char *hint);
+
 /* "a", "b" and 3 more: for DETAIL lines that name versions */
 extern char *mig_name_list(List *names);
 

@@ -15,7 +15,6 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
@@ -26,12 +25,12 @@
 #include "tcop/dest.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
-#include "utils/resowner.h"
 #include "utils/timeout.h"
 
 #include "errors.h"
 #include "execute.h"
 #include "guc.h"
+#include "subxact.h"
 
 /* receives the rows of a verify body's statement */
 typedef struct VerifyReceiver
@@ -254,8 +253,9 @@ check_string_syntax(const MigLabel *label)
 }
 
 static void
-run_statements(MigExecution *execution)
+run_statements(void *arg)
 {
+	MigExecution *execution = (MigExecution *) arg;
 	const MigBody *body = execution->body;
 	int			i;
 
@@ -283,26 +283,14 @@ run_statements(MigExecution *execution)
 	execution->statement = -1;
 }
 
-void
-mig_execute_rollback_to(int nest_level)
-{
-	while (GetCurrentTransactionNestLevel() > nest_level)
-		RollbackAndReleaseCurrentSubTransaction();
-}
-
-/* the same inside a subtransaction that is rolled back */
+/* a verify body: whatever it does is rolled back */
 static void
 run_statements_rolled_back(MigExecution *execution)
 {
-	MemoryContext old_context = CurrentMemoryContext;
-	ResourceOwner old_owner = CurrentResourceOwner;
+	ErrorData  *edata = mig_subxact_run(run_statements, execution, false);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(old_context);
-	run_statements(execution);
-	RollbackAndReleaseCurrentSubTransaction();
-	MemoryContextSwitchTo(old_context);
-	CurrentResourceOwner = old_owner;
+	if (edata != NULL)
+		ReThrowError(edata);
 }
 
 void

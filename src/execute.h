@@ -47,12 +47,6 @@ extern void mig_execute_body(MigExecution *execution, const MigBody *body,
 							 const MigLabel *label);
 
 /*
- * After an error: roll back internal subtransactions, the one of a verify body
- * among them, until the nest level is what it was.
- */
-extern void mig_execute_rollback_to(int nest_level);
-
-/*
  * Check now what constraints (MigConstraint *) have put off, then put those
  * that are initially deferred back to that.
  */

@@ -11,14 +11,11 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
-#include "utils/memutils.h"
-#include "utils/resowner.h"
-
 #include "compat.h"
 #include "failure.h"
 #include "guc.h"
 #include "progress.h"
+#include "subxact.h"
 #include "worker.h"
 
 /* how long an error may be delayed by recording it */
@@ -66,11 +63,19 @@ pack_request(const MigJournalRow *row, const char *text, Size *length)
 	return request;
 }
 
-static void
-record(const MigJournalRow *row, const char *text)
+typedef struct Recording
 {
+	const MigJournalRow *row;
+	const char *text;
+} Recording;
+
+static void
+record(void *arg)
+{
+	Recording  *recording = (Recording *) arg;
 	Size		length;
-	MigFailureRequest *request = pack_request(row, text, &length);
+	MigFailureRequest *request = pack_request(recording->row, recording->text,
+											  &length);
 
 	switch (mig_worker_call("mig_failure_worker_main", request, length,
 							WAIT_MS))
@@ -101,32 +106,14 @@ record(const MigJournalRow *row, const char *text)
 void
 mig_failure_record(const MigJournalRow *row, const char *text)
 {
-	MemoryContext old_context = CurrentMemoryContext;
-	ResourceOwner old_owner = CurrentResourceOwner;
+	Recording	recording = {row, text};
+	ErrorData  *edata = mig_subxact_run(record, &recording, true);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(old_context);
-	PG_TRY();
-	{
-		record(row, text);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *edata;
-
-		MemoryContextSwitchTo(old_context);
-		edata = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
+	if (edata != NULL)
 		ereport(WARNING,
 				(errcode(edata->sqlerrcode),
 				 errmsg("the failure is not in the journal: %s",
 						edata->message)));
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(old_context);
-	CurrentResourceOwner = old_owner;
 }
 
 bool

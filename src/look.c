@@ -9,12 +9,9 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 
 #include "errors.h"
 #include "execute.h"
@@ -23,6 +20,7 @@
 #include "look.h"
 #include "plan.h"
 #include "runlock.h"
+#include "subxact.h"
 
 const char *
 mig_look_state(const MigEntry *entry)
@@ -163,40 +161,22 @@ mig_look_check(const char *project_name, const char *target)
 				 errhint("migrate.apply() applies what is pending; migrate.status() has the details.")));
 }
 
-/* run one verify body; NULL if it passes */
-static ErrorData *
-try_verify(MigExecution *execution, const MigBody *body,
-		   const MigLabel *label, const char *search_path)
+typedef struct VerifyRun
 {
-	MemoryContext old_context = CurrentMemoryContext;
-	ResourceOwner old_owner = CurrentResourceOwner;
-	int			nest_level = GetCurrentTransactionNestLevel();
-	ErrorData  *volatile edata = NULL;
+	MigExecution *execution;
+	const MigBody *body;
+	const MigLabel *label;
+	const char *search_path;
+} VerifyRun;
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(old_context);
-	PG_TRY();
-	{
-		mig_bodies_begin();
-		mig_execute_pin_settings(search_path);
-		mig_execute_body(execution, body, label);
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(old_context);
-		edata = CopyErrorData();
-		FlushErrorState();
-	}
-	PG_END_TRY();
-	mig_bodies_end();
-	mig_execute_rollback_to(nest_level);
-	MemoryContextSwitchTo(old_context);
-	CurrentResourceOwner = old_owner;
-	if (edata != NULL &&
-		(edata->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-		 edata->elevel > ERROR))
-		ReThrowError(edata);
-	return edata;
+static void
+run_verify(void *arg)
+{
+	VerifyRun  *run = (VerifyRun *) arg;
+
+	mig_bodies_begin();
+	mig_execute_pin_settings(run->search_path);
+	mig_execute_body(run->execution, run->body, run->label);
 }
 
 static void
@@ -205,11 +185,18 @@ verify_one(const char *project, MigEntry *entry, MigExecution *execution,
 {
 	MigTexts   *texts = mig_ledger_texts(project, &entry, 1);
 	MigLabel	label = {entry->version, entry->path, MIG_VERIFY, false};
-	MigBody    *body = mig_body_parse(texts->verify, &label);
+	VerifyRun	run;
 	ErrorData  *edata;
 
 	mig_execution_reset(execution);
-	edata = try_verify(execution, body, &label, search_path);
+	run.execution = execution;
+	run.body = mig_body_parse(texts->verify, &label);
+	run.label = &label;
+	run.search_path = search_path;
+	edata = mig_subxact_run(run_verify, &run, false);
+	mig_bodies_end();
+	if (edata != NULL && edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		ReThrowError(edata);
 	sink(entry, edata ? unpack_sql_state(edata->sqlerrcode) : NULL,
 		 edata ? edata->message : NULL, arg);
 }

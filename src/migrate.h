@@ -120,7 +120,7 @@ typedef struct MigConstraint
 	char	   *schema;
 	char	   *name;
 	bool		deferred;		/* initially */
-}			MigConstraint;
+} MigConstraint;
 
 /* a row of migrate.state */
 typedef struct MigState

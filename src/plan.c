@@ -596,14 +596,7 @@ refuse_without_down(const MigPlan *plan)
 			!entry->irreversible)
 			lacking = lappend(lacking, entry);
 	}
-	if (lacking != NIL)
-		ereport(ERROR,
-				(errcode(MIG_ERRCODE_NO_DOWN),
-				 errmsg_plural("%d migration has no down body",
-							   "%d migrations have no down body",
-							   list_length(lacking), list_length(lacking)),
-				 errdetail("Lacking: %s.", mig_name_list(versions_of(lacking))),
-				 errhint("The policy of the project demands a down body, or the statement that a migration is irreversible.")));
+	mig_refuse_without_down(versions_of(lacking), MIG_HINT_POLICY_DOWN);
 }
 
 static void
@@ -796,14 +789,8 @@ refuse_impossible_downs(const MigPlan *plan)
 		else if (entry->down_changed && entry->kind == MIG_VERSIONED)
 			changed = lappend(changed, entry);
 	}
-	if (lacking != NIL)
-		ereport(ERROR,
-				(errcode(MIG_ERRCODE_NO_DOWN),
-				 errmsg_plural("%d migration has no down body",
-							   "%d migrations have no down body",
-							   list_length(lacking), list_length(lacking)),
-				 errdetail("Lacking: %s.", mig_name_list(versions_of(lacking))),
-				 errhint("Give it one with migrate.amend(), or undo its work by hand and then call migrate.unstamp().")));
+	mig_refuse_without_down(versions_of(lacking),
+							"Give it one with migrate.amend(), or undo its work by hand and then call migrate.unstamp().");
 	if (changed != NIL)
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_CHANGED),

@@ -29,7 +29,6 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #include "checksum.h"
@@ -41,6 +40,7 @@
 #include "progress.h"
 #include "runlock.h"
 #include "runner.h"
+#include "subxact.h"
 
 /* limits of a chunk; one body may be larger than that on its own */
 #define CHUNK_MIGRATIONS 1024
@@ -528,8 +528,9 @@ update_state(Run *run)
 
 /* everything that is rolled back together when it fails */
 static void
-run_body_of_run(Run *run)
+run_everything(void *arg)
 {
+	Run		   *run = (Run *) arg;
 	int			guc_level = NewGUCNestLevel();
 	bool		hold = run->options->hold_given ?
 		run->options->hold : run->policy->protected;
@@ -708,40 +709,6 @@ fail(Run *run, ErrorData *edata, MigRunSink sink, void *arg)
 	report_failure(run, &row, sink, arg);
 }
 
-/* run everything in a subtransaction; NULL on success, else the error */
-static ErrorData *
-run_in_subtransaction(Run *run)
-{
-	MemoryContext old_context = CurrentMemoryContext;
-	ResourceOwner old_owner = CurrentResourceOwner;
-	int			nest_level = GetCurrentTransactionNestLevel();
-	ErrorData  *volatile edata = NULL;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(old_context);
-	PG_TRY();
-	{
-		run_body_of_run(run);
-		if (run->options->dry_run)
-			RollbackAndReleaseCurrentSubTransaction();
-		else
-			ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		mig_bodies_end();
-		MemoryContextSwitchTo(old_context);
-		edata = CopyErrorData();
-		FlushErrorState();
-		mig_execute_rollback_to(nest_level);
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(old_context);
-	CurrentResourceOwner = old_owner;
-	mig_progress_restore();
-	return edata;
-}
-
 static void
 report_results(const Run *run, MigRunSink sink, void *arg)
 {
@@ -777,7 +744,9 @@ run_execute(Run *run, MigRunSink sink, void *arg)
 	if (!run->options->dry_run)
 		run->id = mig_journal_next_run();
 	run->batch = mig_batch_begin();
-	edata = run_in_subtransaction(run);
+	edata = mig_subxact_run(run_everything, run, !run->options->dry_run);
+	mig_bodies_end();
+	mig_progress_restore();
 	mig_batch_end(run->batch);
 	if (edata != NULL)
 		fail(run, edata, sink, arg);

@@ -18,13 +18,11 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/xact.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #include "checksum.h"
@@ -36,6 +34,7 @@
 #include "runlock.h"
 #include "statement.h"
 #include "store.h"
+#include "subxact.h"
 
 /* columns of migrate.migration, in order */
 typedef enum MigrationColumn
@@ -133,6 +132,22 @@ parse_bodies(const char *version, const char *path, const char *up,
 	parse_body(version, path, MIG_VERIFY, verify);
 }
 
+typedef struct BodyToParse
+{
+	const MigSource *source;
+	MigPart		part;
+	const char *text;
+} BodyToParse;
+
+static void
+parse_in_subtransaction(void *arg)
+{
+	BodyToParse *body = (BodyToParse *) arg;
+
+	parse_body(body->source->version, body->source->path, body->part,
+			   body->text);
+}
+
 /*
  * Parse a body that another tool has had for years, perhaps without ever
  * running it: what is wrong with it is a warning, not the end of the load.
@@ -141,35 +156,18 @@ parse_bodies(const char *version, const char *path, const char *up,
 static void
 try_body(const MigSource *source, MigPart part, const char *text)
 {
-	MemoryContext old_context = CurrentMemoryContext;
-	ResourceOwner old_owner = CurrentResourceOwner;
+	BodyToParse body = {source, part, text};
+	ErrorData  *edata = mig_subxact_run(parse_in_subtransaction, &body, true);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(old_context);
-	PG_TRY();
-	{
-		parse_body(source->version, source->path, part, text);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *edata;
-
-		MemoryContextSwitchTo(old_context);
-		edata = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		if (edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
-			ReThrowError(edata);
-		ereport(WARNING,
-				(errcode(edata->sqlerrcode),
-				 errmsg("the %s body of migration \"%s\" cannot be run: %s",
-						mig_part_name(part), source->version, edata->message),
-				 edata->detail ? errdetail("%s", edata->detail) : 0));
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(old_context);
-	CurrentResourceOwner = old_owner;
+	if (edata == NULL)
+		return;
+	if (edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		ReThrowError(edata);
+	ereport(WARNING,
+			(errcode(edata->sqlerrcode),
+			 errmsg("the %s body of migration \"%s\" cannot be run: %s",
+					mig_part_name(part), source->version, edata->message),
+			 edata->detail ? errdetail("%s", edata->detail) : 0));
 }
 
 /* are these files in a form that is ours? */
@@ -471,14 +469,7 @@ refuse_missing_downs(const char *project, List *sources)
 			!source->irreversible)
 			lacking = lappend(lacking, source->version);
 	}
-	if (lacking != NIL)
-		ereport(ERROR,
-				(errcode(MIG_ERRCODE_NO_DOWN),
-				 errmsg_plural("%d migration has no down body",
-							   "%d migrations have no down body",
-							   list_length(lacking), list_length(lacking)),
-				 errdetail("Lacking: %s.", mig_name_list(lacking)),
-				 errhint("The policy of the project demands a down body, or the statement that a migration is irreversible.")));
+	mig_refuse_without_down(lacking, MIG_HINT_POLICY_DOWN);
 }
 
 /* applied texts never change but by amend(), and a kind never does */

@@ -1,0 +1,51 @@
+/*-------------------------------------------------------------------------
+ *
+ * subxact.c
+ *	  Running a function in a subtransaction and catching its error.
+ *
+ * The only place that catches an error in order to go on.  An error may only
+ * be caught together with the subtransaction that it happened in: that gives
+ * back locks, buffers, snapshots, settings and the user id.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+
+#include "subxact.h"
+
+ErrorData *
+mig_subxact_run(void (*function) (void *arg), void *arg, bool keep)
+{
+	MemoryContext old_context = CurrentMemoryContext;
+	ResourceOwner old_owner = CurrentResourceOwner;
+	int			nest_level = GetCurrentTransactionNestLevel();
+	ErrorData  *volatile edata = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(old_context);
+	PG_TRY();
+	{
+		function(arg);
+		if (keep)
+			ReleaseCurrentSubTransaction();
+		else
+			RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(old_context);
+		edata = CopyErrorData();
+		FlushErrorState();
+		/* there may be more of them if the function left some open */
+		while (GetCurrentTransactionNestLevel() > nest_level)
+			RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old_context);
+	CurrentResourceOwner = old_owner;
+	return edata;
+}
