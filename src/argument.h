@@ -19,7 +19,7 @@ extern List *mig_arg_text_list(FunctionCallInfo fcinfo, int n);
 extern char *mig_arg_required_text(FunctionCallInfo fcinfo, int n,
 								   const char *name);
 extern bool mig_arg_bool(FunctionCallInfo fcinfo, int n, const char *name);
-extern void mig_arg_must_not_be_null(const char *name) pg_attribute_noreturn();
+extern void mig_arg_must_not_be_null(const char *name);
 
 /* a number of steps: 22004 for null, 22023 below zero */
 extern int	mig_arg_steps(FunctionCallInfo fcinfo, int n);
