@@ -11,7 +11,10 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -108,14 +111,58 @@ mig_ledger_policy(const char *project)
 	return policy;
 }
 
-/* columns of the query in mig_ledger_entries() */
+/* columns of the query in mig_ledger_entries(); those from E_ERROR on are details */
 enum EntryColumn
 {
 	E_VERSION = 1, E_NAME, E_KIND, E_REQUIRES, E_STORED, E_APPLIED,
 	E_UP_CHANGED, E_DOWN_CHANGED, E_HAS_DOWN, E_HAS_VERIFY, E_IRREVERSIBLE,
-	E_TRANSACTIONAL, E_PATH, E_CHECKSUM, E_DOWN_CHECKSUM, E_HELD_REASON, E_ADDED_BY, E_LENGTH,
-	E_HOW, E_APPLIED_BY, E_APPLIED_AT, E_EXECUTION_MS, E_RUN, E_N, E_ERROR
+	E_TRANSACTIONAL, E_PATH, E_HELD_REASON, E_ADDED_BY, E_LENGTH, E_HOW,
+	E_RUN, E_N, E_ERROR, E_CHECKSUM, E_DOWN_CHECKSUM, E_APPLIED_BY,
+	E_APPLIED_AT, E_EXECUTION_MS
 };
+
+#define ENTRY_COLUMNS \
+	"coalesce(m.version, a.version), coalesce(m.name, a.name)," \
+	" m.kind OPERATOR(pg_catalog.=) 'repeatable', m.requires," \
+	" m.version IS NOT NULL, a.version IS NOT NULL," \
+	" m.checksum OPERATOR(pg_catalog.<>) a.checksum," \
+	" m.version IS NOT NULL AND a.version IS NOT NULL" \
+	"  AND m.down_checksum IS DISTINCT FROM a.down_checksum," \
+	" m.down IS NOT NULL, m.verify IS NOT NULL, m.irreversible," \
+	" CASE m.transactional WHEN false THEN 1 WHEN true THEN 2 ELSE 0 END," \
+	" m.path, m.held_reason, m.added_by," \
+	" (pg_catalog.octet_length(m.up)::pg_catalog.int8" \
+	"  OPERATOR(pg_catalog.+)" \
+	"  coalesce(pg_catalog.octet_length(m.down), 0)" \
+	"  OPERATOR(pg_catalog.+)" \
+	"  coalesce(pg_catalog.octet_length(m.verify), 0))," \
+	" a.how, a.run, a.n"
+
+#define ENTRY_TABLES \
+	" FROM (SELECT * FROM migrate.migration" \
+	"  WHERE project OPERATOR(pg_catalog.=) $1) m" \
+	" FULL JOIN (SELECT * FROM migrate.applied" \
+	"  WHERE project OPERATOR(pg_catalog.=) $1" \
+	"  AND target OPERATOR(pg_catalog.=) '') a" \
+	" ON a.version OPERATOR(pg_catalog.=) m.version"
+
+/* the newest attempt at what is not applied, if it failed */
+#define ENTRY_FAILURE \
+	" LEFT JOIN LATERAL (" \
+	"  SELECT j.run, coalesce(j.message, '') AS message" \
+	"  FROM migrate.journal j" \
+	"  WHERE j.project OPERATOR(pg_catalog.=) $1" \
+	"  AND j.version OPERATOR(pg_catalog.=) m.version" \
+	"  AND j.outcome OPERATOR(pg_catalog.=) 'failure'" \
+	"  ORDER BY j.run DESC, j.n DESC LIMIT 1) f" \
+	" ON (a.version IS NULL" \
+	"  OR m.checksum OPERATOR(pg_catalog.<>) a.checksum)" \
+	" AND NOT EXISTS (" \
+	"  SELECT FROM migrate.journal s" \
+	"  WHERE s.run OPERATOR(pg_catalog.>) f.run" \
+	"  AND s.project OPERATOR(pg_catalog.=) $1" \
+	"  AND s.version OPERATOR(pg_catalog.=) m.version" \
+	"  AND s.outcome OPERATOR(pg_catalog.=) 'success')"
 
 /*
  * Like mig_get_text(), but the string of the row before serves again if it is
@@ -153,84 +200,43 @@ read_entry(MigSqlScope *scope, uint64 row, bool details, MigEntry *entry,
 	entry->irreversible = mig_get_bool(row, E_IRREVERSIBLE);
 	entry->transactional = mig_get_int4(row, E_TRANSACTIONAL);
 	entry->path = mig_get_text(scope, row, E_PATH);
-	if (details)
-	{
-		entry->checksum = mig_get_text(scope, row, E_CHECKSUM);
-		entry->down_checksum = mig_get_text(scope, row, E_DOWN_CHECKSUM);
-		entry->error = mig_get_text(scope, row, E_ERROR);
-	}
 	entry->held_reason = mig_get_text(scope, row, E_HELD_REASON);
 	entry->added_by = get_repeated_text(scope, row, E_ADDED_BY,
 										before ? before->added_by : NULL);
 	entry->length = mig_get_int8(row, E_LENGTH);
-	if (entry->applied)
-	{
-		entry->how = get_repeated_text(scope, row, E_HOW,
-									   before ? before->how : NULL);
-		entry->applied_by = get_repeated_text(scope, row, E_APPLIED_BY,
-											  before ? before->applied_by : NULL);
-		entry->applied_at = mig_get_timestamptz(row, E_APPLIED_AT);
-		entry->execution_ms = mig_get_float8(row, E_EXECUTION_MS);
-		entry->run = mig_get_int8(row, E_RUN);
-		entry->n = mig_get_int4(row, E_N);
-	}
+	entry->how = get_repeated_text(scope, row, E_HOW,
+								   before ? before->how : NULL);
+	entry->run = mig_get_int8(row, E_RUN);
+	entry->n = mig_get_int4(row, E_N);
+	if (!details)
+		return;
+	entry->error = mig_get_text(scope, row, E_ERROR);
+	entry->checksum = mig_get_text(scope, row, E_CHECKSUM);
+	entry->down_checksum = mig_get_text(scope, row, E_DOWN_CHECKSUM);
+	entry->applied_by = get_repeated_text(scope, row, E_APPLIED_BY,
+										  before ? before->applied_by : NULL);
+	entry->applied_at = mig_get_timestamptz(row, E_APPLIED_AT);
+	entry->execution_ms = mig_get_float8(row, E_EXECUTION_MS);
 }
 
 MigEntry *
 mig_ledger_entries(const char *project, bool details, int *count)
 {
 	MigSqlScope scope;
-	Oid			types[2] = {TEXTOID, BOOLOID};
-	Datum		values[2] = {CStringGetTextDatum(project),
-	BoolGetDatum(details)};
+	Oid			types[1] = {TEXTOID};
+	Datum		values[1] = {CStringGetTextDatum(project)};
 	MigEntry   *entries;
 	uint64		nrows;
 	uint64		i;
 
 	mig_books_open(&scope);
-	nrows = mig_sql("SELECT coalesce(m.version, a.version),"
-					" coalesce(m.name, a.name),"
-					" m.kind OPERATOR(pg_catalog.=) 'repeatable', m.requires,"
-					" m.version IS NOT NULL, a.version IS NOT NULL,"
-					" m.checksum OPERATOR(pg_catalog.<>) a.checksum,"
-					" m.version IS NOT NULL AND a.version IS NOT NULL"
-					"  AND m.down_checksum IS DISTINCT FROM a.down_checksum,"
-					" m.down IS NOT NULL, m.verify IS NOT NULL,"
-					" m.irreversible,"
-					" CASE m.transactional WHEN false THEN 1 WHEN true THEN 2"
-					"  ELSE 0 END,"
-					" m.path, coalesce(m.checksum, a.checksum),"
-					" m.down_checksum,"
-					" m.held_reason, m.added_by,"
-					" (pg_catalog.octet_length(m.up)::pg_catalog.int8"
-					"  OPERATOR(pg_catalog.+)"
-					"  coalesce(pg_catalog.octet_length(m.down), 0)"
-					"  OPERATOR(pg_catalog.+)"
-					"  coalesce(pg_catalog.octet_length(m.verify), 0)),"
-					" a.how, a.applied_by, a.applied_at, a.execution_ms,"
-					" a.run, a.n, f.message"
-					" FROM (SELECT * FROM migrate.migration"
-					"  WHERE project OPERATOR(pg_catalog.=) $1) m"
-					" FULL JOIN (SELECT * FROM migrate.applied"
-					"  WHERE project OPERATOR(pg_catalog.=) $1"
-					"  AND target OPERATOR(pg_catalog.=) '') a"
-					" ON a.version OPERATOR(pg_catalog.=) m.version"
-					" LEFT JOIN LATERAL ("
-					"  SELECT j.run, coalesce(j.message, '') AS message"
-					"  FROM migrate.journal j"
-					"  WHERE $2 AND j.project OPERATOR(pg_catalog.=) $1"
-					"  AND j.version OPERATOR(pg_catalog.=) m.version"
-					"  AND j.outcome OPERATOR(pg_catalog.=) 'failure'"
-					"  ORDER BY j.run DESC, j.n DESC LIMIT 1) f"
-					" ON (a.version IS NULL OR m.checksum OPERATOR(pg_catalog.<>) a.checksum)"
-					" AND NOT EXISTS ("
-					"  SELECT FROM migrate.journal s"
-					"  WHERE s.run OPERATOR(pg_catalog.>) f.run"
-					"  AND s.project OPERATOR(pg_catalog.=) $1"
-					"  AND s.version OPERATOR(pg_catalog.=) m.version"
-					"  AND s.outcome OPERATOR(pg_catalog.=) 'success')"
-					" ORDER BY 1",
-					2, types, values, NULL);
+	nrows = mig_sql(details ?
+					"SELECT " ENTRY_COLUMNS ", f.message,"
+					" coalesce(m.checksum, a.checksum), m.down_checksum,"
+					" a.applied_by, a.applied_at, a.execution_ms"
+					ENTRY_TABLES ENTRY_FAILURE " ORDER BY 1" :
+					"SELECT " ENTRY_COLUMNS ENTRY_TABLES " ORDER BY 1",
+					1, types, values, NULL);
 	entries = MemoryContextAllocHuge(scope.outer,
 									 sizeof(MigEntry) * Max(nrows, 1));
 	memset(entries, 0, sizeof(MigEntry) * nrows);
@@ -320,6 +326,23 @@ mig_ledger_last_role(const char *project)
 	return role;
 }
 
+/* most databases have none, and this takes no query to find out */
+static bool
+has_deferrable_constraints(void)
+{
+	Relation	rel = table_open(ConstraintRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0,
+										  NULL);
+	HeapTuple	tuple;
+	bool		found = false;
+
+	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+		found = ((Form_pg_constraint) GETSTRUCT(tuple))->condeferrable;
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
 /*
  * SET CONSTRAINTS knows constraints by schema and name, and refuses a name that
  * a constraint of another table bears which cannot be deferred.
@@ -332,6 +355,8 @@ mig_ledger_deferrable_constraints(void)
 	uint64		nrows;
 	uint64		i;
 
+	if (!has_deferrable_constraints())
+		return NIL;
 	mig_books_open(&scope);
 	nrows = mig_sql("SELECT n.nspname::pg_catalog.text,"
 					" c.conname::pg_catalog.text,"

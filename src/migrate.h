@@ -88,14 +88,14 @@ typedef struct MigEntry
 	char	   *held_reason;	/* NULL: not held */
 	char	   *added_by;
 	int64		length;			/* bytes of up, down and verify together */
-	/* from the ledger; valid if applied */
+	/* from the ledger; NULL and zero if not applied */
 	char	   *how;
-	char	   *applied_by;
-	TimestampTz applied_at;
-	double		execution_ms;
 	int64		run;			/* (run, n): the order of application */
 	int			n;
 	/* details, which only some callers ask for */
+	char	   *applied_by;
+	TimestampTz applied_at;
+	double		execution_ms;
 	char	   *checksum;		/* of the stored up, else of the applied one */
 	char	   *down_checksum;	/* of the stored down, may be NULL */
 	char	   *error;			/* not applied, and the newest attempt failed */

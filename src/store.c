@@ -659,32 +659,43 @@ report_load(const LoadPlan *load, List *sources, bool prune,
 	}
 }
 
+static void
+write_load(const char *project, LoadPlan *load)
+{
+	refuse_missing_downs(project, load->new_sources);
+	refuse_missing_downs(project, load->changed_sources);
+	write_sources(project, load->new_sources, load->changed_sources);
+	mig_ledger_move(project, load->moved_sources);
+	if (load->pruned != NIL)
+		mig_ledger_delete(project, load->pruned);
+	finish_change(project, true);
+}
+
 void
 mig_store_load(const char *project, List *sources, bool prune,
 			   MigStoreSink sink, void *arg)
 {
 	LoadPlan   *load;
+	bool		held_before = true;
+	bool		locked;
 
 	mig_refuse_recursion();
+	locked = mig_guard_can_write() && mig_lock_try(&held_before);
 	load = plan_load(project, sources, prune);
-	if (has_changes(load))
+	if (!locked && has_changes(load))
 	{
 		mig_guard_transaction("load migrations");
 		mig_lock_acquire();
+		locked = true;
+		held_before = true;
 
 		/* somebody else may have loaded the same while we waited */
 		load = plan_load(project, sources, prune);
 	}
 	if (has_changes(load))
-	{
-		refuse_missing_downs(project, load->new_sources);
-		refuse_missing_downs(project, load->changed_sources);
-		write_sources(project, load->new_sources, load->changed_sources);
-		mig_ledger_move(project, load->moved_sources);
-		if (load->pruned != NIL)
-			mig_ledger_delete(project, load->pruned);
-		finish_change(project, true);
-	}
+		write_load(project, load);
+	else if (locked && !held_before)
+		mig_lock_release();
 	report_load(load, sources, prune, sink, arg);
 }
 
