@@ -13,6 +13,7 @@ OBJS = \
 	src/version.o \
 	src/sqlutil.o \
 	src/subxact.o \
+	src/bulk.o \
 	src/statement.o \
 	src/worker.o \
 	src/fileset.o \

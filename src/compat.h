@@ -27,6 +27,15 @@
 #define MIG_MODULE_MAGIC(modname, modversion) PG_MODULE_MAGIC
 #endif
 
+/* 16 can also insert into summarizing indexes only */
+#if PG_VERSION_NUM >= 160000
+#define MIG_EXEC_INSERT_INDEX_TUPLES(target, slot, estate) \
+	ExecInsertIndexTuples(target, slot, estate, false, false, NULL, NIL, false)
+#else
+#define MIG_EXEC_INSERT_INDEX_TUPLES(target, slot, estate) \
+	ExecInsertIndexTuples(target, slot, estate, false, false, NULL, NIL)
+#endif
+
 /* 17 lets a background worker connect as a role that may not log in */
 #if PG_VERSION_NUM >= 170000
 #define MIG_BGWORKER_FLAGS (BGWORKER_BYPASS_ALLOWCONN | BGWORKER_BYPASS_ROLELOGINCHECK)

@@ -4,9 +4,8 @@
  *	  Recording runs: rows of migrate.journal, body and applied.
  *
  * A run of a thousand migrations must not cost thousands of small queries, so
- * rows are collected in tuplestores and written with one INSERT ... SELECT per
- * table, which reads a tuplestore as a named relation (as triggers read their
- * transition tables).  The ledger's rows are derived from the journal's.
+ * rows are collected and inserted many at a time (see bulk.c).  The ledger's
+ * rows are derived from the journal's.
  *
  * Nothing here waits for another session's uncommitted rows: the journal's key
  * is the run's own number, and migrate.body has no key that two runs share.
@@ -29,11 +28,11 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/pg_lsn.h"
-#include "utils/tuplestore.h"
 #include "utils/typcache.h"
 #include "utils/xid8.h"
 
 #include "books.h"
+#include "bulk.h"
 #include "journal.h"
 #include "statement.h"
 
@@ -78,6 +77,28 @@ typedef enum JournalColumn
 	J_NCOLUMNS
 } JournalColumn;
 
+/* columns of migrate.applied, in order */
+typedef enum AppliedColumn
+{
+	A_PROJECT,
+	A_TARGET,
+	A_VERSION,
+	A_NAME,
+	A_CHECKSUM,
+	A_DOWN_CHECKSUM,
+	A_APPLIED_AT,
+	A_APPLIED_BY,
+	A_HOW,
+	A_EXECUTION_MS,
+	A_RUN,
+	A_N,
+	A_NCOLUMNS
+} AppliedColumn;
+
+/* when a batch is large enough to be written */
+#define BATCH_ROWS 1024
+#define BATCH_BYTES (1024 * 1024)
+
 typedef struct JournalShape
 {
 	TupleDesc	desc;			/* of migrate.journal */
@@ -85,16 +106,33 @@ typedef struct JournalShape
 	Oid			timing_type;
 } JournalShape;
 
+/* rows of one table */
+typedef struct RowBuffer
+{
+	HeapTuple  *tuples;
+	int			count;
+	int			size;
+} RowBuffer;
+
+typedef struct BodyToStore
+{
+	char	   *hash;
+	HeapTuple	tuple;
+} BodyToStore;
+
 struct MigBatch
 {
 	MemoryContext context;		/* the batch itself */
-	MemoryContext scratch;		/* one row */
+	MemoryContext rows;			/* what has not been written yet */
 	JournalShape shape;
+	TupleDesc	applied_desc;
 	TupleDesc	body_desc;
-	Tuplestorestate *journal;
-	Tuplestorestate *bodies;
-	int64		nbodies;
-	bool		replace;		/* a row's version may be in the ledger */
+	char	   *project;		/* of all rows */
+	RowBuffer	journal;
+	RowBuffer	applied;
+	List	   *undone;			/* of versions (char *) */
+	List	   *bodies;			/* of BodyToStore * */
+	Size		bytes;			/* of bodies */
 	Datum		values[J_NCOLUMNS]; /* what is the same for every row */
 	bool		nulls[J_NCOLUMNS];
 };
@@ -105,15 +143,22 @@ mig_journal_next_run(void)
 	return nextval_internal(mig_books_relation("run_seq"), false);
 }
 
+static TupleDesc
+table_desc(const char *name, int ncolumns)
+{
+	Oid			rowtype = get_rel_type_id(mig_books_relation(name));
+	TupleDesc	desc = lookup_rowtype_tupdesc_copy(rowtype, -1);
+
+	if (desc->natts != ncolumns)
+		elog(ERROR, "migrate.%s has %d columns, expected %d", name,
+			 desc->natts, ncolumns);
+	return desc;
+}
+
 static void
 get_shape(JournalShape *shape)
 {
-	Oid			rowtype = get_rel_type_id(mig_books_relation("journal"));
-
-	shape->desc = lookup_rowtype_tupdesc_copy(rowtype, -1);
-	if (shape->desc->natts != J_NCOLUMNS)
-		elog(ERROR, "migrate.journal has %d columns, expected %d",
-			 shape->desc->natts, J_NCOLUMNS);
+	shape->desc = table_desc("journal", J_NCOLUMNS);
 	shape->timing_type =
 		get_element_type(TupleDescAttr(shape->desc, J_STATEMENTS)->atttypid);
 	shape->timing = lookup_rowtype_tupdesc_copy(shape->timing_type, -1);
@@ -262,148 +307,231 @@ mig_batch_begin(void)
 	MigBatch   *batch = palloc0(sizeof(MigBatch));
 
 	batch->context = context;
-	batch->scratch = AllocSetContextCreate(context, "migrate batch row",
-										   ALLOCSET_DEFAULT_SIZES);
+	batch->rows = AllocSetContextCreate(context, "migrate batch rows",
+										ALLOCSET_DEFAULT_SIZES);
 	get_shape(&batch->shape);
-	batch->body_desc = CreateTemplateTupleDesc(3);
-	TupleDescInitEntry(batch->body_desc, 1, "hash", TEXTOID, -1, 0);
-	TupleDescInitEntry(batch->body_desc, 2, "run", INT8OID, -1, 0);
-	TupleDescInitEntry(batch->body_desc, 3, "text", TEXTOID, -1, 0);
-	batch->journal = tuplestore_begin_heap(false, false, work_mem);
-	batch->bodies = tuplestore_begin_heap(false, false, work_mem);
+	batch->applied_desc = table_desc("applied", A_NCOLUMNS);
+	batch->body_desc = table_desc("body", 3);
 	memset(batch->nulls, true, sizeof(batch->nulls));
 	MemoryContextSwitchTo(old);
 	return batch;
 }
 
+/* the tuple is in batch->rows, and so is the array */
+static void
+buffer_row(RowBuffer *buffer, HeapTuple tuple)
+{
+	if (buffer->count == buffer->size)
+	{
+		buffer->size = Max(16, 2 * buffer->size);
+		buffer->tuples = buffer->tuples ?
+			repalloc(buffer->tuples, sizeof(HeapTuple) * buffer->size) :
+			palloc(sizeof(HeapTuple) * buffer->size);
+	}
+	buffer->tuples[buffer->count++] = tuple;
+}
+
+/* values and nulls are those of the journal's row */
+static HeapTuple
+form_applied_tuple(const MigBatch *batch, const MigJournalRow *row,
+				   const Datum *journal, const bool *journal_nulls)
+{
+	static const JournalColumn sources[A_NCOLUMNS] = {
+		[A_PROJECT] = J_PROJECT,[A_TARGET] = J_TARGET,
+		[A_VERSION] = J_VERSION,[A_NAME] = J_NAME,
+		[A_CHECKSUM] = J_CHECKSUM,[A_DOWN_CHECKSUM] = J_DOWN_CHECKSUM,
+		[A_APPLIED_AT] = J_STARTED_AT,[A_APPLIED_BY] = J_ROLE,
+		[A_HOW] = J_ACTION,[A_EXECUTION_MS] = J_EXECUTION_MS,
+		[A_RUN] = J_RUN,[A_N] = J_N
+	};
+	Datum		values[A_NCOLUMNS];
+	bool		nulls[A_NCOLUMNS];
+	int			i;
+
+	for (i = 0; i < A_NCOLUMNS; i++)
+	{
+		values[i] = journal[sources[i]];
+		nulls[i] = journal_nulls[sources[i]];
+	}
+	values[A_APPLIED_AT] =
+		TimestampTzGetDatum(row->started_at +
+							(TimestampTz) (row->execution_ms * 1000.0));
+	values[A_HOW] = CStringGetTextDatum(row->how);
+	return heap_form_tuple(batch->applied_desc, values, nulls);
+}
+
 void
 mig_batch_add(MigBatch *batch, const MigJournalRow *row)
 {
-	MemoryContext old = MemoryContextSwitchTo(batch->scratch);
+	MemoryContext old;
 	Datum		values[J_NCOLUMNS];
 	bool		nulls[J_NCOLUMNS];
 
-	if (batch->nulls[J_SESSION_ROLE])
+	if (batch->journal.count >= BATCH_ROWS || batch->bytes >= BATCH_BYTES)
+		mig_batch_flush(batch);
+	old = MemoryContextSwitchTo(batch->context);
+	if (batch->project == NULL)
 	{
 		/* once a batch, and not before the transaction has its id */
-		MemoryContextSwitchTo(batch->context);
 		set_session_columns(batch->values, batch->nulls);
-		MemoryContextSwitchTo(batch->scratch);
+		batch->project = pstrdup(row->project);
 	}
-	batch->replace |= row->replace;
+	MemoryContextSwitchTo(batch->rows);
 	memcpy(values, batch->values, sizeof(values));
 	memcpy(nulls, batch->nulls, sizeof(nulls));
-	tuplestore_puttuple(batch->journal,
-						form_journal_tuple(&batch->shape, row, values, nulls));
+	buffer_row(&batch->journal,
+			   form_journal_tuple(&batch->shape, row, values, nulls));
+	if (row->effect == MIG_EFFECT_UNDONE || row->replace)
+		batch->undone = lappend(batch->undone, pstrdup(row->version));
+	if (row->effect == MIG_EFFECT_APPLIED)
+		buffer_row(&batch->applied,
+				   form_applied_tuple(batch, row, values, nulls));
 	MemoryContextSwitchTo(old);
-	MemoryContextReset(batch->scratch);
 }
 
 void
 mig_batch_add_body(MigBatch *batch, const char *hash, int64 run,
 				   const char *text)
 {
-	MemoryContext old = MemoryContextSwitchTo(batch->scratch);
+	MemoryContext old = MemoryContextSwitchTo(batch->rows);
+	BodyToStore *body = palloc(sizeof(BodyToStore));
 	Datum		values[3];
 	bool		nulls[3] = {false};
 
-	values[0] = CStringGetTextDatum(hash);
-	values[1] = Int64GetDatum(run);
+	values[0] = Int64GetDatum(run);
+	values[1] = CStringGetTextDatum(hash);
 	values[2] = CStringGetTextDatum(text);
-	tuplestore_putvalues(batch->bodies, batch->body_desc, values, nulls);
-	batch->nbodies++;
+	body->hash = pstrdup(hash);
+	body->tuple = heap_form_tuple(batch->body_desc, values, nulls);
+	pfree(DatumGetPointer(values[2]));
+	batch->bodies = lappend(batch->bodies, body);
+	batch->bytes += body->tuple->t_len;
 	MemoryContextSwitchTo(old);
-	MemoryContextReset(batch->scratch);
 }
 
 void
 mig_batch_end(MigBatch *batch)
 {
-	tuplestore_end(batch->journal);
-	tuplestore_end(batch->bodies);
 	MemoryContextDelete(batch->context);
 }
 
-/* give a tuplestore a name that the statements of this scope can use */
-static void
-register_rows(char *name, Tuplestorestate *rows, TupleDesc desc)
+static Datum
+string_list_datum(List *strings)
 {
-	EphemeralNamedRelation enr = palloc0(sizeof(EphemeralNamedRelationData));
-	int			rc;
+	char	  **array = palloc(sizeof(char *) * Max(list_length(strings), 1));
+	ListCell   *lc;
+	int			n = 0;
 
-	enr->md.name = name;
-	enr->md.tupdesc = desc;
-	enr->md.enrtype = ENR_NAMED_TUPLESTORE;
-	enr->md.enrtuples = tuplestore_tuple_count(rows);
-	enr->reldata = rows;
-	rc = SPI_register_relation(enr);
-	if (rc != SPI_OK_REL_REGISTER)
-		elog(ERROR, "could not register rows: SPI error %d", rc);
+	foreach(lc, strings)
+		array[n++] = lfirst(lc);
+	return mig_text_array(array, n);
 }
 
 static void
-take_from_ledger(void)
+take_from_ledger(const char *project, List *versions)
 {
-	mig_sql("DELETE FROM migrate.applied a USING journal_rows j"
-			" WHERE a.project OPERATOR(pg_catalog.=) j.project"
-			" AND a.target OPERATOR(pg_catalog.=) j.target"
-			" AND a.version OPERATOR(pg_catalog.=) j.version",
-			0, NULL, NULL, NULL);
+	Oid			types[2] = {TEXTOID, TEXTARRAYOID};
+	Datum		values[2];
+
+	if (versions == NIL)
+		return;
+	values[0] = CStringGetTextDatum(project);
+	values[1] = string_list_datum(versions);
+	mig_sql("DELETE FROM migrate.applied"
+			" WHERE project OPERATOR(pg_catalog.=) $1"
+			" AND target OPERATOR(pg_catalog.=) ''"
+			" AND version OPERATOR(pg_catalog.=) ANY ($2)",
+			2, types, values, NULL);
 }
 
-/*
- * A repeatable migration that runs again, and one that is stamped because its
- * text has changed, replace their row.  That is done by hand: ON CONFLICT would
- * make every insertion a speculative one.
- */
-static void
-add_to_ledger(const char *how, bool replace)
+static int
+compare_bodies(const ListCell *a, const ListCell *b)
 {
-	Oid			types[1] = {TEXTOID};
-	Datum		values[1] = {CStringGetTextDatum(how)};
+	return strcmp(((BodyToStore *) lfirst(a))->hash,
+				  ((BodyToStore *) lfirst(b))->hash);
+}
 
-	if (replace)
-		take_from_ledger();
-	mig_sql("INSERT INTO migrate.applied (project, target, version, name,"
-			" checksum, down_checksum, applied_at, applied_by, how,"
-			" execution_ms, run, n)"
-			" SELECT j.project, j.target, j.version, j.name, j.checksum,"
-			" j.down_checksum,"
-			" j.started_at OPERATOR(pg_catalog.+) pg_catalog.make_interval("
-			"  secs => j.execution_ms OPERATOR(pg_catalog./) 1000.0),"
-			" j.role, $1, j.execution_ms, j.run, j.n"
-			" FROM journal_rows j",
-			1, types, values, NULL);
+static int
+compare_strings(const void *a, const void *b)
+{
+	return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+/* those of some hashes that are in migrate.body as far as we can see; sorted */
+static char **
+stored_hashes(MigSqlScope *scope, List *hashes, int *count)
+{
+	Oid			types[1] = {TEXTARRAYOID};
+	Datum		values[1] = {string_list_datum(hashes)};
+	char	  **stored;
+	int			i;
+
+	*count = (int) mig_sql("SELECT hash FROM migrate.body"
+						   " WHERE hash OPERATOR(pg_catalog.=) ANY ($1)",
+						   1, types, values, NULL);
+	stored = palloc(sizeof(char *) * Max(*count, 1));
+	for (i = 0; i < *count; i++)
+		stored[i] = mig_get_text(scope, i, 1);
+	qsort(stored, *count, sizeof(char *), compare_strings);
+	return stored;
+}
+
+/* store each distinct text that is not there; in order, for the index's sake */
+static void
+insert_bodies(MigSqlScope *scope, List *bodies)
+{
+	RowBuffer	buffer = {NULL, 0, 0};
+	List	   *hashes = NIL;
+	char	  **stored;
+	int			nstored;
+	char	   *before = NULL;
+	ListCell   *lc;
+
+	if (bodies == NIL)
+		return;
+	list_sort(bodies, compare_bodies);
+	foreach(lc, bodies)
+		hashes = lappend(hashes, ((BodyToStore *) lfirst(lc))->hash);
+	stored = stored_hashes(scope, hashes, &nstored);
+	foreach(lc, bodies)
+	{
+		BodyToStore *body = (BodyToStore *) lfirst(lc);
+
+		if (before != NULL && strcmp(body->hash, before) == 0)
+			continue;
+		before = body->hash;
+		if (bsearch(&body->hash, stored, nstored, sizeof(char *),
+					compare_strings) == NULL)
+			buffer_row(&buffer, body->tuple);
+	}
+	if (buffer.count > 0)
+		mig_bulk_insert(mig_books_relation("body"), buffer.tuples,
+						buffer.count);
 }
 
 void
-mig_batch_flush(MigBatch *batch, MigBatchEffect effect, const char *how)
+mig_batch_flush(MigBatch *batch)
 {
 	MigSqlScope scope;
 
+	if (batch->journal.count == 0)
+		return;
 	mig_books_open(&scope);
-	register_rows("journal_rows", batch->journal, batch->shape.desc);
-	mig_sql("INSERT INTO migrate.journal SELECT * FROM journal_rows",
-			0, NULL, NULL, NULL);
-	if (effect == MIG_BATCH_APPLIED)
-		add_to_ledger(how, batch->replace);
-	else if (effect == MIG_BATCH_UNDONE)
-		take_from_ledger();
-	if (batch->nbodies > 0)
-	{
-		register_rows("body_rows", batch->bodies, batch->body_desc);
-		mig_sql("INSERT INTO migrate.body (run, hash, text)"
-				" SELECT DISTINCT ON (b.hash) b.run, b.hash, b.text"
-				" FROM body_rows b WHERE NOT EXISTS ("
-				" SELECT FROM migrate.body x"
-				" WHERE x.hash OPERATOR(pg_catalog.=) b.hash)",
-				0, NULL, NULL, NULL);
-	}
+	mig_bulk_insert(mig_books_relation("journal"), batch->journal.tuples,
+					batch->journal.count);
+	take_from_ledger(batch->project, batch->undone);
+	if (batch->applied.count > 0)
+		mig_bulk_insert(mig_books_relation("applied"), batch->applied.tuples,
+						batch->applied.count);
+	insert_bodies(&scope, batch->bodies);
 	mig_books_close(&scope);
-	tuplestore_clear(batch->journal);
-	tuplestore_clear(batch->bodies);
-	batch->nbodies = 0;
-	batch->replace = false;
+
+	memset(&batch->journal, 0, sizeof(RowBuffer));
+	memset(&batch->applied, 0, sizeof(RowBuffer));
+	batch->undone = NIL;
+	batch->bodies = NIL;
+	batch->bytes = 0;
+	MemoryContextReset(batch->rows);
 }
 
 bytea *

@@ -39,6 +39,14 @@ typedef struct MigFailure
 	const char *context;
 } MigFailure;
 
+/* what a row of the journal does to the ledger */
+typedef enum MigEffect
+{
+	MIG_EFFECT_NONE,
+	MIG_EFFECT_APPLIED,			/* adds the version, or replaces its row */
+	MIG_EFFECT_UNDONE			/* takes it out */
+} MigEffect;
+
 /* a row of migrate.journal, less what is the same for a whole session */
 typedef struct MigJournalRow
 {
@@ -55,6 +63,8 @@ typedef struct MigJournalRow
 	const char *body;			/* exact hash of the text that ran */
 	const char *verify_body;
 	const char *part;			/* amend: which text was replaced */
+	MigEffect	effect;
+	const char *how;			/* for the ledger */
 	bool		replace;		/* the version is in the ledger already */
 	int			ntimings;
 	const MigTiming *timings;
@@ -78,29 +88,17 @@ extern void mig_journal_event(MigJournalRow *row, int64 run,
 							  const char *note);
 
 /*
- * A batch lives in CurrentMemoryContext and is freed by mig_batch_end().  Its
- * rows are held in tuplestores, which go to disk past work_mem.
+ * A batch lives in CurrentMemoryContext and is freed by mig_batch_end().  What
+ * is added to it is written when there is enough of it, and by
+ * mig_batch_flush(): the journal's rows, the ledger's share of them, and the
+ * bodies that are not there yet.
  */
 extern MigBatch *mig_batch_begin(void);
 extern void mig_batch_add(MigBatch *batch, const MigJournalRow *row);
 extern void mig_batch_add_body(MigBatch *batch, const char *hash, int64 run,
 							   const char *text);
+extern void mig_batch_flush(MigBatch *batch);
 extern void mig_batch_end(MigBatch *batch);
-
-/*
- * Write what was added: the journal rows and bodies, and the ledger's share
- * according to the action: MIG_BATCH_APPLIED adds to the ledger what the rows
- * name, MIG_BATCH_UNDONE takes it out.  The batch is empty afterwards.
- */
-typedef enum MigBatchEffect
-{
-	MIG_BATCH_JOURNAL,
-	MIG_BATCH_APPLIED,
-	MIG_BATCH_UNDONE
-} MigBatchEffect;
-
-extern void mig_batch_flush(MigBatch *batch, MigBatchEffect effect,
-							const char *how);
 
 /*
  * A journal row as bytes that another process of the same database can

@@ -59,6 +59,8 @@ record(const MigProject *project, List *entries, const char *how, int64 run,
 		row.n = ++(*n);
 		row.version = entry->version;
 		row.name = entry->name;
+		row.effect = applied ? MIG_EFFECT_APPLIED : MIG_EFFECT_UNDONE;
+		row.how = how;
 		row.replace = entry->applied;
 		if (applied)
 		{
@@ -68,8 +70,7 @@ record(const MigProject *project, List *entries, const char *how, int64 run,
 		mig_batch_add(batch, &row);
 		sink(run, entry->version, entry->name, action, arg);
 	}
-	mig_batch_flush(batch, applied ? MIG_BATCH_APPLIED : MIG_BATCH_UNDONE,
-					how);
+	mig_batch_flush(batch);
 	mig_batch_end(batch);
 }
 
@@ -189,7 +190,7 @@ mig_mend_prune_journal(const char *project, Datum older_than,
 	mig_journal_event(&row, mig_journal_next_run(), project, "prune", note);
 	row.n = 1;
 	mig_batch_add(batch, &row);
-	mig_batch_flush(batch, MIG_BATCH_JOURNAL, NULL);
+	mig_batch_flush(batch);
 	mig_batch_end(batch);
 	return count;
 }

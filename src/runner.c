@@ -373,7 +373,8 @@ fill_journal_row(Run *run, MigJournalRow *row, double execution_ms)
 	row->project = run->options->project;
 	row->version = step->entry->version;
 	row->name = step->entry->name;
-	row->replace = step->part == MIG_UP && step->entry->applied;
+	row->replace = step->part == MIG_UP && step->entry->applied &&
+		strcmp(run->action, "redo") != 0;
 	row->started_at = run->started_at;
 	row->execution_ms = execution_ms;
 	row->checksum = texts->checksum;
@@ -404,6 +405,8 @@ record_step(Run *run, double execution_ms)
 		return;
 	memset(&row, 0, sizeof(row));
 	fill_journal_row(run, &row, execution_ms);
+	row.effect = step->part == MIG_UP ? MIG_EFFECT_APPLIED : MIG_EFFECT_UNDONE;
+	row.how = "apply";
 	mig_batch_add(run->batch, &row);
 	mig_batch_add_body(run->batch, row.body, run->id,
 					   step->part == MIG_UP ? texts->up : texts->down);
@@ -461,17 +464,6 @@ run_step(Run *run)
 						step->entry->name, execution_ms);
 }
 
-/* write the books for the steps of one part that have been run */
-static void
-flush_part(Run *run, MigPart part)
-{
-	if (run->id == 0)
-		return;
-	mig_batch_flush(run->batch,
-					part == MIG_UP ? MIG_BATCH_APPLIED : MIG_BATCH_UNDONE,
-					"apply");
-}
-
 static void
 run_steps(Run *run)
 {
@@ -481,7 +473,7 @@ run_steps(Run *run)
 	for (i = 0; i < run->nsteps; i++)
 	{
 		if (i > 0 && run->steps[i].part != run->steps[i - 1].part)
-			flush_part(run, run->steps[i - 1].part);
+			mig_batch_flush(run->batch);
 		if (i < run->chunk.first || i >= run->chunk.first + run->chunk.count)
 			load_chunk(run, i);
 		run->current = i;
@@ -491,7 +483,7 @@ run_steps(Run *run)
 		MemoryContextReset(run->scratch);
 	}
 	run->current = -1;
-	flush_part(run, run->steps[run->nsteps - 1].part);
+	mig_batch_flush(run->batch);
 }
 
 static void
@@ -634,7 +626,7 @@ journal_failure_here(Run *run, const MigJournalRow *row, const char *text)
 	mig_batch_add(batch, row);
 	if (text != NULL)
 		mig_batch_add_body(batch, row->body, run->id, text);
-	mig_batch_flush(batch, MIG_BATCH_JOURNAL, NULL);
+	mig_batch_flush(batch);
 	mig_batch_end(batch);
 	mig_progress_notify(mig_progress_payload(row->run, row->project,
 											 row->version, row->action,

@@ -796,7 +796,7 @@ mig_store_amend(const char *project, const char *version, const char *up,
 		amending = bodies_parsed = false;
 	}
 	PG_END_TRY();
-	mig_batch_flush(batch, MIG_BATCH_JOURNAL, NULL);
+	mig_batch_flush(batch);
 	mig_batch_end(batch);
 	finish_change(project, false);
 }
@@ -817,7 +817,7 @@ mig_store_hold(const char *project, const char *version, const char *reason)
 	row.version = version;
 	row.name = entry->name;
 	mig_batch_add(batch, &row);
-	mig_batch_flush(batch, MIG_BATCH_JOURNAL, NULL);
+	mig_batch_flush(batch);
 	mig_batch_end(batch);
 	finish_change(project, false);
 }

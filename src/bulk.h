@@ -1,0 +1,20 @@
+/*-------------------------------------------------------------------------
+ *
+ * bulk.h
+ *	  Inserting many rows into one table.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_BULK_H
+#define MIG_BULK_H
+
+#include "access/htup.h"
+
+/*
+ * Insert tuples that fit the table, as COPY does, and make them visible to the
+ * next command.  For tables of the extension only: there are no triggers, and
+ * NOT NULL and CHECK constraints are the caller's word.
+ */
+extern void mig_bulk_insert(Oid relation, HeapTuple *tuples, int count);
+
+#endif							/* MIG_BULK_H */
