@@ -1,0 +1,469 @@
+#!/usr/bin/perl
+#
+# bench/measure.pl: the measurements of bench/run, which starts it
+#
+#     perl measure.pl DATA_DIRECTORY FILES RUNS COUNT HISTORY PART...
+#
+# Each measurement has a database of its own, made from the same template as
+# that of its rivals, and a first connection before the one that counts.  The
+# rivals take turns, so that a machine that slows down slows all of them.
+#
+# Wall time is that of the whole psql process.  CPU time is that of psql and of
+# its backend, read from /proc by each of them as its last act.
+
+use strict;
+use warnings;
+
+use Cwd qw(getcwd);
+use JSON::PP;
+use Time::HiRes qw(time);
+
+my ($data, $files, $runs, $count, $history, @parts) = @ARGV;
+my $sequence = 0;
+
+# ---------------------------------------------------------------------------
+# Tools
+# ---------------------------------------------------------------------------
+
+sub write_file
+{
+	my ($name, $text) = @_;
+
+	open(my $file, '>', "$files/$name") or die "could not create $files/$name: $!\n";
+	print $file $text;
+	close($file) or die "could not write $files/$name: $!\n";
+	return "$files/$name";
+}
+
+# Run SQL and return what psql prints.
+sub sql
+{
+	my ($database, @statements) = @_;
+	my @command =
+	  ('psql', '-X', '-q', '-A', '-t', '-v', 'ON_ERROR_STOP=1', '-d', $database);
+
+	# what a migration says is of interest to nobody here
+	local $ENV{PGOPTIONS} = '-c client_min_messages=warning';
+
+	open(my $psql, '-|', @command, map { ('-c', $_) } @statements)
+	  or die "could not run psql: $!\n";
+	my $said = do { local $/ = undef; <$psql> };
+	close($psql) or die "failed in $database: @statements\n";
+	$said = '' unless defined $said;
+	chomp $said;
+	return $said;
+}
+
+# Run a command with its output thrown away; returns its wall time in ms.
+sub wall
+{
+	my (@command) = @_;
+	my $start = time();
+	my $pid = fork();
+
+	die "could not fork: $!\n" unless defined $pid;
+	if ($pid == 0)
+	{
+		open(STDOUT, '>', '/dev/null') or die;
+		open(STDERR, '>', "$files/stderr") or die;
+		exec(@command) or die;
+	}
+	waitpid($pid, 0);
+	my $elapsed = (time() - $start) * 1000;
+
+	if ($? != 0)
+	{
+		system('tail', '-n', '20', "$files/stderr");
+		die "failed: @command\n";
+	}
+	return $elapsed;
+}
+
+# The SQL and psql commands with which both processes write down their CPU time.
+sub reading
+{
+	return <<"END";
+\\o $files/cpu.server
+SELECT pg_catalog.pg_read_file('/proc/self/schedstat');
+\\o
+\\! cat /proc/\$PPID/schedstat >$files/cpu.client
+END
+}
+
+# CPU time in ms of the two processes that reading() was run in.
+sub cpu
+{
+	my $sum = 0;
+
+	foreach my $side (qw(server client))
+	{
+		open(my $file, '<', "$files/cpu.$side") or die "no CPU time of the $side: $!\n";
+		my $text = do { local $/ = undef; <$file> };
+		close($file);
+		die "no CPU time of the $side\n" unless $text =~ /(\d+) \d+ \d+/;
+		$sum += $1 / 1e6;
+	}
+	return $sum;
+}
+
+sub median
+{
+	my @sorted = sort { $a <=> $b } @_;
+	my $middle = int(@sorted / 2);
+
+	return @sorted % 2
+	  ? $sorted[$middle]
+	  : ($sorted[ $middle - 1 ] + $sorted[$middle]) / 2;
+}
+
+sub new_database
+{
+	my ($template) = @_;
+	my $name = 'bench_' . ++$sequence;
+
+	sql('postgres', "CREATE DATABASE $name TEMPLATE $template");
+	return $name;
+}
+
+sub drop_database
+{
+	my ($name) = @_;
+
+	sql('postgres', "DROP DATABASE $name");
+	return;
+}
+
+# ---------------------------------------------------------------------------
+# Rivals
+# ---------------------------------------------------------------------------
+
+# Measure rivals against the first one.  Each is a name, a template, and a psql
+# script, or a command.
+sub compare
+{
+	my ($title, @rivals) = @_;
+	my (%wall, %cpu);
+
+	foreach my $run (1 .. $runs)
+	{
+		foreach my $rival (@rivals)
+		{
+			my $database = new_database($rival->{template});
+
+			sql($database, 'SELECT 1');
+			sql('postgres', 'CHECKPOINT');
+			if ($rival->{command})
+			{
+				push @{ $wall{ $rival->{name} } },
+				  wall(@{ $rival->{command} }, '-d', $database);
+			}
+			else
+			{
+				push @{ $wall{ $rival->{name} } },
+				  wall('psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1',
+					'-d', $database, '-f', $rival->{script});
+				push @{ $cpu{ $rival->{name} } }, cpu();
+			}
+			die "$rival->{name}: the outcome is wrong\n"
+			  if sql($database, $rival->{check}) ne 't';
+			drop_database($database);
+		}
+	}
+
+	printf "\n%-44s %9s %6s %9s %6s\n", $title, 'wall ms', 'ratio', 'CPU ms', 'ratio';
+	my $first = $rivals[0]{name};
+	foreach my $rival (@rivals)
+	{
+		my $name = $rival->{name};
+		my $wall = median(@{ $wall{$name} });
+
+		printf '%-44s %9.1f %6.2f', $name, $wall, $wall / median(@{ $wall{$first} });
+		if ($cpu{$name})
+		{
+			my $cpu = median(@{ $cpu{$name} });
+
+			printf ' %9.1f %6.2f', $cpu, $cpu / median(@{ $cpu{$first} });
+		}
+		print "\n";
+	}
+	return;
+}
+
+# A script for psql, with what reads the CPU time at its end.
+sub script
+{
+	my ($name, $text) = @_;
+
+	return write_file("$name.sql", $text . "\n" . reading());
+}
+
+sub dollar
+{
+	my ($text) = @_;
+
+	return "\$bench\$$text\$bench\$";
+}
+
+# Up and down bodies of a part: [version, up, down].
+sub bodies
+{
+	my ($part) = @_;
+
+	return map {
+		my $n = sprintf('%05d', $_);
+		$part eq 'create'
+		  ? [
+			"1$n",
+			"CREATE TABLE table_$n (id bigint PRIMARY KEY, name text);",
+			"DROP TABLE table_$n;"
+		  ]
+		  : [
+			"2$n",
+			"ALTER TABLE table_$n ADD COLUMN amount numeric;",
+			"ALTER TABLE table_$n DROP COLUMN amount;"
+		  ]
+	} 1 .. $count;
+}
+
+# What a loop and apply() find in the database before they start.
+sub prepare
+{
+	my ($database, $part, @bodies) = @_;
+	my %files =
+	  map { ("$_->[0]_$part.sql" => "-- migrate:up\n$_->[1]\n-- migrate:down\n$_->[2]\n") }
+	  @bodies;
+	my $load = write_file("load_$part.sql",
+		"SELECT count(*) FROM migrate.load("
+		  . dollar(JSON::PP->new->canonical->encode(\%files))
+		  . "::jsonb, prune => false);\n");
+
+	mkdir "$files/$part";
+	write_file("$part/$_", $files{$_}) foreach sort keys %files;
+	my $insert = write_file("insert_$part.sql",
+		"CREATE TABLE public.body (version text PRIMARY KEY, up text);\n"
+		  . join('',
+			map { "INSERT INTO public.body VALUES ('$_->[0]', " . dollar($_->[1]) . ");\n" }
+			  @bodies)
+		  . "ANALYZE public.body;\n");
+	wall('psql', '-X', '-q', '-1', '-v', 'ON_ERROR_STOP=1', '-d', $database, '-f', $_)
+	  foreach $insert, $load;
+	return $load;
+}
+
+sub measure_ddl
+{
+	my ($part, $title, $base, $done) = @_;
+	my @bodies = bodies($part);
+	my $up = join("\n", map { $_->[1] } @bodies);
+	my $down = join("\n", map { $_->[2] } reverse @bodies);
+	my $changed =
+	  $part eq 'create'
+	  ? "SELECT count(*) = $count FROM pg_class WHERE relname LIKE 'table\\_%' AND relkind = 'r'"
+	  : "SELECT count(*) = $count FROM pg_attribute WHERE attname = 'amount'";
+	my $unchanged = $changed;
+	my $applied = 'SELECT * FROM migrate.apply();';
+
+	$unchanged =~ s/= $count/= 0/;
+	sql('postgres', "CREATE DATABASE ready_$part TEMPLATE $base");
+	my $load = prepare("ready_$part", $part, @bodies);
+
+	compare($title,
+		{
+			name => 'psql -1 -f',
+			template => "ready_$part",
+			script => script("psql_$part", "BEGIN;\n$up\nCOMMIT;"),
+			check => $changed
+		},
+		{
+			name => 'plpgsql loop, no records',
+			template => "ready_$part",
+			script => script("loop_$part", <<'SQL'),
+DO $loop$
+DECLARE
+	up text;
+BEGIN
+	FOR up IN SELECT b.up FROM public.body b ORDER BY version LOOP
+		EXECUTE up;
+	END LOOP;
+END
+$loop$;
+SQL
+			check => $changed
+		},
+		{
+			name => 'apply()',
+			template => "ready_$part",
+			script => script("apply_$part", $applied),
+			check => $changed
+		},
+		{
+			name => 'load() and apply()',
+			template => $base,
+			script => script("load_apply_$part", "\\i $load\n$applied"),
+			check => $changed
+		},
+		{
+			name => 'migrate-load --apply',
+			template => $base,
+			command => [ 'migrate-load', "$files/$part", '--apply' ],
+			check => $changed
+		});
+
+	sql('postgres', "CREATE DATABASE $done TEMPLATE ready_$part");
+	sql($done, 'SELECT count(*) FROM migrate.apply()', 'DROP TABLE public.body');
+	compare("$title: back",
+		{
+			name => 'psql -1 -f',
+			template => $done,
+			script => script("psql_down_$part", "BEGIN;\n$down\nCOMMIT;"),
+			check => $unchanged =~ s/attname = 'amount'/attname = 'amount' AND NOT attisdropped/r
+		},
+		{
+			name => "rollback($count)",
+			template => $done,
+			script => script("rollback_$part", "SELECT * FROM migrate.rollback($count);"),
+			check => $unchanged =~ s/attname = 'amount'/attname = 'amount' AND NOT attisdropped/r
+		});
+	sql('postgres', "DROP DATABASE ready_$part");
+	return;
+}
+
+# ---------------------------------------------------------------------------
+# Nothing to do, and looking
+# ---------------------------------------------------------------------------
+
+sub fill_history
+{
+	my ($database, $number) = @_;
+
+	sql('postgres', "CREATE DATABASE $database");
+	sql($database, 'CREATE EXTENSION migrate');
+	add_trivial($database, $number);
+	sql($database, 'SELECT count(*) FROM migrate.apply()', 'VACUUM ANALYZE');
+	return;
+}
+
+sub add_trivial
+{
+	my ($database, $number) = @_;
+	my %files = map { (sprintf('%06d_trivial.sql', $_) => "SELECT $_;\n") } 1 .. $number;
+	my $load = write_file('load_trivial.sql',
+		'SELECT count(*) FROM migrate.load('
+		  . dollar(JSON::PP->new->canonical->encode(\%files))
+		  . "::jsonb);\n");
+
+	wall('psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $database, '-f', $load);
+	return;
+}
+
+sub measure_noop
+{
+	my %wall;
+	my @rivals = ('SELECT 1', 'SELECT migrate.apply()');
+
+	foreach my $run (1 .. 40 * $runs)
+	{
+		push @{ $wall{$_} }, wall('psql', '-X', '-d', 'history', '-c', $_) foreach @rivals;
+	}
+	printf "\n%-44s %9s %6s\n", "nothing to do, $history applied: psql -c", 'wall ms', 'ratio';
+	printf "%-44s %9.2f %6.2f\n", $_, median(@{ $wall{$_} }),
+	  median(@{ $wall{$_} }) / median(@{ $wall{ $rivals[0] } })
+	  foreach @rivals;
+	return;
+}
+
+sub measure_status
+{
+	my %wall;
+	my @rivals = (
+		'SELECT count(*) FROM migrate.status()',
+		'SELECT * FROM migrate.status()',
+		'SELECT * FROM migrate.plan()',
+		'SELECT migrate.check()',
+		'SELECT * FROM migrate.schema_migrations');
+
+	foreach my $run (1 .. $runs)
+	{
+		foreach my $query (@rivals)
+		{
+			# the second of two in a session
+			my $script = write_file('status.sql',
+				"\\o /dev/null\n$query;\n\\timing on\n$query;\n");
+			my $said = `psql -X -q -v ON_ERROR_STOP=1 -d history -f $script`;
+
+			die "failed: $query\n" unless $? == 0 && $said =~ /Time: ([\d.]+) ms/;
+			push @{ $wall{$query} }, $1;
+		}
+	}
+	printf "\n%-44s %9s\n", "looking at $history, in a session", 'wall ms';
+	printf "%-44s %9.1f\n", $_, median(@{ $wall{$_} }) foreach @rivals;
+	return;
+}
+
+# ---------------------------------------------------------------------------
+# Memory
+# ---------------------------------------------------------------------------
+
+# Private memory of the backend in kB: its peak, estimated as the peak of all of
+# it less what it shares now, and what its contexts hold while the last body
+# runs.
+sub memory_of
+{
+	my ($number, $how) = @_;
+	my $database = new_database('template0');
+	my $inside = 'CREATE TABLE public.inside AS SELECT sum(total_bytes) / 1024 AS kb '
+	  . 'FROM pg_catalog.pg_backend_memory_contexts;';
+
+	sql($database, 'CREATE EXTENSION migrate');
+	add_trivial($database, $number);
+	sql($database, "SELECT migrate.add('999999', " . dollar($inside) . ')',
+		'CREATE TABLE public.body AS SELECT version, up FROM migrate.migration');
+	my $peak = sql($database, $how, <<'END');
+SELECT 'peak ' || (sum(kb) FILTER (WHERE what = 'VmHWM')
+	- sum(kb) FILTER (WHERE what IN ('RssFile', 'RssShmem')))
+FROM (SELECT m[1] AS what, m[2]::int AS kb
+	FROM regexp_matches(pg_read_file('/proc/self/status'), '(\w+):\s+(\d+) kB', 'g') AS m) AS s
+END
+	my $contexts = sql($database, 'SELECT round(kb) FROM public.inside');
+
+	drop_database($database);
+	return ($peak =~ /peak (\d+)/)[0], $contexts;
+}
+
+sub measure_memory
+{
+	my %how = (
+		'plpgsql loop' =>
+		  'DO $$DECLARE b text; BEGIN FOR b IN SELECT up FROM public.body ORDER BY version LOOP EXECUTE b; END LOOP; END$$',
+		'apply()' => 'SELECT count(*) FROM migrate.apply()');
+
+	printf "\n%-44s %12s %12s\n", 'memory of the backend', 'peak kB', 'contexts kB';
+	foreach my $name ('plpgsql loop', 'apply()')
+	{
+		foreach my $number (1, 1000, 10000)
+		{
+			my ($peak, $contexts) = memory_of($number, $how{$name});
+
+			printf "%-44s %12d %12d\n", "$name, $number trivial bodies", $peak, $contexts;
+		}
+	}
+	return;
+}
+
+# ---------------------------------------------------------------------------
+
+my %wanted = map { $_ => 1 } @parts;
+
+mkdir $files;
+sql('postgres', 'CREATE DATABASE base');
+sql('base', 'CREATE EXTENSION migrate');
+if ($wanted{create} || $wanted{alter})
+{
+	# alter starts where create ends
+	measure_ddl('create', "$count x CREATE TABLE", 'base', 'created');
+	measure_ddl('alter', "$count x ALTER TABLE", 'created', 'altered') if $wanted{alter};
+}
+fill_history('history', $history) if $wanted{noop} || $wanted{status};
+measure_noop() if $wanted{noop};
+measure_status() if $wanted{status};
+measure_memory() if $wanted{memory};
