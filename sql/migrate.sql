@@ -35,6 +35,8 @@ CREATE TABLE migrate.migration (
 	transactional	pg_catalog.bool,
 	irreversible	pg_catalog.bool NOT NULL DEFAULT false,
 	path			pg_catalog.text,
+	down_path		pg_catalog.text,
+	verify_path		pg_catalog.text,
 	source			pg_catalog.text,
 	checksum		pg_catalog.text COLLATE "C" NOT NULL,
 	down_checksum	pg_catalog.text COLLATE "C",
@@ -196,6 +198,11 @@ CREATE TRIGGER gate
 	FOR EACH ROW EXECUTE FUNCTION migrate.gate();
 CREATE TRIGGER gate_statement
 	BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON migrate.migration
+	FOR EACH STATEMENT EXECUTE FUNCTION migrate.gate();
+
+-- the ledger's own changes by hand make migrate.state unsure
+CREATE TRIGGER gate_statement
+	AFTER UPDATE OR DELETE OR TRUNCATE ON migrate.applied
 	FOR EACH STATEMENT EXECUTE FUNCTION migrate.gate();
 
 

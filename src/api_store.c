@@ -187,6 +187,8 @@ mig_load_table(PG_FUNCTION_ARGS)
 {
 	LoadSet		set;
 	Oid			relation;
+	char	   *name;
+	char	   *schema;
 	char	   *sql;
 	uint64		i;
 
@@ -195,7 +197,9 @@ mig_load_table(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	init_file_set(&set);
 	relation = PG_GETARG_OID(0);
-	if (get_rel_name(relation) == NULL)
+	name = get_rel_name(relation);
+	schema = get_namespace_name(get_rel_namespace(relation));
+	if (name == NULL || schema == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("relation with OID %u does not exist", relation)));
@@ -204,8 +208,7 @@ mig_load_table(PG_FUNCTION_ARGS)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	sql = psprintf("SELECT path::pg_catalog.text, content::pg_catalog.text FROM %s",
-				   quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
-											  get_rel_name(relation)));
+				   quote_qualified_identifier(schema, name));
 	if (SPI_execute(sql, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read files");
 	for (i = 0; i < SPI_processed; i++)

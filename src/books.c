@@ -109,6 +109,18 @@ mig_books_relation(const char *name)
 	return relation;
 }
 
+void
+mig_books_check_columns(const char *name, int columns, int expected)
+{
+	if (columns != expected)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_EXTENSION),
+				 errmsg("table \"%s.%s\" of extension \"%s\" has been altered",
+						MIG_SCHEMA_NAME, name, MIG_EXTENSION_NAME),
+				 errdetail("It has %d columns instead of %d.", columns, expected),
+				 errhint("Drop the columns that were added.")));
+}
+
 /* owner of a table of ours, having made sure that it is one */
 static Oid
 checked_table_owner(const char *name, Oid extension)

@@ -23,6 +23,10 @@ extern Oid	mig_books_extension(void);
 /* OID of one of the tables, or of the sequence */
 extern Oid	mig_books_relation(const char *name);
 
+/* raise MIG_ERRCODE_EXTENSION if somebody has altered a table */
+extern void mig_books_check_columns(const char *name, int columns,
+									int expected);
+
 /* mig_sql_begin() as the owner of the tables, after checking them */
 extern void mig_books_open(MigSqlScope *scope);
 extern void mig_books_close(MigSqlScope *scope);

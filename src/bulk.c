@@ -14,12 +14,49 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "executor/executor.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
 
 #include "bulk.h"
 #include "compat.h"
+#include "sqlutil.h"
 
 /* rows that go into the heap together */
 #define ROWS_AT_ONCE 100
+
+/*
+ * A superuser may have put a trigger on one of the tables, to audit the books
+ * for example; then the server's own INSERT has to do it.
+ */
+static bool
+has_insert_trigger(Relation rel)
+{
+	TriggerDesc *triggers = rel->trigdesc;
+
+	return triggers != NULL &&
+		(triggers->trig_insert_before_row || triggers->trig_insert_after_row ||
+		 triggers->trig_insert_before_statement ||
+		 triggers->trig_insert_after_statement);
+}
+
+static void
+insert_by_statement(Relation rel, HeapTuple *tuples, int count)
+{
+	char	   *sql = psprintf("INSERT INTO %s SELECT ($1).*",
+							   quote_qualified_identifier(get_namespace_name(RelationGetNamespace(rel)),
+														  RelationGetRelationName(rel)));
+	Oid			types[1] = {rel->rd_rel->reltype};
+	int			i;
+
+	for (i = 0; i < count; i++)
+	{
+		Datum		values[1] = {heap_copy_tuple_as_datum(tuples[i],
+														  RelationGetDescr(rel))};
+
+		mig_sql(sql, 1, types, values, NULL);
+	}
+}
 
 static void
 insert_some(ResultRelInfo *target, EState *estate, TupleTableSlot **slots,
@@ -28,7 +65,11 @@ insert_some(ResultRelInfo *target, EState *estate, TupleTableSlot **slots,
 	int			i;
 
 	for (i = 0; i < count; i++)
+	{
 		ExecStoreHeapTuple(tuples[i], slots[i], false);
+		if (target->ri_RelationDesc->rd_att->constr != NULL)
+			ExecConstraints(target, slots[i], estate);
+	}
 	table_multi_insert(target->ri_RelationDesc, slots, count,
 					   GetCurrentCommandId(true), 0, NULL);
 	for (i = 0; i < count; i++)
@@ -38,10 +79,9 @@ insert_some(ResultRelInfo *target, EState *estate, TupleTableSlot **slots,
 	}
 }
 
-void
-mig_bulk_insert(Oid relation, HeapTuple *tuples, int count)
+static void
+insert_by_executor(Relation rel, HeapTuple *tuples, int count)
 {
-	Relation	rel = table_open(relation, RowExclusiveLock);
 	EState	   *estate = CreateExecutorState();
 	ResultRelInfo *target = makeNode(ResultRelInfo);
 	TupleTableSlot *slots[ROWS_AT_ONCE];
@@ -61,6 +101,17 @@ mig_bulk_insert(Oid relation, HeapTuple *tuples, int count)
 		ExecDropSingleTupleTableSlot(slots[i]);
 	ExecCloseIndices(target);
 	FreeExecutorState(estate);
+}
+
+void
+mig_bulk_insert(Oid relation, HeapTuple *tuples, int count)
+{
+	Relation	rel = table_open(relation, RowExclusiveLock);
+
+	if (has_insert_trigger(rel))
+		insert_by_statement(rel, tuples, count);
+	else
+		insert_by_executor(rel, tuples, count);
 	table_close(rel, NoLock);
 	CommandCounterIncrement();
 }

@@ -12,8 +12,7 @@
 
 /*
  * Insert tuples that fit the table, as COPY does, and make them visible to the
- * next command.  For tables of the extension only: there are no triggers, and
- * NOT NULL and CHECK constraints are the caller's word.
+ * next command.  For tables of the extension; SPI must be connected.
  */
 extern void mig_bulk_insert(Oid relation, HeapTuple *tuples, int count);
 

@@ -43,6 +43,13 @@
 #define MIG_BGWORKER_FLAGS BGWORKER_BYPASS_ALLOWCONN
 #endif
 
+/* 17 can limit whole transactions */
+#if PG_VERSION_NUM >= 170000
+#define MIG_MORE_WORKER_SETTINGS {"transaction_timeout", "0"},
+#else
+#define MIG_MORE_WORKER_SETTINGS
+#endif
+
 /* 17 can also ask for a stronger lock */
 #if PG_VERSION_NUM >= 170000
 #define MIG_LOCK_HELD_BY_ME(tag, mode) LockHeldByMe(tag, mode, false)

@@ -95,6 +95,7 @@ read_below(const char *directory, const char *prefix, int depth,
 			ereport(ERROR,
 					(errcode_for_file_access(),
 					 errmsg("could not stat file \"%s\": %m", full)));
+		relative = pg_any_to_server(relative, strlen(relative), PG_UTF8);
 		if (S_ISDIR(st.st_mode))
 			read_below(full, psprintf("%s/", relative), depth + 1, sink, arg);
 		else if (S_ISREG(st.st_mode) && is_wanted(entry->d_name))

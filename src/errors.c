@@ -21,28 +21,28 @@
 static void
 remove_statement_line(ErrorData *edata, const char *statement)
 {
-	char	   *line;
-	char	   *found;
-	size_t		rest;
+	char	   *start;
+	char	   *end;
 
-	if (edata->context == NULL)
+	if (edata->context == NULL || statement[0] == '\0')
 		return;
-	line = psprintf("SQL statement \"%s\"", statement);
-	found = strstr(edata->context, line);
-	if (found == NULL)
+
+	/* the words around it may be translated */
+	start = strstr(edata->context, statement);
+	if (start == NULL)
 		return;
-	rest = strlen(line);
-	if (found[rest] == '\n')
-		rest++;
-	else if (found > edata->context && found[-1] == '\n')
-	{
-		found--;
-		rest++;
-	}
-	memmove(found, found + rest, strlen(found + rest) + 1);
+	end = start + strlen(statement);
+	while (start > edata->context && start[-1] != '\n')
+		start--;
+	while (*end != '\0' && *end != '\n')
+		end++;
+	if (*end == '\n')
+		end++;
+	else if (start > edata->context)
+		start--;
+	memmove(start, end, strlen(end) + 1);
 	if (edata->context[0] == '\0')
 		edata->context = NULL;
-	pfree(line);
 }
 
 void

@@ -108,6 +108,10 @@ mig_execute_pin_settings(const char *search_path)
 	};
 	int			i;
 
+	/* or else a temporary table would stand before all others */
+	if (strstr(search_path, "pg_temp") == NULL)
+		search_path = search_path[0] == '\0' ? "pg_temp" :
+			psprintf("%s, pg_temp", search_path);
 	pin("search_path", search_path);
 	for (i = 0; i < lengthof(pinned); i++)
 		pin(pinned[i][0], pinned[i][1]);
@@ -154,8 +158,8 @@ log_statement_of_body(const MigStatement *statement, const char *sql)
  * statement_timeout of the session is meant for one statement, and the call
  * that runs many of them is one to the server: start it anew for each.
  */
-static void
-restart_statement_timeout(void)
+void
+mig_execute_restart_timeout(void)
 {
 	if (StatementTimeout > 0)
 		enable_timeout_after(STATEMENT_TIMEOUT, StatementTimeout);
@@ -257,6 +261,7 @@ run_statements(void *arg)
 {
 	MigExecution *execution = (MigExecution *) arg;
 	const MigBody *body = execution->body;
+	MemoryContext context = CurrentMemoryContext;
 	int			i;
 
 	for (i = 0; i < body->nstatements; i++)
@@ -271,9 +276,11 @@ run_statements(void *arg)
 		execution->statement = i;
 		check_string_syntax(execution->label);
 		log_statement_of_body(statement, sql);
-		restart_statement_timeout();
+		mig_execute_restart_timeout();
 		INSTR_TIME_SET_CURRENT(start);
 		rows = run_statement(sql, execution->label);
+		/* SPI leaves its own, which lives as long as the run */
+		MemoryContextSwitchTo(context);
 		INSTR_TIME_SET_CURRENT(duration);
 		INSTR_TIME_SUBTRACT(duration, start);
 		add_timing(execution, statement, INSTR_TIME_GET_MILLISEC(duration),
@@ -299,7 +306,14 @@ mig_execute_body(MigExecution *execution, const MigBody *body,
 {
 	ErrorContextCallback callback;
 	int			guc_level = NewGUCNestLevel();
+	Oid			userid;
+	int			sec_context;
 
+	GetUserIdAndSecContext(&userid, &sec_context);
+	if (execution->contained)
+		SetUserIdAndSecContext(userid, sec_context |
+							   SECURITY_LOCAL_USERID_CHANGE |
+							   SECURITY_RESTRICTED_OPERATION);
 	execution->body = body;
 	execution->label = label;
 	execution->statement = -1;
@@ -313,9 +327,9 @@ mig_execute_body(MigExecution *execution, const MigBody *body,
 		run_statements(execution);
 	error_context_stack = callback.previous;
 	AtEOXact_GUC(false, guc_level);
-
-	/* a statement_timeout that the body has SET ends with it */
-	restart_statement_timeout();
+	if (execution->contained)
+		SetUserIdAndSecContext(userid, sec_context);
+	mig_execute_restart_timeout();
 }
 
 static void
@@ -349,6 +363,9 @@ set_constraints(List *constraints, bool deferred)
 }
 
 /*
+ * A constraint that the caller had deferred by SET CONSTRAINTS, though it is
+ * initially immediate, ends up immediate: the server does not tell.
+ *
  * The constraints are named one by one, because SET CONSTRAINTS ALL would also
  * speak for those that later bodies create in this transaction.
  */

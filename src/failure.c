@@ -92,7 +92,7 @@ record(void *arg)
 		case MIG_WORKER_NO_ANSWER:
 			ereport(WARNING,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("the failure is not in the journal: the background worker did not write it"),
+					 errmsg("the failure may not be in the journal: the background worker has not said that it wrote it"),
 					 errhint("The server log has the failure, and the worker's own error.")));
 			break;
 	}

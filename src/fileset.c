@@ -304,6 +304,14 @@ mig_fileset_add(MigFileSet *set, const MigScript *up, char *version,
 	return source;
 }
 
+/* the path of a script that is not the migration's first one, else NULL */
+static char *
+other_path(const MigSource *source, const MigScript *script)
+{
+	return strcmp(source->path, script->path) == 0 ? NULL :
+		pstrdup(script->path);
+}
+
 /*
  * A whole file is a body: the simplest MigTakeFunction.
  */
@@ -317,9 +325,11 @@ mig_source_take(MigSource *source, MigPart part, const MigScript *script)
 			break;
 		case MIG_DOWN:
 			source->down = script->content;
+			source->down_path = other_path(source, script);
 			break;
 		case MIG_VERIFY:
 			source->verify = script->content;
+			source->verify_path = other_path(source, script);
 			break;
 	}
 }

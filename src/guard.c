@@ -81,8 +81,8 @@ mig_guard_destructive(const char *project, const MigPolicy *policy,
 				 errhint("Say that you mean this database with confirm => current_database().")));
 }
 
-static bool
-is_superuser(const char *role)
+bool
+mig_guard_is_superuser(const char *role)
 {
 	Oid			oid = get_role_oid(role, true);
 
@@ -103,7 +103,7 @@ mig_guard_authors(MigEntry **entries, int count)
 
 		if (trusted != NULL && strcmp(author, trusted) == 0)
 			continue;
-		if (!is_superuser(author))
+		if (!mig_guard_is_superuser(author))
 			ereport(ERROR,
 					(errcode(MIG_ERRCODE_AUTHOR),
 					 errmsg("a superuser cannot run migration \"%s\", which role \"%s\" stored",
@@ -113,4 +113,21 @@ mig_guard_authors(MigEntry **entries, int count)
 							 quote_identifier(author))));
 		trusted = author;
 	}
+}
+
+bool
+mig_guard_must_contain(MigEntry **entries, int count)
+{
+	int			i;
+
+	if (superuser() || mig_trust_authors ||
+		(!superuser_arg(GetSessionUserId()) &&
+		 !superuser_arg(GetAuthenticatedUserId())))
+		return false;
+	for (i = 0; i < count; i++)
+	{
+		if (!mig_guard_is_superuser(entries[i]->added_by))
+			return true;
+	}
+	return false;
 }

@@ -27,10 +27,21 @@ extern void mig_guard_policy(const char *project, const MigPolicy *policy);
 extern void mig_guard_destructive(const char *project, const MigPolicy *policy,
 								  const char *confirm);
 
+/* is there a role of this name, and is it a superuser? */
+extern bool mig_guard_is_superuser(const char *role);
+
 /*
  * Raise if the caller is a superuser and a body (of entries) was stored by a
  * role that is not: whoever may store bodies would be superuser otherwise.
  */
 extern void mig_guard_authors(MigEntry **entries, int count);
+
+/*
+ * Must bodies be kept from getting at the rights of the session?  True if the
+ * caller is not a superuser, but could become one with RESET ROLE or RESET
+ * SESSION AUTHORIZATION, and one of the bodies was stored by a role that could
+ * not.
+ */
+extern bool mig_guard_must_contain(MigEntry **entries, int count);
 
 #endif							/* MIG_GUARD_H */

@@ -149,9 +149,7 @@ table_desc(const char *name, int ncolumns)
 	Oid			rowtype = get_rel_type_id(mig_books_relation(name));
 	TupleDesc	desc = lookup_rowtype_tupdesc_copy(rowtype, -1);
 
-	if (desc->natts != ncolumns)
-		elog(ERROR, "migrate.%s has %d columns, expected %d", name,
-			 desc->natts, ncolumns);
+	mig_books_check_columns(name, desc->natts, ncolumns);
 	return desc;
 }
 
@@ -186,9 +184,8 @@ client_address(bool *isnull)
 
 /* the columns that are the same for all that this session records */
 static void
-set_session_columns(Datum *values, bool *nulls)
+set_session_columns(Datum *values, bool *nulls, FullTransactionId xid)
 {
-	FullTransactionId xid = GetTopFullTransactionIdIfAny();
 
 	set_text(values, nulls, J_TARGET, "");
 	set_text(values, nulls, J_SESSION_ROLE,
@@ -372,8 +369,9 @@ mig_batch_add(MigBatch *batch, const MigJournalRow *row)
 	old = MemoryContextSwitchTo(batch->context);
 	if (batch->project == NULL)
 	{
-		/* once a batch, and not before the transaction has its id */
-		set_session_columns(batch->values, batch->nulls);
+		/* once a batch */
+		set_session_columns(batch->values, batch->nulls,
+							GetTopFullTransactionId());
 		batch->project = pstrdup(row->project);
 	}
 	MemoryContextSwitchTo(batch->rows);
@@ -544,7 +542,7 @@ mig_journal_pack(const MigJournalRow *row)
 
 	get_shape(&shape);
 	memset(nulls, true, sizeof(nulls));
-	set_session_columns(values, nulls);
+	set_session_columns(values, nulls, GetTopFullTransactionIdIfAny());
 	tuple = form_journal_tuple(&shape, row, values, nulls);
 	return (bytea *) DatumGetPointer(heap_copy_tuple_as_datum(tuple,
 															  shape.desc));
@@ -561,7 +559,7 @@ failed_alike_before(Oid rowtype, bytea *packed, int quiet_seconds)
 	return quiet_seconds > 0 &&
 		mig_sql("SELECT FROM migrate.journal j"
 				" WHERE j.project OPERATOR(pg_catalog.=) ($1).project"
-				" AND j.version OPERATOR(pg_catalog.=) ($1).version"
+				" AND j.version IS NOT DISTINCT FROM ($1).version"
 				" AND j.action OPERATOR(pg_catalog.=) ($1).action"
 				" AND j.outcome OPERATOR(pg_catalog.=) 'failure'"
 				" AND j.sqlstate OPERATOR(pg_catalog.=) ($1).sqlstate"
@@ -628,8 +626,10 @@ mig_journal_prune(const char *project, Datum older_than)
 					 2, types, values, NULL);
 	mig_sql("DELETE FROM migrate.body b WHERE NOT EXISTS ("
 			" SELECT FROM migrate.journal j"
-			" WHERE j.body OPERATOR(pg_catalog.=) b.hash"
-			" OR j.verify_body OPERATOR(pg_catalog.=) b.hash)",
+			" WHERE j.body OPERATOR(pg_catalog.=) b.hash)"
+			" AND NOT EXISTS ("
+			" SELECT FROM migrate.journal j"
+			" WHERE j.verify_body OPERATOR(pg_catalog.=) b.hash)",
 			0, NULL, NULL, NULL);
 	mig_books_close(&scope);
 	return count;

@@ -24,6 +24,18 @@
 #include "books.h"
 #include "ledger.h"
 
+static Datum
+list_to_array(List *strings)
+{
+	char	  **array = palloc(sizeof(char *) * Max(list_length(strings), 1));
+	ListCell   *lc;
+	int			n = 0;
+
+	foreach(lc, strings)
+		array[n++] = lfirst(lc);
+	return mig_text_array(array, n);
+}
+
 bool
 mig_ledger_state(const char *project, MigState *state)
 {
@@ -116,7 +128,7 @@ enum EntryColumn
 {
 	E_VERSION = 1, E_NAME, E_KIND, E_REQUIRES, E_STORED, E_APPLIED,
 	E_UP_CHANGED, E_DOWN_CHANGED, E_HAS_DOWN, E_HAS_VERIFY, E_IRREVERSIBLE,
-	E_TRANSACTIONAL, E_PATH, E_HELD_REASON, E_ADDED_BY, E_LENGTH, E_HOW,
+	E_TRANSACTIONAL, E_PATH, E_DOWN_PATH, E_VERIFY_PATH, E_HELD_REASON, E_ADDED_BY, E_LENGTH, E_HOW,
 	E_RUN, E_N, E_ERROR, E_CHECKSUM, E_DOWN_CHECKSUM, E_APPLIED_BY,
 	E_APPLIED_AT, E_EXECUTION_MS
 };
@@ -130,7 +142,7 @@ enum EntryColumn
 	"  AND m.down_checksum IS DISTINCT FROM a.down_checksum," \
 	" m.down IS NOT NULL, m.verify IS NOT NULL, m.irreversible," \
 	" CASE m.transactional WHEN false THEN 1 WHEN true THEN 2 ELSE 0 END," \
-	" m.path, m.held_reason, m.added_by," \
+	" m.path, m.down_path, m.verify_path, m.held_reason, m.added_by," \
 	" (pg_catalog.octet_length(m.up)::pg_catalog.int8" \
 	"  OPERATOR(pg_catalog.+)" \
 	"  coalesce(pg_catalog.octet_length(m.down), 0)" \
@@ -140,29 +152,33 @@ enum EntryColumn
 
 #define ENTRY_TABLES \
 	" FROM (SELECT * FROM migrate.migration" \
-	"  WHERE project OPERATOR(pg_catalog.=) $1) m" \
+	"  WHERE project OPERATOR(pg_catalog.=) $1" \
+	"  AND ($2 IS NULL OR version OPERATOR(pg_catalog.=) $2)) m" \
 	" FULL JOIN (SELECT * FROM migrate.applied" \
 	"  WHERE project OPERATOR(pg_catalog.=) $1" \
+	"  AND ($2 IS NULL OR version OPERATOR(pg_catalog.=) $2)" \
 	"  AND target OPERATOR(pg_catalog.=) '') a" \
 	" ON a.version OPERATOR(pg_catalog.=) m.version"
 
-/* the newest attempt at what is not applied, if it failed */
+/* the newest attempt at a text that is not applied, if it failed */
 #define ENTRY_FAILURE \
-	" LEFT JOIN LATERAL (" \
-	"  SELECT j.run, coalesce(j.message, '') AS message" \
-	"  FROM migrate.journal j" \
-	"  WHERE j.project OPERATOR(pg_catalog.=) $1" \
-	"  AND j.version OPERATOR(pg_catalog.=) m.version" \
-	"  AND j.outcome OPERATOR(pg_catalog.=) 'failure'" \
-	"  ORDER BY j.run DESC, j.n DESC LIMIT 1) f" \
-	" ON (a.version IS NULL" \
-	"  OR m.checksum OPERATOR(pg_catalog.<>) a.checksum)" \
-	" AND NOT EXISTS (" \
-	"  SELECT FROM migrate.journal s" \
-	"  WHERE s.run OPERATOR(pg_catalog.>) f.run" \
-	"  AND s.project OPERATOR(pg_catalog.=) $1" \
-	"  AND s.version OPERATOR(pg_catalog.=) m.version" \
-	"  AND s.outcome OPERATOR(pg_catalog.=) 'success')"
+	" LEFT JOIN (SELECT l.version, l.checksum," \
+	"   coalesce(l.message, '') AS message" \
+	"  FROM (SELECT DISTINCT ON (j.version) j.version, j.run, j.checksum," \
+	"    j.message" \
+	"   FROM migrate.journal j" \
+	"   WHERE j.project OPERATOR(pg_catalog.=) $1" \
+	"   AND j.outcome OPERATOR(pg_catalog.=) 'failure'" \
+	"   ORDER BY j.version, j.run DESC, j.n DESC) l" \
+	"  WHERE NOT EXISTS (SELECT FROM migrate.journal s" \
+	"   WHERE s.project OPERATOR(pg_catalog.=) $1" \
+	"   AND s.version OPERATOR(pg_catalog.=) l.version" \
+	"   AND s.run OPERATOR(pg_catalog.>) l.run" \
+	"   AND s.outcome OPERATOR(pg_catalog.=) 'success')) f" \
+	" ON f.version OPERATOR(pg_catalog.=) m.version" \
+	" AND f.checksum OPERATOR(pg_catalog.=) m.checksum" \
+	" AND (a.version IS NULL" \
+	"  OR m.checksum OPERATOR(pg_catalog.<>) a.checksum)"
 
 /*
  * Like mig_get_text(), but the string of the row before serves again if it is
@@ -200,6 +216,8 @@ read_entry(MigSqlScope *scope, uint64 row, bool details, MigEntry *entry,
 	entry->irreversible = mig_get_bool(row, E_IRREVERSIBLE);
 	entry->transactional = mig_get_int4(row, E_TRANSACTIONAL);
 	entry->path = mig_get_text(scope, row, E_PATH);
+	entry->down_path = mig_get_text(scope, row, E_DOWN_PATH);
+	entry->verify_path = mig_get_text(scope, row, E_VERIFY_PATH);
 	entry->held_reason = mig_get_text(scope, row, E_HELD_REASON);
 	entry->added_by = get_repeated_text(scope, row, E_ADDED_BY,
 										before ? before->added_by : NULL);
@@ -219,16 +237,23 @@ read_entry(MigSqlScope *scope, uint64 row, bool details, MigEntry *entry,
 	entry->execution_ms = mig_get_float8(row, E_EXECUTION_MS);
 }
 
-MigEntry *
-mig_ledger_entries(const char *project, bool details, int *count)
+/* all versions, or the one that is named */
+static MigEntry *
+read_entries(const char *project, const char *version, bool details,
+			 int *count)
 {
 	MigSqlScope scope;
-	Oid			types[1] = {TEXTOID};
-	Datum		values[1] = {CStringGetTextDatum(project)};
+	Oid			types[2] = {TEXTOID, TEXTOID};
+	Datum		values[2] = {CStringGetTextDatum(project)};
+	char		nulls[2] = {' ', ' '};
+	bool		isnull;
 	MigEntry   *entries;
 	uint64		nrows;
 	uint64		i;
 
+	values[1] = mig_text_datum(version, &isnull);
+	if (isnull)
+		nulls[1] = 'n';
 	mig_books_open(&scope);
 	nrows = mig_sql(details ?
 					"SELECT " ENTRY_COLUMNS ", f.message,"
@@ -236,7 +261,7 @@ mig_ledger_entries(const char *project, bool details, int *count)
 					" a.applied_by, a.applied_at, a.execution_ms"
 					ENTRY_TABLES ENTRY_FAILURE " ORDER BY 1" :
 					"SELECT " ENTRY_COLUMNS ENTRY_TABLES " ORDER BY 1",
-					1, types, values, NULL);
+					2, types, values, nulls);
 	entries = MemoryContextAllocHuge(scope.outer,
 									 sizeof(MigEntry) * Max(nrows, 1));
 	memset(entries, 0, sizeof(MigEntry) * nrows);
@@ -246,6 +271,21 @@ mig_ledger_entries(const char *project, bool details, int *count)
 	mig_books_close(&scope);
 	*count = (int) nrows;
 	return entries;
+}
+
+MigEntry *
+mig_ledger_entries(const char *project, bool details, int *count)
+{
+	return read_entries(project, NULL, details, count);
+}
+
+MigEntry *
+mig_ledger_entry(const char *project, const char *version)
+{
+	int			count;
+	MigEntry   *entry = read_entries(project, version, true, &count);
+
+	return count > 0 ? entry : NULL;
 }
 
 MigTexts *
@@ -273,7 +313,10 @@ mig_ledger_texts(const char *project, MigEntry **entries, int count)
 					"  AND m.version OPERATOR(pg_catalog.=) v.version",
 					2, types, values, NULL);
 	if (nrows != count)
-		elog(ERROR, "found %d of %d texts", (int) nrows, count);
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("a migration was removed at this moment"),
+				 errhint("Call the function again.")));
 	for (i = 0; i < count; i++)
 	{
 		MigTexts   *text = &texts[mig_get_int4(i, 1) - 1];
@@ -304,6 +347,44 @@ mig_ledger_is_applied(const char *project, const char *version)
 					2, types, values, NULL) > 0;
 	mig_books_close(&scope);
 	return found;
+}
+
+List *
+mig_ledger_dependents(const char *project, List *versions)
+{
+	MigSqlScope scope;
+	Oid			types[2] = {TEXTOID, TEXTARRAYOID};
+	Datum		values[2];
+	List	   *requirements = NIL;
+	List	   *dependents = NIL;
+	ListCell   *lc;
+	uint64		nrows;
+	uint64		i;
+
+	foreach(lc, versions)
+		requirements = lappend(requirements,
+							   psprintf("%s:%s", project, (char *) lfirst(lc)));
+	values[0] = CStringGetTextDatum(project);
+	values[1] = list_to_array(requirements);
+	mig_books_open(&scope);
+	nrows = mig_sql("SELECT pg_catalog.concat(m.project, ':', m.version)"
+					" FROM migrate.migration m JOIN migrate.applied a"
+					"  ON a.project OPERATOR(pg_catalog.=) m.project"
+					"  AND a.version OPERATOR(pg_catalog.=) m.version"
+					" WHERE m.project OPERATOR(pg_catalog.<>) $1"
+					" AND m.requires OPERATOR(pg_catalog.&&) $2"
+					" ORDER BY 1",
+					2, types, values, NULL);
+	for (i = 0; i < nrows; i++)
+	{
+		char	   *name = mig_get_text(&scope, i, 1);
+		MemoryContext old = MemoryContextSwitchTo(scope.outer);
+
+		dependents = lappend(dependents, name);
+		MemoryContextSwitchTo(old);
+	}
+	mig_books_close(&scope);
+	return dependents;
 }
 
 char *
@@ -345,12 +426,15 @@ has_deferrable_constraints(void)
 
 /*
  * SET CONSTRAINTS knows constraints by schema and name, and refuses a name that
- * a constraint of another table bears which cannot be deferred.
+ * a constraint of another table bears which cannot be deferred.  It also
+ * refuses what is in a schema that the caller may not use.
  */
 List *
 mig_ledger_deferrable_constraints(void)
 {
 	MigSqlScope scope;
+	Oid			types[1] = {OIDOID};
+	Datum		values[1] = {ObjectIdGetDatum(GetUserId())};
 	List	   *constraints = NIL;
 	uint64		nrows;
 	uint64		i;
@@ -365,13 +449,15 @@ mig_ledger_deferrable_constraints(void)
 					" JOIN pg_catalog.pg_namespace n"
 					"  ON n.oid OPERATOR(pg_catalog.=) c.connamespace"
 					" WHERE c.condeferrable"
+					" AND NOT pg_catalog.pg_is_other_temp_schema(n.oid)"
+					" AND pg_catalog.has_schema_privilege($1, n.oid, 'USAGE')"
 					" AND c.conparentid OPERATOR(pg_catalog.=) 0"
 					" AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint o"
 					"  WHERE NOT o.condeferrable"
 					"  AND o.conname OPERATOR(pg_catalog.=) c.conname"
 					"  AND o.connamespace OPERATOR(pg_catalog.=) c.connamespace)"
 					" GROUP BY 1, 2",
-					0, NULL, NULL, NULL);
+					1, types, values, NULL);
 	for (i = 0; i < nrows; i++)
 	{
 		MigConstraint *constraint =
@@ -398,7 +484,7 @@ mig_ledger_deferrable_constraints(void)
 enum SourceColumn
 {
 	S_ORD, S_VERSION, S_NAME, S_KIND, S_UP, S_DOWN, S_VERIFY, S_REQUIRES,
-	S_TRANSACTIONAL, S_IRREVERSIBLE, S_PATH, S_SOURCE, S_CHECKSUM,
+	S_TRANSACTIONAL, S_IRREVERSIBLE, S_PATH, S_DOWN_PATH, S_VERIFY_PATH, S_SOURCE, S_CHECKSUM,
 	S_DOWN_CHECKSUM, S_NCOLUMNS
 };
 
@@ -414,8 +500,8 @@ source_desc(void)
 		{"kind", TEXTOID}, {"up", TEXTOID}, {"down", TEXTOID},
 		{"verify", TEXTOID}, {"requires", TEXTARRAYOID},
 		{"transactional", BOOLOID}, {"irreversible", BOOLOID},
-		{"path", TEXTOID}, {"source", TEXTOID}, {"checksum", TEXTOID},
-		{"down_checksum", TEXTOID}
+		{"path", TEXTOID}, {"down_path", TEXTOID}, {"verify_path", TEXTOID},
+		{"source", TEXTOID}, {"checksum", TEXTOID}, {"down_checksum", TEXTOID}
 	};
 	TupleDesc	desc = CreateTemplateTupleDesc(S_NCOLUMNS);
 	int			i;
@@ -424,18 +510,6 @@ source_desc(void)
 		TupleDescInitEntry(desc, i + 1, columns[i].name, columns[i].type,
 						   -1, columns[i].type == TEXTARRAYOID ? 1 : 0);
 	return desc;
-}
-
-static Datum
-list_to_array(List *strings)
-{
-	char	  **array = palloc(sizeof(char *) * Max(list_length(strings), 1));
-	ListCell   *lc;
-	int			n = 0;
-
-	foreach(lc, strings)
-		array[n++] = lfirst(lc);
-	return mig_text_array(array, n);
 }
 
 static void
@@ -459,6 +533,10 @@ put_source(Tuplestorestate *rows, TupleDesc desc, int ord,
 	nulls[S_TRANSACTIONAL] = source->transactional == MIG_TX_RECOGNISE;
 	values[S_IRREVERSIBLE] = BoolGetDatum(source->irreversible);
 	values[S_PATH] = mig_text_datum(source->path, &nulls[S_PATH]);
+	values[S_DOWN_PATH] = mig_text_datum(source->down_path,
+										 &nulls[S_DOWN_PATH]);
+	values[S_VERIFY_PATH] = mig_text_datum(source->verify_path,
+										   &nulls[S_VERIFY_PATH]);
 	values[S_SOURCE] = mig_text_datum(source->source, &nulls[S_SOURCE]);
 	values[S_CHECKSUM] = mig_text_datum(checksum, &nulls[S_CHECKSUM]);
 	values[S_DOWN_CHECKSUM] = mig_text_datum(down_checksum,
@@ -525,6 +603,7 @@ mig_ledger_compare(const char *project, List *sources, List *checksums,
 	nrows = mig_sql("SELECT i.ord, m.version IS NOT NULL, a.version IS NOT NULL,"
 					" m.checksum OPERATOR(pg_catalog.=) i.checksum,"
 					" NOT (m.down_checksum IS DISTINCT FROM i.down_checksum),"
+					" m.kind OPERATOR(pg_catalog.=) i.kind,"
 					" m.kind OPERATOR(pg_catalog.=) i.kind"
 					"  AND m.requires OPERATOR(pg_catalog.=) i.requires"
 					"  AND m.irreversible OPERATOR(pg_catalog.=) i.irreversible"
@@ -532,6 +611,8 @@ mig_ledger_compare(const char *project, List *sources, List *checksums,
 					"  AND NOT (m.transactional IS DISTINCT FROM i.transactional),"
 					" m.name OPERATOR(pg_catalog.=) i.name"
 					"  AND NOT (m.path IS DISTINCT FROM i.path)"
+					"  AND NOT (m.down_path IS DISTINCT FROM i.down_path)"
+					"  AND NOT (m.verify_path IS DISTINCT FROM i.verify_path)"
 					"  AND NOT (m.source IS DISTINCT FROM i.source),"
 					" i.kind OPERATOR(pg_catalog.=) 'repeatable'"
 					"  AND m.checksum OPERATOR(pg_catalog.<>) i.checksum"
@@ -564,9 +645,10 @@ mig_ledger_compare(const char *project, List *sources, List *checksums,
 		row->applied = mig_get_bool(i, 3);
 		row->same_up = mig_get_bool(i, 4);
 		row->same_down = mig_get_bool(i, 5);
-		row->same_rest = mig_get_bool(i, 6);
-		row->same_place = mig_get_bool(i, 7);
-		row->ran_before = mig_get_bool(i, 8);
+		row->same_kind = mig_get_bool(i, 6);
+		row->same_rest = mig_get_bool(i, 7);
+		row->same_place = mig_get_bool(i, 8);
+		row->ran_before = mig_get_bool(i, 9);
 	}
 	tuplestore_end(rows);
 	mig_books_close(&scope);
@@ -598,10 +680,10 @@ mig_ledger_insert(const char *project, List *sources, const char *added_by)
 {
 	write_sources("INSERT INTO migrate.migration (project, version, name, kind,"
 				  " up, down, verify, requires, transactional, irreversible,"
-				  " path, source, added_by)"
+				  " path, down_path, verify_path, source, added_by)"
 				  " SELECT $1, i.version, i.name, i.kind, i.up, i.down,"
 				  " i.verify, i.requires, i.transactional, i.irreversible,"
-				  " i.path, i.source, $2"
+				  " i.path, i.down_path, i.verify_path, i.source, $2"
 				  " FROM incoming i ORDER BY i.ord",
 				  project, sources, added_by);
 }
@@ -614,6 +696,7 @@ mig_ledger_replace(const char *project, List *sources, const char *added_by)
 				  " verify = i.verify, requires = i.requires,"
 				  " transactional = i.transactional,"
 				  " irreversible = i.irreversible, path = i.path,"
+				  " down_path = i.down_path, verify_path = i.verify_path,"
 				  " source = i.source, added_by = $2,"
 				  " added_at = pg_catalog.clock_timestamp()"
 				  " FROM incoming i"
@@ -626,7 +709,9 @@ void
 mig_ledger_move(const char *project, List *sources)
 {
 	write_sources("UPDATE migrate.migration m SET name = i.name,"
-				  " path = i.path, source = i.source FROM incoming i"
+				  " path = i.path, down_path = i.down_path,"
+				  " verify_path = i.verify_path, source = i.source"
+				  " FROM incoming i"
 				  " WHERE m.project OPERATOR(pg_catalog.=) $1"
 				  " AND m.version OPERATOR(pg_catalog.=) i.version",
 				  project, sources, "");

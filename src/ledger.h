@@ -31,6 +31,7 @@ typedef struct MigComparison
 	bool		applied;
 	bool		same_up;
 	bool		same_down;
+	bool		same_kind;
 	bool		same_rest;		/* verify, requires, kind, ... */
 	bool		same_place;		/* name, path, source */
 	bool		ran_before;		/* this very text was applied before */
@@ -49,11 +50,17 @@ extern MigPolicy *mig_ledger_policy(const char *project);
 extern MigEntry *mig_ledger_entries(const char *project, bool details,
 									int *count);
 
+/* one of them, with details; NULL if there is none */
+extern MigEntry *mig_ledger_entry(const char *project, const char *version);
+
 /* the texts of these entries, in their order; all must be stored */
 extern MigTexts *mig_ledger_texts(const char *project, MigEntry **entries,
 								  int count);
 
 extern bool mig_ledger_is_applied(const char *project, const char *version);
+
+/* applied migrations of other projects that require one of these versions */
+extern List *mig_ledger_dependents(const char *project, List *versions);
 
 /* role under which the newest migration was applied, or NULL */
 extern char *mig_ledger_last_role(const char *project);

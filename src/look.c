@@ -56,16 +56,22 @@ describe_step(const char *project, int step, MigEntry *entry, MigPart part,
 	MigTexts   *texts = mig_ledger_texts(project, &entry, 1);
 
 	/* who may look may not read bodies */
-	MigLabel	label = {entry->version, entry->path, part, true};
+	MigLabel	label = {entry->version,
+		mig_part_path(part, entry->path, entry->down_path,
+					  entry->verify_path), part, true};
 	MigBody    *body = mig_body_parse(part == MIG_UP ? texts->up : texts->down,
 									  &label);
 	const MigStatement *statement = mig_body_own_transaction(body);
-	bool		own = entry->transactional == MIG_TX_OFF;
+	bool		own = false;
 	char	   *reason;
 
-	if (entry->transactional == MIG_TX_OFF)
+	/* what somebody has said is about the up body */
+	if (part == MIG_UP && entry->transactional == MIG_TX_OFF)
+	{
+		own = true;
 		reason = "marked as not transactional";
-	else if (entry->transactional == MIG_TX_ON)
+	}
+	else if (part == MIG_UP && entry->transactional == MIG_TX_ON)
 		reason = "marked as transactional";
 	else if (statement != NULL)
 	{
@@ -117,7 +123,7 @@ mig_look_plan_rollback(const char *project, int steps, MigPlanSink sink,
 	MigPlan    *plan;
 
 	choice.steps = steps;
-	plan = mig_plan_down(read_project(project, false, true), &choice);
+	plan = mig_plan_down(read_project(project, false, false), &choice);
 	describe_plan(project, plan, MIG_DOWN, sink, arg);
 }
 
@@ -130,13 +136,21 @@ mig_look_check(const char *project_name, const char *target)
 	static const char *const titles[] = {
 		"Pending", "Held", "Failed", "Changed"
 	};
+	static const char *const hints[] = {
+		"migrate.apply() applies what is pending.",
+		"migrate.unhold() lets go what is held.",
+		"migrate.failures() has what failed.",
+		"migrate.amend() accepts a changed text."
+	};
 	MigProject *project = read_project(project_name, true, true);
 	bool	   *wanted = mig_plan_up_to(project, target);
 	StringInfoData detail;
+	StringInfoData hint;
 	int			s;
 	int			i;
 
 	initStringInfo(&detail);
+	initStringInfo(&hint);
 	for (s = 0; s < lengthof(states); s++)
 	{
 		List	   *versions = NIL;
@@ -149,16 +163,18 @@ mig_look_check(const char *project_name, const char *target)
 				(wanted[entry - project->entries] || entry->applied))
 				versions = lappend(versions, entry->version);
 		}
-		if (versions != NIL)
-			appendStringInfo(&detail, "%s%s: %s.", detail.len > 0 ? "  " : "",
-							 titles[s], mig_name_list(versions));
+		if (versions == NIL)
+			continue;
+		appendStringInfo(&detail, "%s%s: %s.", detail.len > 0 ? "  " : "",
+						 titles[s], mig_name_list(versions));
+		appendStringInfo(&hint, "%s%s", hint.len > 0 ? "  " : "", hints[s]);
 	}
 	if (detail.len > 0)
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_PENDING),
 				 errmsg("project \"%s\" is not up to date", project_name),
 				 errdetail("%s", detail.data),
-				 errhint("migrate.apply() applies what is pending; migrate.status() has the details.")));
+				 errhint("%s", hint.data)));
 }
 
 typedef struct VerifyRun
@@ -184,7 +200,9 @@ verify_one(const char *project, MigEntry *entry, MigExecution *execution,
 		   const char *search_path, MigVerifySink sink, void *arg)
 {
 	MigTexts   *texts = mig_ledger_texts(project, &entry, 1);
-	MigLabel	label = {entry->version, entry->path, MIG_VERIFY, false};
+	MigLabel	label = {entry->version,
+		mig_part_path(MIG_VERIFY, entry->path, NULL, entry->verify_path),
+	MIG_VERIFY, false};
 	VerifyRun	run;
 	ErrorData  *edata;
 
@@ -193,8 +211,10 @@ verify_one(const char *project, MigEntry *entry, MigExecution *execution,
 	run.body = mig_body_parse(texts->verify, &label);
 	run.label = &label;
 	run.search_path = search_path;
+	execution->contained = mig_guard_must_contain(&entry, 1);
 	edata = mig_subxact_run(run_verify, &run, false);
 	mig_bodies_end();
+	mig_execute_restart_timeout();
 	if (edata != NULL && edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
 		ReThrowError(edata);
 	sink(entry, edata ? unpack_sql_state(edata->sqlerrcode) : NULL,

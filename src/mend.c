@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include "utils/fmgrprotos.h"
+
 #include "errors.h"
 #include "guard.h"
 #include "journal.h"
@@ -15,13 +17,11 @@
 #include "plan.h"
 #include "runlock.h"
 
-/* take the lock and read the project */
-static MigProject *
+/* see that nothing forbids it, and take the lock */
+static void
 mend_begin(const char *name, bool destructive, const char *confirm)
 {
 	MigPolicy  *policy;
-	MigEntry   *entries;
-	int			count;
 
 	mig_refuse_recursion();
 	mig_guard_transaction("change the ledger");
@@ -30,8 +30,12 @@ mend_begin(const char *name, bool destructive, const char *confirm)
 	if (destructive)
 		mig_guard_destructive(name, policy, confirm);
 	mig_lock_acquire();
-	entries = mig_ledger_entries(name, true, &count);
-	return mig_plan_project(name, entries, count, false);
+
+	/* it may have changed while we waited */
+	policy = mig_ledger_policy(name);
+	mig_guard_policy(name, policy);
+	if (destructive)
+		mig_guard_destructive(name, policy, confirm);
 }
 
 /*
@@ -39,7 +43,7 @@ mend_begin(const char *name, bool destructive, const char *confirm)
  * is NULL; numbering of the run goes on from *n.
  */
 static void
-record(const MigProject *project, List *entries, const char *how, int64 run,
+record(const char *project, List *entries, const char *how, int64 run,
 	   int *n, const char *note, MigMendSink sink, void *arg)
 {
 	bool		applied = how != NULL;
@@ -55,7 +59,7 @@ record(const MigProject *project, List *entries, const char *how, int64 run,
 		MigEntry   *entry = (MigEntry *) lfirst(lc);
 		MigJournalRow row;
 
-		mig_journal_event(&row, run, project->name, action, note);
+		mig_journal_event(&row, run, project, action, note);
 		row.n = ++(*n);
 		row.version = entry->version;
 		row.name = entry->name;
@@ -74,84 +78,92 @@ record(const MigProject *project, List *entries, const char *how, int64 run,
 	mig_batch_end(batch);
 }
 
-/* bring migrate.state up to date */
-static void
-refresh_state(const char *name)
-{
-	int			count;
-	MigEntry   *entries = mig_ledger_entries(name, false, &count);
-	MigState	state;
-
-	mig_plan_state(mig_plan_project(name, entries, count, false), &state);
-	mig_ledger_set_state(name, &state);
-}
-
 static MigEntry *
-find(const MigProject *project, const char *version, bool stored)
+find(const char *project, const char *version, bool stored)
 {
-	MigEntry   *entry = mig_plan_find(project, version);
+	MigEntry   *entry = mig_ledger_entry(project, version);
 
 	if (entry == NULL || (stored && !entry->stored))
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_UNKNOWN_VERSION),
 				 errmsg("migration \"%s\" does not exist", version),
-				 errdetail("Project \"%s\" has no such version.", project->name),
+				 errdetail("Project \"%s\" has no such version.", project),
 				 errhint("migrate.status() lists the versions.")));
 	return entry;
 }
 
-void
-mig_mend_stamp(const char *project_name, const char *version,
-			   const char *how, const char *note, MigMendSink sink, void *arg)
+/*
+ * One version is looked up and recorded without reading the project, so that
+ * a script that stamps a thousand does not read it a thousand times.
+ * migrate.state is unsure afterwards; the next run finds out.
+ */
+static void
+record_one(const char *project, MigEntry *entry, const char *how,
+		   const char *note, MigMendSink sink, void *arg)
 {
-	MigProject *project = mend_begin(project_name, false, NULL);
-	MigEntry   *entry = find(project, version, true);
 	int			n = 0;
 
-	if (entry->applied && !entry->up_changed && !entry->down_changed)
-	{
-		ereport(NOTICE,
-				(errmsg("migration \"%s\" is applied already", version)));
-		return;
-	}
 	record(project, list_make1(entry), how, mig_journal_next_run(), &n, note,
 		   sink, arg);
-	refresh_state(project_name);
+	mig_ledger_invalidate_state();
 }
 
 void
-mig_mend_unstamp(const char *project_name, const char *version,
+mig_mend_stamp(const char *project, const char *version,
+			   const char *how, const char *note, MigMendSink sink, void *arg)
+{
+	MigEntry   *entry;
+
+	mend_begin(project, false, NULL);
+	entry = find(project, version, true);
+	if (entry->applied && !entry->up_changed && !entry->down_changed)
+		ereport(NOTICE,
+				(errmsg("migration \"%s\" is applied already", version)));
+	else
+		record_one(project, entry, how, note, sink, arg);
+}
+
+void
+mig_mend_unstamp(const char *project, const char *version,
 				 const char *note, const char *confirm, MigMendSink sink,
 				 void *arg)
 {
-	MigProject *project = mend_begin(project_name, true, confirm);
-	MigEntry   *entry = find(project, version, false);
-	int			n = 0;
+	MigEntry   *entry;
 
+	mend_begin(project, true, confirm);
+	entry = find(project, version, false);
 	if (!entry->applied)
-	{
 		ereport(NOTICE,
 				(errmsg("migration \"%s\" is not applied", version)));
-		return;
-	}
-	record(project, list_make1(entry), NULL, mig_journal_next_run(), &n, note,
-		   sink, arg);
-	refresh_state(project_name);
+	else
+		record_one(project, entry, NULL, note, sink, arg);
+}
+
+static MigProject *
+read_project(const char *name)
+{
+	int			count;
+	MigEntry   *entries = mig_ledger_entries(name, true, &count);
+
+	return mig_plan_project(name, entries, count, false);
 }
 
 void
-mig_mend_stamp_to(const char *project_name, const char *target,
-				  const char *note, const char *confirm, MigMendSink sink,
-				  void *arg)
+mig_mend_stamp_to(const char *name, const char *target, const char *note,
+				  const char *confirm, MigMendSink sink, void *arg)
 {
-	MigProject *project = mend_begin(project_name, true, confirm);
-	bool	   *wanted = mig_plan_up_to(project, target);
+	MigProject *project;
+	bool	   *wanted;
 	List	   *stamp = NIL;
 	List	   *unstamp = NIL;
+	MigState	state;
 	int64		run;
 	int			n = 0;
 	int			i;
 
+	mend_begin(name, true, confirm);
+	project = read_project(name);
+	wanted = mig_plan_up_to(project, target);
 	for (i = 0; i < project->count; i++)
 	{
 		MigEntry   *entry = project->order[i];
@@ -169,9 +181,10 @@ mig_mend_stamp_to(const char *project_name, const char *target,
 		return;
 	}
 	run = mig_journal_next_run();
-	record(project, unstamp, NULL, run, &n, note, sink, arg);
-	record(project, stamp, "stamp", run, &n, note, sink, arg);
-	refresh_state(project_name);
+	record(name, unstamp, NULL, run, &n, note, sink, arg);
+	record(name, stamp, "stamp", run, &n, note, sink, arg);
+	mig_plan_state(read_project(name), &state);
+	mig_ledger_set_state(name, &state);
 }
 
 int64
@@ -187,6 +200,9 @@ mig_mend_prune_journal(const char *project, Datum older_than,
 	mig_lock_acquire();
 	count = mig_journal_prune(project, older_than);
 	batch = mig_batch_begin();
+	note = psprintf(INT64_FORMAT " rows older than %s%s%s", count,
+					DatumGetCString(DirectFunctionCall1(interval_out, older_than)),
+					note ? ": " : "", note ? note : "");
 	mig_journal_event(&row, mig_journal_next_run(), project, "prune", note);
 	row.n = 1;
 	mig_batch_add(batch, &row);

@@ -21,7 +21,7 @@ extern void mig_mend_stamp(const char *project, const char *version,
 extern void mig_mend_unstamp(const char *project, const char *version,
 							 const char *note, const char *confirm,
 							 MigMendSink sink, void *arg);
-extern void mig_mend_stamp_to(const char *project, const char *target,
+extern void mig_mend_stamp_to(const char *name, const char *target,
 							  const char *note, const char *confirm,
 							  MigMendSink sink, void *arg);
 

@@ -61,6 +61,8 @@ typedef struct MigSource
 	bool		irreversible;	/* says that there is no way back; down is
 								 * NULL */
 	char	   *path;			/* the (up) file, NULL for add() */
+	char	   *down_path;		/* NULL: the same file */
+	char	   *verify_path;
 	const char *source;			/* name of the convention, NULL for add() */
 } MigSource;
 
@@ -85,6 +87,8 @@ typedef struct MigEntry
 	bool		irreversible;
 	MigTransactional transactional;
 	char	   *path;
+	char	   *down_path;		/* NULL: the same file */
+	char	   *verify_path;
 	char	   *held_reason;	/* NULL: not held */
 	char	   *added_by;
 	int64		length;			/* bytes of up, down and verify together */

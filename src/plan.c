@@ -77,7 +77,8 @@ mig_plan_state(const MigProject *project, MigState *state)
 		MigEntry   *entry = &project->entries[i];
 
 		if (mig_plan_is_pending(entry) || entry->held_reason != NULL ||
-			(entry->applied && (entry->up_changed || entry->down_changed)))
+			(entry->applied && entry->kind == MIG_VERSIONED &&
+			 (entry->up_changed || entry->down_changed)))
 			state->complete = false;
 		if (!entry->applied)
 			continue;
@@ -475,9 +476,8 @@ refuse_changed(const MigProject *project)
 				 errhint("Put the applied text back, or accept the new one with migrate.amend().")));
 }
 
-/* reduce wanted to what is pending and not held back; fills plan->held */
-static void
-select_pending(const MigProject *project, bool *wanted, MigPlan *plan)
+bool *
+mig_plan_held(const MigProject *project, bool only_pending)
 {
 	bool	   *blocked = palloc0(sizeof(bool) * Max(project->count, 1));
 	int			i;
@@ -489,11 +489,8 @@ select_pending(const MigProject *project, bool *wanted, MigPlan *plan)
 		MigEntry   *entry = project->order[i];
 		int			index = entry_index(project, entry);
 
-		if (!mig_plan_is_pending(entry))
-		{
-			wanted[index] = false;
+		if (only_pending && !mig_plan_is_pending(entry))
 			continue;
-		}
 		blocked[index] = entry->held_reason != NULL;
 		for (r = 0; r < entry->nrequires && !blocked[index]; r++)
 		{
@@ -502,6 +499,24 @@ select_pending(const MigProject *project, bool *wanted, MigPlan *plan)
 			if (required != NULL)
 				blocked[index] = blocked[entry_index(project, required)];
 		}
+	}
+	return blocked;
+}
+
+/* reduce wanted to what is pending and not held back; fills plan->held */
+static void
+select_pending(const MigProject *project, bool *wanted, MigPlan *plan)
+{
+	bool	   *blocked = mig_plan_held(project, true);
+	int			i;
+
+	for (i = 0; i < project->count; i++)
+	{
+		MigEntry   *entry = project->order[i];
+		int			index = entry_index(project, entry);
+
+		if (!mig_plan_is_pending(entry))
+			wanted[index] = false;
 		if (wanted[index] && blocked[index])
 			plan->held = lappend(plan->held, entry);
 		if (blocked[index])
@@ -560,7 +575,9 @@ refuse_out_of_order(const MigPlan *plan, const MigProject *project)
 	{
 		MigEntry   *entry = project->order[i];
 
-		if (entry->applied && entry->kind == MIG_VERSIONED)
+		if (entry->applied && entry->kind == MIG_VERSIONED &&
+			(newest == NULL ||
+			 mig_version_compare(newest->version, entry->version) < 0))
 			newest = entry;
 	}
 	for (i = 0; newest != NULL && i < plan->nsteps; i++)
@@ -568,7 +585,7 @@ refuse_out_of_order(const MigPlan *plan, const MigProject *project)
 		MigEntry   *entry = plan->steps[i];
 
 		if (entry->kind == MIG_VERSIONED && entry->nrequires == 0 &&
-			entry->position < newest->position)
+			mig_version_compare(entry->version, newest->version) < 0)
 			late = lappend(late, entry);
 	}
 	if (late != NIL)
@@ -767,7 +784,10 @@ refuse_dependents(const MigProject *project, const bool *chosen)
 						(errcode(MIG_ERRCODE_REQUIREMENT),
 						 errmsg("cannot roll back migration \"%s\" because \"%s\" requires it",
 								required->version, entry->version),
-						 errhint("Roll back \"%s\" too.", entry->version)));
+						 entry->has_down ?
+						 errhint("Roll back \"%s\" too.", entry->version) :
+						 errhint("It has no down body: undo its work by hand, then call migrate.unstamp('%s').",
+								 entry->version)));
 		}
 	}
 }
@@ -801,6 +821,51 @@ refuse_impossible_downs(const MigPlan *plan)
 				 errhint("Put the text back, or accept the new one with migrate.amend().")));
 }
 
+/*
+ * Put chosen entries into the plan, each after those that require it.  An
+ * application that came later does not always mean that: a repeatable
+ * migration that has run again is newer than what requires it.
+ */
+static void
+add_down_step(const MigProject *project, MigEntry *entry, bool *chosen,
+			  List **dependents, MigPlan *plan)
+{
+	int			index = entry_index(project, entry);
+	ListCell   *lc;
+
+	check_stack_depth();
+	if (!chosen[index])
+		return;
+	chosen[index] = false;
+	foreach(lc, dependents[index])
+		add_down_step(project, (MigEntry *) lfirst(lc), chosen, dependents, plan);
+	plan->steps[plan->nsteps++] = entry;
+}
+
+/* for each entry, by index, those that require it */
+static List **
+collect_dependents(const MigProject *project)
+{
+	List	  **dependents = palloc0(sizeof(List *) * Max(project->count, 1));
+	int			i;
+	int			r;
+
+	for (i = 0; i < project->count; i++)
+	{
+		MigEntry   *entry = &project->entries[i];
+
+		for (r = 0; r < entry->nrequires; r++)
+		{
+			MigEntry   *required = mig_plan_find(project, entry->requires[r]);
+
+			if (required != NULL)
+				dependents[entry_index(project, required)] =
+					lappend(dependents[entry_index(project, required)], entry);
+		}
+	}
+	return dependents;
+}
+
 MigPlan *
 mig_plan_down(const MigProject *project, const MigDownChoice *choice)
 {
@@ -808,6 +873,7 @@ mig_plan_down(const MigProject *project, const MigDownChoice *choice)
 	int			napplied;
 	MigEntry  **applied = applied_newest_first(project, &napplied);
 	bool	   *chosen = choose_down(project, choice, applied, napplied);
+	List	  **dependents = collect_dependents(project);
 	int			i;
 
 	plan->steps = palloc(sizeof(MigEntry *) * Max(napplied, 1));
@@ -822,11 +888,11 @@ mig_plan_down(const MigProject *project, const MigDownChoice *choice)
 		{
 			plan->left = lappend(plan->left, applied[i]);
 			chosen[index] = false;
-			continue;
 		}
-		plan->steps[plan->nsteps++] = applied[i];
 	}
 	refuse_dependents(project, chosen);
+	for (i = 0; i < napplied; i++)
+		add_down_step(project, applied[i], chosen, dependents, plan);
 	refuse_impossible_downs(plan);
 	return plan;
 }

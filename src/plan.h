@@ -49,6 +49,12 @@ extern MigEntry *mig_plan_find(const MigProject *project, const char *version);
 /* is it stored, and not applied or a repeatable one with a new text? */
 extern bool mig_plan_is_pending(const MigEntry *entry);
 
+/*
+ * For each entry, by index: is it held, or does it require one that is?  With
+ * only_pending, a held one that is applied holds nothing back.
+ */
+extern bool *mig_plan_held(const MigProject *project, bool only_pending);
+
 /* what migrate.state has to say of a project */
 extern void mig_plan_state(const MigProject *project, MigState *state);
 

@@ -41,6 +41,7 @@
 #include "runlock.h"
 #include "runner.h"
 #include "subxact.h"
+#include "version.h"
 
 /* limits of a chunk; one body may be larger than that on its own */
 #define CHUNK_MIGRATIONS 1024
@@ -104,12 +105,12 @@ part_action(MigPart part)
 }
 
 static MigProject *
-read_project(const char *name)
+read_project(const char *name, bool strict)
 {
 	int			count;
 	MigEntry   *entries = mig_ledger_entries(name, false, &count);
 
-	return mig_plan_project(name, entries, count, true);
+	return mig_plan_project(name, entries, count, strict);
 }
 
 static void
@@ -264,6 +265,7 @@ load_chunk(Run *run, int first)
 											   "migrate chunk",
 											   ALLOCSET_DEFAULT_SIZES);
 	chunk->count = 0;
+	mig_execution_reset(&run->execution);
 	MemoryContextReset(chunk->context);
 	old = MemoryContextSwitchTo(chunk->context);
 	entries = palloc(sizeof(MigEntry *) * count);
@@ -282,7 +284,8 @@ load_chunk(Run *run, int first)
 
 		check_hash(step, texts);
 		label->version = step->entry->version;
-		label->path = step->entry->path;
+		label->path = mig_part_path(step->part, step->entry->path,
+									step->entry->down_path, NULL);
 		label->part = step->part;
 		chunk->bodies[i] = mig_body_parse(step->part == MIG_UP ?
 										  texts->up : texts->down, label);
@@ -290,6 +293,9 @@ load_chunk(Run *run, int first)
 			continue;
 		chunk->verify_labels[i] = *label;
 		chunk->verify_labels[i].part = MIG_VERIFY;
+		chunk->verify_labels[i].path =
+			mig_part_path(MIG_VERIFY, step->entry->path, NULL,
+						  step->entry->verify_path);
 		chunk->verifies[i] = mig_body_parse(texts->verify,
 											&chunk->verify_labels[i]);
 	}
@@ -305,12 +311,13 @@ own_transaction_reason(const Run *run, int i)
 	const Step *step = &run->steps[run->chunk.first + i];
 	const MigStatement *statement;
 
-	if (step->entry->transactional == MIG_TX_ON)
+	/* what somebody has said is about the up body */
+	if (step->part == MIG_UP && step->entry->transactional == MIG_TX_ON)
 		return NULL;
 	statement = mig_body_own_transaction(run->chunk.bodies[i]);
 	if (statement != NULL)
 		return statement->own_transaction;
-	if (step->entry->transactional == MIG_TX_OFF)
+	if (step->part == MIG_UP && step->entry->transactional == MIG_TX_OFF)
 		return "marked as not transactional";
 	return NULL;
 }
@@ -425,7 +432,7 @@ check_deferred(Run *run, const MigBody *body, const MigLabel *label)
 {
 	List	   *constraints;
 
-	if (!run->may_defer && !body->mentions_deferrable)
+	if (!body->mentions_deferrable && (!run->may_defer || body->only_ddl))
 		return;
 	constraints = mig_ledger_deferrable_constraints();
 	run->may_defer = (constraints != NIL);
@@ -459,6 +466,8 @@ run_step(Run *run)
 	INSTR_TIME_SUBTRACT(duration, start);
 	execution_ms = INSTR_TIME_GET_MILLISEC(duration);
 	record_step(run, execution_ms);
+	if (run->options->dry_run)
+		return;
 	mig_progress_notice(step->part == MIG_UP ? "applied" : "rolled back",
 						run->current + 1, run->nsteps, step->entry->version,
 						step->entry->name, execution_ms);
@@ -472,6 +481,8 @@ run_steps(Run *run)
 
 	for (i = 0; i < run->nsteps; i++)
 	{
+		/* what fails from here on is not the migration before */
+		run->current = -1;
 		if (i > 0 && run->steps[i].part != run->steps[i - 1].part)
 			mig_batch_flush(run->batch);
 		if (i < run->chunk.first || i >= run->chunk.first + run->chunk.count)
@@ -546,6 +557,30 @@ run_everything(void *arg)
  * Failure
  */
 
+typedef struct LastRole
+{
+	const char *project;
+	char	   *role;
+}			LastRole;
+
+static void
+read_last_role(void *arg)
+{
+	LastRole   *last = (LastRole *) arg;
+
+	last->role = mig_ledger_last_role(last->project);
+}
+
+/* an error in here must not take the place of the one that gets the hint */
+static char *
+last_role_of(const char *project)
+{
+	LastRole	last = {project, NULL};
+
+	(void) mig_subxact_run(read_last_role, &last, true);
+	return last.role;
+}
+
 static void
 add_hints(const Run *run, ErrorData *edata)
 {
@@ -554,19 +589,26 @@ add_hints(const Run *run, ErrorData *edata)
 	switch (edata->sqlerrcode)
 	{
 		case ERRCODE_OUT_OF_MEMORY:
-			mig_error_add_hint(edata, "The locks of a run are held to its end: apply in parts, with the argument \"target\".");
+			/* the server has a hint only where it is the lock table */
+			if (edata->hint != NULL)
+				mig_error_add_hint(edata, "The locks of a run are held to its end: apply in parts, with the argument \"target\".");
 			break;
 		case ERRCODE_UNSAFE_NEW_ENUM_VALUE_USAGE:
 			mig_error_add_hint(edata, "Use the new value in a migration of its own, and apply the two in separate calls.");
 			break;
+		case ERRCODE_LOCK_NOT_AVAILABLE:
+			mig_error_add_hint(edata, "Another session held the lock for longer than lock_timeout or migrate.lock_timeout allows: pg_locks and pg_blocking_pids() name it.  Apply again when it is gone.");
+			break;
 		case ERRCODE_DUPLICATE_TABLE:
+		case ERRCODE_DUPLICATE_COLUMN:
+		case ERRCODE_DUPLICATE_FUNCTION:
 		case ERRCODE_DUPLICATE_OBJECT:
 		case ERRCODE_DUPLICATE_SCHEMA:
 			if (run->ledger_was_empty)
 				mig_error_add_hint(edata, "If the database had this schema before, record it with migrate.stamp_to().");
 			break;
 		case ERRCODE_INSUFFICIENT_PRIVILEGE:
-			last_role = mig_ledger_last_role(run->options->project);
+			last_role = last_role_of(run->options->project);
 			if (last_role != NULL && strcmp(last_role, run->role) != 0)
 				mig_error_add_hint(edata,
 								   psprintf("The newest applied migration ran as role \"%s\", this one as \"%s\": SET ROLE may be missing.",
@@ -662,6 +704,10 @@ fail(Run *run, ErrorData *edata, MigRunSink sink, void *arg)
 	MigJournalRow row;
 	const char *text = NULL;
 
+	/* nobody who cancels wants to go on, whatever the call said */
+	bool		raise = run->options->raise ||
+		edata->sqlerrcode == ERRCODE_QUERY_CANCELED;
+
 	memset(&failure, 0, sizeof(failure));
 	memset(&row, 0, sizeof(row));
 	locate_failure(run, edata, &failure);
@@ -691,12 +737,12 @@ fail(Run *run, ErrorData *edata, MigRunSink sink, void *arg)
 	if (run->id != 0)
 	{
 		log_failure(run, edata, row.version);
-		if (run->options->raise)
+		if (raise)
 			mig_failure_record(&row, text);
 		else
 			journal_failure_here(run, &row, text);
 	}
-	if (run->options->raise)
+	if (raise)
 		ReThrowError(edata);
 	report_failure(run, &row, sink, arg);
 }
@@ -722,6 +768,17 @@ report_results(const Run *run, MigRunSink sink, void *arg)
 	}
 }
 
+static bool
+must_contain(const Run *run)
+{
+	MigEntry  **entries = palloc(sizeof(MigEntry *) * run->nsteps);
+	int			i;
+
+	for (i = 0; i < run->nsteps; i++)
+		entries[i] = run->steps[i].entry;
+	return mig_guard_must_contain(entries, run->nsteps);
+}
+
 /* run the steps that were added, with the lock held */
 static void
 run_execute(Run *run, MigRunSink sink, void *arg)
@@ -733,11 +790,13 @@ run_execute(Run *run, MigRunSink sink, void *arg)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	check_bodies(run);
+	run->execution.contained = must_contain(run);
 	if (!run->options->dry_run)
 		run->id = mig_journal_next_run();
 	run->batch = mig_batch_begin();
 	edata = mig_subxact_run(run_everything, run, !run->options->dry_run);
 	mig_bodies_end();
+	mig_execute_restart_timeout();
 	mig_progress_restore();
 	mig_batch_end(run->batch);
 	if (edata != NULL)
@@ -782,7 +841,7 @@ plan_apply(const MigRunOptions *options, MigPolicy **policy,
 		   MigProject **project)
 {
 	*policy = mig_ledger_policy(options->project);
-	*project = read_project(options->project);
+	*project = read_project(options->project, true);
 	return mig_plan_up(*project, options->target, options->restricted,
 					   options->versions, *policy, mig_ledger_is_applied);
 }
@@ -795,6 +854,23 @@ nothing_to_apply(const MigPlan *plan, const MigProject *project)
 	notice_held(plan->held);
 	notice_nothing_pending(project);
 	return true;
+}
+
+/*
+ * There was nothing to do, though migrate.state did not say so (a migration
+ * may have been stamped): let it know, if that costs the caller nothing.  In a
+ * transaction block it would keep the lock until the end of the block.
+ */
+static void
+note_complete(const char *name, const MigProject *project)
+{
+	MigState	state;
+
+	mig_plan_state(project, &state);
+	if (state.complete && !IsTransactionBlock())
+		mig_ledger_set_state(name, &state);
+	else
+		mig_lock_release();
 }
 
 /* the plan without the lock, in memory that is given back */
@@ -841,7 +917,7 @@ mig_run_apply(const MigRunOptions *options, MigRunSink sink, void *arg)
 	if (nothing_to_apply(plan, project))
 	{
 		if (!held_before)
-			mig_lock_release();
+			note_complete(options->project, project);
 		return;
 	}
 	mig_guard_policy(options->project, policy);
@@ -851,6 +927,59 @@ mig_run_apply(const MigRunOptions *options, MigRunSink sink, void *arg)
 	run = run_begin(options, "apply", policy, project);
 	add_steps(run, MIG_UP, plan->steps, plan->nsteps);
 	run_execute(run, sink, arg);
+}
+
+static void
+refuse_foreign_dependents(const char *project, const MigPlan *plan)
+{
+	List	   *versions = NIL;
+	List	   *dependents;
+	int			i;
+
+	for (i = 0; i < plan->nsteps; i++)
+		versions = lappend(versions, plan->steps[i]->version);
+	dependents = mig_ledger_dependents(project, versions);
+	if (dependents != NIL)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_REQUIREMENT),
+				 errmsg("cannot roll back what migrations of other projects require"),
+				 errdetail("They are %s.", mig_name_list(dependents)),
+				 errhint("Roll those back first.")));
+}
+
+/*
+ * A version that is taken out below others will be out of order for every
+ * runner from now on: say so to who did it.
+ */
+static void
+notice_gaps(const Run *run)
+{
+	List	   *gaps = NIL;
+	int			i;
+	int			k;
+
+	for (i = 0; i < run->nsteps; i++)
+	{
+		const MigEntry *entry = run->steps[i].entry;
+
+		for (k = 0; k < run->project->count; k++)
+		{
+			const MigEntry *other = &run->project->entries[k];
+
+			if (other->applied && other->kind == MIG_VERSIONED &&
+				entry->kind == MIG_VERSIONED && entry->nrequires == 0 &&
+				mig_version_compare(entry->version, other->version) < 0)
+			{
+				gaps = lappend(gaps, entry->version);
+				break;
+			}
+		}
+	}
+	if (gaps != NIL)
+		ereport(NOTICE,
+				(errmsg("%s will be out of order for apply(), because later versions are still applied",
+						mig_name_list(gaps)),
+				 errhint("Hold what is to stay out with migrate.hold(), take it out with migrate.remove(), or let it be applied by out_of_order = 'allow' in migrate.policy.")));
 }
 
 /* take the lock for undoing and read what there is */
@@ -870,8 +999,9 @@ plan_undo(const MigRunOptions *options, const MigDownChoice *choice,
 	mig_lock_acquire();
 	*policy = mig_ledger_policy(options->project);
 	mig_guard_policy(options->project, *policy);
-	*project = read_project(options->project);
+	*project = read_project(options->project, false);
 	plan = mig_plan_down(*project, choice);
+	refuse_foreign_dependents(options->project, plan);
 	foreach(lc, plan->left)
 		ereport(NOTICE,
 				(errmsg("repeatable migration \"%s\" has no down body and stays applied",
@@ -896,6 +1026,9 @@ mig_run_rollback(const MigRunOptions *options, const MigDownChoice *choice,
 	run = run_begin(options, "rollback", policy, project);
 	add_steps(run, MIG_DOWN, plan->steps, plan->nsteps);
 	run_execute(run, sink, arg);
+	if (!options->dry_run && !policy->allow_out_of_order &&
+		!(options->hold_given ? options->hold : policy->protected))
+		notice_gaps(run);
 }
 
 static int

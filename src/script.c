@@ -18,6 +18,7 @@
 #include "plan.h"
 #include "script.h"
 #include "statement.h"
+#include "subxact.h"
 
 /* a dollar-quoted literal whose tag is not in the text; NULL is null */
 static void
@@ -49,10 +50,68 @@ append_requires(StringInfo buf, const MigEntry *entry)
 	appendStringInfoString(buf, "]::pg_catalog.text[]");
 }
 
+typedef struct TextsToParse
+{
+	const MigEntry *entry;
+	const MigTexts *texts;
+}			TextsToParse;
+
+static void
+parse_down_and_verify(void *arg)
+{
+	TextsToParse *parse = (TextsToParse *) arg;
+	MigLabel	label = {parse->entry->version, NULL, MIG_DOWN, false};
+
+	if (parse->texts->down != NULL)
+		(void) mig_body_parse(parse->texts->down, &label);
+	label.part = MIG_VERIFY;
+	if (parse->texts->verify != NULL)
+		(void) mig_body_parse(parse->texts->verify, &label);
+}
+
+/*
+ * load() takes a down body of another tool that does not parse, add() does
+ * not.  A row with its own checksums is let in as in a restore.
+ */
+static void
+append_insert(StringInfo buf, const char *project, const MigEntry *entry,
+			  const MigTexts *texts)
+{
+	appendStringInfo(buf, "INSERT INTO migrate.migration (project, version, name, kind, irreversible, transactional, checksum, down_checksum, requires, up, down, verify)\n"
+					 "    VALUES (%s, %s, %s, '%s', %s, %s, '%s', ",
+					 quote_literal_cstr(project),
+					 quote_literal_cstr(entry->version),
+					 quote_literal_cstr(entry->name),
+					 entry->kind == MIG_REPEATABLE ? "repeatable" : "versioned",
+					 entry->irreversible ? "true" : "false",
+					 entry->transactional == MIG_TX_RECOGNISE ? "null" :
+					 entry->transactional == MIG_TX_ON ? "true" : "false",
+					 texts->checksum);
+	if (texts->down_checksum == NULL)
+		appendStringInfoString(buf, "null, ");
+	else
+		appendStringInfo(buf, "'%s', ", texts->down_checksum);
+	append_requires(buf, entry);
+	appendStringInfoString(buf, ",\n    ");
+	append_dollar_quoted(buf, texts->up);
+	appendStringInfoString(buf, ",\n    ");
+	append_dollar_quoted(buf, texts->down);
+	appendStringInfoString(buf, ",\n    ");
+	append_dollar_quoted(buf, texts->verify);
+	appendStringInfoString(buf, ")\n    ON CONFLICT (project, version) DO NOTHING;\n");
+}
+
 static void
 append_add(StringInfo buf, const char *project, const MigEntry *entry,
 		   const MigTexts *texts)
 {
+	TextsToParse parse = {entry, texts};
+
+	if (mig_subxact_run(parse_down_and_verify, &parse, true) != NULL)
+	{
+		append_insert(buf, project, entry, texts);
+		return;
+	}
 	appendStringInfo(buf, "SELECT migrate.add(%s,\n    up => ",
 					 quote_literal_cstr(entry->version));
 	append_dollar_quoted(buf, texts->up);
@@ -106,19 +165,16 @@ append_step(StringInfo buf, const char *project, MigEntry *entry,
 			MigPart part, const char *search_path)
 {
 	MigTexts   *texts = mig_ledger_texts(project, &entry, 1);
-	MigLabel	label = {entry->version, entry->path, part, false};
+	MigLabel	label = {entry->version,
+	mig_part_path(part, entry->path, entry->down_path, NULL), part, false};
 	const char *text = part == MIG_UP ? texts->up : texts->down;
 	MigBody    *body;
 	bool		own;
 
-	if (text == NULL)
-		ereport(ERROR,
-				(errcode(MIG_ERRCODE_NO_DOWN),
-				 errmsg("migration \"%s\" has no down body", entry->version)));
 	body = mig_body_parse(text, &label);
-	own = entry->transactional == MIG_TX_OFF ||
-		(entry->transactional == MIG_TX_RECOGNISE &&
-		 mig_body_own_transaction(body) != NULL);
+	own = mig_body_own_transaction(body) != NULL;
+	if (part == MIG_UP && entry->transactional != MIG_TX_RECOGNISE)
+		own = entry->transactional == MIG_TX_OFF;
 
 	appendStringInfo(buf, "\n-- %s of migration %s\n",
 					 part == MIG_UP ? "apply" : "rollback",
@@ -145,8 +201,20 @@ mig_script(const char *project_name, const char *from, const char *to)
 	MigPolicy  *policy = mig_ledger_policy(project_name);
 	bool	   *before = mig_plan_up_to(project, from);
 	bool	   *after = mig_plan_up_to(project, to);
+	bool	   *held = mig_plan_held(project, false);
+	List	   *lacking = NIL;
 	StringInfoData buf;
 	int			i;
+
+	for (i = count - 1; i >= 0; i--)
+	{
+		MigEntry   *entry = project->order[i];
+		int			index = entry - entries;
+
+		if (entry->stored && !entry->has_down && before[index] && !after[index])
+			lacking = lappend(lacking, entry->version);
+	}
+	mig_refuse_without_down(lacking, "A script can only go back over migrations that have one.");
 
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "-- migrations of project %s, from %s to %s\n"
@@ -168,7 +236,12 @@ mig_script(const char *project_name, const char *from, const char *to)
 		MigEntry   *entry = project->order[i];
 		int			index = entry - entries;
 
-		if (entry->stored && !before[index] && after[index])
+		if (!entry->stored || before[index] || !after[index])
+			continue;
+		if (held[index])
+			appendStringInfo(&buf, "\n-- migration %s is held, or requires one that is\n",
+							 quote_identifier(entry->version));
+		else
 			append_step(&buf, project_name, entry, MIG_UP,
 						policy->search_path);
 	}

@@ -19,6 +19,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "commands/trigger.h"
 #include "jit/jit.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -43,6 +44,10 @@ mig_become_owner(MigSqlScope *scope, Oid owner)
 	scope->guc_level = NewGUCNestLevel();
 	set_guc("search_path", "pg_catalog, pg_temp");
 	set_guc("row_security", "off");
+
+	/* the gate is a trigger like any other */
+	if (SessionReplicationRole != SESSION_REPLICATION_ROLE_ORIGIN)
+		set_guc("session_replication_role", "origin");
 
 	/* estimates for tables that nobody has analysed may be far too high */
 	if (jit_enabled)

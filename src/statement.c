@@ -17,13 +17,12 @@
  */
 #include "postgres.h"
 
-#include <ctype.h>
-
 #include "commands/defrem.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "nodes/parsenodes.h"
 #include "parser/parser.h"
+#include "parser/scansup.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
@@ -55,6 +54,17 @@ mig_part_name(MigPart part)
 			return "verify";
 	}
 	return NULL;				/* keep compiler quiet */
+}
+
+const char *
+mig_part_path(MigPart part, const char *path, const char *down_path,
+			  const char *verify_path)
+{
+	if (part == MIG_DOWN && down_path != NULL)
+		return down_path;
+	if (part == MIG_VERIFY && verify_path != NULL)
+		return verify_path;
+	return path;
 }
 
 static int
@@ -129,7 +139,12 @@ parse_error_callback(void *arg)
 	int			line = line_of(where->text, offset);
 
 	if (position <= 0)
+	{
+		/* a NOTICE about a long identifier, for example */
+		errcontext("%s body of migration \"%s\"",
+				   mig_part_name(where->label->part), where->label->version);
 		return;
+	}
 	errposition(0);
 	if (where->label->secret)
 	{
@@ -174,7 +189,7 @@ skip_blanks_and_comments(const char *text, int location, int end)
 {
 	while (location < end)
 	{
-		if (isspace((unsigned char) text[location]))
+		if (scanner_isspace(text[location]))
 			location++;
 		else if (text[location] == '-' && text[location + 1] == '-')
 		{
@@ -214,7 +229,7 @@ only_comment_lines(const char *from, const char *to)
 {
 	while (from < to)
 	{
-		while (from < to && isspace((unsigned char) *from))
+		while (from < to && scanner_isspace(*from))
 			from++;
 		if (from == to)
 			return true;
@@ -271,7 +286,8 @@ find_line(char *text, const char *word, bool last, char **end)
 static const char *
 blank_harmless(const char *text)
 {
-	bool		bom = GetDatabaseEncoding() == PG_UTF8 &&
+	bool		bom = (GetDatabaseEncoding() == PG_UTF8 ||
+					   GetDatabaseEncoding() == PG_SQL_ASCII) &&
 		strncmp(text, UTF8_BOM, strlen(UTF8_BOM)) == 0;
 	char	   *copy;
 	char	   *line;
@@ -635,6 +651,7 @@ mig_body_parse(const char *text, const MigLabel *label)
 
 	body->text = text;
 	body->mentions_deferrable = mentions(text, "deferr");
+	body->only_ddl = true;
 	body->statements = palloc(sizeof(MigStatement) * Max(list_length(trees), 1));
 	foreach(lc, trees)
 	{
@@ -647,6 +664,8 @@ mig_body_parse(const char *text, const MigLabel *label)
 
 		check_statement(text, label, raw, location);
 		fill_statement(statement, text, raw, location, end);
+		if (statement->log_level != LOGSTMT_DDL)
+			body->only_ddl = false;
 		for (; counted < location; counted++)
 		{
 			if (text[counted] == '\n')

@@ -38,7 +38,10 @@ typedef struct MigBody
 	int			nstatements;
 	MigStatement *statements;
 
+
+	/* may something be put off to the end of the transaction? */
 	bool		mentions_deferrable;
+	bool		only_ddl;		/* and so fires no trigger of a table */
 } MigBody;
 
 /*
@@ -56,6 +59,11 @@ extern MigBody *mig_body_parse(const char *text, const MigLabel *label);
 
 /* the first statement that cannot run in a transaction block, or NULL */
 extern const MigStatement *mig_body_own_transaction(const MigBody *body);
+
+/* the file of a part: its own, or else the migration's */
+extern const char *mig_part_path(MigPart part, const char *path,
+								 const char *down_path,
+								 const char *verify_path);
 
 /* "up", "down", "verify" */
 extern const char *mig_part_name(MigPart part);

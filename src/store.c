@@ -25,6 +25,7 @@
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 
+#include "books.h"
 #include "checksum.h"
 #include "errors.h"
 #include "guard.h"
@@ -50,6 +51,8 @@ typedef enum MigrationColumn
 	M_TRANSACTIONAL,
 	M_IRREVERSIBLE,
 	M_PATH,
+	M_DOWN_PATH,
+	M_VERIFY_PATH,
 	M_SOURCE,
 	M_CHECKSUM,
 	M_DOWN_CHECKSUM,
@@ -83,9 +86,8 @@ deform(Relation rel, HeapTuple tuple)
 {
 	MigrationRow *row = palloc(sizeof(MigrationRow));
 
-	if (RelationGetDescr(rel)->natts != M_NCOLUMNS)
-		elog(ERROR, "migrate.migration has %d columns, expected %d",
-			 RelationGetDescr(rel)->natts, M_NCOLUMNS);
+	mig_books_check_columns(rel->rd_rel->relname.data,
+							RelationGetDescr(rel)->natts, M_NCOLUMNS);
 	heap_deform_tuple(tuple, RelationGetDescr(rel), row->values, row->nulls);
 	return row;
 }
@@ -123,13 +125,11 @@ parse_body(const char *version, const char *path, MigPart part,
 		(void) mig_body_parse(text, &label);
 }
 
-static void
-parse_bodies(const char *version, const char *path, const char *up,
-			 const char *down, const char *verify)
+static const char *
+source_path(const MigSource *source, MigPart part)
 {
-	parse_body(version, path, MIG_UP, up);
-	parse_body(version, path, MIG_DOWN, down);
-	parse_body(version, path, MIG_VERIFY, verify);
+	return mig_part_path(part, source->path, source->down_path,
+						 source->verify_path);
 }
 
 typedef struct BodyToParse
@@ -144,8 +144,8 @@ parse_in_subtransaction(void *arg)
 {
 	BodyToParse *body = (BodyToParse *) arg;
 
-	parse_body(body->source->version, body->source->path, body->part,
-			   body->text);
+	parse_body(body->source->version, source_path(body->source, body->part),
+			   body->part, body->text);
 }
 
 /*
@@ -165,8 +165,9 @@ try_body(const MigSource *source, MigPart part, const char *text)
 		ReThrowError(edata);
 	ereport(WARNING,
 			(errcode(edata->sqlerrcode),
-			 errmsg("the %s body of migration \"%s\" cannot be run: %s",
-					mig_part_name(part), source->version, edata->message),
+			 errmsg("the %s body of migration \"%s\" (%s) cannot be run: %s",
+					mig_part_name(part), source->version,
+					source_path(source, part), edata->message),
 			 edata->detail ? errdetail("%s", edata->detail) : 0));
 }
 
@@ -185,8 +186,10 @@ parse_source(const MigSource *source)
 	parse_body(source->version, source->path, MIG_UP, source->up);
 	if (is_own_convention(source))
 	{
-		parse_body(source->version, source->path, MIG_DOWN, source->down);
-		parse_body(source->version, source->path, MIG_VERIFY, source->verify);
+		parse_body(source->version, source_path(source, MIG_DOWN), MIG_DOWN,
+				   source->down);
+		parse_body(source->version, source_path(source, MIG_VERIFY),
+				   MIG_VERIFY, source->verify);
 	}
 	else
 	{
@@ -198,10 +201,18 @@ parse_source(const MigSource *source)
 static void
 parse_row(const MigrationRow *row)
 {
-	if (!bodies_parsed)
-		parse_bodies(get_text(row, M_VERSION), get_text(row, M_PATH),
-					 get_text(row, M_UP), get_text(row, M_DOWN),
-					 get_text(row, M_VERIFY));
+	char	   *version = get_text(row, M_VERSION);
+	char	   *path = get_text(row, M_PATH);
+	char	   *down_path = get_text(row, M_DOWN_PATH);
+	char	   *verify_path = get_text(row, M_VERIFY_PATH);
+
+	if (bodies_parsed)
+		return;
+	parse_body(version, path, MIG_UP, get_text(row, M_UP));
+	parse_body(version, mig_part_path(MIG_DOWN, path, down_path, NULL),
+			   MIG_DOWN, get_text(row, M_DOWN));
+	parse_body(version, mig_part_path(MIG_VERIFY, path, NULL, verify_path),
+			   MIG_VERIFY, get_text(row, M_VERIFY));
 }
 
 /* does the row bring a checksum, and the right one? */
@@ -283,13 +294,9 @@ gate_update(const MigrationRow *old, MigrationRow *row)
 		 !same_column(old, row, M_VERSION)) && is_applied(old))
 		refuse_applied(get_text(old, M_VERSION), "rename",
 					   "Give the new text a version of its own.");
-	row->values[M_CHECKSUM] = old->values[M_CHECKSUM];
-	row->nulls[M_CHECKSUM] = old->nulls[M_CHECKSUM];
-	row->values[M_DOWN_CHECKSUM] = old->values[M_DOWN_CHECKSUM];
-	row->nulls[M_DOWN_CHECKSUM] = old->nulls[M_DOWN_CHECKSUM];
-	if (same_column(old, row, M_UP) && same_column(old, row, M_DOWN) &&
-		same_column(old, row, M_VERIFY))
-		return;
+	if (!same_column(old, row, M_KIND) && is_applied(old))
+		refuse_applied(get_text(old, M_VERSION), "change the kind of",
+					   "Give the new text a version of its own.");
 
 	up = get_text(row, M_UP);
 	down = get_text(row, M_DOWN);
@@ -301,7 +308,9 @@ gate_update(const MigrationRow *old, MigrationRow *row)
 		is_applied(old))
 		refuse_applied(get_text(old, M_VERSION), "change",
 					   "Write a new migration, or replace the text on purpose with migrate.amend().");
-	parse_row(row);
+	if (!same_column(old, row, M_UP) || !same_column(old, row, M_DOWN) ||
+		!same_column(old, row, M_VERIFY))
+		parse_row(row);
 	set_text(row, M_CHECKSUM, checksum);
 	set_text(row, M_DOWN_CHECKSUM, down_checksum);
 }
@@ -314,15 +323,25 @@ gate_delete(const MigrationRow *old)
 					   "Roll it back, or record it as not applied with migrate.unstamp().");
 }
 
-/* before any row of a statement: one writer at a time */
+/*
+ * Before any row of a statement: one writer at a time, and one that sees what
+ * the writers before it committed.
+ */
 static void
 gate_statement(TriggerData *trigger)
 {
+	if (TRIGGER_FIRED_AFTER(trigger->tg_event))
+	{
+		/* somebody has changed the ledger itself */
+		mig_ledger_invalidate_state();
+		return;
+	}
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_APPLIED),
 				 errmsg("cannot truncate table migrate.migration"),
 				 errhint("Take migrations out with migrate.remove().")));
+	mig_guard_transaction("change migrations");
 	mig_lock_acquire();
 	mig_ledger_invalidate_state();
 }
@@ -367,6 +386,24 @@ static const char *
 caller_name(void)
 {
 	return GetUserNameFromId(GetUserId(), false);
+}
+
+static void
+check_project(const char *project)
+{
+	const unsigned char *p;
+
+	if (project[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the name of a project must not be empty")));
+	for (p = (const unsigned char *) project; *p; p++)
+	{
+		if (*p < ' ' || *p == 0x7f)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("the name of a project must not contain control characters")));
+	}
 }
 
 static void
@@ -440,6 +477,7 @@ compare(const char *project, List *sources)
 	List	   *down_checksums = NIL;
 	ListCell   *lc;
 
+	check_project(project);
 	foreach(lc, sources)
 	{
 		MigSource  *source = (MigSource *) lfirst(lc);
@@ -476,8 +514,9 @@ refuse_missing_downs(const char *project, List *sources)
 static bool
 conflicts_with_applied(const MigSource *source, const MigComparison *row)
 {
-	return row->applied && source->kind == MIG_VERSIONED &&
-		!(row->same_up && row->same_down);
+	return row->applied &&
+		(!row->same_kind ||
+		 (source->kind == MIG_VERSIONED && !(row->same_up && row->same_down)));
 }
 
 void
@@ -568,8 +607,8 @@ refuse_changed_sources(List *conflicts)
 		return;
 	ereport(ERROR,
 			(errcode(MIG_ERRCODE_TEXT_DIFFERS),
-			 errmsg_plural("the file of %d applied migration has another text than the one that was applied",
-						   "the files of %d applied migrations have other texts than those that were applied",
+			 errmsg_plural("the file of %d applied migration has another text or kind than the one that was applied",
+						   "the files of %d applied migrations have other texts or kinds than those that were applied",
 						   list_length(conflicts), list_length(conflicts)),
 			 errdetail("Migrations: %s.", mig_name_list(conflicts)),
 			 errhint("Put the applied text back and write a new migration, or accept the new text with migrate.amend().")));
@@ -612,15 +651,17 @@ plan_load(const char *project, List *sources, bool prune)
  * After a change: bring migrate.state up to date, and if strict, see that the
  * whole project has an order.
  */
-static void
+static MigProject *
 finish_change(const char *name, bool strict)
 {
 	int			count;
 	MigEntry   *entries = mig_ledger_entries(name, false, &count);
+	MigProject *project = mig_plan_project(name, entries, count, strict);
 	MigState	state;
 
-	mig_plan_state(mig_plan_project(name, entries, count, strict), &state);
+	mig_plan_state(project, &state);
 	mig_ledger_set_state(name, &state);
+	return project;
 }
 
 static bool
@@ -630,17 +671,53 @@ has_changes(const LoadPlan *load)
 		load->moved_sources || load->pruned;
 }
 
-static void
-report_load(const LoadPlan *load, List *sources, bool prune,
-			MigStoreSink sink, void *arg)
+/* a source and what became of it, at its place in the project's order */
+typedef struct LoadedSource
 {
+	const MigSource *source;
+	const MigComparison *row;
+	int			position;
+}			LoadedSource;
+
+static int
+compare_loaded(const void *a, const void *b)
+{
+	return ((const LoadedSource *) a)->position -
+		((const LoadedSource *) b)->position;
+}
+
+static LoadedSource *
+order_sources(const LoadPlan *load, List *sources, const MigProject *project)
+{
+	LoadedSource *loaded = palloc(sizeof(LoadedSource) *
+								  Max(list_length(sources), 1));
 	ListCell   *lc;
 
 	foreach(lc, sources)
 	{
-		MigSource  *source = (MigSource *) lfirst(lc);
-		const char *result =
-			load_result(&load->rows[foreach_current_index(lc)]);
+		int			i = foreach_current_index(lc);
+
+		loaded[i].source = (MigSource *) lfirst(lc);
+		loaded[i].row = &load->rows[i];
+		loaded[i].position =
+			mig_plan_find(project, loaded[i].source->version)->position;
+	}
+	qsort(loaded, list_length(sources), sizeof(LoadedSource), compare_loaded);
+	return loaded;
+}
+
+static void
+report_load(const LoadPlan *load, List *sources, const MigProject *project,
+			bool prune, MigStoreSink sink, void *arg)
+{
+	LoadedSource *loaded = order_sources(load, sources, project);
+	ListCell   *lc;
+	int			i;
+
+	for (i = 0; i < list_length(sources); i++)
+	{
+		const MigSource *source = loaded[i].source;
+		const char *result = load_result(loaded[i].row);
 
 		if (strcmp(result, "superseded") == 0)
 			ereport(WARNING,
@@ -659,7 +736,7 @@ report_load(const LoadPlan *load, List *sources, bool prune,
 	}
 }
 
-static void
+static MigProject *
 write_load(const char *project, LoadPlan *load)
 {
 	refuse_missing_downs(project, load->new_sources);
@@ -668,20 +745,21 @@ write_load(const char *project, LoadPlan *load)
 	mig_ledger_move(project, load->moved_sources);
 	if (load->pruned != NIL)
 		mig_ledger_delete(project, load->pruned);
-	finish_change(project, true);
+	return finish_change(project, true);
 }
 
 void
-mig_store_load(const char *project, List *sources, bool prune,
+mig_store_load(const char *name, List *sources, bool prune,
 			   MigStoreSink sink, void *arg)
 {
 	LoadPlan   *load;
+	MigProject *project;
 	bool		held_before = true;
 	bool		locked;
 
 	mig_refuse_recursion();
 	locked = mig_guard_can_write() && mig_lock_try(&held_before);
-	load = plan_load(project, sources, prune);
+	load = plan_load(name, sources, prune);
 	if (!locked && has_changes(load))
 	{
 		mig_guard_transaction("load migrations");
@@ -690,13 +768,17 @@ mig_store_load(const char *project, List *sources, bool prune,
 		held_before = true;
 
 		/* somebody else may have loaded the same while we waited */
-		load = plan_load(project, sources, prune);
+		load = plan_load(name, sources, prune);
 	}
 	if (has_changes(load))
-		write_load(project, load);
-	else if (locked && !held_before)
-		mig_lock_release();
-	report_load(load, sources, prune, sink, arg);
+		project = write_load(name, load);
+	else
+	{
+		if (locked && !held_before)
+			mig_lock_release();
+		project = mig_plan_project(name, load->entries, load->nentries, false);
+	}
+	report_load(load, sources, project, prune, sink, arg);
 }
 
 
@@ -708,18 +790,13 @@ mig_store_load(const char *project, List *sources, bool prune,
 static MigEntry *
 locked_entry(const char *project, const char *version, const char *what)
 {
-	int			count;
-	int			i;
-	MigEntry   *entries;
+	MigEntry   *entry;
 
 	mig_guard_transaction(what);
 	mig_lock_acquire();
-	entries = mig_ledger_entries(project, false, &count);
-	for (i = 0; i < count; i++)
-	{
-		if (strcmp(entries[i].version, version) == 0 && entries[i].stored)
-			return &entries[i];
-	}
+	entry = mig_ledger_entry(project, version);
+	if (entry != NULL && entry->stored)
+		return entry;
 	ereport(ERROR,
 			(errcode(MIG_ERRCODE_UNKNOWN_VERSION),
 			 errmsg("migration \"%s\" does not exist", version),
@@ -736,7 +813,7 @@ mig_store_remove(const char *project, const char *version)
 		refuse_applied(version, "remove",
 					   "Roll it back first, or record it as not applied with migrate.unstamp().");
 	mig_ledger_delete(project, list_make1(entry->version));
-	finish_change(project, true);
+	(void) finish_change(project, true);
 }
 
 /* journal one replaced text, and keep it */
@@ -754,6 +831,22 @@ add_amended_part(MigBatch *batch, MigJournalRow *row, MigPart part,
 		mig_batch_add_body(batch, row->body, row->run, old_text);
 }
 
+/*
+ * Whose texts they are now.  A superuser who replaces one of them does not
+ * answer for those that somebody else has stored.
+ */
+static const char *
+author_of_amended(const MigEntry *entry, const MigTexts *old, const char *up,
+				  const char *down, const char *verify)
+{
+	bool		all = up != NULL && (down != NULL || old->down == NULL) &&
+		(verify != NULL || old->verify == NULL);
+
+	if (all || mig_guard_is_superuser(entry->added_by))
+		return caller_name();
+	return entry->added_by;
+}
+
 void
 mig_store_amend(const char *project, const char *version, const char *up,
 				const char *down, const char *verify, const char *note)
@@ -769,6 +862,11 @@ mig_store_amend(const char *project, const char *version, const char *up,
 				(errcode(MIG_ERRCODE_UNKNOWN_VERSION),
 				 errmsg("migration \"%s\" is not applied", version),
 				 errhint("The text of a pending migration is changed by migrate.load(), or by migrate.remove() and migrate.add().")));
+	if (up == NULL && down == NULL && verify == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("there is no new text for migration \"%s\"", version),
+				 errhint("Give at least one of up, down and verify.  migrate.stamp() accepts a text as it is stored.")));
 	if (up != NULL)
 		texts.up = pstrdup(up);
 	if (down != NULL)
@@ -776,7 +874,9 @@ mig_store_amend(const char *project, const char *version, const char *up,
 	if (verify != NULL)
 		texts.verify = pstrdup(verify);
 
-	parse_bodies(version, entry->path, up, down, verify);
+	parse_body(version, entry->path, MIG_UP, up);
+	parse_body(version, entry->path, MIG_DOWN, down);
+	parse_body(version, entry->path, MIG_VERIFY, verify);
 	batch = mig_batch_begin();
 	mig_journal_event(&row, mig_journal_next_run(), project, "amend", note);
 	row.version = version;
@@ -789,7 +889,8 @@ mig_store_amend(const char *project, const char *version, const char *up,
 	amending = bodies_parsed = true;
 	PG_TRY();
 	{
-		mig_ledger_amend(project, version, &texts, caller_name());
+		mig_ledger_amend(project, version, &texts,
+						 author_of_amended(entry, old, up, down, verify));
 	}
 	PG_FINALLY();
 	{
@@ -798,7 +899,7 @@ mig_store_amend(const char *project, const char *version, const char *up,
 	PG_END_TRY();
 	mig_batch_flush(batch);
 	mig_batch_end(batch);
-	finish_change(project, false);
+	(void) finish_change(project, false);
 }
 
 void
@@ -810,6 +911,12 @@ mig_store_hold(const char *project, const char *version, const char *reason)
 	MigBatch   *batch = mig_batch_begin();
 	MigJournalRow row;
 
+	if (reason == NULL && entry->held_reason == NULL)
+	{
+		ereport(NOTICE,
+				(errmsg("migration \"%s\" is not held", version)));
+		return;
+	}
 	mig_ledger_hold(project, list_make1(entry->version), reason);
 	mig_journal_event(&row, mig_journal_next_run(), project,
 					  reason ? "hold" : "unhold", reason);
@@ -819,5 +926,5 @@ mig_store_hold(const char *project, const char *version, const char *reason)
 	mig_batch_add(batch, &row);
 	mig_batch_flush(batch);
 	mig_batch_end(batch);
-	finish_change(project, false);
+	(void) finish_change(project, false);
 }

@@ -33,9 +33,10 @@ extern void mig_store_add(const char *project, MigSource *source);
  * Store a set of migrations, all or none.  A pending one takes the new text,
  * an applied one with another text is MIG_ERRCODE_TEXT_DIFFERS.  prune deletes
  * pending ones that are not in the set.  Takes no lock and writes nothing if
- * nothing is different.
+ * nothing is different.  The sink gets the sources in the project's order,
+ * then what is not in the set.
  */
-extern void mig_store_load(const char *project, List *sources, bool prune,
+extern void mig_store_load(const char *name, List *sources, bool prune,
 						   MigStoreSink sink, void *arg);
 
 extern void mig_store_remove(const char *project, const char *version);

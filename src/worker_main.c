@@ -15,6 +15,7 @@
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
 
+#include "compat.h"
 #include "failure.h"
 #include "worker.h"
 #include "worker_main.h"
@@ -33,8 +34,10 @@ set_worker_settings(void)
 		{"statement_timeout", "0"},
 		{"lock_timeout", "1000"},
 		{"idle_in_transaction_session_timeout", "0"},
+		{"synchronous_commit", "local"},
 		{"row_security", "off"},
 		{"search_path", "pg_catalog, pg_temp"},
+		MIG_MORE_WORKER_SETTINGS
 	};
 	int			i;
 
