@@ -608,6 +608,11 @@ add_hints(const Run *run, ErrorData *edata)
 				mig_error_add_hint(edata, "If the database had this schema before, record it with migrate.stamp_to().");
 			break;
 		case ERRCODE_INSUFFICIENT_PRIVILEGE:
+			if (run->execution.contained)
+			{
+				mig_error_add_hint(edata, "The session is a superuser's and the body another role's, so it may not change roles or leave anything behind in the session: connect as the role itself, or read the body and set migrate.trust_authors.");
+				break;
+			}
 			last_role = last_role_of(run->options->project);
 			if (last_role != NULL && strcmp(last_role, run->role) != 0)
 				mig_error_add_hint(edata,

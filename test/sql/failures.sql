@@ -199,6 +199,48 @@ SELECT migrate.remove('15');
 SELECT migrate.add('15', 'CREATE TABLE looked AS SELECT * FROM migrate.status()');
 SELECT version FROM migrate.apply();
 
+-- a temporary table does not stand before the real one
+CREATE TABLE shadowed (a int);
+CREATE TEMP TABLE shadowed (a int);
+SELECT migrate.add('15.1', 'ALTER TABLE shadowed ADD COLUMN b int');
+SELECT version FROM migrate.apply();
+SELECT count(*) FROM pg_attribute WHERE attrelid = 'public.shadowed'::regclass AND attname = 'b';
+DROP TABLE pg_temp.shadowed, public.shadowed;
+-- nor does another session's deferrable constraint, or one out of reach, matter
+CREATE SCHEMA regress_private;
+CREATE TABLE regress_private.one (a int PRIMARY KEY DEFERRABLE INITIALLY DEFERRED);
+SELECT migrate.add('15.2', 'SELECT 1');
+GRANT CREATE ON SCHEMA public TO regress_migrate_other;
+SET migrate.trust_authors = on;
+SET ROLE regress_migrate_other;
+SELECT version FROM migrate.apply();
+RESET ROLE;
+RESET migrate.trust_authors;
+DROP SCHEMA regress_private CASCADE;
+-- a time-out that a body sets ends with it, however it ends
+SELECT migrate.add('15.3', 'SET statement_timeout = 60; SELECT 1; SELECT 1 / 0');
+DO $$
+BEGIN
+	PERFORM migrate.apply(raise => false);
+	PERFORM pg_sleep(0.2);
+	RAISE NOTICE 'not cancelled';
+END $$;
+SELECT migrate.remove('15.3');
+-- the error of a text that has been replaced is not the new one's
+SELECT migrate.add('15.4', 'SELECT 1 / 0');
+SELECT version FROM migrate.apply();
+SELECT version, state, error FROM migrate.status() WHERE version = '15.4';
+SELECT migrate.remove('15.4');
+SELECT migrate.add('15.4', 'SELECT 1');
+SELECT version, state, error FROM migrate.status() WHERE version = '15.4';
+SELECT version FROM migrate.apply();
+-- what fails between the migrations belongs to none of them
+SELECT migrate.add('1', 'ALTER TABLE migrate.migration DISABLE TRIGGER ALL; DELETE FROM migrate.migration WHERE project = ''big'' AND version = ''3''', project => 'big');
+SELECT migrate.add('2', 'SELECT ''' || repeat('x', 1100000) || '''', project => 'big');
+SELECT migrate.add('3', 'SELECT ''' || repeat('y', 1100000) || '''', project => 'big');
+SELECT version, action, error ->> 'message' AS message FROM migrate.apply(raise => false, project => 'big');
+SELECT version, state FROM migrate.status('big');
+
 -- the same failure is journalled once within failure_quiet
 SET migrate.failure_quiet = '1h';
 SELECT migrate.add('16', 'SELECT 1 / 0');

@@ -57,6 +57,19 @@ SELECT version, result FROM migrate.load('{"1_x.up.sql": "SELECT 1", "1_x.down.s
 SELECT version FROM migrate.apply(project => 'go');
 SELECT version FROM migrate.rollback(project => 'go');
 
+-- what is said of the transaction is about the up body
+SELECT version, result FROM migrate.load('{"1_x.sql": "-- migrate:up transaction:false\nSELECT 1;\n-- migrate:down\nSELECT 2;\n"}'::jsonb, project => 'notx');
+SELECT version FROM migrate.apply(project => 'notx');
+\echo :SQLSTATE
+SELECT version, action FROM migrate.stamp('1', project => 'notx');
+SELECT version, statements FROM migrate.rollback(project => 'notx');
+-- a script carries what load() has let in
+SELECT version, action FROM migrate.unstamp('1', project => 'go');
+SELECT migrate.script(project => 'go');
+SELECT migrate.hold('1', 'why', project => 'go');
+SELECT migrate.script(project => 'go');
+SELECT version, path, down_path FROM migrate.migration WHERE project = 'go';
+
 -- tables
 CREATE TEMP TABLE files (content text, path varchar(100));
 INSERT INTO files VALUES ('SELECT 1', '1_one.sql'), ('SELECT 2', '2_two.sql');

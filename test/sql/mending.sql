@@ -32,6 +32,16 @@ SELECT version FROM migrate.rollback(4);
 SELECT migrate.amend('4', up => '');
 \echo :SQLSTATE
 
+SELECT migrate.amend('4');
+SELECT version FROM migrate.apply();
+SELECT migrate.amend('4');
+\echo :SQLSTATE
+SELECT version, result FROM migrate.load('{"4.sql": "-- migrate:repeatable\n-- migrate:up\nCREATE TABLE four ()"}'::jsonb);
+\echo :SQLSTATE
+UPDATE migrate.migration SET kind = 'repeatable' WHERE version = '4';
+SELECT migrate.unhold('4');
+SELECT version FROM migrate.rollback(4);
+
 -- what was changed behind the gate's back
 SELECT version FROM migrate.apply();
 ALTER TABLE migrate.migration DISABLE TRIGGER ALL;

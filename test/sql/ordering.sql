@@ -100,6 +100,24 @@ SELECT migrate.add('12:30', '', project => 'colon');
 SELECT migrate.add('12:31', '', requires => ARRAY['12:30'], project => 'colon');
 SELECT version FROM migrate.apply(project => 'colon');
 
+-- a versioned migration that requires a repeatable one does not stand in the way
+SELECT migrate.add('R', 'CREATE FUNCTION rf() RETURNS int LANGUAGE sql AS ''SELECT 1''', 'DROP FUNCTION rf', kind => 'repeatable', project => 'mixed');
+SELECT migrate.add('2', 'CREATE VIEW rv AS SELECT rf() AS f', 'DROP VIEW rv', requires => ARRAY['R'], project => 'mixed');
+SELECT version FROM migrate.apply(project => 'mixed');
+SELECT migrate.add('9', '', '', project => 'mixed');
+SELECT version FROM migrate.apply(project => 'mixed');
+SELECT version FROM migrate.rollback(project => 'mixed');
+-- the repeatable one has run again, and still goes after what requires it
+SELECT result FROM migrate.load('{"R.sql": "-- migrate:repeatable\n-- migrate:up\nCREATE OR REPLACE FUNCTION rf() RETURNS int LANGUAGE sql AS ''SELECT 2'';\n-- migrate:down\nDROP FUNCTION rf;"}'::jsonb, 'name', project => 'mixed');
+SELECT version FROM migrate.apply(project => 'mixed');
+SELECT version FROM migrate.rollback_to('base', project => 'mixed');
+-- roll-backs see requirements of other projects, and no pending nonsense
+SELECT migrate.amend('1', down => '', project => 'base');
+SELECT version FROM migrate.rollback(project => 'base');
+\echo :SQLSTATE
+SELECT migrate.add('3', '', requires => ARRAY['nosuch'], project => 'mixed');
+SELECT version FROM migrate.rollback(project => 'mixed');
+
 -- many, to see that it is not quadratic
 SELECT count(migrate.add('r' || i, '', requires => CASE WHEN i > 1 THEN ARRAY['r' || i - 1] END, project => 'chain'))
 	FROM generate_series(1, 300) i;

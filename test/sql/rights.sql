@@ -86,6 +86,38 @@ SET ROLE regress_migrate_write;
 SET migrate.trust_authors = on;
 RESET ROLE;
 
+-- nor through SET ROLE, for the session could go back to its own
+CREATE ROLE regress_migrate_both;
+SELECT migrate.grant('run', 'regress_migrate_both');
+SELECT migrate.grant('write', 'regress_migrate_both');
+GRANT CREATE ON SCHEMA public TO regress_migrate_both;
+SET ROLE regress_migrate_both;
+SELECT migrate.add('6', 'RESET ROLE; ALTER ROLE regress_migrate_both SUPERUSER', 'ALTER ROLE regress_migrate_both SUPERUSER');
+SELECT version FROM migrate.apply();
+\echo :SQLSTATE
+SELECT migrate.remove('6');
+SELECT migrate.add('6', 'DO $$ BEGIN PERFORM set_config(''role'', ''none'', false); END $$', 'ALTER ROLE regress_migrate_both SUPERUSER');
+SELECT version FROM migrate.apply();
+SELECT migrate.remove('6');
+SELECT migrate.add('6', 'CREATE TABLE six (a int); CREATE TEMP TABLE seven (a int)', 'ALTER ROLE regress_migrate_both SUPERUSER');
+SELECT version FROM migrate.apply();
+SELECT migrate.remove('6');
+SELECT migrate.add('6', 'CREATE TABLE six (a int)', 'ALTER ROLE regress_migrate_both SUPERUSER');
+SELECT version FROM migrate.apply();
+RESET ROLE;
+SELECT current_user, rolsuper FROM pg_roles WHERE rolname = 'regress_migrate_both';
+-- who replaces one text does not answer for the others
+SELECT migrate.amend('6', verify => 'SELECT true');
+SELECT added_by FROM migrate.migration WHERE version = '6';
+SELECT version FROM migrate.rollback();
+\echo :SQLSTATE
+SELECT migrate.amend('6', 'CREATE TABLE six (a int)', 'DROP TABLE six', 'SELECT true');
+SELECT added_by FROM migrate.migration WHERE version = '6';
+SELECT version FROM migrate.rollback();
+SELECT migrate.remove('6');
+DROP OWNED BY regress_migrate_both;
+DROP ROLE regress_migrate_both;
+
 -- taking it back
 SELECT migrate.revoke('write', 'regress_migrate_write');
 SET ROLE regress_migrate_write;
