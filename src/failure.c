@@ -11,6 +11,8 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
 #include "compat.h"
 #include "failure.h"
 #include "guc.h"
@@ -107,9 +109,14 @@ void
 mig_failure_record(const MigJournalRow *row, const char *text)
 {
 	Recording	recording = {row, text};
-	ErrorData  *edata = mig_subxact_run(record, &recording, true);
+	ErrorData  *edata;
 
-	if (edata != NULL)
+	/* a cancel comes second to the error that there is already */
+	HOLD_CANCEL_INTERRUPTS();
+	edata = mig_subxact_run(record, &recording, true);
+	if (edata == NULL)
+		RESUME_CANCEL_INTERRUPTS(); /* an error has done that itself */
+	else
 		ereport(WARNING,
 				(errcode(edata->sqlerrcode),
 				 errmsg("the failure is not in the journal: %s",
