@@ -959,26 +959,26 @@ refuse_foreign_dependents(const char *project, const MigPlan *plan)
 static void
 notice_gaps(const Run *run)
 {
+	const MigEntry *newest = NULL;
 	List	   *gaps = NIL;
 	int			i;
-	int			k;
 
-	for (i = 0; i < run->nsteps; i++)
+	for (i = 0; i < run->project->count; i++)
+	{
+		const MigEntry *entry = &run->project->entries[i];
+
+		if (entry->applied && entry->kind == MIG_VERSIONED &&
+			(newest == NULL ||
+			 mig_version_compare(newest->version, entry->version) < 0))
+			newest = entry;
+	}
+	for (i = 0; newest != NULL && i < run->nsteps; i++)
 	{
 		const MigEntry *entry = run->steps[i].entry;
 
-		for (k = 0; k < run->project->count; k++)
-		{
-			const MigEntry *other = &run->project->entries[k];
-
-			if (other->applied && other->kind == MIG_VERSIONED &&
-				entry->kind == MIG_VERSIONED && entry->nrequires == 0 &&
-				mig_version_compare(entry->version, other->version) < 0)
-			{
-				gaps = lappend(gaps, entry->version);
-				break;
-			}
-		}
+		if (entry->kind == MIG_VERSIONED && entry->nrequires == 0 &&
+			mig_version_compare(entry->version, newest->version) < 0)
+			gaps = lappend(gaps, entry->version);
 	}
 	if (gaps != NIL)
 		ereport(NOTICE,

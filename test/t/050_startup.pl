@@ -17,7 +17,12 @@ use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('primary');
 $node->init(allows_streaming => 1);
-$node->append_conf('postgresql.conf', "max_connections = 60\n");
+$node->append_conf(
+	'postgresql.conf', q{
+max_connections = 60
+# nobody waits ten minutes for somebody who has gone wrong
+migrate.wait_timeout = 1min
+});
 $node->start;
 
 # ---------------------------------------------------------------------------

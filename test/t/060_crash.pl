@@ -22,6 +22,8 @@ $node->init;
 $node->append_conf(
 	'postgresql.conf', q{
 restart_after_crash = on
+# nobody waits ten minutes for somebody who has gone wrong
+migrate.wait_timeout = 1min
 max_prepared_transactions = 5
 log_statement = none
 log_min_duration_statement = -1
