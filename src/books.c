@@ -118,7 +118,7 @@ mig_books_check_columns(const char *name, int columns, int expected)
 				 errmsg("table \"%s.%s\" of extension \"%s\" has been altered",
 						MIG_SCHEMA_NAME, name, MIG_EXTENSION_NAME),
 				 errdetail("It has %d columns instead of %d.", columns, expected),
-				 errhint("Drop the columns that were added.")));
+				 errhint("A column that was added counts even when it has been dropped: restore the books from a dump without it.")));
 }
 
 /* owner of a table of ours, having made sure that it is one */

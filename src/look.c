@@ -123,7 +123,8 @@ mig_look_plan_rollback(const char *project, int steps, MigPlanSink sink,
 	MigPlan    *plan;
 
 	choice.steps = steps;
-	plan = mig_plan_down(read_project(project, false, false), &choice);
+	plan = mig_plan_down(read_project(project, false, false), &choice,
+						 mig_ledger_dependents);
 	describe_plan(project, plan, MIG_DOWN, sink, arg);
 }
 

@@ -866,8 +866,28 @@ collect_dependents(const MigProject *project)
 	return dependents;
 }
 
+static void
+refuse_foreign_dependents(const MigProject *project, const MigPlan *plan,
+						  MigDependents dependents_of)
+{
+	List	   *versions = NIL;
+	List	   *dependents;
+	int			i;
+
+	for (i = 0; i < plan->nsteps; i++)
+		versions = lappend(versions, plan->steps[i]->version);
+	dependents = dependents_of(project->name, versions);
+	if (dependents != NIL)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_REQUIREMENT),
+				 errmsg("cannot roll back what migrations of other projects require"),
+				 errdetail("They are %s.", mig_name_list(dependents)),
+				 errhint("Roll those back first.")));
+}
+
 MigPlan *
-mig_plan_down(const MigProject *project, const MigDownChoice *choice)
+mig_plan_down(const MigProject *project, const MigDownChoice *choice,
+			  MigDependents dependents_of)
 {
 	MigPlan    *plan = palloc0(sizeof(MigPlan));
 	int			napplied;
@@ -894,5 +914,6 @@ mig_plan_down(const MigProject *project, const MigDownChoice *choice)
 	for (i = 0; i < napplied; i++)
 		add_down_step(project, applied[i], chosen, dependents, plan);
 	refuse_impossible_downs(plan);
+	refuse_foreign_dependents(project, plan, dependents_of);
 	return plan;
 }

@@ -35,6 +35,9 @@ typedef struct MigPlan
 /* answers for requirements on other projects */
 typedef bool (*MigIsApplied) (const char *project, const char *version);
 
+/* names applied migrations of other projects that require these versions */
+typedef List *(*MigDependents) (const char *project, List *versions);
+
 /*
  * Put entries (bytewise ordered by version) in order.  strict raises
  * MIG_ERRCODE_CYCLE and MIG_ERRCODE_REQUIREMENT, otherwise what cannot be
@@ -88,7 +91,8 @@ typedef struct MigDownChoice
 } MigDownChoice;
 
 extern MigPlan *mig_plan_down(const MigProject *project,
-							  const MigDownChoice *choice);
+							  const MigDownChoice *choice,
+							  MigDependents dependents_of);
 
 /*
  * For each entry, by index in project->entries: does it belong to the state

@@ -608,7 +608,9 @@ add_hints(const Run *run, ErrorData *edata)
 				mig_error_add_hint(edata, "If the database had this schema before, record it with migrate.stamp_to().");
 			break;
 		case ERRCODE_INSUFFICIENT_PRIVILEGE:
-			if (run->execution.contained)
+			/* unless it is a privilege on an object that is missing */
+			if (run->execution.contained &&
+				strncmp(edata->funcname, "aclcheck_error", 14) != 0)
 			{
 				mig_error_add_hint(edata, "The session is a superuser's and the body another role's, so it may not change roles or leave anything behind in the session: connect as the role itself, or read the body and set migrate.trust_authors.");
 				break;
@@ -934,24 +936,6 @@ mig_run_apply(const MigRunOptions *options, MigRunSink sink, void *arg)
 	run_execute(run, sink, arg);
 }
 
-static void
-refuse_foreign_dependents(const char *project, const MigPlan *plan)
-{
-	List	   *versions = NIL;
-	List	   *dependents;
-	int			i;
-
-	for (i = 0; i < plan->nsteps; i++)
-		versions = lappend(versions, plan->steps[i]->version);
-	dependents = mig_ledger_dependents(project, versions);
-	if (dependents != NIL)
-		ereport(ERROR,
-				(errcode(MIG_ERRCODE_REQUIREMENT),
-				 errmsg("cannot roll back what migrations of other projects require"),
-				 errdetail("They are %s.", mig_name_list(dependents)),
-				 errhint("Roll those back first.")));
-}
-
 /*
  * A version that is taken out below others will be out of order for every
  * runner from now on: say so to who did it.
@@ -1005,8 +989,7 @@ plan_undo(const MigRunOptions *options, const MigDownChoice *choice,
 	*policy = mig_ledger_policy(options->project);
 	mig_guard_policy(options->project, *policy);
 	*project = read_project(options->project, false);
-	plan = mig_plan_down(*project, choice);
-	refuse_foreign_dependents(options->project, plan);
+	plan = mig_plan_down(*project, choice, mig_ledger_dependents);
 	foreach(lc, plan->left)
 		ereport(NOTICE,
 				(errmsg("repeatable migration \"%s\" has no down body and stays applied",

@@ -874,9 +874,10 @@ mig_store_amend(const char *project, const char *version, const char *up,
 	if (verify != NULL)
 		texts.verify = pstrdup(verify);
 
-	parse_body(version, entry->path, MIG_UP, up);
-	parse_body(version, entry->path, MIG_DOWN, down);
-	parse_body(version, entry->path, MIG_VERIFY, verify);
+	/* these texts come from the call, not from the files */
+	parse_body(version, NULL, MIG_UP, up);
+	parse_body(version, NULL, MIG_DOWN, down);
+	parse_body(version, NULL, MIG_VERIFY, verify);
 	batch = mig_batch_begin();
 	mig_journal_event(&row, mig_journal_next_run(), project, "amend", note);
 	row.version = version;
