@@ -561,7 +561,7 @@ typedef struct LastRole
 {
 	const char *project;
 	char	   *role;
-}			LastRole;
+} LastRole;
 
 static void
 read_last_role(void *arg)

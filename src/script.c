@@ -54,7 +54,7 @@ typedef struct TextsToParse
 {
 	const MigEntry *entry;
 	const MigTexts *texts;
-}			TextsToParse;
+} TextsToParse;
 
 static void
 parse_down_and_verify(void *arg)

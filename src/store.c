@@ -677,7 +677,7 @@ typedef struct LoadedSource
 	const MigSource *source;
 	const MigComparison *row;
 	int			position;
-}			LoadedSource;
+} LoadedSource;
 
 static int
 compare_loaded(const void *a, const void *b)
