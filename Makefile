@@ -31,6 +31,7 @@ OBJS = \
 	src/plan.o \
 	src/execute.o \
 	src/failure.o \
+	src/hint.o \
 	src/store.o \
 	src/runner.o \
 	src/look.o \

@@ -36,6 +36,7 @@
 #include "execute.h"
 #include "failure.h"
 #include "guard.h"
+#include "hint.h"
 #include "ledger.h"
 #include "progress.h"
 #include "runlock.h"
@@ -557,79 +558,6 @@ run_everything(void *arg)
  * Failure
  */
 
-typedef struct LastRole
-{
-	const char *project;
-	char	   *role;
-} LastRole;
-
-static void
-read_last_role(void *arg)
-{
-	LastRole   *last = (LastRole *) arg;
-
-	last->role = mig_ledger_last_role(last->project);
-}
-
-/* an error in here must not take the place of the one that gets the hint */
-static char *
-last_role_of(const char *project)
-{
-	LastRole	last = {project, NULL};
-
-	(void) mig_subxact_run(read_last_role, &last, true);
-	return last.role;
-}
-
-static void
-add_hints(const Run *run, ErrorData *edata)
-{
-	char	   *last_role;
-
-	switch (edata->sqlerrcode)
-	{
-		case ERRCODE_OUT_OF_MEMORY:
-			/* the server has a hint only where it is the lock table */
-			if (edata->hint != NULL)
-				mig_error_add_hint(edata, "The locks of a run are held to its end: apply in parts, with the argument \"target\".");
-			break;
-		case ERRCODE_UNSAFE_NEW_ENUM_VALUE_USAGE:
-			mig_error_add_hint(edata, "Use the new value in a migration of its own, and apply the two in separate calls.");
-			break;
-		case ERRCODE_LOCK_NOT_AVAILABLE:
-			mig_error_add_hint(edata, "Another session held the lock for longer than lock_timeout or migrate.lock_timeout allows: pg_locks and pg_blocking_pids() name it.  Apply again when it is gone.");
-			break;
-		case ERRCODE_DUPLICATE_TABLE:
-		case ERRCODE_DUPLICATE_COLUMN:
-		case ERRCODE_DUPLICATE_FUNCTION:
-		case ERRCODE_DUPLICATE_OBJECT:
-		case ERRCODE_DUPLICATE_SCHEMA:
-			if (run->ledger_was_empty)
-				mig_error_add_hint(edata, "If the database had this schema before, record it with migrate.stamp_to().");
-			break;
-		case ERRCODE_INSUFFICIENT_PRIVILEGE:
-			/* unless it is a privilege on an object that is missing */
-			if (run->execution.contained &&
-				strncmp(edata->funcname, "aclcheck_error", 14) != 0)
-			{
-				mig_error_add_hint(edata, "The session is a superuser's and the body another role's, so it may not change roles or leave anything behind in the session: connect as the role itself, or read the body and set migrate.trust_authors.");
-				break;
-			}
-			last_role = last_role_of(run->options->project);
-			if (last_role != NULL && strcmp(last_role, run->role) != 0)
-				mig_error_add_hint(edata,
-								   psprintf("The newest applied migration ran as role \"%s\", this one as \"%s\": SET ROLE may be missing.",
-											last_role, run->role));
-			break;
-		case ERRCODE_ACTIVE_SQL_TRANSACTION:
-		case ERRCODE_INVALID_TRANSACTION_TERMINATION:
-			mig_error_add_hint(edata, "A statement that cannot run in a transaction block has to be run by hand, and recorded with migrate.stamp().");
-			break;
-		default:
-			break;
-	}
-}
-
 /* where it happened, if a body's statement was running */
 static void
 locate_failure(Run *run, ErrorData *edata, MigFailure *failure)
@@ -707,6 +635,7 @@ report_failure(const Run *run, const MigJournalRow *row, MigRunSink sink,
 static void
 fail(Run *run, ErrorData *edata, MigRunSink sink, void *arg)
 {
+	MigHintFacts hints;
 	MigFailure	failure;
 	MigJournalRow row;
 	const char *text = NULL;
@@ -718,7 +647,11 @@ fail(Run *run, ErrorData *edata, MigRunSink sink, void *arg)
 	memset(&failure, 0, sizeof(failure));
 	memset(&row, 0, sizeof(row));
 	locate_failure(run, edata, &failure);
-	add_hints(run, edata);
+	hints.project = run->options->project;
+	hints.role = run->role;
+	hints.ledger_was_empty = run->ledger_was_empty;
+	hints.contained = run->execution.contained;
+	mig_hint_add(edata, &hints);
 	mig_failure_from_error(&failure, edata);
 	if (run->current >= 0)
 	{

@@ -1,0 +1,86 @@
+/*-------------------------------------------------------------------------
+ *
+ * hint.c
+ *	  What to do about well-known errors of bodies.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "errors.h"
+#include "hint.h"
+#include "ledger.h"
+#include "subxact.h"
+
+typedef struct LastRole
+{
+	const char *project;
+	char	   *role;
+} LastRole;
+
+static void
+read_last_role(void *arg)
+{
+	LastRole   *last = (LastRole *) arg;
+
+	last->role = mig_ledger_last_role(last->project);
+}
+
+/* an error in here must not take the place of the one that gets the hint */
+static char *
+last_role_of(const char *project)
+{
+	LastRole	last = {project, NULL};
+
+	(void) mig_subxact_run(read_last_role, &last, true);
+	return last.role;
+}
+
+void
+mig_hint_add(ErrorData *edata, const MigHintFacts *facts)
+{
+	char	   *last_role;
+
+	switch (edata->sqlerrcode)
+	{
+		case ERRCODE_OUT_OF_MEMORY:
+			/* the server has a hint only where it is the lock table */
+			if (edata->hint != NULL)
+				mig_error_add_hint(edata, "The locks of a run are held to its end: apply in parts, with the argument \"target\".");
+			break;
+		case ERRCODE_UNSAFE_NEW_ENUM_VALUE_USAGE:
+			mig_error_add_hint(edata, "Use the new value in a migration of its own, and apply the two in separate calls.");
+			break;
+		case ERRCODE_LOCK_NOT_AVAILABLE:
+			mig_error_add_hint(edata, "Another session held the lock for longer than lock_timeout or migrate.lock_timeout allows: pg_locks and pg_blocking_pids() name it.  Apply again when it is gone.");
+			break;
+		case ERRCODE_DUPLICATE_TABLE:
+		case ERRCODE_DUPLICATE_COLUMN:
+		case ERRCODE_DUPLICATE_FUNCTION:
+		case ERRCODE_DUPLICATE_OBJECT:
+		case ERRCODE_DUPLICATE_SCHEMA:
+			if (facts->ledger_was_empty)
+				mig_error_add_hint(edata, "If the database had this schema before, record it with migrate.stamp_to().");
+			break;
+		case ERRCODE_INSUFFICIENT_PRIVILEGE:
+			/* unless it is a privilege on an object that is missing */
+			if (facts->contained &&
+				strncmp(edata->funcname, "aclcheck_error", 14) != 0)
+			{
+				mig_error_add_hint(edata, "The session is a superuser's and the body another role's, so it may not change roles or leave anything behind in the session: connect as the role itself, or read the body and set migrate.trust_authors.");
+				break;
+			}
+			last_role = last_role_of(facts->project);
+			if (last_role != NULL && strcmp(last_role, facts->role) != 0)
+				mig_error_add_hint(edata,
+								   psprintf("The newest applied migration ran as role \"%s\", this one as \"%s\": SET ROLE may be missing.",
+											last_role, facts->role));
+			break;
+		case ERRCODE_ACTIVE_SQL_TRANSACTION:
+		case ERRCODE_INVALID_TRANSACTION_TERMINATION:
+			mig_error_add_hint(edata, "A statement that cannot run in a transaction block has to be run by hand, and recorded with migrate.stamp().");
+			break;
+		default:
+			break;
+	}
+}

@@ -1,0 +1,23 @@
+/*-------------------------------------------------------------------------
+ *
+ * hint.h
+ *	  What to do about well-known errors of bodies.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_HINT_H
+#define MIG_HINT_H
+
+/* what is known of the run in which the error was raised */
+typedef struct MigHintFacts
+{
+	const char *project;
+	const char *role;			/* that the bodies run as */
+	bool		ledger_was_empty;
+	bool		contained;		/* see execute.h */
+} MigHintFacts;
+
+/* add a hint, after the server's own, to an error that a body has raised */
+extern void mig_hint_add(ErrorData *edata, const MigHintFacts *facts);
+
+#endif							/* MIG_HINT_H */
