@@ -3,11 +3,12 @@
  * runlock.c
  *	  One runner at a time, and none inside another.
  *
- * The lock is a heavyweight lock of mode ShareUpdateExclusive on the
- * extension's own object.  Unlike an advisory lock it cannot be taken by a
- * role that does not own the extension, nor dropped by DISCARD ALL, and the
- * server gives it up at the end of the transaction however that ends.  DROP
- * and ALTER EXTENSION wait for it.
+ * The lock is a heavyweight lock of mode ShareUpdateExclusive on a sub-object
+ * of the extension that does not exist.  Unlike an advisory lock no command
+ * can take it, nor can DISCARD ALL drop it, and the server gives it up at the
+ * end of the transaction however that ends.  (The extension itself will not
+ * do: ALTER FUNCTION ... DEPENDS ON EXTENSION locks it for any role.)  DROP
+ * EXTENSION waits for the tables that a runner has read.
  *
  * It is taken by polling, never by queueing.  A session that queues with a
  * snapshot would be waited for by a CREATE INDEX CONCURRENTLY of the holder,
@@ -37,6 +38,9 @@
 
 #define POLL_INTERVAL_MS 50
 
+/* objsubid of the lock's tag */
+#define RUNNER_LOCK 1
+
 /* set while a body is being run */
 static bool bodies_running = false;
 
@@ -44,8 +48,9 @@ static void
 report_timeout(Oid extension)
 {
 	MigSqlScope scope;
-	Oid			types[1] = {OIDOID};
-	Datum		values[1] = {ObjectIdGetDatum(extension)};
+	Oid			types[2] = {OIDOID, INT2OID};
+	Datum		values[2] = {ObjectIdGetDatum(extension),
+	Int16GetDatum(RUNNER_LOCK)};
 	char	   *detail = NULL;
 
 	mig_books_open(&scope);
@@ -60,11 +65,10 @@ report_timeout(Oid extension)
 				"  WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())"
 				" AND l.classid OPERATOR(pg_catalog.=)"
 				"  'pg_catalog.pg_extension'::pg_catalog.regclass"
-				" AND l.objid OPERATOR(pg_catalog.=) $1 AND l.granted"
-				" AND l.mode OPERATOR(pg_catalog.=) ANY"
-				"  (ARRAY['ShareUpdateExclusiveLock', 'AccessExclusiveLock'])"
+				" AND l.objid OPERATOR(pg_catalog.=) $1"
+				" AND l.objsubid OPERATOR(pg_catalog.=) $2 AND l.granted"
 				" AND l.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()"
-				" LIMIT 1", 1, types, values, NULL) > 0)
+				" LIMIT 1", 2, types, values, NULL) > 0)
 		detail = mig_get_text(&scope, 0, 1);
 	mig_books_close(&scope);
 
@@ -80,7 +84,7 @@ static void
 set_lock_tag(LOCKTAG *tag)
 {
 	SET_LOCKTAG_OBJECT(*tag, MyDatabaseId, ExtensionRelationId,
-					   mig_books_extension(), 0);
+					   mig_books_extension(), RUNNER_LOCK);
 }
 
 /*
