@@ -14,7 +14,10 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_authid.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -32,13 +35,14 @@ typedef struct Right
 	const char *name;
 	int			mask;			/* objects granted with it */
 	int			own;			/* objects revoked with it */
+	const char *example;		/* a function that goes with it */
 } Right;
 
 static const Right rights[] = {
-	{"look", LOOK, ANY},
-	{"run", LOOK | RUN, RUN},
-	{"write", LOOK | WRITE, WRITE},
-	{"mend", LOOK | MEND, MEND},
+	{"look", LOOK, ANY, "status"},
+	{"run", LOOK | RUN, RUN, "apply"},
+	{"write", LOOK | WRITE, WRITE, "add"},
+	{"mend", LOOK | MEND, MEND, "stamp"},
 };
 
 typedef struct Object
@@ -118,13 +122,69 @@ run_command(const char *sql)
 		elog(ERROR, "SPI failed with code %d: %s", rc, sql);
 }
 
+/* run the commands for all objects of a right */
+static void
+run_commands(bool grant, int mask, const char *role)
+{
+	int			i;
+
+	for (i = 0; i < lengthof(objects); i++)
+	{
+		if ((objects[i].mask & mask) != 0)
+			run_command(psprintf("%s %s %s %s %s", grant ? "GRANT" : "REVOKE",
+								 objects[i].privilege, objects[i].name,
+								 grant ? "TO" : "FROM",
+								 quote_identifier(role)));
+	}
+}
+
+/*
+ * A superuser's REVOKE takes away what superusers have granted.  What the
+ * database's owner has granted, he takes away in the owner's name.
+ */
+static void
+revoke_for_owner(int mask, const char *role)
+{
+	Oid			userid;
+	int			sec_context;
+
+	GetUserIdAndSecContext(&userid, &sec_context);
+	SetUserIdAndSecContext(ROLE_PG_DATABASE_OWNER, sec_context |
+						   SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION);
+	run_commands(false, mask, role);
+	SetUserIdAndSecContext(userid, sec_context);
+}
+
+/* REVOKE says nothing of what somebody else has granted, so look */
+static void
+warn_if_left(const Right *right, const char *role)
+{
+	Oid			types[2] = {TEXTOID, TEXTOID};
+	Datum		values[2] = {CStringGetTextDatum(role),
+	CStringGetTextDatum(right->example)};
+
+	if (SPI_execute_with_args("SELECT FROM pg_catalog.pg_proc p"
+							  " WHERE p.pronamespace OPERATOR(pg_catalog.=)"
+							  "  'migrate'::pg_catalog.regnamespace"
+							  " AND p.proname OPERATOR(pg_catalog.=) $2"
+							  " AND pg_catalog.has_function_privilege("
+							  "  $1::pg_catalog.name, p.oid, 'EXECUTE')",
+							  2, types, values, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not look at the privileges of a role");
+	if (SPI_processed > 0)
+		ereport(WARNING,
+				(errmsg("role \"%s\" still has the right to %s", role,
+						right->name),
+				 errdetail("Another role has granted it, or \"%s\" is a superuser or a member of a role that has it.",
+						   role)));
+}
+
 void
 mig_rights_change(bool grant, const char *right_name, const char *role)
 {
 	const Right *right = find_right(right_name);
-	int			mask = grant ? right->mask : right->own;
 	int			guc_level;
-	int			i;
 
 	(void) get_role_oid(role, false);
 	if (SPI_connect() != SPI_OK_CONNECT)
@@ -133,13 +193,12 @@ mig_rights_change(bool grant, const char *right_name, const char *role)
 	(void) set_config_option("search_path", "pg_catalog, pg_temp",
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 							 true, 0, false);
-	for (i = 0; i < lengthof(objects); i++)
+	run_commands(grant, grant ? right->mask : right->own, role);
+	if (!grant)
 	{
-		if ((objects[i].mask & mask) != 0)
-			run_command(psprintf("%s %s %s %s %s", grant ? "GRANT" : "REVOKE",
-								 objects[i].privilege, objects[i].name,
-								 grant ? "TO" : "FROM",
-								 quote_identifier(role)));
+		if (superuser())
+			revoke_for_owner(right->own, role);
+		warn_if_left(right, role);
 	}
 	AtEOXact_GUC(false, guc_level);
 	if (SPI_finish() != SPI_OK_FINISH)
