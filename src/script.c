@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
+#include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 
 #include "errors.h"
@@ -130,6 +131,16 @@ append_add(StringInfo buf, const char *project, const MigEntry *entry,
 					 quote_literal_cstr(project));
 }
 
+/*
+ * psql reads string literals as the setting of its session says, and a body may
+ * change that from within a function.
+ */
+static void
+append_string_syntax(StringInfo buf)
+{
+	appendStringInfoString(buf, "SET standard_conforming_strings = on;\n");
+}
+
 static void
 append_body(StringInfo buf, const MigBody *body)
 {
@@ -143,6 +154,8 @@ append_body(StringInfo buf, const MigBody *body)
 
 		/* a comment at the end would swallow the semicolon */
 		appendStringInfo(buf, "%s%s;\n", sql, strstr(sql, "--") ? "\n" : "");
+		if (statement->log_level != LOGSTMT_DDL)
+			append_string_syntax(buf);
 	}
 }
 
@@ -179,6 +192,9 @@ append_step(StringInfo buf, const char *project, MigEntry *entry,
 	appendStringInfo(buf, "\n-- %s of migration %s\n",
 					 part == MIG_UP ? "apply" : "rollback",
 					 quote_identifier(entry->version));
+	appendStringInfo(buf, "-- stored by %s\n",
+					 strpbrk(entry->added_by, "\r\n") ? "?" :
+					 quote_identifier(entry->added_by));
 	if (!own)
 		appendStringInfoString(buf, "BEGIN;\n");
 	if (part == MIG_UP)
@@ -190,6 +206,7 @@ append_step(StringInfo buf, const char *project, MigEntry *entry,
 	if (!own)
 		appendStringInfoString(buf, "COMMIT;\n");
 	appendStringInfoString(buf, "RESET ALL;\n");
+	append_string_syntax(buf);
 }
 
 char *
@@ -222,6 +239,7 @@ mig_script(const char *project_name, const char *from, const char *to)
 					 "\\set ON_ERROR_STOP on\n",
 					 quote_identifier(project_name), quote_identifier(from),
 					 quote_identifier(to));
+	append_string_syntax(&buf);
 	for (i = count - 1; i >= 0; i--)
 	{
 		MigEntry   *entry = project->order[i];
