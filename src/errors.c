@@ -55,17 +55,34 @@ mig_error_locate(ErrorData *edata, const char *text, int location, int length)
 	if (edata->internalquery != NULL &&
 		strcmp(edata->internalquery, statement) == 0)
 	{
+		StringInfoData query;
+		const char *line_start = text + location;
+		int			indent;
+		int			lines = 0;
+		int			i;
+
 		/*
 		 * Clients find line and column by counting from the start of the
-		 * query text; what comes after the statement's last line is of no use
-		 * to them.
+		 * query text.  So that they come out right, the lines before the
+		 * statement are there, but empty: other statements have no business
+		 * in the log.
 		 */
-		const char *end = strchr(text + location + length, '\n');
-		size_t		shown = end ? (size_t) (end - text) : strlen(text);
-
+		while (line_start > text && line_start[-1] != '\n')
+			line_start--;
+		indent = pg_mbstrlen_with_len(line_start, text + location - line_start);
+		for (i = 0; i < location; i++)
+		{
+			if (text[i] == '\n')
+				lines++;
+		}
+		initStringInfo(&query);
+		for (i = 0; i < lines; i++)
+			appendStringInfoChar(&query, '\n');
+		appendStringInfoSpaces(&query, indent);
+		appendStringInfoString(&query, statement);
 		if (edata->internalpos > 0)
-			edata->internalpos += pg_mbstrlen_with_len(text, location);
-		edata->internalquery = pnstrdup(text, shown);
+			edata->internalpos += lines + indent;
+		edata->internalquery = query.data;
 	}
 	pfree(statement);
 }
