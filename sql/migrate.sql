@@ -51,6 +51,10 @@ CREATE TABLE migrate.migration (
 		CHECK (version OPERATOR(pg_catalog.<>) ALL (ARRAY['head', 'base'])),
 	CONSTRAINT migration_kind_check
 		CHECK (kind OPERATOR(pg_catalog.=) ANY (ARRAY['versioned', 'repeatable'])),
+	CONSTRAINT migration_requires_check
+		CHECK (pg_catalog.array_position(requires, NULL) IS NULL
+			AND pg_catalog.cardinality(requires) OPERATOR(pg_catalog.=)
+				coalesce(pg_catalog.array_length(requires, 1), 0)),
 	CONSTRAINT migration_irreversible_check
 		CHECK (NOT (irreversible AND down IS NOT NULL))
 );
@@ -618,3 +622,4 @@ GRANT SELECT ON migrate.failure, migrate.statement, migrate.schema_migrations,
 GRANT SELECT, UPDATE ON SEQUENCE migrate.run_seq TO pg_database_owner WITH GRANT OPTION;
 GRANT USAGE ON TYPE migrate.statement_timing TO pg_database_owner WITH GRANT OPTION;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA migrate TO pg_database_owner WITH GRANT OPTION;
+REVOKE ALL ON FUNCTION migrate.gate() FROM pg_database_owner;

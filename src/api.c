@@ -106,7 +106,7 @@ mig_apply(PG_FUNCTION_ARGS)
 	options.dry_run = mig_arg_bool(fcinfo, 2, "dry_run");
 	options.raise = mig_arg_bool(fcinfo, 3, "raise");
 	options.note = mig_arg_text(fcinfo, 4);
-	options.project = mig_arg_required_text(fcinfo, 5, "project");
+	options.project = mig_arg_project(fcinfo, 5);
 	mig_run_apply(&options, put_run_result, fcinfo->resultinfo);
 	return (Datum) 0;
 }
@@ -130,7 +130,7 @@ get_rollback_options(FunctionCallInfo fcinfo, int first, bool has_hold,
 		first++;
 	}
 	options->confirm = mig_arg_text(fcinfo, first++);
-	options->project = mig_arg_required_text(fcinfo, first, "project");
+	options->project = mig_arg_project(fcinfo, first);
 }
 
 Datum
@@ -227,7 +227,7 @@ mig_stamp(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid value for argument \"how\": \"%s\"", how),
 				 errhint("Valid values are stamp, apply and adopt.")));
-	mig_mend_stamp(mig_arg_required_text(fcinfo, 3, "project"),
+	mig_mend_stamp(mig_arg_project(fcinfo, 3),
 				   mig_arg_required_text(fcinfo, 0, "version"),
 				   how, mig_arg_text(fcinfo, 1), put_mend_result,
 				   fcinfo->resultinfo);
@@ -238,7 +238,7 @@ Datum
 mig_unstamp(PG_FUNCTION_ARGS)
 {
 	InitMaterializedSRF(fcinfo, 0);
-	mig_mend_unstamp(mig_arg_required_text(fcinfo, 3, "project"),
+	mig_mend_unstamp(mig_arg_project(fcinfo, 3),
 					 mig_arg_required_text(fcinfo, 0, "version"),
 					 mig_arg_text(fcinfo, 1), mig_arg_text(fcinfo, 2),
 					 put_mend_result, fcinfo->resultinfo);
@@ -249,7 +249,7 @@ Datum
 mig_stamp_to(PG_FUNCTION_ARGS)
 {
 	InitMaterializedSRF(fcinfo, 0);
-	mig_mend_stamp_to(mig_arg_required_text(fcinfo, 3, "project"),
+	mig_mend_stamp_to(mig_arg_project(fcinfo, 3),
 					  mig_arg_required_text(fcinfo, 0, "target"),
 					  mig_arg_text(fcinfo, 1), mig_arg_text(fcinfo, 2),
 					  put_mend_result, fcinfo->resultinfo);
@@ -261,7 +261,7 @@ mig_prune_journal(PG_FUNCTION_ARGS)
 {
 	if (PG_ARGISNULL(0))
 		mig_arg_must_not_be_null("older_than");
-	PG_RETURN_INT64(mig_mend_prune_journal(mig_arg_required_text(fcinfo, 2, "project"),
+	PG_RETURN_INT64(mig_mend_prune_journal(mig_arg_project(fcinfo, 2),
 										   PG_GETARG_DATUM(0),
 										   mig_arg_text(fcinfo, 1)));
 }

@@ -32,7 +32,7 @@ PG_FUNCTION_INFO_V1(mig_script_text);
 static MigProject *
 read_project(FunctionCallInfo fcinfo, int n, bool with_errors)
 {
-	char	   *name = mig_arg_required_text(fcinfo, n, "project");
+	char	   *name = mig_arg_project(fcinfo, n);
 	int			count;
 	MigEntry   *entries = mig_ledger_entries(name, with_errors, &count);
 
@@ -97,7 +97,7 @@ Datum
 mig_plan(PG_FUNCTION_ARGS)
 {
 	InitMaterializedSRF(fcinfo, 0);
-	mig_look_plan(mig_arg_required_text(fcinfo, 1, "project"),
+	mig_look_plan(mig_arg_project(fcinfo, 1),
 				  mig_arg_text(fcinfo, 0), put_plan_step, fcinfo->resultinfo);
 	return (Datum) 0;
 }
@@ -106,7 +106,7 @@ Datum
 mig_plan_rollback(PG_FUNCTION_ARGS)
 {
 	InitMaterializedSRF(fcinfo, 0);
-	mig_look_plan_rollback(mig_arg_required_text(fcinfo, 1, "project"),
+	mig_look_plan_rollback(mig_arg_project(fcinfo, 1),
 						   mig_arg_steps(fcinfo, 0), put_plan_step,
 						   fcinfo->resultinfo);
 	return (Datum) 0;
@@ -115,7 +115,7 @@ mig_plan_rollback(PG_FUNCTION_ARGS)
 Datum
 mig_check(PG_FUNCTION_ARGS)
 {
-	mig_look_check(mig_arg_required_text(fcinfo, 1, "project"),
+	mig_look_check(mig_arg_project(fcinfo, 1),
 				   mig_arg_text(fcinfo, 0));
 	PG_RETURN_VOID();
 }
@@ -178,7 +178,7 @@ Datum
 mig_verify(PG_FUNCTION_ARGS)
 {
 	InitMaterializedSRF(fcinfo, 0);
-	mig_look_verify(mig_arg_required_text(fcinfo, 0, "project"),
+	mig_look_verify(mig_arg_project(fcinfo, 0),
 					put_verify_result, fcinfo->resultinfo);
 	return (Datum) 0;
 }
@@ -186,7 +186,7 @@ mig_verify(PG_FUNCTION_ARGS)
 Datum
 mig_script_text(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TEXT_P(cstring_to_text(mig_script(mig_arg_required_text(fcinfo, 2, "project"),
+	PG_RETURN_TEXT_P(cstring_to_text(mig_script(mig_arg_project(fcinfo, 2),
 												mig_arg_required_text(fcinfo, 0, "from_version"),
 												mig_arg_required_text(fcinfo, 1, "to_version"))));
 }

@@ -7,14 +7,19 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 
 #include "argument.h"
 #include "convention.h"
@@ -77,7 +82,7 @@ mig_add(PG_FUNCTION_ARGS)
 	source.transactional = PG_ARGISNULL(7) ? MIG_TX_RECOGNISE :
 		PG_GETARG_BOOL(7) ? MIG_TX_ON : MIG_TX_OFF;
 	source.irreversible = mig_arg_bool(fcinfo, 8, "irreversible");
-	mig_store_add(mig_arg_required_text(fcinfo, 9, "project"), &source);
+	mig_store_add(mig_arg_project(fcinfo, 9), &source);
 	PG_RETURN_TEXT_P(cstring_to_text(source.version));
 }
 
@@ -134,7 +139,7 @@ load_files(FunctionCallInfo fcinfo, LoadSet *set)
 
 	sources = mig_convention_parse(set->files, set->count,
 								   mig_arg_required_text(fcinfo, 1, "convention"));
-	mig_store_load(mig_arg_required_text(fcinfo, 3, "project"), sources,
+	mig_store_load(mig_arg_project(fcinfo, 3), sources,
 				   mig_arg_bool(fcinfo, 2, "prune"), put_load_result,
 				   fcinfo->resultinfo);
 }
@@ -182,13 +187,56 @@ mig_load(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/*
+ * A table of the caller's own, with two columns of text: reading a view, or
+ * converting a column, could run code of somebody else's with the caller's
+ * rights.  Returns its name for use in a query.
+ */
+static const char *
+check_source_table(Oid relation)
+{
+	static const char *const columns[] = {"path", "content"};
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	Form_pg_class form;
+	const char *name;
+	int			i;
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relation)));
+	form = (Form_pg_class) GETSTRUCT(tuple);
+	name = quote_qualified_identifier(get_namespace_name(form->relnamespace),
+									  NameStr(form->relname));
+	if (form->relkind != RELKIND_RELATION)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a table", NameStr(form->relname)),
+				 errhint("Copy the rows into a temporary table.")));
+	if (form->relowner != GetUserId())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be owner of table %s", NameStr(form->relname)),
+				 errhint("Copy the rows into a temporary table.")));
+	for (i = 0; i < lengthof(columns); i++)
+	{
+		AttrNumber	column = get_attnum(relation, columns[i]);
+		Oid			type = column > 0 ? get_atttype(relation, column) : InvalidOid;
+
+		if (type != TEXTOID && type != VARCHAROID)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("table \"%s\" has no column \"%s\" of type text",
+							NameStr(form->relname), columns[i])));
+	}
+	ReleaseSysCache(tuple);
+	return name;
+}
+
 Datum
 mig_load_table(PG_FUNCTION_ARGS)
 {
 	LoadSet		set;
-	Oid			relation;
-	char	   *name;
-	char	   *schema;
 	char	   *sql;
 	uint64		i;
 
@@ -196,19 +244,10 @@ mig_load_table(PG_FUNCTION_ARGS)
 		mig_arg_must_not_be_null("source");
 	InitMaterializedSRF(fcinfo, 0);
 	init_file_set(&set);
-	relation = PG_GETARG_OID(0);
-	name = get_rel_name(relation);
-	schema = get_namespace_name(get_rel_namespace(relation));
-	if (name == NULL || schema == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation with OID %u does not exist", relation)));
-
-	/* the relation is the caller's, and so is the identity it is read with */
+	sql = psprintf("SELECT path, content FROM ONLY %s",
+				   check_source_table(PG_GETARG_OID(0)));
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
-	sql = psprintf("SELECT path::pg_catalog.text, content::pg_catalog.text FROM %s",
-				   quote_qualified_identifier(schema, name));
 	if (SPI_execute(sql, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read files");
 	for (i = 0; i < SPI_processed; i++)
@@ -249,7 +288,7 @@ mig_remove(PG_FUNCTION_ARGS)
 {
 	char	   *version = mig_arg_required_text(fcinfo, 0, "version");
 
-	mig_store_remove(mig_arg_required_text(fcinfo, 1, "project"), version);
+	mig_store_remove(mig_arg_project(fcinfo, 1), version);
 	PG_RETURN_TEXT_P(cstring_to_text(version));
 }
 
@@ -258,7 +297,7 @@ mig_amend(PG_FUNCTION_ARGS)
 {
 	char	   *version = mig_arg_required_text(fcinfo, 0, "version");
 
-	mig_store_amend(mig_arg_required_text(fcinfo, 5, "project"), version,
+	mig_store_amend(mig_arg_project(fcinfo, 5), version,
 					mig_arg_text(fcinfo, 1), mig_arg_text(fcinfo, 2),
 					mig_arg_text(fcinfo, 3), mig_arg_text(fcinfo, 4));
 	PG_RETURN_TEXT_P(cstring_to_text(version));
@@ -269,7 +308,7 @@ mig_hold(PG_FUNCTION_ARGS)
 {
 	char	   *version = mig_arg_required_text(fcinfo, 0, "version");
 
-	mig_store_hold(mig_arg_required_text(fcinfo, 2, "project"), version,
+	mig_store_hold(mig_arg_project(fcinfo, 2), version,
 				   mig_arg_required_text(fcinfo, 1, "reason"));
 	PG_RETURN_TEXT_P(cstring_to_text(version));
 }
@@ -279,6 +318,6 @@ mig_unhold(PG_FUNCTION_ARGS)
 {
 	char	   *version = mig_arg_required_text(fcinfo, 0, "version");
 
-	mig_store_hold(mig_arg_required_text(fcinfo, 1, "project"), version, NULL);
+	mig_store_hold(mig_arg_project(fcinfo, 1), version, NULL);
 	PG_RETURN_TEXT_P(cstring_to_text(version));
 }

@@ -35,6 +35,26 @@ mig_arg_required_text(FunctionCallInfo fcinfo, int n, const char *name)
 	return text_to_cstring(PG_GETARG_TEXT_PP(n));
 }
 
+char *
+mig_arg_project(FunctionCallInfo fcinfo, int n)
+{
+	char	   *project = mig_arg_required_text(fcinfo, n, "project");
+	const unsigned char *p;
+
+	if (project[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the name of a project must not be empty")));
+	for (p = (const unsigned char *) project; *p; p++)
+	{
+		if (*p < ' ' || *p == 0x7f)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("the name of a project must not contain control characters")));
+	}
+	return project;
+}
+
 bool
 mig_arg_bool(FunctionCallInfo fcinfo, int n, const char *name)
 {

@@ -18,6 +18,9 @@ extern List *mig_arg_text_list(FunctionCallInfo fcinfo, int n);
 /* raise 22004 for null */
 extern char *mig_arg_required_text(FunctionCallInfo fcinfo, int n,
 								   const char *name);
+
+/* the name of a project: 22004 for null, 22023 for what cannot be one */
+extern char *mig_arg_project(FunctionCallInfo fcinfo, int n);
 extern bool mig_arg_bool(FunctionCallInfo fcinfo, int n, const char *name);
 extern void mig_arg_must_not_be_null(const char *name);
 

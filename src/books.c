@@ -22,6 +22,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
 #include "commands/extension.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -167,6 +168,15 @@ mig_books_owner(void)
 					 errhint("Give them back to the superuser who installed the extension.")));
 		owner = table_owner;
 	}
+
+	/* who owns the books can write anything into them */
+	if (!superuser_arg(owner))
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_EXTENSION),
+				 errmsg("tables of extension \"%s\" belong to role \"%s\", which is not a superuser",
+						MIG_EXTENSION_NAME, GetUserNameFromId(owner, false)),
+				 errhint("REASSIGN OWNED BY %s TO a superuser.",
+						 quote_identifier(GetUserNameFromId(owner, false)))));
 	return owner;
 }
 

@@ -24,6 +24,7 @@
 #define MIG_ERRCODE_CONVENTION			MAKE_SQLSTATE('M', 'G', '0', '1', '1')
 #define MIG_ERRCODE_DUPLICATE			MAKE_SQLSTATE('M', 'G', '0', '1', '2')
 #define MIG_ERRCODE_APPLIED				MAKE_SQLSTATE('M', 'G', '0', '1', '3')
+#define MIG_ERRCODE_HELD				MAKE_SQLSTATE('M', 'G', '0', '1', '4')
 #define MIG_ERRCODE_FROZEN				MAKE_SQLSTATE('M', 'G', '0', '1', '5')
 #define MIG_ERRCODE_ROLE				MAKE_SQLSTATE('M', 'G', '0', '1', '6')
 #define MIG_ERRCODE_AUTHOR				MAKE_SQLSTATE('M', 'G', '0', '1', '7')

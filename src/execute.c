@@ -24,8 +24,10 @@
 #include "storage/proc.h"
 #include "tcop/dest.h"
 #include "tcop/tcopprot.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/timeout.h"
+#include "utils/varlena.h"
 
 #include "errors.h"
 #include "execute.h"
@@ -89,6 +91,35 @@ pin(const char *name, const char *value)
 							 GUC_ACTION_SAVE, true, 0, false);
 }
 
+/*
+ * The path of the policy, with the server's own objects before all others and
+ * temporary tables after them.
+ */
+static char *
+safe_search_path(const char *search_path)
+{
+	List	   *schemas;
+	ListCell   *lc;
+	StringInfoData path;
+
+	if (!SplitIdentifierString(pstrdup(search_path), ',', &schemas))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid search_path in migrate.policy: \"%s\"",
+						search_path)));
+	initStringInfo(&path);
+	foreach(lc, schemas)
+	{
+		const char *schema = (const char *) lfirst(lc);
+
+		/* searched first where it is not named */
+		if (strcmp(schema, "pg_catalog") != 0 && strcmp(schema, "pg_temp") != 0)
+			appendStringInfo(&path, "%s, ", quote_identifier(schema));
+	}
+	appendStringInfoString(&path, "pg_temp");
+	return path.data;
+}
+
 void
 mig_execute_pin_settings(const char *search_path)
 {
@@ -108,11 +139,7 @@ mig_execute_pin_settings(const char *search_path)
 	};
 	int			i;
 
-	/* or else a temporary table would stand before all others */
-	if (strstr(search_path, "pg_temp") == NULL)
-		search_path = search_path[0] == '\0' ? "pg_temp" :
-			psprintf("%s, pg_temp", search_path);
-	pin("search_path", search_path);
+	pin("search_path", safe_search_path(search_path));
 	for (i = 0; i < lengthof(pinned); i++)
 		pin(pinned[i][0], pinned[i][1]);
 	if (LockTimeout == 0 && mig_lock_timeout > 0)

@@ -483,6 +483,9 @@ drops_this_extension(Node *stmt)
 {
 	ListCell   *lc;
 
+	if (IsA(stmt, AlterExtensionContentsStmt))
+		return strcmp(((AlterExtensionContentsStmt *) stmt)->extname,
+					  MIG_EXTENSION_NAME) == 0;
 	if (IsA(stmt, AlterExtensionStmt))
 		return strcmp(((AlterExtensionStmt *) stmt)->extname,
 					  MIG_EXTENSION_NAME) == 0;

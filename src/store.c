@@ -353,6 +353,13 @@ mig_store_gate(TriggerData *trigger)
 	MigrationRow *old;
 	MigrationRow *row;
 
+	/* anybody may put a trigger on a table of his own */
+	if (RelationGetRelid(rel) != mig_books_relation("migration") &&
+		RelationGetRelid(rel) != mig_books_relation("applied"))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("function \"%s\" is a trigger of the extension's own tables",
+						"migrate.gate")));
 	if (TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event))
 	{
 		gate_statement(trigger);
@@ -386,24 +393,6 @@ static const char *
 caller_name(void)
 {
 	return GetUserNameFromId(GetUserId(), false);
-}
-
-static void
-check_project(const char *project)
-{
-	const unsigned char *p;
-
-	if (project[0] == '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the name of a project must not be empty")));
-	for (p = (const unsigned char *) project; *p; p++)
-	{
-		if (*p < ' ' || *p == 0x7f)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("the name of a project must not contain control characters")));
-	}
 }
 
 static void
@@ -477,7 +466,6 @@ compare(const char *project, List *sources)
 	List	   *down_checksums = NIL;
 	ListCell   *lc;
 
-	check_project(project);
 	foreach(lc, sources)
 	{
 		MigSource  *source = (MigSource *) lfirst(lc);
@@ -595,7 +583,7 @@ find_absent(LoadPlan *load, List *sources, bool prune)
 					compare_strings) != NULL)
 			continue;
 		load->absent = lappend(load->absent, entry);
-		if (prune && !entry->applied)
+		if (prune && !entry->applied && entry->held_reason == NULL)
 			load->pruned = lappend(load->pruned, entry->version);
 	}
 }
@@ -732,7 +720,8 @@ report_load(const LoadPlan *load, List *sources, const MigProject *project,
 		MigEntry   *entry = (MigEntry *) lfirst(lc);
 
 		sink(entry->version, entry->name, entry->path,
-			 prune && !entry->applied ? "pruned" : "absent", arg);
+			 prune && !entry->applied && entry->held_reason == NULL ?
+			 "pruned" : "absent", arg);
 	}
 }
 
@@ -804,6 +793,30 @@ locked_entry(const char *project, const char *version, const char *what)
 			 errhint("migrate.status() lists the versions.")));
 }
 
+/* a removal must not leave a requirement without its migration */
+static void
+refuse_required(const char *name, const char *version)
+{
+	int			count;
+	MigEntry   *entries = mig_ledger_entries(name, false, &count);
+	int			i;
+	int			r;
+
+	for (i = 0; i < count; i++)
+	{
+		for (r = 0; r < entries[i].nrequires && !entries[i].applied; r++)
+		{
+			if (strcmp(entries[i].requires[r], version) == 0 &&
+				strcmp(entries[i].version, version) != 0)
+				ereport(ERROR,
+						(errcode(MIG_ERRCODE_REQUIREMENT),
+						 errmsg("cannot remove migration \"%s\" because \"%s\" requires it",
+								version, entries[i].version),
+						 errhint("Remove \"%s\" first.", entries[i].version)));
+		}
+	}
+}
+
 void
 mig_store_remove(const char *project, const char *version)
 {
@@ -812,8 +825,16 @@ mig_store_remove(const char *project, const char *version)
 	if (entry->applied)
 		refuse_applied(version, "remove",
 					   "Roll it back first, or record it as not applied with migrate.unstamp().");
+	if (entry->held_reason != NULL)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_HELD),
+				 errmsg("cannot remove migration \"%s\" because it is held",
+						version),
+				 errdetail("Reason: %s", entry->held_reason),
+				 errhint("Let it go first with migrate.unhold().")));
+	refuse_required(project, version);
 	mig_ledger_delete(project, list_make1(entry->version));
-	(void) finish_change(project, true);
+	(void) finish_change(project, false);
 }
 
 /* journal one replaced text, and keep it */

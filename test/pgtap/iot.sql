@@ -39,7 +39,7 @@ SET search_path = public, tap;
 -- No session waits ten minutes for one that has gone wrong.
 ALTER DATABASE migrate_iot SET migrate.wait_timeout = '1min';
 
-SELECT plan(63);
+SELECT plan(65);
 
 -- ---------------------------------------------------------------------------
 -- Loading
@@ -261,6 +261,10 @@ SELECT is(
 SELECT is(
 	(SELECT string_agg(version, ' ') FROM migrate.rollback()),
 	'009', 'and rollback() undoes the newest');
+SELECT throws_ok($$SELECT migrate.remove('010')$$, 'MG014', NULL,
+	'what is held cannot be removed');
+SELECT is(migrate.unhold('010') || ' ' || migrate.unhold('009'), '010 009',
+	'but let go');
 SELECT is(migrate.remove('010') || ' ' || migrate.remove('009'), '010 009',
 	'pending migrations can be removed');
 

@@ -11,7 +11,6 @@ use lib $FindBin::RealBin;
 use PostgreSQL::Test::Utils;
 use Rights;
 use Test::More;
-use Time::HiRes qw(time);
 
 start_server();
 
@@ -154,8 +153,8 @@ refused_each(
 my %escapes = (
 	'RESET ROLE' => "RESET ROLE; $escalate",
 	'SET ROLE NONE' => "SET ROLE NONE; $escalate",
-	'SET ROLE' => "SET ROLE $super; $escalate",
-	'SET LOCAL ROLE' => "SET LOCAL ROLE $super; $escalate",
+	'SET ROLE' => "SET ROLE \"$super\"; $escalate",
+	'SET LOCAL ROLE' => "SET LOCAL ROLE \"$super\"; $escalate",
 	'RESET ALL' => "RESET ALL; RESET ROLE; $escalate",
 	'set_config' => "SELECT set_config('role', 'none', false); $escalate",
 	'SET SESSION AUTHORIZATION' =>
@@ -163,7 +162,7 @@ my %escapes = (
 	'RESET SESSION AUTHORIZATION' =>
 	  "RESET SESSION AUTHORIZATION; RESET ROLE; $escalate",
 	'SESSION AUTHORIZATION by name' =>
-	  "SET SESSION AUTHORIZATION $super; $escalate",
+	  "SET SESSION AUTHORIZATION \"$super\"; $escalate",
 	'a DO block' =>
 	  "DO \$\$BEGIN EXECUTE 'RESET ROLE'; EXECUTE '$escalate'; END\$\$",
 	'an exception block' =>
@@ -194,6 +193,11 @@ END
 	'a table that shadows another' => <<"END",
 $trap CREATE TEMP TABLE users (id int);
 CREATE TRIGGER c AFTER INSERT ON users FOR EACH ROW EXECUTE FUNCTION pg_temp.trap_trigger();
+END
+	'a type that shadows another' => <<'END',
+CREATE FUNCTION pg_temp.trap(pg_catalog.text) RETURNS pg_catalog.bool LANGUAGE plpgsql AS
+	$$ BEGIN IF current_setting('is_superuser') = 'on' THEN ALTER ROLE writer SUPERUSER; END IF; RETURN true; END $$;
+CREATE DOMAIN pg_temp.text AS pg_catalog.text CHECK (pg_temp.trap(VALUE));
 END
 	'a prepared statement' => "$trap PREPARE p AS SELECT pg_temp.trap()");
 
@@ -246,7 +250,7 @@ in_disguise(
 	"SET SESSION AUTHORIZATION writer;\nSELECT migrate.apply(%s);");
 foreach my $delay (sort keys %delayed)
 {
-	my $later = "INSERT INTO users VALUES (1);\nEXECUTE p;";
+	my $later = "INSERT INTO users VALUES (1);\nEXECUTE p;\nSELECT 'x'::text;";
 
 	in_disguise(
 		$delay,
@@ -358,11 +362,11 @@ sub body_refused
 
 $db = database('bodies');
 foreach my $case (
-	[ "SET ROLE $super", 'SET ROLE' ],
+	[ "SET ROLE \"$super\"", 'SET ROLE' ],
 	[ 'SET ROLE owner', 'SET ROLE to the owner' ],
-	[ "SET SESSION AUTHORIZATION $super", 'SET SESSION AUTHORIZATION' ],
+	[ "SET SESSION AUTHORIZATION \"$super\"", 'SET SESSION AUTHORIZATION' ],
 	[ "ALTER ROLE runner SUPERUSER", 'ALTER ROLE' ],
-	[ "GRANT $super TO runner", 'GRANT of a role' ],
+	[ "GRANT \"$super\" TO runner", 'GRANT of a role' ],
 	[ 'SET session_replication_role = replica', 'session_replication_role' ],
 	[ 'SET migrate.trust_authors = on', 'trust_authors' ],
 	[ "CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION suppress_redundant_updates_trigger()", 'event trigger' ],
@@ -736,6 +740,26 @@ is( value(
 	),
 	'MG019 57014',
 	'are journalled');
+
+# Nothing but nulls for every function, as its owner has them all
+foreach my $call (
+	split /\n/,
+	value(
+		$db, <<'END'))
+string_agg(format('%s(%s)', p.oid::regproc, array_to_string(ARRAY(
+		SELECT format('NULL::%s', format_type(t.oid, NULL)) FROM unnest(p.proargtypes) AS t), ', ')), E'\n')
+	FROM pg_proc p WHERE pronamespace = 'migrate'::regnamespace AND prorettype <> 'trigger'::regtype
+END
+{
+	my ($status, undef, $err) =
+	  run('owner', $db, "BEGIN; SELECT * FROM $call; ROLLBACK");
+
+	ok($status == 0 || $err =~ /ERROR:  (22004|22023|MG\d{3}|42704)/,
+		"$call is harmless")
+	  or diag("status $status: $err");
+}
+refused('owner', $db, 'SELECT migrate.gate()', qr/42501: permission denied for function gate/,
+	'the gate is a trigger and nothing else');
 
 is(superusers(), $super, 'nobody has become a superuser');
 stop_server();

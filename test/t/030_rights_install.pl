@@ -171,7 +171,7 @@ TABLE migrate.history_of_runs;
 END
 foreach my $role ('owner', $super)
 {
-	my ($status, undef, $err) = run($role, $db, sprintf($use, "p$role"));
+	my ($status, undef, $err) = run($role, $db, sprintf($use, $role eq 'owner' ? 'p1' : 'p2'));
 	is($status, 0, "used among traps by $role") or diag($err);
 }
 is(value($db, 'pg_catalog.count(*) FROM evil.calls'),
@@ -284,11 +284,11 @@ END
 			' ',
 			sort((map { "migration.$_:SELECT" }
 				  qw(project version name kind requires transactional irreversible
-				  path source checksum down_checksum added_at added_by held_reason)),
+				  path down_path verify_path source checksum down_checksum added_at added_by held_reason)),
 				$right eq 'write'
 				? (map { "migration.$_:INSERT" }
 					  qw(project version name kind up down verify requires
-					  transactional irreversible path source))
+					  transactional irreversible path down_path verify_path source))
 				: ())),
 		"the columns of tables that right $right gives");
 	is( value(
@@ -339,7 +339,7 @@ refused_each(
 	'GRANT REFERENCES ON migrate.applied TO owner;',
 	'GRANT CREATE ON SCHEMA migrate TO owner;',
 	'GRANT pg_database_owner TO low;',
-	"GRANT $super TO owner;");
+	"GRANT \"$super\" TO owner;");
 refused('owner', $db, "SELECT migrate.grant('everything', 'low')",
 	qr/22023: unrecognized right: "everything"/,
 	'cannot give a right that does not exist');
@@ -439,9 +439,9 @@ my @not_the_owner_of_members = (
 	'ALTER TYPE migrate.statement_timing OWNER TO owner;',
 	'ALTER VIEW migrate.failure OWNER TO owner;',
 	'CREATE OR REPLACE VIEW migrate.schema_migrations AS SELECT 1;',
-	"REASSIGN OWNED BY $super TO owner;",
-	"ALTER DEFAULT PRIVILEGES FOR ROLE $super GRANT ALL ON TABLES TO owner;",
-	"DROP OWNED BY $super;",
+	"REASSIGN OWNED BY \"$super\" TO owner;",
+	"ALTER DEFAULT PRIVILEGES FOR ROLE \"$super\" GRANT ALL ON TABLES TO owner;",
+	"DROP OWNED BY \"$super\";",
 	'COMMENT ON TABLE migrate.journal IS NULL;',
 	'COMMENT ON FUNCTION migrate.apply IS NULL;');
 

@@ -120,6 +120,31 @@ foreach my $setting (
 		"ALTER DATABASE SET $setting");
 }
 
+# Connections that the owner does not allow
+foreach my $limit ('CONNECTION LIMIT 1', 'ALLOW_CONNECTIONS false')
+{
+	my $session = session('owner', $db);
+	my $version = ++$number;
+
+	# "ALLOW_CONNECTIONS" cannot be taken from the database one is in
+	$session->query("SELECT migrate.add('$version', 'SELECT 1/0');");
+	allowed('owner', 'postgres', "ALTER DATABASE $db $limit");
+	my ($out, $err) = $session->query('SELECT migrate.apply();');
+	like($err, qr/22012/, "$limit: the error is the body's");
+	unlike($err, qr/is not in the journal/, "$limit: without a warning");
+	is( value(
+			$db,
+			"count(*) FROM migrate.journal WHERE version = '$version' AND outcome = 'failure'"
+		),
+		'1',
+		"$limit: it is in the journal");
+	allowed('owner', 'postgres',
+		"ALTER DATABASE $db CONNECTION LIMIT -1; ALTER DATABASE $db ALLOW_CONNECTIONS true"
+	);
+	$session->close;
+	observe($db, "SELECT migrate.remove('$version')");
+}
+
 # Settings of a superuser, by mistake: as a restore or a standby may leave them
 foreach my $setting (
 	'session_replication_role = replica',
@@ -127,7 +152,7 @@ foreach my $setting (
 	"statement_timeout = '1ms'",
 	'row_security = off')
 {
-	foreach my $where ("DATABASE $db", "ROLE $super", "ROLE $super IN DATABASE $db")
+	foreach my $where ("DATABASE $db", "ROLE \"$super\"", "ROLE \"$super\" IN DATABASE $db")
 	{
 		$node->safe_psql('postgres', "ALTER $where SET $setting");
 		fails('owner', "$where $setting", settings => $own);

@@ -87,7 +87,7 @@ sub rows
 sub app
 {
 	my ($db, $sql) = @_;
-	return $node->safe_psql($db, $sql, extra_params => [ '-U', 'app' ]);
+	return query($node, $db, 'app', $sql);
 }
 
 # Rights of others on objects of the extension, but for who gave them.
@@ -221,7 +221,8 @@ $node->safe_psql(
 	"INSERT INTO migrate.migration (version, up) VALUES ('x', '$unparsable')");
 like($err, qr/ERROR: +42601/, 'the parser refuses such a body by now');
 
-app('source', 'SELECT migrate.rollback(); SELECT migrate.apply()');
+app('source', q{SELECT migrate.rollback(); SELECT migrate.apply();
+	SELECT migrate.apply(project => 'history')});
 
 # What is known of a project without reading it is not a part of its history: it
 # must be right once somebody has called apply().

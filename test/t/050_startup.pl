@@ -84,7 +84,7 @@ sub database
 sub app
 {
 	my ($db, $sql) = @_;
-	return $node->safe_psql($db, $sql, extra_params => [ '-U', 'app' ]);
+	return query($node, $db, 'app', $sql);
 }
 
 # Start replicas at once; all must succeed.  Returns how many migrations they

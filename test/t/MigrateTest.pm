@@ -15,7 +15,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 our @EXPORT = qw(
-  owner_database run_sql run_parallel
+  owner_database query run_sql run_parallel
   session ask ask_start ask_wait is_waiting pid_of
   books agreement locks_left log_size log_since quote $superuser
 );
@@ -60,6 +60,16 @@ sub owner_database
 	return;
 }
 
+# Run SQL as a role and return its output; dies if it fails.
+sub query
+{
+	my ($node, $db, $role, $sql) = @_;
+	return $node->safe_psql(
+		$db, $sql,
+		timeout => $PostgreSQL::Test::Utils::timeout_default,
+		extra_params => [ '-U', $role ]);
+}
+
 # Run SQL as a role; returns psql's exit status, output and messages, the latter
 # with SQLSTATEs.
 sub run_sql
@@ -68,6 +78,7 @@ sub run_sql
 	my ($status, $out, $err) = $node->psql(
 		$db, $sql,
 		on_error_stop => 1,
+		timeout => $PostgreSQL::Test::Utils::timeout_default,
 		extra_params => [ '-U', $role, '-v', 'VERBOSITY=verbose' ]);
 	return ($status, $out, $err);
 }
