@@ -150,6 +150,19 @@ mig_lock_release(void)
 }
 
 void
+mig_lock_recheck(void)
+{
+	/* the lock is on the extension that was */
+	if (!holds_lock())
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_EXTENSION),
+				 errmsg("a migration has dropped extension \"%s\" and created it again",
+						MIG_EXTENSION_NAME),
+				 errdetail("The books would be lost, and with them what has been applied."),
+				 errhint("Do that outside of migrations.")));
+}
+
+void
 mig_refuse_recursion(void)
 {
 	if (bodies_running)

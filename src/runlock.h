@@ -23,6 +23,12 @@ extern void mig_lock_acquire(void);
 extern bool mig_lock_try(bool *held_before);
 extern void mig_lock_release(void);
 
+/*
+ * After bodies have been run: raises MIG_ERRCODE_EXTENSION if one of them has
+ * dropped the extension and created it again, so that the books are others.
+ */
+extern void mig_lock_recheck(void);
+
 /* raises MIG_ERRCODE_RECURSION while a body is running in this backend */
 extern void mig_refuse_recursion(void);
 

@@ -495,6 +495,7 @@ run_steps(Run *run)
 		MemoryContextReset(run->scratch);
 	}
 	run->current = -1;
+	mig_lock_recheck();
 	mig_batch_flush(run->batch);
 }
 
