@@ -343,6 +343,14 @@ foreach my $role ($superuser, 'app')
 	same_books($db, $role, "$who, other order");
 	goes_on($db, 'app', $last_run, "$who, other order");
 
+	# a directory, written and read by two
+	run_ok("$who: pg_dump -Fd -j2", $role, 'source',
+		'pg_dump', '-Fd', '-j2', '-f', "$role.d", 'source');
+	owner_database($node, $db, without_extension => 1);
+	run_ok("$who: pg_restore of a directory", $role, $db,
+		'pg_restore', '-j2', '--no-acl', '-d', $db, "$role.d");
+	same_books($db, $role, "$who, directory");
+
 	# without rights there is no error at all, in one transaction
 	owner_database($node, $db, without_extension => 1);
 	run_ok("$who: pg_restore -1 --no-acl", $role, $db,
