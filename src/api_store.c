@@ -7,11 +7,12 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/tableam.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
-#include "executor/spi.h"
+#include "executor/tuptable.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -19,7 +20,8 @@
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/syscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 #include "argument.h"
 #include "convention.h"
@@ -190,82 +192,94 @@ mig_load(PG_FUNCTION_ARGS)
 /*
  * A table of the caller's own, with two columns of text: reading a view, or
  * converting a column, could run code of somebody else's with the caller's
- * rights.  Returns its name for use in a query.
+ * rights.
  */
-static const char *
-check_source_table(Oid relation)
+static Relation
+open_source_table(Oid relation)
 {
-	static const char *const columns[] = {"path", "content"};
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
-	Form_pg_class form;
-	const char *name;
-	int			i;
+	Relation	rel = try_relation_open(relation, AccessShareLock);
 
-	if (!HeapTupleIsValid(tuple))
+	if (rel == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("relation with OID %u does not exist", relation)));
-	form = (Form_pg_class) GETSTRUCT(tuple);
-	name = quote_qualified_identifier(get_namespace_name(form->relnamespace),
-									  NameStr(form->relname));
-	if (form->relkind != RELKIND_RELATION)
+	if (rel->rd_rel->relkind != RELKIND_RELATION || RELATION_IS_OTHER_TEMP(rel))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("\"%s\" is not a table", NameStr(form->relname)),
+				 errmsg("\"%s\" is not a table", RelationGetRelationName(rel)),
 				 errhint("Copy the rows into a temporary table.")));
-	if (form->relowner != GetUserId())
+	if (rel->rd_rel->relowner != GetUserId())
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("must be owner of table %s", NameStr(form->relname)),
+				 errmsg("must be owner of table %s", RelationGetRelationName(rel)),
 				 errhint("Copy the rows into a temporary table.")));
-	for (i = 0; i < lengthof(columns); i++)
-	{
-		AttrNumber	column = get_attnum(relation, columns[i]);
-		Oid			type = column > 0 ? get_atttype(relation, column) : InvalidOid;
-
-		if (type != TEXTOID && type != VARCHAROID)
-			ereport(ERROR,
-					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("table \"%s\" has no column \"%s\" of type text",
-							NameStr(form->relname), columns[i])));
-	}
-	ReleaseSysCache(tuple);
-	return name;
+	return rel;
 }
 
+static AttrNumber
+source_column(Relation rel, const char *name)
+{
+	AttrNumber	column = get_attnum(RelationGetRelid(rel), name);
+	Oid			type = column > 0 ?
+		get_atttype(RelationGetRelid(rel), column) : InvalidOid;
+
+	if (type != TEXTOID && type != VARCHAROID)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("table \"%s\" has no column \"%s\" of type text",
+						RelationGetRelationName(rel), name)));
+	return column;
+}
+
+static char *
+source_value(TupleTableSlot *slot, AttrNumber column)
+{
+	bool		isnull;
+	Datum		value = slot_getattr(slot, column, &isnull);
+
+	if (isnull)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("path and content of a file must not be null")));
+	return TextDatumGetCString(value);
+}
+
+/*
+ * The table is scanned and not queried: by the time a query is run, another
+ * relation could have its name.
+ */
 Datum
 mig_load_table(PG_FUNCTION_ARGS)
 {
 	LoadSet		set;
-	char	   *sql;
-	uint64		i;
+	Relation	rel;
+	AttrNumber	path_column;
+	AttrNumber	content_column;
+	TableScanDesc scan;
+	TupleTableSlot *slot;
 
 	if (PG_ARGISNULL(0))
 		mig_arg_must_not_be_null("source");
 	InitMaterializedSRF(fcinfo, 0);
 	init_file_set(&set);
-	sql = psprintf("SELECT path, content FROM ONLY %s",
-				   check_source_table(PG_GETARG_OID(0)));
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
-	if (SPI_execute(sql, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read files");
-	for (i = 0; i < SPI_processed; i++)
+	rel = open_source_table(PG_GETARG_OID(0));
+	path_column = source_column(rel, "path");
+	content_column = source_column(rel, "content");
+	slot = table_slot_create(rel, NULL);
+	scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
-		char	   *path = SPI_getvalue(SPI_tuptable->vals[i],
-										SPI_tuptable->tupdesc, 1);
-		char	   *content = SPI_getvalue(SPI_tuptable->vals[i],
-										   SPI_tuptable->tupdesc, 2);
+		char	   *path = source_value(slot, path_column);
+		char	   *content = source_value(slot, content_column);
 
-		if (path == NULL || content == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("path and content of a file must not be null")));
+		CHECK_FOR_INTERRUPTS();
 		add_file(path, content, &set);
+		pfree(path);
 		pfree(content);
 	}
-	if (SPI_finish() != SPI_OK_FINISH)
-		elog(ERROR, "could not disconnect from SPI");
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	relation_close(rel, NoLock);
 	load_files(fcinfo, &set);
 	return (Datum) 0;
 }
