@@ -156,7 +156,7 @@ mig_lock_recheck(void)
 	if (!holds_lock())
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_EXTENSION),
-				 errmsg("a migration has dropped extension \"%s\" and created it again",
+				 errmsg("a migration has dropped extension \"%s\"",
 						MIG_EXTENSION_NAME),
 				 errdetail("The books would be lost, and with them what has been applied."),
 				 errhint("Do that outside of migrations.")));

@@ -25,7 +25,7 @@ extern void mig_lock_release(void);
 
 /*
  * After bodies have been run: raises MIG_ERRCODE_EXTENSION if one of them has
- * dropped the extension and created it again, so that the books are others.
+ * dropped the extension: if it is there again, the books are others.
  */
 extern void mig_lock_recheck(void);
 
