@@ -16,28 +16,10 @@
 \quit
 \endif
 
-\set home :DBNAME
-SET client_min_messages = warning;
-DROP DATABASE IF EXISTS migrate_alerting WITH (FORCE);
+\set story alerting
+\ir story.psql
 DROP ROLE IF EXISTS migrate_alerting_viewer;
-CREATE DATABASE migrate_alerting TEMPLATE template0;
 CREATE ROLE migrate_alerting_viewer;
-
-\connect migrate_alerting
-SET client_min_messages = warning;
-\setenv PGHOST :HOST
-\setenv PGPORT :PORT
-\setenv PGUSER :USER
-\setenv PGDATABASE migrate_alerting
-\setenv EXAMPLES :examples
-
-CREATE SCHEMA tap;
-CREATE EXTENSION pgtap SCHEMA tap;
-CREATE EXTENSION migrate;
-SET search_path = public, tap;
-
--- No session waits ten minutes for one that has gone wrong.
-ALTER DATABASE migrate_alerting SET migrate.wait_timeout = '1min';
 
 -- The script as the second release has it, which adds an index, and as the
 -- third one has it, which expects a table that it does not make.

@@ -17,25 +17,8 @@
 \quit
 \endif
 
-\set home :DBNAME
-SET client_min_messages = warning;
-DROP DATABASE IF EXISTS migrate_inventory WITH (FORCE);
-CREATE DATABASE migrate_inventory TEMPLATE template0;
-
-\connect migrate_inventory
-SET client_min_messages = warning;
-\setenv PGHOST :HOST
-\setenv PGPORT :PORT
-\setenv PGUSER :USER
-\setenv PGDATABASE migrate_inventory
-
-CREATE SCHEMA tap;
-CREATE EXTENSION pgtap SCHEMA tap;
-CREATE EXTENSION migrate;
-SET search_path = public, tap;
-
--- No session waits ten minutes for one that has gone wrong.
-ALTER DATABASE migrate_inventory SET migrate.wait_timeout = '1min';
+\set story inventory
+\ir story.psql
 
 -- The files of the given revisions, as a checkout of the project has them.
 SELECT set_config('story.directory', :'examples' || '/inventory', false) AS directory \gset

@@ -16,28 +16,10 @@
 \quit
 \endif
 
-\set home :DBNAME
-SET client_min_messages = warning;
-DROP DATABASE IF EXISTS migrate_iot WITH (FORCE);
+\set story iot
+\ir story.psql
 DROP DATABASE IF EXISTS migrate_iot_offline WITH (FORCE);
-CREATE DATABASE migrate_iot TEMPLATE template0;
 CREATE DATABASE migrate_iot_offline TEMPLATE template0;
-
-\connect migrate_iot
-SET client_min_messages = warning;
-\setenv PGHOST :HOST
-\setenv PGPORT :PORT
-\setenv PGUSER :USER
-\setenv PGDATABASE migrate_iot
-\setenv EXAMPLES :examples
-
-CREATE SCHEMA tap;
-CREATE EXTENSION pgtap SCHEMA tap;
-CREATE EXTENSION migrate;
-SET search_path = public, tap;
-
--- No session waits ten minutes for one that has gone wrong.
-ALTER DATABASE migrate_iot SET migrate.wait_timeout = '1min';
 
 SELECT plan(65);
 

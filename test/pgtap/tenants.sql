@@ -17,26 +17,8 @@
 \quit
 \endif
 
-\set home :DBNAME
-SET client_min_messages = warning;
-DROP DATABASE IF EXISTS migrate_tenants WITH (FORCE);
-CREATE DATABASE migrate_tenants TEMPLATE template0;
-
-\connect migrate_tenants
-SET client_min_messages = warning;
-\setenv PGHOST :HOST
-\setenv PGPORT :PORT
-\setenv PGUSER :USER
-\setenv PGDATABASE migrate_tenants
-\setenv EXAMPLES :examples
-
-CREATE SCHEMA tap;
-CREATE EXTENSION pgtap SCHEMA tap;
-CREATE EXTENSION migrate;
-SET search_path = public, tap;
-
--- No session waits ten minutes for one that has gone wrong.
-ALTER DATABASE migrate_tenants SET migrate.wait_timeout = '1min';
+\set story tenants
+\ir story.psql
 
 -- The files of the given versions, as an image of that release has them.
 -- Other sessions read the directory's name from the database's setting.

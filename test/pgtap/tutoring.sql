@@ -16,25 +16,8 @@
 \quit
 \endif
 
-\set home :DBNAME
-SET client_min_messages = warning;
-DROP DATABASE IF EXISTS migrate_tutoring WITH (FORCE);
-CREATE DATABASE migrate_tutoring TEMPLATE template0;
-
-\connect migrate_tutoring
-SET client_min_messages = warning;
-\setenv PGHOST :HOST
-\setenv PGPORT :PORT
-\setenv PGUSER :USER
-\setenv PGDATABASE migrate_tutoring
-
-CREATE SCHEMA tap;
-CREATE EXTENSION pgtap SCHEMA tap;
-CREATE EXTENSION migrate;
-SET search_path = public, tap;
-
--- No session waits ten minutes for one that has gone wrong.
-ALTER DATABASE migrate_tutoring SET migrate.wait_timeout = '1min';
+\set story tutoring
+\ir story.psql
 
 SELECT plan(63);
 
