@@ -32,6 +32,7 @@ OBJS = \
 	src/execute.o \
 	src/failure.o \
 	src/hint.o \
+	src/chunk.o \
 	src/store.o \
 	src/runner.o \
 	src/look.o \

@@ -32,6 +32,7 @@
 #include "utils/timestamp.h"
 
 #include "checksum.h"
+#include "chunk.h"
 #include "errors.h"
 #include "execute.h"
 #include "failure.h"
@@ -44,30 +45,12 @@
 #include "subxact.h"
 #include "version.h"
 
-/* limits of a chunk; one body may be larger than that on its own */
-#define CHUNK_MIGRATIONS 1024
-#define CHUNK_BYTES (1024 * 1024)
-
-typedef struct Step
+/* what a step took */
+typedef struct StepCost
 {
-	MigEntry   *entry;
-	MigPart		part;			/* MIG_UP or MIG_DOWN */
 	int			statements;
 	double		execution_ms;
-} Step;
-
-/* texts and parsed bodies of steps [first, first + count) */
-typedef struct Chunk
-{
-	MemoryContext context;
-	int			first;
-	int			count;			/* 0: nothing loaded */
-	MigTexts   *texts;
-	MigBody   **bodies;
-	MigBody   **verifies;		/* NULL where there is none */
-	MigLabel   *labels;
-	MigLabel   *verify_labels;
-} Chunk;
+} StepCost;
 
 typedef struct Run
 {
@@ -80,8 +63,9 @@ typedef struct Run
 	bool		ledger_was_empty;
 
 	int			nsteps;
-	Step	   *steps;
-	Chunk		chunk;
+	MigStep    *steps;
+	StepCost   *costs;			/* of each step */
+	MigChunk	chunk;
 	MigBatch   *batch;
 	MigExecution execution;
 	MemoryContext scratch;		/* one migration */
@@ -186,141 +170,31 @@ add_steps(Run *run, MigPart part, MigEntry **entries, int count)
 	int			i;
 
 	if (run->steps == NULL)
-		run->steps = palloc_extended(sizeof(Step) * Max(count, 1),
+		run->steps = palloc_extended(sizeof(MigStep) * Max(count, 1),
 									 MCXT_ALLOC_HUGE);
 	else
 		run->steps = repalloc_huge(run->steps,
-								   sizeof(Step) * (run->nsteps + count));
+								   sizeof(MigStep) * (run->nsteps + count));
 	for (i = 0; i < count; i++)
 	{
-		Step	   *step = &run->steps[run->nsteps++];
-
-		memset(step, 0, sizeof(Step));
-		step->entry = entries[i];
-		step->part = part;
+		run->steps[run->nsteps].entry = entries[i];
+		run->steps[run->nsteps].part = part;
+		run->nsteps++;
 	}
 }
 
 
 /*
- * Chunks
+ * Bodies
  */
-
-static int
-chunk_size(const Run *run, int first)
-{
-	int64		bytes = 0;
-	int			count = 0;
-
-	while (first + count < run->nsteps && count < CHUNK_MIGRATIONS)
-	{
-		Step	   *step = &run->steps[first + count];
-
-		/* a chunk is read by version, so it has each one once */
-		if (step->part != run->steps[first].part)
-			break;
-		bytes += step->entry->length;
-		if (count > 0 && bytes > CHUNK_BYTES)
-			break;
-		count++;
-	}
-	return count;
-}
-
-static void
-refuse_wrong_hash(const MigEntry *entry, MigPart part)
-{
-	ereport(ERROR,
-			(errcode(MIG_ERRCODE_CHANGED),
-			 errmsg("the %s body of migration \"%s\" does not have its checksum",
-					mig_part_name(part), entry->version),
-			 errdetail("It was changed behind the back of the table's trigger."),
-			 errhint("Put the text back, or store it again.")));
-}
-
-/* a gate can be switched off: hash again what is going to run */
-static void
-check_hash(const Step *step, const MigTexts *texts)
-{
-	const char *text = step->part == MIG_UP ? texts->up : texts->down;
-	const char *checksum = step->part == MIG_UP ?
-		texts->checksum : texts->down_checksum;
-
-	if (checksum == NULL || strcmp(mig_checksum(text), checksum) != 0)
-		refuse_wrong_hash(step->entry, step->part);
-}
 
 static void
 load_chunk(Run *run, int first)
 {
-	Chunk	   *chunk = &run->chunk;
-	int			count = chunk_size(run, first);
-	MigEntry  **entries;
-	MemoryContext old;
-	int			i;
-
-	if (chunk->count > 0 && chunk->first == first)
-		return;
-	if (chunk->context == NULL)
-		chunk->context = AllocSetContextCreate(CurrentMemoryContext,
-											   "migrate chunk",
-											   ALLOCSET_DEFAULT_SIZES);
-	chunk->count = 0;
+	/* it may refer to a body of the chunk that goes */
 	mig_execution_reset(&run->execution);
-	MemoryContextReset(chunk->context);
-	old = MemoryContextSwitchTo(chunk->context);
-	entries = palloc(sizeof(MigEntry *) * count);
-	for (i = 0; i < count; i++)
-		entries[i] = run->steps[first + i].entry;
-	chunk->texts = mig_ledger_texts(run->options->project, entries, count);
-	chunk->bodies = palloc0(sizeof(MigBody *) * count);
-	chunk->verifies = palloc0(sizeof(MigBody *) * count);
-	chunk->labels = palloc0(sizeof(MigLabel) * count);
-	chunk->verify_labels = palloc0(sizeof(MigLabel) * count);
-	for (i = 0; i < count; i++)
-	{
-		Step	   *step = &run->steps[first + i];
-		MigTexts   *texts = &chunk->texts[i];
-		MigLabel   *label = &chunk->labels[i];
-
-		check_hash(step, texts);
-		label->version = step->entry->version;
-		label->path = mig_part_path(step->part, step->entry->path,
-									step->entry->down_path, NULL);
-		label->part = step->part;
-		chunk->bodies[i] = mig_body_parse(step->part == MIG_UP ?
-										  texts->up : texts->down, label);
-		if (step->part != MIG_UP || texts->verify == NULL)
-			continue;
-		chunk->verify_labels[i] = *label;
-		chunk->verify_labels[i].part = MIG_VERIFY;
-		chunk->verify_labels[i].path =
-			mig_part_path(MIG_VERIFY, step->entry->path, NULL,
-						  step->entry->verify_path);
-		chunk->verifies[i] = mig_body_parse(texts->verify,
-											&chunk->verify_labels[i]);
-	}
-	MemoryContextSwitchTo(old);
-	chunk->first = first;
-	chunk->count = count;
-}
-
-/* why a step cannot run in a transaction block, NULL if it can */
-static const char *
-own_transaction_reason(const Run *run, int i)
-{
-	const Step *step = &run->steps[run->chunk.first + i];
-	const MigStatement *statement;
-
-	/* what somebody has said is about the up body */
-	if (step->part == MIG_UP && step->entry->transactional == MIG_TX_ON)
-		return NULL;
-	statement = mig_body_own_transaction(run->chunk.bodies[i]);
-	if (statement != NULL)
-		return statement->own_transaction;
-	if (step->part == MIG_UP && step->entry->transactional == MIG_TX_OFF)
-		return "marked as not transactional";
-	return NULL;
+	mig_chunk_load(&run->chunk, run->options->project, run->steps,
+				   run->nsteps, first);
 }
 
 /*
@@ -340,7 +214,7 @@ check_bodies(Run *run)
 		load_chunk(run, first);
 		for (i = 0; i < run->chunk.count; i++)
 		{
-			const char *why = own_transaction_reason(run, i);
+			const char *why = mig_chunk_own_transaction(&run->chunk, run->steps, i);
 
 			if (why == NULL)
 				continue;
@@ -368,7 +242,7 @@ check_bodies(Run *run)
 static void
 fill_journal_row(Run *run, MigJournalRow *row, double execution_ms)
 {
-	Step	   *step = &run->steps[run->current];
+	MigStep    *step = &run->steps[run->current];
 	int			i = run->current - run->chunk.first;
 	MigTexts   *texts = &run->chunk.texts[i];
 	const char *text = step->part == MIG_UP ? texts->up : texts->down;
@@ -403,12 +277,12 @@ fill_journal_row(Run *run, MigJournalRow *row, double execution_ms)
 static void
 record_step(Run *run, double execution_ms)
 {
-	Step	   *step = &run->steps[run->current];
+	MigStep    *step = &run->steps[run->current];
 	MigTexts   *texts = &run->chunk.texts[run->current - run->chunk.first];
 	MigJournalRow row;
 
-	step->statements = run->execution.ntimings;
-	step->execution_ms = execution_ms;
+	run->costs[run->current].statements = run->execution.ntimings;
+	run->costs[run->current].execution_ms = execution_ms;
 	if (run->id == 0)
 		return;
 	memset(&row, 0, sizeof(row));
@@ -443,9 +317,9 @@ check_deferred(Run *run, const MigBody *body, const MigLabel *label)
 static void
 run_step(Run *run)
 {
-	Step	   *step = &run->steps[run->current];
+	MigStep    *step = &run->steps[run->current];
 	int			i = run->current - run->chunk.first;
-	Chunk	   *chunk = &run->chunk;
+	MigChunk   *chunk = &run->chunk;
 	instr_time	start;
 	instr_time	duration;
 	double		execution_ms;
@@ -695,7 +569,7 @@ report_results(const Run *run, MigRunSink sink, void *arg)
 
 	for (i = 0; i < run->nsteps; i++)
 	{
-		const Step *step = &run->steps[i];
+		const MigStep *step = &run->steps[i];
 		MigRunResult result;
 
 		memset(&result, 0, sizeof(result));
@@ -703,8 +577,8 @@ report_results(const Run *run, MigRunSink sink, void *arg)
 		result.version = step->entry->version;
 		result.name = step->entry->name;
 		result.action = part_action(step->part);
-		result.statements = step->statements;
-		result.execution_ms = step->execution_ms;
+		result.statements = run->costs[i].statements;
+		result.execution_ms = run->costs[i].execution_ms;
 		sink(&result, arg);
 	}
 }
@@ -725,11 +599,14 @@ static void
 run_execute(Run *run, MigRunSink sink, void *arg)
 {
 	ErrorData  *edata;
-	const Step *last = &run->steps[run->nsteps - 1];
+	const MigStep *last = &run->steps[run->nsteps - 1];
 
 	run->run_started_at = GetCurrentTimestamp();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
+	run->costs = palloc_extended(sizeof(StepCost) * run->nsteps,
+								 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	mig_chunk_init(&run->chunk, CurrentMemoryContext);
 	check_bodies(run);
 	run->execution.contained = must_contain(run);
 	if (!run->options->dry_run)

@@ -1,0 +1,53 @@
+/*-------------------------------------------------------------------------
+ *
+ * chunk.h
+ *	  Texts and parsed bodies of some of the steps of a run.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_CHUNK_H
+#define MIG_CHUNK_H
+
+#include "ledger.h"
+#include "statement.h"
+
+/* something that a run does: a body of a migration */
+typedef struct MigStep
+{
+	MigEntry   *entry;
+	MigPart		part;			/* MIG_UP or MIG_DOWN */
+} MigStep;
+
+/* steps [first, first + count); the arrays begin with that of step first */
+typedef struct MigChunk
+{
+	MemoryContext context;
+	int			first;
+	int			count;			/* 0: nothing loaded */
+	MigTexts   *texts;
+	MigBody   **bodies;
+	MigBody   **verifies;		/* NULL where there is none */
+	MigLabel   *labels;
+	MigLabel   *verify_labels;
+} MigChunk;
+
+/* what is loaded is kept in a child of context */
+extern void mig_chunk_init(MigChunk *chunk, MemoryContext context);
+
+/*
+ * Load as many steps from number first on as fit into a chunk, instead of what
+ * was there, unless it is there already.  At least one, and all of one part.
+ * Raises what forbids to run a body: it does not parse, or is not the one
+ * that has been stored.
+ */
+extern void mig_chunk_load(MigChunk *chunk, const char *project,
+						   const MigStep *steps, int nsteps, int first);
+
+/*
+ * Why the step steps[chunk->first + i] cannot run in a transaction block, NULL
+ * if it can.
+ */
+extern const char *mig_chunk_own_transaction(const MigChunk *chunk,
+											 const MigStep *steps, int i);
+
+#endif							/* MIG_CHUNK_H */
