@@ -15,6 +15,7 @@ OBJS = \
 	src/subxact.o \
 	src/bulk.o \
 	src/statement.o \
+	src/settings.o \
 	src/worker.o \
 	src/fileset.o \
 	src/books.o \
@@ -23,6 +24,9 @@ OBJS = \
 	src/runlock.o \
 	src/guard.o \
 	src/progress.o \
+	src/partial.o \
+	src/runbook.o \
+	src/toplevel.o \
 	src/argument.o \
 	src/directory.o \
 	src/convention_marker.o \
@@ -30,17 +34,22 @@ OBJS = \
 	src/convention.o \
 	src/plan.o \
 	src/execute.o \
+	src/leftover.o \
 	src/failure.o \
 	src/hint.o \
 	src/chunk.o \
+	src/prepare.o \
 	src/store.o \
 	src/runner.o \
 	src/look.o \
 	src/mend.o \
 	src/script.o \
+	src/stepwise.o \
+	src/each.o \
 	src/rights.o \
 	src/worker_main.o \
 	src/api.o \
+	src/api_each.o \
 	src/api_look.o \
 	src/api_store.o \
 	src/init.o

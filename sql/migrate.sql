@@ -110,6 +110,7 @@ CREATE TABLE migrate.journal (
 	part			pg_catalog.text COLLATE "C",
 	statement		pg_catalog.int4,
 	line			pg_catalog.int4,
+	"position"		pg_catalog.int4,
 	sqlstate		pg_catalog.text COLLATE "C",
 	message			pg_catalog.text,
 	detail			pg_catalog.text,
@@ -145,6 +146,61 @@ CREATE TABLE migrate.body (
 );
 COMMENT ON TABLE migrate.body IS
 	'the bytes that ran, once per distinct text as far as the run that stored it could see; hash is the SHA-256 of exactly these bytes';
+
+CREATE TABLE migrate.run (
+	run				pg_catalog.int8 NOT NULL,
+	project			pg_catalog.text COLLATE "C" NOT NULL,
+	action			pg_catalog.text COLLATE "C" NOT NULL,
+	mode			pg_catalog.text COLLATE "C" NOT NULL,
+	target			pg_catalog.text,
+	versions		pg_catalog.text[],
+	note			pg_catalog.text,
+	settings		pg_catalog.text[],
+	role			pg_catalog.text NOT NULL,
+	session_role	pg_catalog.text NOT NULL,
+	backend_pid		pg_catalog.int4 NOT NULL,
+	backend_start	pg_catalog.timestamptz NOT NULL,
+	requested_at	pg_catalog.timestamptz NOT NULL,
+	started_at		pg_catalog.timestamptz,
+	ended_at		pg_catalog.timestamptz,
+	outcome			pg_catalog.text COLLATE "C",
+	migrations		pg_catalog.int4 NOT NULL DEFAULT 0,
+	CONSTRAINT run_pkey PRIMARY KEY (run),
+	CONSTRAINT run_mode_check
+		CHECK (mode OPERATOR(pg_catalog.=) ANY (ARRAY['call', 'background'])),
+	CONSTRAINT run_outcome_check
+		CHECK (outcome OPERATOR(pg_catalog.=) ANY (ARRAY['success', 'failure', 'interrupted']))
+);
+COMMENT ON TABLE migrate.run IS
+	'the runs of apply_each(), rollback_each() and start(); outcome is null while one is waiting or running';
+
+CREATE INDEX run_open_idx ON migrate.run (run) WHERE outcome IS NULL;
+
+CREATE TABLE migrate.step (
+	project			pg_catalog.text COLLATE "C" NOT NULL,
+	target			pg_catalog.text COLLATE "C" NOT NULL DEFAULT '',
+	version			pg_catalog.text COLLATE "C" NOT NULL,
+	part			pg_catalog.text COLLATE "C" NOT NULL,
+	statement		pg_catalog.int4 NOT NULL,
+	last_statement	pg_catalog.int4 NOT NULL,
+	text_hash		pg_catalog.text COLLATE "C" NOT NULL,
+	run				pg_catalog.int8 NOT NULL,
+	started_at		pg_catalog.timestamptz NOT NULL,
+	finished_at		pg_catalog.timestamptz,
+	execution_ms	pg_catalog.float8,
+	statements		migrate.statement_timing[],
+	commits			pg_catalog.int4 NOT NULL DEFAULT 0,
+	relation		pg_catalog.oid,
+	indexes			pg_catalog.oid[],
+	CONSTRAINT step_pkey PRIMARY KEY (project, target, version, part, statement),
+	CONSTRAINT step_part_check
+		CHECK (part OPERATOR(pg_catalog.=) ANY (ARRAY['up', 'down'])),
+	CONSTRAINT step_statement_check
+		CHECK (statement OPERATOR(pg_catalog.>) 0
+			AND last_statement OPERATOR(pg_catalog.>=) statement)
+);
+COMMENT ON TABLE migrate.step IS
+	'how far the migrations have come that run in several transactions and are not done: finished statements, and the one that was started';
 
 CREATE TABLE migrate.policy (
 	project			pg_catalog.text COLLATE "C" NOT NULL DEFAULT 'default',
@@ -183,6 +239,8 @@ SELECT pg_catalog.pg_extension_config_dump('migrate.migration', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.applied', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.journal', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.body', '');
+SELECT pg_catalog.pg_extension_config_dump('migrate.run', '');
+SELECT pg_catalog.pg_extension_config_dump('migrate.step', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.policy', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.state', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.run_seq', '');
@@ -547,6 +605,32 @@ CREATE FUNCTION migrate.redo(steps pg_catalog.int4 DEFAULT 1,
 COMMENT ON FUNCTION migrate.redo(pg_catalog.int4, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
 	'undo the newest migrations and apply the same ones again, in one transaction';
 
+CREATE PROCEDURE migrate.apply_each(target pg_catalog.text DEFAULT NULL,
+		versions pg_catalog.text[] DEFAULT NULL,
+		note pg_catalog.text DEFAULT NULL,
+		project pg_catalog.text DEFAULT 'default',
+		INOUT run pg_catalog.int8 DEFAULT NULL,
+		INOUT applied pg_catalog.int4 DEFAULT NULL,
+		INOUT statements pg_catalog.int8 DEFAULT NULL,
+		INOUT execution_ms pg_catalog.float8 DEFAULT NULL)
+	LANGUAGE c AS 'MODULE_PATHNAME', 'mig_apply_each';
+COMMENT ON PROCEDURE migrate.apply_each(pg_catalog.text, pg_catalog.text[], pg_catalog.text, pg_catalog.text, pg_catalog.int8, pg_catalog.int4, pg_catalog.int8, pg_catalog.float8) IS
+	'apply what is pending, each migration in a transaction of its own, or in several where its statements need that';
+
+CREATE PROCEDURE migrate.rollback_each(steps pg_catalog.int4 DEFAULT 1,
+		target pg_catalog.text DEFAULT NULL,
+		note pg_catalog.text DEFAULT NULL,
+		hold pg_catalog.bool DEFAULT NULL,
+		confirm pg_catalog.text DEFAULT NULL,
+		project pg_catalog.text DEFAULT 'default',
+		INOUT run pg_catalog.int8 DEFAULT NULL,
+		INOUT rolled_back pg_catalog.int4 DEFAULT NULL,
+		INOUT statements pg_catalog.int8 DEFAULT NULL,
+		INOUT execution_ms pg_catalog.float8 DEFAULT NULL)
+	LANGUAGE c AS 'MODULE_PATHNAME', 'mig_rollback_each';
+COMMENT ON PROCEDURE migrate.rollback_each(pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text, pg_catalog.int8, pg_catalog.int4, pg_catalog.int8, pg_catalog.float8) IS
+	'undo the newest migrations, or everything after a target, each in a transaction of its own';
+
 
 -- ---------------------------------------------------------------------------
 -- Mending
@@ -610,16 +694,17 @@ CREATE FUNCTION migrate.revoke("right" pg_catalog.text, role pg_catalog.text)
 COMMENT ON FUNCTION migrate.revoke(pg_catalog.text, pg_catalog.text) IS
 	'take the right to look, run, write or mend from a role';
 
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA migrate FROM PUBLIC;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA migrate FROM PUBLIC;
 REVOKE ALL ON TYPE migrate.statement_timing FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA migrate TO pg_database_owner WITH GRANT OPTION;
 GRANT SELECT, INSERT ON migrate.migration, migrate.applied, migrate.journal,
-	migrate.body, migrate.policy, migrate.state TO pg_database_owner WITH GRANT OPTION;
+	migrate.body, migrate.run, migrate.step, migrate.policy, migrate.state
+	TO pg_database_owner WITH GRANT OPTION;
 GRANT UPDATE ON migrate.policy TO pg_database_owner WITH GRANT OPTION;
 GRANT SELECT ON migrate.failure, migrate.statement, migrate.schema_migrations,
 	migrate.history_of_runs TO pg_database_owner WITH GRANT OPTION;
 GRANT SELECT, UPDATE ON SEQUENCE migrate.run_seq TO pg_database_owner WITH GRANT OPTION;
 GRANT USAGE ON TYPE migrate.statement_timing TO pg_database_owner WITH GRANT OPTION;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA migrate TO pg_database_owner WITH GRANT OPTION;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA migrate TO pg_database_owner WITH GRANT OPTION;
 REVOKE ALL ON FUNCTION migrate.gate() FROM pg_database_owner;

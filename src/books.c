@@ -33,7 +33,7 @@
 #include "migrate.h"
 
 static const char *const table_names[] = {
-	"migration", "applied", "journal", "body", "policy", "state"
+	"migration", "applied", "journal", "body", "run", "step", "policy", "state"
 };
 
 /* version of the extension's objects as installed, NULL if it is not */

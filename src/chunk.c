@@ -142,3 +142,36 @@ mig_chunk_own_transaction(const MigChunk *chunk, const MigStep *steps, int i)
 		return "marked as not transactional";
 	return NULL;
 }
+
+const char *
+mig_chunk_action(MigPart part)
+{
+	return part == MIG_UP ? "apply" : "rollback";
+}
+
+const char *
+mig_chunk_text(const MigChunk *chunk, const MigStep *steps, int i)
+{
+	return steps[chunk->first + i].part == MIG_UP ?
+		chunk->texts[i].up : chunk->texts[i].down;
+}
+
+void
+mig_chunk_fill_row(const MigChunk *chunk, const MigStep *steps, int i,
+				   MigJournalRow *row)
+{
+	const MigStep *step = &steps[chunk->first + i];
+	const MigTexts *texts = &chunk->texts[i];
+
+	row->action = mig_chunk_action(step->part);
+	row->version = step->entry->version;
+	row->name = step->entry->name;
+	row->checksum = texts->checksum;
+	row->down_checksum = texts->down_checksum;
+	row->body = mig_exact_hash(mig_chunk_text(chunk, steps, i),
+							   step->part == MIG_UP ?
+							   texts->checksum : texts->down_checksum);
+	if (chunk->verifies[i] != NULL)
+		row->verify_body = mig_exact_hash(texts->verify,
+										  mig_checksum(texts->verify));
+}

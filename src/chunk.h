@@ -8,6 +8,7 @@
 #ifndef MIG_CHUNK_H
 #define MIG_CHUNK_H
 
+#include "journal.h"
 #include "ledger.h"
 #include "statement.h"
 
@@ -49,5 +50,16 @@ extern void mig_chunk_load(MigChunk *chunk, const char *project,
  */
 extern const char *mig_chunk_own_transaction(const MigChunk *chunk,
 											 const MigStep *steps, int i);
+
+/* "apply" or "rollback" */
+extern const char *mig_chunk_action(MigPart part);
+
+/* the text of step steps[chunk->first + i] */
+extern const char *mig_chunk_text(const MigChunk *chunk, const MigStep *steps,
+								  int i);
+
+/* the columns of a journal row that tell which body it is about */
+extern void mig_chunk_fill_row(const MigChunk *chunk, const MigStep *steps,
+							   int i, MigJournalRow *row);
 
 #endif							/* MIG_CHUNK_H */

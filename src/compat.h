@@ -50,6 +50,23 @@
 #define MIG_MORE_WORKER_SETTINGS
 #endif
 
+/* 18 has no run_once any more */
+#if PG_VERSION_NUM >= 180000
+#define MIG_PORTAL_RUN(portal, count, dest, completion) \
+	PortalRun(portal, count, true, dest, dest, completion)
+#else
+#define MIG_PORTAL_RUN(portal, count, dest, completion) \
+	PortalRun(portal, count, true, true, dest, dest, completion)
+#endif
+
+/* 16 took the array of settings out of the header */
+#if PG_VERSION_NUM >= 160000
+#define MIG_GET_GUC_VARIABLES(count) get_guc_variables(count)
+#else
+#define MIG_GET_GUC_VARIABLES(count) \
+	(*(count) = GetNumConfigOptions(), get_guc_variables())
+#endif
+
 /* 17 can also ask for a stronger lock */
 #if PG_VERSION_NUM >= 170000
 #define MIG_LOCK_HELD_BY_ME(tag, mode) LockHeldByMe(tag, mode, false)

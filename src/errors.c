@@ -45,12 +45,21 @@ remove_statement_line(ErrorData *edata, const char *statement)
 		edata->context = NULL;
 }
 
-void
+int
 mig_error_locate(ErrorData *edata, const char *text, int location, int length)
 {
 	char	   *statement = pnstrdup(text + location, length);
+	int			position = 0;
 
 	remove_statement_line(edata, statement);
+
+	/* of a statement that ran at top level, and not through SPI */
+	if (edata->internalquery == NULL && edata->cursorpos > 0)
+	{
+		edata->internalquery = pstrdup(statement);
+		edata->internalpos = edata->cursorpos;
+		edata->cursorpos = 0;
+	}
 
 	if (edata->internalquery != NULL &&
 		strcmp(edata->internalquery, statement) == 0)
@@ -81,10 +90,15 @@ mig_error_locate(ErrorData *edata, const char *text, int location, int length)
 		appendStringInfoSpaces(&query, indent);
 		appendStringInfoString(&query, statement);
 		if (edata->internalpos > 0)
+		{
+			position = edata->internalpos +
+				pg_mbstrlen_with_len(text, location);
 			edata->internalpos += lines + indent;
+		}
 		edata->internalquery = query.data;
 	}
 	pfree(statement);
+	return position;
 }
 
 void

@@ -32,6 +32,8 @@
 #define MIG_ERRCODE_RECURSION			MAKE_SQLSTATE('M', 'G', '0', '1', '9')
 #define MIG_ERRCODE_PENDING				MAKE_SQLSTATE('M', 'G', '0', '2', '0')
 #define MIG_ERRCODE_EXTENSION			MAKE_SQLSTATE('M', 'G', '0', '2', '1')
+#define MIG_ERRCODE_PARTIAL				MAKE_SQLSTATE('M', 'G', '0', '2', '2')
+#define MIG_ERRCODE_INVALID_INDEX		MAKE_SQLSTATE('M', 'G', '0', '2', '3')
 
 /*
  * Point an error that a body's statement raised at the body.
@@ -40,8 +42,9 @@
  * server as a string of its own.  A position that the server reported in that
  * string becomes one in the body, and the context line that quotes the whole
  * string is taken out.  edata must be a copy that belongs to the caller.
+ * Returns the position in the body, in characters from 1, or 0.
  */
-extern void mig_error_locate(ErrorData *edata, const char *text,
+extern int mig_error_locate(ErrorData *edata, const char *text,
 							 int location, int length);
 
 /* add sentences to the hint of an error, after those of the server */

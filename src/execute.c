@@ -15,6 +15,8 @@
  */
 #include "postgres.h"
 
+#include <limits.h>
+
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
@@ -35,6 +37,10 @@
 #include "guc.h"
 #include "sqlutil.h"
 #include "subxact.h"
+#include "toplevel.h"
+
+/* when migrate.timeout is over; 0: no limit, or no migration is running */
+static TimestampTz migration_deadline = 0;
 
 /* receives the rows of a verify body's statement */
 typedef struct VerifyReceiver
@@ -57,15 +63,13 @@ mig_execution_reset(MigExecution *execution)
 	execution->body = NULL;
 	execution->label = NULL;
 	execution->statement = -1;
+	execution->toplevel = false;
 	execution->ntimings = 0;
 }
 
-static void
-add_timing(MigExecution *execution, const MigStatement *statement,
-		   double execution_ms, uint64 row_count)
+void
+mig_execution_add_timing(MigExecution *execution, const MigTiming *timing)
 {
-	MigTiming  *timing;
-
 	if (execution->ntimings == execution->max_timings)
 	{
 		execution->max_timings = Max(16, 2 * execution->max_timings);
@@ -78,19 +82,27 @@ add_timing(MigExecution *execution, const MigStatement *statement,
 				repalloc_huge(execution->timings,
 							  sizeof(MigTiming) * execution->max_timings);
 	}
-	timing = &execution->timings[execution->ntimings++];
-	timing->part = execution->label->part;
-	timing->line = statement->line;
-	timing->tag = statement->tag;
-	timing->execution_ms = execution_ms;
-	timing->row_count = row_count;
+	execution->timings[execution->ntimings++] = *timing;
 }
 
 static void
-pin(const char *name, const char *value)
+pin(const char *name, const char *value, GucAction action)
 {
-	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, action,
+							 true, 0, false);
+}
+
+/* a limit of the session, or one that a body has SET, comes first */
+static void
+pin_lock_timeout(GucAction action)
+{
+	if (LockTimeout == 0 && mig_lock_timeout > 0)
+	{
+		char	   *value = psprintf("%d", mig_lock_timeout);
+
+		pin("lock_timeout", value, action);
+		pfree(value);
+	}
 }
 
 /*
@@ -122,8 +134,8 @@ safe_search_path(const char *search_path)
 	return path.data;
 }
 
-void
-mig_execute_pin_settings(const char *search_path)
+static void
+pin_settings(const char *search_path, GucAction action)
 {
 	/* what makes one text mean different things in different sessions */
 	static const char *const pinned[][2] = {
@@ -141,16 +153,22 @@ mig_execute_pin_settings(const char *search_path)
 	};
 	int			i;
 
-	pin("search_path", safe_search_path(search_path));
+	pin("search_path", safe_search_path(search_path), action);
 	for (i = 0; i < lengthof(pinned); i++)
-		pin(pinned[i][0], pinned[i][1]);
-	if (LockTimeout == 0 && mig_lock_timeout > 0)
-	{
-		char	   *value = psprintf("%d", mig_lock_timeout);
+		pin(pinned[i][0], pinned[i][1], action);
+}
 
-		pin("lock_timeout", value);
-		pfree(value);
-	}
+void
+mig_execute_pin_settings(const char *search_path)
+{
+	pin_settings(search_path, GUC_ACTION_SAVE);
+	pin_lock_timeout(GUC_ACTION_SAVE);
+}
+
+void
+mig_execute_pin_session(const char *search_path)
+{
+	pin_settings(search_path, GUC_ACTION_SET);
 }
 
 /* says which statement of which body it was */
@@ -185,15 +203,53 @@ log_statement_of_body(const MigStatement *statement, const char *sql)
 
 /*
  * statement_timeout of the session is meant for one statement, and the call
- * that runs many of them is one to the server: start it anew for each.
+ * that runs many of them is one to the server: start it anew for each.  It
+ * also does for migrate.timeout, whatever is left of that.
  */
 void
 mig_execute_restart_timeout(void)
 {
-	if (StatementTimeout > 0)
-		enable_timeout_after(STATEMENT_TIMEOUT, StatementTimeout);
+	int			timeout = StatementTimeout;
+
+	if (migration_deadline != 0)
+	{
+		long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+														   migration_deadline);
+
+		left = Max(left, 1);
+		if (timeout <= 0 || left < timeout)
+			timeout = (int) Min(left, INT_MAX);
+	}
+	if (timeout > 0)
+		enable_timeout_after(STATEMENT_TIMEOUT, timeout);
 	else if (get_timeout_active(STATEMENT_TIMEOUT))
 		disable_timeout(STATEMENT_TIMEOUT, false);
+}
+
+void
+mig_execute_migration_begin(void)
+{
+	migration_deadline = mig_timeout > 0 ?
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), mig_timeout) : 0;
+}
+
+void
+mig_execute_migration_end(void)
+{
+	migration_deadline = 0;
+	mig_execute_restart_timeout();
+}
+
+void
+mig_execute_explain_timeout(ErrorData *edata, const char *version)
+{
+	if (edata->sqlerrcode != ERRCODE_QUERY_CANCELED ||
+		migration_deadline == 0 || GetCurrentTimestamp() < migration_deadline)
+		return;
+	edata->message = psprintf("migration \"%s\" took longer than migrate.timeout",
+							  version);
+	edata->detail = psprintf("migrate.timeout is %d ms.", mig_timeout);
+	mig_error_add_hint(edata, "Raise migrate.timeout, or set it to 0 to have no limit.");
 }
 
 static bool
@@ -286,37 +342,69 @@ check_string_syntax(const MigLabel *label)
 }
 
 static void
+show_progress(MigExecution *execution)
+{
+	MigProgress *progress = &execution->progress;
+
+	if (progress->action == NULL || execution->label->part == MIG_VERIFY)
+		return;
+	progress->version = execution->label->version;
+	progress->statement = execution->statement + 1;
+	progress->statements = execution->body->nstatements;
+	mig_progress_show(progress);
+}
+
+/* one statement, with all that goes with it */
+static void
+run_one(MigExecution *execution, int i, const char *replacement)
+{
+	const MigStatement *statement = &execution->body->statements[i];
+	MemoryContext context = CurrentMemoryContext;
+	char	   *sql = replacement ? pstrdup(replacement) :
+		pnstrdup(execution->body->text + statement->location,
+				 statement->length);
+	instr_time	start;
+	instr_time	duration;
+	MigTiming	timing;
+
+	execution->statement = i;
+	check_string_syntax(execution->label);
+	log_statement_of_body(statement, sql);
+	show_progress(execution);
+	mig_execute_restart_timeout();
+	INSTR_TIME_SET_CURRENT(start);
+	if (execution->toplevel)
+		timing.row_count = mig_toplevel_run(sql);
+	else
+		timing.row_count = run_statement(sql, execution->label);
+	/* SPI leaves its own, which lives as long as the run */
+	MemoryContextSwitchTo(context);
+	INSTR_TIME_SET_CURRENT(duration);
+	INSTR_TIME_SUBTRACT(duration, start);
+	timing.part = execution->label->part;
+	timing.line = statement->line;
+	timing.tag = statement->tag;
+	timing.execution_ms = INSTR_TIME_GET_MILLISEC(duration);
+	mig_execution_add_timing(execution, &timing);
+	pfree(sql);
+}
+
+static void
+run_range(MigExecution *execution, int first, int end)
+{
+	int			i;
+
+	for (i = first; i < end; i++)
+		run_one(execution, i, NULL);
+	execution->statement = -1;
+}
+
+static void
 run_statements(void *arg)
 {
 	MigExecution *execution = (MigExecution *) arg;
-	const MigBody *body = execution->body;
-	MemoryContext context = CurrentMemoryContext;
-	int			i;
 
-	for (i = 0; i < body->nstatements; i++)
-	{
-		const MigStatement *statement = &body->statements[i];
-		char	   *sql = pnstrdup(body->text + statement->location,
-								   statement->length);
-		instr_time	start;
-		instr_time	duration;
-		uint64		rows;
-
-		execution->statement = i;
-		check_string_syntax(execution->label);
-		log_statement_of_body(statement, sql);
-		mig_execute_restart_timeout();
-		INSTR_TIME_SET_CURRENT(start);
-		rows = run_statement(sql, execution->label);
-		/* SPI leaves its own, which lives as long as the run */
-		MemoryContextSwitchTo(context);
-		INSTR_TIME_SET_CURRENT(duration);
-		INSTR_TIME_SUBTRACT(duration, start);
-		add_timing(execution, statement, INSTR_TIME_GET_MILLISEC(duration),
-				   rows);
-		pfree(sql);
-	}
-	execution->statement = -1;
+	run_range(execution, 0, execution->body->nstatements);
 }
 
 /* a verify body: whatever it does is rolled back */
@@ -373,6 +461,55 @@ refuse_temporary_types(const char *before, const MigLabel *label)
 							mig_part_name(label->part))));
 }
 
+static void
+begin_body(MigExecution *execution, const MigBody *body,
+		   const MigLabel *label, ErrorContextCallback *callback)
+{
+	execution->body = body;
+	execution->label = label;
+	execution->statement = -1;
+	callback->callback = statement_context_callback;
+	callback->arg = execution;
+	callback->previous = error_context_stack;
+	error_context_stack = callback;
+}
+
+void
+mig_execute_part(MigExecution *execution, const MigBody *body,
+				 const MigLabel *label, int first, int end)
+{
+	ErrorContextCallback callback;
+
+	begin_body(execution, body, label, &callback);
+	pin_lock_timeout(GUC_ACTION_LOCAL);
+	run_range(execution, first, end);
+	error_context_stack = callback.previous;
+	mig_execute_restart_timeout();
+}
+
+void
+mig_execute_toplevel(MigExecution *execution, const MigBody *body,
+					 const MigLabel *label, int statement,
+					 const char *replacement)
+{
+	ErrorContextCallback callback;
+
+	begin_body(execution, body, label, &callback);
+
+	/*
+	 * Ends with the first transaction of the statement.  That is as it should
+	 * be: a concurrent build that has its locks and waits for older snapshots
+	 * is in nobody's way.
+	 */
+	pin_lock_timeout(GUC_ACTION_LOCAL);
+	execution->toplevel = true;
+	run_one(execution, statement, replacement);
+	execution->toplevel = false;
+	execution->statement = -1;
+	error_context_stack = callback.previous;
+	mig_execute_restart_timeout();
+}
+
 void
 mig_execute_body(MigExecution *execution, const MigBody *body,
 				 const MigLabel *label)
@@ -391,13 +528,7 @@ mig_execute_body(MigExecution *execution, const MigBody *body,
 							   SECURITY_LOCAL_USERID_CHANGE |
 							   SECURITY_RESTRICTED_OPERATION);
 	}
-	execution->body = body;
-	execution->label = label;
-	execution->statement = -1;
-	callback.callback = statement_context_callback;
-	callback.arg = execution;
-	callback.previous = error_context_stack;
-	error_context_stack = &callback;
+	begin_body(execution, body, label, &callback);
 	if (label->part == MIG_VERIFY && body->nstatements > 0)
 		run_statements_rolled_back(execution);
 	else

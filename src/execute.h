@@ -9,6 +9,7 @@
 #define MIG_EXECUTE_H
 
 #include "journal.h"
+#include "progress.h"
 #include "statement.h"
 
 /*
@@ -26,6 +27,8 @@ typedef struct MigExecution
 	int			ntimings;
 	int			max_timings;
 	MigTiming  *timings;
+	bool		toplevel;		/* not through SPI */
+	MigProgress progress;		/* shown to others, unless action is NULL */
 } MigExecution;
 
 extern void mig_execution_init(MigExecution *execution, MemoryContext context);
@@ -33,11 +36,27 @@ extern void mig_execution_init(MigExecution *execution, MemoryContext context);
 /* forget the last migration, keep the memory */
 extern void mig_execution_reset(MigExecution *execution);
 
+/* a statement that was run, perhaps by an earlier session */
+extern void mig_execution_add_timing(MigExecution *execution,
+									 const MigTiming *timing);
+
 /*
  * Settings that every body starts with, until the end of the GUC nest level
  * that the caller has opened.
  */
 extern void mig_execute_pin_settings(const char *search_path);
+
+/* the same for the session, for bodies that run in several transactions */
+extern void mig_execute_pin_session(const char *search_path);
+
+/*
+ * What migrate.timeout limits: everything in between.  The error of a
+ * statement that was cancelled by it is to be given to
+ * mig_execute_explain_timeout() before mig_execute_migration_end().
+ */
+extern void mig_execute_migration_begin(void);
+extern void mig_execute_migration_end(void);
+extern void mig_execute_explain_timeout(ErrorData *edata, const char *version);
 
 /*
  * A statement_timeout that a body has SET must not outlive it: set the timer
@@ -56,6 +75,21 @@ extern void mig_execute_restart_timeout(void);
  */
 extern void mig_execute_body(MigExecution *execution, const MigBody *body,
 							 const MigLabel *label);
+
+/*
+ * Run statements [first, end) of a body that takes several transactions, as
+ * part of the current one; SPI must be connected.  What they SET stays.
+ */
+extern void mig_execute_part(MigExecution *execution, const MigBody *body,
+							 const MigLabel *label, int first, int end);
+
+/*
+ * Run one statement of a body at top level; see mig_toplevel_run().  Instead
+ * of the statement's own text, replacement is run if it is not NULL.
+ */
+extern void mig_execute_toplevel(MigExecution *execution, const MigBody *body,
+								 const MigLabel *label, int statement,
+								 const char *replacement);
 
 /*
  * Check now what constraints (MigConstraint *) have put off, then put those

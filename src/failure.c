@@ -123,6 +123,28 @@ mig_failure_record(const MigJournalRow *row, const char *text)
 						edata->message)));
 }
 
+void
+mig_failure_insert_here(const MigJournalRow *row, const char *text)
+{
+	if (mig_journal_insert_packed(mig_journal_pack(row), text,
+								  mig_failure_quiet))
+		mig_progress_notify(mig_progress_payload(row->run, row->project,
+												 row->version, row->action,
+												 row->failure->sqlstate,
+												 row->execution_ms));
+}
+
+void
+mig_failure_log(const MigJournalRow *row, const ErrorData *edata)
+{
+	ereport(LOG_SERVER_ONLY,
+			(errmsg("migrate: %s of migration \"%s\" of project \"%s\" failed in run " INT64_FORMAT ": %s: %s",
+					row->action, row->version ? row->version : "",
+					row->project, row->run,
+					unpack_sql_state(edata->sqlerrcode), edata->message),
+			 errhidestmt(true), errhidecontext(true)));
+}
+
 bool
 mig_failure_insert(const MigFailureRequest *request)
 {

@@ -29,6 +29,16 @@ typedef struct MigFailureRequest
  */
 extern void mig_failure_record(const MigJournalRow *row, const char *text);
 
+/*
+ * The same in the current transaction; a failure that was journalled just now
+ * is not journalled again.
+ */
+extern void mig_failure_insert_here(const MigJournalRow *row,
+									const char *text);
+
+/* a line in the server log, whatever becomes of the journal */
+extern void mig_failure_log(const MigJournalRow *row, const ErrorData *edata);
+
 /* in the worker: insert; false if the same failure was journalled just now */
 extern bool mig_failure_insert(const MigFailureRequest *request);
 

@@ -14,13 +14,15 @@
 #include "guc.h"
 
 int			mig_lock_timeout = 5000;
+int			mig_timeout = 0;
 int			mig_wait_timeout = 600000;
 int			mig_failure_quiet = 60;
-int			mig_progress_notices = MIG_NOTICES_SLOW;
+int			mig_progress_notices = MIG_NOTICES_AUTO;
 bool		mig_notify = true;
 bool		mig_trust_authors = false;
 
 static const struct config_enum_entry notices_options[] = {
+	{"auto", MIG_NOTICES_AUTO, false},
 	{"off", MIG_NOTICES_OFF, false},
 	{"slow", MIG_NOTICES_SLOW, false},
 	{"all", MIG_NOTICES_ALL, false},
@@ -53,11 +55,18 @@ mig_guc_define(void)
 							 NULL, NULL, NULL);
 	DefineCustomEnumVariable("migrate.progress_notices",
 							 "Sets for which migrations a NOTICE is raised when they have run.",
-							 "\"slow\" is those that took a second or more.",
+							 "\"slow\" is those that took a second or more, \"auto\" these in one transaction and all where each has its own.",
 							 &mig_progress_notices,
-							 MIG_NOTICES_SLOW, notices_options,
+							 MIG_NOTICES_AUTO, notices_options,
 							 PGC_USERSET, 0,
 							 NULL, NULL, NULL);
+	DefineCustomIntVariable("migrate.timeout",
+							"Sets how long one migration may take.",
+							"0 turns this off.",
+							&mig_timeout,
+							0, 0, INT_MAX,
+							PGC_USERSET, GUC_UNIT_MS,
+							NULL, NULL, NULL);
 	DefineCustomBoolVariable("migrate.trust_authors",
 							 "Lets a superuser run bodies that were stored by other roles.",
 							 NULL,

@@ -14,12 +14,14 @@
 /* which migrations a NOTICE is raised for */
 typedef enum MigNotices
 {
+	MIG_NOTICES_AUTO,			/* slow or all, as the mode has it */
 	MIG_NOTICES_OFF,
 	MIG_NOTICES_SLOW,			/* those that took a second or more */
 	MIG_NOTICES_ALL
 } MigNotices;
 
 extern int	mig_lock_timeout;	/* ms, 0 is off */
+extern int	mig_timeout;		/* of a migration, ms, 0 is off */
 extern int	mig_wait_timeout;	/* ms, 0 waits for ever */
 extern int	mig_failure_quiet;	/* s, 0 is off */
 extern int	mig_progress_notices;	/* a MigNotices */

@@ -57,6 +57,7 @@ typedef enum JournalColumn
 	J_PART,
 	J_STATEMENT,
 	J_LINE,
+	J_POSITION,
 	J_SQLSTATE,
 	J_MESSAGE,
 	J_DETAIL,
@@ -201,14 +202,14 @@ set_session_columns(Datum *values, bool *nulls, FullTransactionId xid)
 }
 
 static Datum
-timings_datum(const JournalShape *shape, const MigJournalRow *row)
+timings_datum(const JournalShape *shape, const MigTiming *timings, int count)
 {
-	Datum	   *elements = palloc(sizeof(Datum) * row->ntimings);
+	Datum	   *elements = palloc(sizeof(Datum) * Max(count, 1));
 	int			i;
 
-	for (i = 0; i < row->ntimings; i++)
+	for (i = 0; i < count; i++)
 	{
-		const MigTiming *timing = &row->timings[i];
+		const MigTiming *timing = &timings[i];
 		bool		nulls[5] = {false};
 		Datum		values[5];
 
@@ -220,9 +221,73 @@ timings_datum(const JournalShape *shape, const MigJournalRow *row)
 		elements[i] = HeapTupleGetDatum(heap_form_tuple(shape->timing, values,
 														nulls));
 	}
-	return PointerGetDatum(construct_array(elements, row->ntimings,
+	return PointerGetDatum(construct_array(elements, count,
 										   shape->timing_type, -1, false,
 										   TYPALIGN_DOUBLE));
+}
+
+Oid
+mig_journal_timings_type(void)
+{
+	JournalShape shape;
+
+	get_shape(&shape);
+	return TupleDescAttr(shape.desc, J_STATEMENTS)->atttypid;
+}
+
+Datum
+mig_journal_timings(const MigTiming *timings, int count)
+{
+	JournalShape shape;
+
+	get_shape(&shape);
+	return timings_datum(&shape, timings, count);
+}
+
+static MigPart
+part_of_name(const char *name)
+{
+	MigPart		part;
+
+	for (part = MIG_UP; part < MIG_VERIFY; part++)
+	{
+		if (strcmp(mig_part_name(part), name) == 0)
+			break;
+	}
+	return part;
+}
+
+MigTiming *
+mig_journal_read_timings(Datum array, int *count)
+{
+	JournalShape shape;
+	Datum	   *elements;
+	MigTiming  *timings;
+	int			i;
+
+	get_shape(&shape);
+	deconstruct_array(DatumGetArrayTypeP(array), shape.timing_type, -1, false,
+					  TYPALIGN_DOUBLE, &elements, NULL, count);
+	timings = palloc(sizeof(MigTiming) * Max(*count, 1));
+	for (i = 0; i < *count; i++)
+	{
+		HeapTupleHeader header = DatumGetHeapTupleHeader(elements[i]);
+		HeapTupleData tuple;
+		Datum		values[5];
+		bool		nulls[5];
+
+		tuple.t_len = HeapTupleHeaderGetDatumLength(header);
+		ItemPointerSetInvalid(&tuple.t_self);
+		tuple.t_tableOid = InvalidOid;
+		tuple.t_data = header;
+		heap_deform_tuple(&tuple, shape.timing, values, nulls);
+		timings[i].part = part_of_name(TextDatumGetCString(values[0]));
+		timings[i].line = DatumGetInt32(values[1]);
+		timings[i].tag = TextDatumGetCString(values[2]);
+		timings[i].execution_ms = DatumGetFloat8(values[3]);
+		timings[i].row_count = (uint64) DatumGetInt64(values[4]);
+	}
+	return timings;
 }
 
 static void
@@ -243,6 +308,8 @@ set_failure_columns(Datum *values, bool *nulls, const MigFailure *failure)
 	nulls[J_STATEMENT] = false;
 	values[J_LINE] = Int32GetDatum(failure->line);
 	nulls[J_LINE] = false;
+	values[J_POSITION] = Int32GetDatum(failure->position);
+	nulls[J_POSITION] = (failure->position == 0);
 }
 
 /* values and nulls hold the session's columns already, nulls true elsewhere */
@@ -271,7 +338,8 @@ form_journal_tuple(const JournalShape *shape, const MigJournalRow *row,
 	set_failure_columns(values, nulls, row->failure);
 	if (row->ntimings > 0)
 	{
-		values[J_STATEMENTS] = timings_datum(shape, row);
+		values[J_STATEMENTS] = timings_datum(shape, row->timings,
+											   row->ntimings);
 		nulls[J_STATEMENTS] = false;
 	}
 	values[J_WAL_START] = LSNGetDatum(row->wal_start);
@@ -374,6 +442,9 @@ mig_batch_add(MigBatch *batch, const MigJournalRow *row)
 							GetTopFullTransactionId());
 		batch->project = pstrdup(row->project);
 	}
+	else if (batch->journal.count == 0)
+		batch->values[J_XID] =
+			FullTransactionIdGetDatum(GetTopFullTransactionId());
 	MemoryContextSwitchTo(batch->rows);
 	memcpy(values, batch->values, sizeof(values));
 	memcpy(nulls, batch->nulls, sizeof(nulls));
@@ -523,7 +594,12 @@ mig_batch_flush(MigBatch *batch)
 						batch->applied.count);
 	insert_bodies(&scope, batch->bodies);
 	mig_books_close(&scope);
+	mig_batch_discard(batch);
+}
 
+void
+mig_batch_discard(MigBatch *batch)
+{
 	memset(&batch->journal, 0, sizeof(RowBuffer));
 	memset(&batch->applied, 0, sizeof(RowBuffer));
 	batch->undone = NIL;

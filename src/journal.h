@@ -32,6 +32,7 @@ typedef struct MigFailure
 	MigPart		part;
 	int			statement;		/* from 1 */
 	int			line;
+	int			position;		/* in the body, in characters; 0: unknown */
 	const char *sqlstate;
 	const char *message;
 	const char *detail;
@@ -98,6 +99,9 @@ extern void mig_batch_add(MigBatch *batch, const MigJournalRow *row);
 extern void mig_batch_add_body(MigBatch *batch, const char *hash, int64 run,
 							   const char *text);
 extern void mig_batch_flush(MigBatch *batch);
+
+/* forget what has not been written: its transaction was rolled back */
+extern void mig_batch_discard(MigBatch *batch);
 extern void mig_batch_end(MigBatch *batch);
 
 /*
@@ -108,6 +112,11 @@ extern void mig_batch_end(MigBatch *batch);
 extern bytea *mig_journal_pack(const MigJournalRow *row);
 extern bool mig_journal_insert_packed(bytea *packed, const char *text,
 									  int quiet_seconds);
+
+/* migrate.statement_timing[] and back; the result is in CurrentMemoryContext */
+extern Oid	mig_journal_timings_type(void);
+extern Datum mig_journal_timings(const MigTiming *timings, int count);
+extern MigTiming *mig_journal_read_timings(Datum array, int *count);
 
 /* delete failures and statement timings older than an interval */
 extern int64 mig_journal_prune(const char *project, Datum older_than);

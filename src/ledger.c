@@ -331,6 +331,84 @@ mig_ledger_texts(const char *project, MigEntry **entries, int count)
 	return texts;
 }
 
+/* kept over transactions, since it is run once per migration */
+static SPIPlanPtr
+look_again_plan(void)
+{
+	static SPIPlanPtr plan = NULL;
+	Oid			types[2] = {TEXTOID, TEXTOID};
+
+	if (plan != NULL)
+		return plan;
+	plan = SPI_prepare("SELECT a.run, a.n, a.checksum, m.checksum,"
+					   " m.down_checksum, m.held_reason IS NOT NULL,"
+					   " p.role IS NOT NULL OR p.frozen_reason IS NOT NULL"
+					   " FROM (SELECT $1, $2) AS k (project, version)"
+					   " LEFT JOIN migrate.applied a"
+					   "  ON a.project OPERATOR(pg_catalog.=) k.project"
+					   "  AND a.target OPERATOR(pg_catalog.=) ''"
+					   "  AND a.version OPERATOR(pg_catalog.=) k.version"
+					   " LEFT JOIN migrate.migration m"
+					   "  ON m.project OPERATOR(pg_catalog.=) k.project"
+					   "  AND m.version OPERATOR(pg_catalog.=) k.version"
+					   " LEFT JOIN migrate.policy p"
+					   "  ON p.project OPERATOR(pg_catalog.=) k.project",
+					   2, types);
+	if (plan == NULL || SPI_keepplan(plan) != 0)
+		elog(ERROR, "could not prepare a statement");
+	return plan;
+}
+
+static bool
+differ(const char *a, const char *b)
+{
+	if (a == NULL || b == NULL)
+		return a != b;
+	return strcmp(a, b) != 0;
+}
+
+/* the only row of the result */
+static MigLookAgain
+compare_look(MigSqlScope *scope, MigPart part, const MigEntry *entry,
+			 const MigTexts *texts)
+{
+	int64		run = mig_get_int8(0, 1);
+	int			n = mig_get_int4(0, 2);
+	char	   *applied = mig_get_text(scope, 0, 3);
+
+	if (part == MIG_UP && applied != NULL &&
+		strcmp(applied, texts->checksum) == 0)
+		return MIG_ALREADY_DONE;
+	if (part == MIG_DOWN && applied == NULL)
+		return MIG_ALREADY_DONE;
+	if ((applied != NULL) != entry->applied || run != entry->run ||
+		n != entry->n ||
+		differ(mig_get_text(scope, 0, 4), texts->checksum) ||
+		differ(mig_get_text(scope, 0, 5), texts->down_checksum) ||
+		(part == MIG_UP && mig_get_bool(0, 6)))
+		return MIG_TEXT_CHANGED;
+	return mig_get_bool(0, 7) ? MIG_POLICY_FORBIDS : MIG_STILL_THE_SAME;
+}
+
+MigLookAgain
+mig_ledger_look_again(const char *project, MigPart part,
+					  const MigEntry *entry, const MigTexts *texts)
+{
+	MigSqlScope scope;
+	Datum		values[2];
+	MigLookAgain result;
+
+	values[0] = CStringGetTextDatum(project);
+	values[1] = CStringGetTextDatum(entry->version);
+	mig_books_open(&scope);
+	if (SPI_execute_plan(look_again_plan(), values, NULL, false, 0) !=
+		SPI_OK_SELECT || SPI_processed != 1)
+		elog(ERROR, "could not look at the books");
+	result = compare_look(&scope, part, entry, texts);
+	mig_books_close(&scope);
+	return result;
+}
+
 bool
 mig_ledger_is_applied(const char *project, const char *version)
 {

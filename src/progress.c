@@ -28,15 +28,20 @@
 /* keeps the payload far below the 8000 bytes that NOTIFY allows */
 #define MAX_NAME_BYTES 200
 
+/*
+ * The server cuts the line to 63 bytes, so the version comes last.  See
+ * migrate.progress(), which reads it.
+ */
 void
-mig_progress_show(const char *action, int position, int total,
-				  const char *version)
+mig_progress_show(const MigProgress *progress)
 {
-	char	   *line = psprintf("migrate %s %d/%d %s", action, position, total,
-								version);
+	char		line[NAMEDATALEN];
 
+	snprintf(line, sizeof(line), "migrate %s " INT64_FORMAT " %d/%d %d/%d %s",
+			 progress->action, progress->run, progress->position,
+			 progress->total, progress->statement, progress->statements,
+			 progress->version);
 	pgstat_report_appname(line);
-	pfree(line);
 }
 
 void
@@ -48,10 +53,14 @@ mig_progress_restore(void)
 void
 mig_progress_notice(const char *action, int position, int total,
 					const char *version, const char *name,
-					double execution_ms)
+					double execution_ms, bool each)
 {
-	if (mig_progress_notices == MIG_NOTICES_OFF ||
-		(mig_progress_notices == MIG_NOTICES_SLOW && execution_ms < SLOW_MS))
+	int			which = mig_progress_notices;
+
+	if (which == MIG_NOTICES_AUTO)
+		which = each ? MIG_NOTICES_ALL : MIG_NOTICES_SLOW;
+	if (which == MIG_NOTICES_OFF ||
+		(which == MIG_NOTICES_SLOW && execution_ms < SLOW_MS))
 		return;
 	ereport(NOTICE,
 			(errmsg("%s \"%s\"%s%s (%d of %d, %.1f ms)", action, version,

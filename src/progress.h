@@ -10,17 +10,30 @@
 
 #include "migrate.h"
 
+typedef struct MigProgress
+{
+	int64		run;			/* 0: none, in a dry run */
+	const char *action;
+	int			position;		/* of the migration, from 1 */
+	int			total;
+	int			statement;		/* from 1 */
+	int			statements;
+	const char *version;
+} MigProgress;
+
 /* one line for pg_stat_activity.application_name */
-extern void mig_progress_show(const char *action, int position, int total,
-							  const char *version);
+extern void mig_progress_show(const MigProgress *progress);
 
 /* put the session's own application_name back */
 extern void mig_progress_restore(void);
 
-/* tell the client about one migration that was run, if it wants to know */
+/*
+ * Tell the client about one migration that was run, if it wants to know; each
+ * says that the run has a transaction for each.
+ */
 extern void mig_progress_notice(const char *action, int position, int total,
 								const char *version, const char *name,
-								double execution_ms);
+								double execution_ms, bool each);
 
 /*
  * Payload of the notification about a run, NULL if migrate.notify is off.

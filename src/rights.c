@@ -53,6 +53,7 @@ typedef struct Object
 } Object;
 
 #define FN(mask, name) {mask, "EXECUTE ON FUNCTION", "migrate." name}
+#define PROC(mask, name) {mask, "EXECUTE ON PROCEDURE", "migrate." name}
 
 static const Object objects[] = {
 	{LOOK, "USAGE ON SCHEMA", "migrate"},
@@ -81,6 +82,8 @@ static const Object objects[] = {
 	FN(RUN, "rollback_run"),
 	FN(RUN, "redo"),
 	FN(RUN, "verify"),
+	PROC(RUN, "apply_each"),
+	PROC(RUN, "rollback_each"),
 	{WRITE, "INSERT (project, version, name, kind, up, down, verify, requires, transactional, irreversible, path, down_path, verify_path, source) ON", "migrate.migration"},
 	FN(WRITE, "add"),
 	FN(WRITE, "load"),

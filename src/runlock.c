@@ -14,6 +14,12 @@
  * snapshot would be waited for by a CREATE INDEX CONCURRENTLY of the holder,
  * and the deadlock detector would then end the holder's build.
  *
+ * apply_each() holds it on the level of the session, over the end of its
+ * transactions.  The server gives that up too at any error that reaches top
+ * level.  While it runs a statement that cannot run in a transaction block,
+ * which may have to wait until every older snapshot is gone, it also holds a
+ * second lock: who polls with a snapshot sees that and gives up at once.
+ *
  * A prepared transaction would keep the lock over a restart, so it is refused.
  *
  *-------------------------------------------------------------------------
@@ -38,11 +44,15 @@
 
 #define POLL_INTERVAL_MS 50
 
-/* objsubid of the lock's tag */
+/* objsubids of the locks' tags */
 #define RUNNER_LOCK 1
+#define STATEMENT_LOCK 2
 
 /* set while a body is being run */
 static bool bodies_running = false;
+
+/* and that body may commit */
+static bool bodies_commit = false;
 
 static void
 report_timeout(Oid extension)
@@ -81,10 +91,10 @@ report_timeout(Oid extension)
 }
 
 static void
-set_lock_tag(LOCKTAG *tag)
+set_lock_tag(LOCKTAG *tag, uint16 which)
 {
 	SET_LOCKTAG_OBJECT(*tag, MyDatabaseId, ExtensionRelationId,
-					   mig_books_extension(), RUNNER_LOCK);
+					   mig_books_extension(), which);
 }
 
 /*
@@ -96,18 +106,60 @@ holds_lock(void)
 {
 	LOCKTAG		tag;
 
-	set_lock_tag(&tag);
+	set_lock_tag(&tag, RUNNER_LOCK);
 	return MIG_LOCK_HELD_BY_ME(&tag, ShareUpdateExclusiveLock);
 }
 
 static bool
-try_lock(void)
+try_lock(bool session)
 {
 	LOCKTAG		tag;
 
-	set_lock_tag(&tag);
-	return LockAcquire(&tag, ShareUpdateExclusiveLock, false, true) !=
+	set_lock_tag(&tag, RUNNER_LOCK);
+	return LockAcquire(&tag, ShareUpdateExclusiveLock, session, true) !=
 		LOCKACQUIRE_NOT_AVAIL;
+}
+
+static void
+pause_between_polls(void)
+{
+	(void) WaitLatch(MyLatch,
+					 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 POLL_INTERVAL_MS, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
+static void
+check_waiting_time(TimestampTz start)
+{
+	if (mig_wait_timeout > 0 &&
+		TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
+								   mig_wait_timeout))
+		report_timeout(mig_books_extension());
+}
+
+/*
+ * The holder may be waiting for our snapshot, and the server does not see that
+ * as a deadlock, for nobody queues.  A share lock leaves those alone who look
+ * at the same time.
+ */
+static void
+refuse_to_wait_for_statement(void)
+{
+	LOCKTAG		tag;
+
+	set_lock_tag(&tag, STATEMENT_LOCK);
+	if (LockAcquire(&tag, ShareLock, false, true) != LOCKACQUIRE_NOT_AVAIL)
+	{
+		LockRelease(&tag, ShareLock, false);
+		return;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg("another session is running a migration that cannot run in a transaction block"),
+			 errdetail("Waiting for it inside a transaction could keep it from ever ending."),
+			 errhint("Try again when it is done, or use CALL migrate.apply_each(), which can wait.")));
 }
 
 void
@@ -116,17 +168,11 @@ mig_lock_acquire(void)
 	TimestampTz start = GetCurrentTimestamp();
 
 	mig_refuse_recursion();
-	while (!try_lock())
+	while (!try_lock(false))
 	{
-		if (mig_wait_timeout > 0 &&
-			TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
-									   mig_wait_timeout))
-			report_timeout(mig_books_extension());
-		(void) WaitLatch(MyLatch,
-						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 POLL_INTERVAL_MS, PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
+		refuse_to_wait_for_statement();
+		check_waiting_time(start);
+		pause_between_polls();
 	}
 	/* the extension may have been dropped while we waited */
 	(void) mig_books_owner();
@@ -137,7 +183,59 @@ mig_lock_try(bool *held_before)
 {
 	mig_refuse_recursion();
 	*held_before = holds_lock();
-	return try_lock();
+	return try_lock(false);
+}
+
+bool
+mig_lock_try_session(void)
+{
+	mig_refuse_recursion();
+	return try_lock(true);
+}
+
+void
+mig_lock_wait_session(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+	TimestampTz start = GetCurrentTimestamp();
+
+	while (!try_lock(true))
+	{
+		check_waiting_time(start);
+		CommitTransactionCommand();
+		MemoryContextSwitchTo(context);
+		pause_between_polls();
+		StartTransactionCommand();
+		MemoryContextSwitchTo(context);
+	}
+	(void) mig_books_owner();
+}
+
+void
+mig_lock_release_session(void)
+{
+	LOCKTAG		tag;
+
+	set_lock_tag(&tag, RUNNER_LOCK);
+	LockRelease(&tag, ShareUpdateExclusiveLock, true);
+}
+
+void
+mig_lock_statement_begin(void)
+{
+	LOCKTAG		tag;
+
+	set_lock_tag(&tag, STATEMENT_LOCK);
+	(void) LockAcquire(&tag, ExclusiveLock, true, false);
+}
+
+void
+mig_lock_statement_end(void)
+{
+	LOCKTAG		tag;
+
+	set_lock_tag(&tag, STATEMENT_LOCK);
+	LockRelease(&tag, ExclusiveLock, true);
 }
 
 void
@@ -145,7 +243,7 @@ mig_lock_release(void)
 {
 	LOCKTAG		tag;
 
-	set_lock_tag(&tag);
+	set_lock_tag(&tag, RUNNER_LOCK);
 	LockRelease(&tag, ShareUpdateExclusiveLock, false);
 }
 
@@ -179,9 +277,15 @@ mig_bodies_begin(void)
 }
 
 void
+mig_bodies_begin_committing(void)
+{
+	bodies_running = bodies_commit = true;
+}
+
+void
 mig_bodies_end(void)
 {
-	bodies_running = false;
+	bodies_running = bodies_commit = false;
 }
 
 static void
@@ -198,7 +302,7 @@ xact_callback(XactEvent event, void *arg)
 			break;
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_ABORT:
-			bodies_running = false;
+			bodies_running = bodies_commit;
 			break;
 		default:
 			break;

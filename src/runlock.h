@@ -24,6 +24,23 @@ extern bool mig_lock_try(bool *held_before);
 extern void mig_lock_release(void);
 
 /*
+ * The same lock on the level of the session: it outlives the transaction, and
+ * an error that reaches top level gives it up.  Waiting commits the current
+ * transaction and leaves a new one; no snapshot may be active, nothing
+ * connected to SPI.
+ */
+extern bool mig_lock_try_session(void);
+extern void mig_lock_wait_session(void);
+extern void mig_lock_release_session(void);
+
+/*
+ * What encloses a statement that cannot run in a transaction block: who waits
+ * for the runner lock with a snapshot gives up meanwhile.
+ */
+extern void mig_lock_statement_begin(void);
+extern void mig_lock_statement_end(void);
+
+/*
  * After bodies have been run: raises MIG_ERRCODE_EXTENSION if one of them has
  * dropped the extension: if it is there again, the books are others.
  */
@@ -34,6 +51,12 @@ extern void mig_refuse_recursion(void);
 
 /* what encloses the running of bodies */
 extern void mig_bodies_begin(void);
+
+/*
+ * The same, for a statement that may commit or roll back: the end of a
+ * transaction does not end it, so mig_bodies_end() must follow in any case.
+ */
+extern void mig_bodies_begin_committing(void);
 extern void mig_bodies_end(void);
 
 extern void mig_runlock_init(void);

@@ -83,80 +83,19 @@ typedef struct Run
  * Before the run
  */
 
-static const char *
-part_action(MigPart part)
-{
-	return part == MIG_UP ? "apply" : "rollback";
-}
-
-static MigProject *
-read_project(const char *name, bool strict)
-{
-	int			count;
-	MigEntry   *entries = mig_ledger_entries(name, false, &count);
-
-	return mig_plan_project(name, entries, count, strict);
-}
-
-static void
-notice_held(List *held)
-{
-	ListCell   *lc;
-
-	foreach(lc, held)
-	{
-		MigEntry   *entry = (MigEntry *) lfirst(lc);
-
-		if (entry->held_reason != NULL)
-			ereport(NOTICE,
-					(errmsg("migration \"%s\" is held and was skipped: %s",
-							entry->version, entry->held_reason)));
-		else
-			ereport(NOTICE,
-					(errmsg("migration \"%s\" was skipped because it requires one that is held",
-							entry->version)));
-	}
-}
-
-static void
-notice_nothing_to_apply(int64 applied, const char *newest)
-{
-	if (applied == 0)
-		ereport(NOTICE, (errmsg("nothing to apply: no migration is applied or pending")));
-	else
-		ereport(NOTICE,
-				(errmsg("nothing to apply: " INT64_FORMAT " applied, newest \"%s\"",
-						applied, newest)));
-}
-
-static void
-notice_nothing_pending(const MigProject *project)
-{
-	MigState	state;
-
-	mig_plan_state(project, &state);
-	notice_nothing_to_apply(state.applied, state.newest);
-}
-
 static Run *
 run_begin(const MigRunOptions *options, const char *action,
-		  MigPolicy *policy, MigProject *project)
+		  const MigPrepared *prepared)
 {
 	Run		   *run = palloc0(sizeof(Run));
-	int			i;
 
 	run->options = options;
 	run->action = action;
-	run->policy = policy;
-	run->project = project;
+	run->policy = prepared->policy;
+	run->project = prepared->project;
+	run->ledger_was_empty = prepared->ledger_was_empty;
 	run->role = GetUserNameFromId(GetUserId(), false);
 	run->current = -1;
-	run->ledger_was_empty = true;
-	for (i = 0; i < project->count; i++)
-	{
-		if (project->entries[i].applied)
-			run->ledger_was_empty = false;
-	}
 	run->scratch = AllocSetContextCreate(CurrentMemoryContext,
 										 "migrate one migration",
 										 ALLOCSET_DEFAULT_SIZES);
@@ -243,28 +182,16 @@ static void
 fill_journal_row(Run *run, MigJournalRow *row, double execution_ms)
 {
 	MigStep    *step = &run->steps[run->current];
-	int			i = run->current - run->chunk.first;
-	MigTexts   *texts = &run->chunk.texts[i];
-	const char *text = step->part == MIG_UP ? texts->up : texts->down;
-	const char *checksum = step->part == MIG_UP ?
-		texts->checksum : texts->down_checksum;
 
+	mig_chunk_fill_row(&run->chunk, run->steps,
+					   run->current - run->chunk.first, row);
 	row->run = run->id;
 	row->n = run->recorded + 1;
-	row->action = part_action(step->part);
 	row->project = run->options->project;
-	row->version = step->entry->version;
-	row->name = step->entry->name;
 	row->replace = step->part == MIG_UP && step->entry->applied &&
 		strcmp(run->action, "redo") != 0;
 	row->started_at = run->started_at;
 	row->execution_ms = execution_ms;
-	row->checksum = texts->checksum;
-	row->down_checksum = texts->down_checksum;
-	row->body = mig_exact_hash(text, checksum);
-	if (run->chunk.verifies[i] != NULL)
-		row->verify_body = mig_exact_hash(texts->verify,
-										  mig_checksum(texts->verify));
 	row->ntimings = run->execution.ntimings;
 	row->timings = run->execution.timings;
 	row->role = run->role;
@@ -324,8 +251,10 @@ run_step(Run *run)
 	instr_time	duration;
 	double		execution_ms;
 
-	mig_progress_show(part_action(step->part), run->current + 1, run->nsteps,
-					  step->entry->version);
+	run->execution.progress.run = run->id;
+	run->execution.progress.action = mig_chunk_action(step->part);
+	run->execution.progress.position = run->current + 1;
+	run->execution.progress.total = run->nsteps;
 	mig_execution_reset(&run->execution);
 	run->started_at = GetCurrentTimestamp();
 	run->wal_start = GetXLogInsertRecPtr();
@@ -345,7 +274,7 @@ run_step(Run *run)
 		return;
 	mig_progress_notice(step->part == MIG_UP ? "applied" : "rolled back",
 						run->current + 1, run->nsteps, step->entry->version,
-						step->entry->name, execution_ms);
+						step->entry->name, execution_ms, false);
 }
 
 static void
@@ -411,8 +340,6 @@ run_everything(void *arg)
 {
 	Run		   *run = (Run *) arg;
 	int			guc_level = NewGUCNestLevel();
-	bool		hold = run->options->hold_given ?
-		run->options->hold : run->policy->protected;
 
 	mig_bodies_begin();
 	mig_execute_pin_settings(run->policy->search_path);
@@ -421,7 +348,8 @@ run_everything(void *arg)
 	mig_bodies_end();
 	if (run->id != 0)
 	{
-		if (strcmp(run->action, "rollback") == 0 && hold)
+		if (strcmp(run->action, "rollback") == 0 &&
+			mig_prepare_holds(run->options, run->policy))
 			hold_undone(run);
 		update_state(run);
 	}
@@ -444,8 +372,9 @@ locate_failure(Run *run, ErrorData *edata, MigFailure *failure)
 		execution->statement < 0)
 		return;
 	statement = &execution->body->statements[execution->statement];
-	mig_error_locate(edata, execution->body->text, statement->location,
-					 statement->length);
+	failure->position = mig_error_locate(edata, execution->body->text,
+										 statement->location,
+										 statement->length);
 	failure->in_body = true;
 	failure->part = execution->label->part;
 	failure->statement = execution->statement + 1;
@@ -576,7 +505,7 @@ report_results(const Run *run, MigRunSink sink, void *arg)
 		result.run = run->id;
 		result.version = step->entry->version;
 		result.name = step->entry->name;
-		result.action = part_action(step->part);
+		result.action = mig_chunk_action(step->part);
 		result.statements = run->costs[i].statements;
 		result.execution_ms = run->costs[i].execution_ms;
 		sink(&result, arg);
@@ -640,40 +569,6 @@ run_execute(Run *run, MigRunSink sink, void *arg)
  * Entry points
  */
 
-/* is one look at migrate.state enough to know that nothing is pending? */
-static bool
-known_complete(const MigRunOptions *options)
-{
-	MigState	state;
-
-	if (options->target != NULL || options->restricted)
-		return false;
-	if (!mig_ledger_state(options->project, &state) || !state.complete)
-		return false;
-	notice_nothing_to_apply(state.applied, state.newest);
-	return true;
-}
-
-static MigPlan *
-plan_apply(const MigRunOptions *options, MigPolicy **policy,
-		   MigProject **project)
-{
-	*policy = mig_ledger_policy(options->project);
-	*project = read_project(options->project, true);
-	return mig_plan_up(*project, options->target, options->restricted,
-					   options->versions, *policy, mig_ledger_is_applied);
-}
-
-static bool
-nothing_to_apply(const MigPlan *plan, const MigProject *project)
-{
-	if (plan->nsteps > 0)
-		return false;
-	notice_held(plan->held);
-	notice_nothing_pending(project);
-	return true;
-}
-
 /*
  * There was nothing to do, though migrate.state did not say so (a migration
  * may have been stamped): let it know, if that costs the caller nothing.  In a
@@ -691,143 +586,59 @@ note_complete(const char *name, const MigProject *project)
 		mig_lock_release();
 }
 
-/* the plan without the lock, in memory that is given back */
-static bool
-nothing_pending(const MigRunOptions *options)
-{
-	MemoryContext context =
-		AllocSetContextCreate(CurrentMemoryContext, "migrate first look",
-							  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(context);
-	MigPolicy  *policy;
-	MigProject *project;
-	MigPlan    *plan = plan_apply(options, &policy, &project);
-	bool		nothing = nothing_to_apply(plan, project);
-
-	if (!nothing)
-		mig_guard_policy(options->project, policy);
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(context);
-	return nothing;
-}
-
 void
 mig_run_apply(const MigRunOptions *options, MigRunSink sink, void *arg)
 {
-	MigPolicy  *policy;
-	MigProject *project;
-	MigPlan    *plan;
+	MigPrepared prepared;
 	Run		   *run;
 	bool		held_before = true;
 
 	mig_refuse_recursion();
-	if (known_complete(options))
+	if (mig_prepare_known_complete(options))
 		return;
 	if (!mig_guard_can_write() || !mig_lock_try(&held_before))
 	{
-		/* nobody waits, and no standby complains, if there is nothing to do */
-		if (nothing_pending(options))
+		if (mig_prepare_nothing_pending(options))
 			return;
 		mig_guard_transaction("apply migrations");
 		mig_lock_acquire();
 	}
-	plan = plan_apply(options, &policy, &project);
-	if (nothing_to_apply(plan, project))
+	if (!mig_prepare_apply(options, &prepared))
 	{
 		if (!held_before)
-			note_complete(options->project, project);
+			note_complete(options->project, prepared.project);
 		return;
 	}
-	mig_guard_policy(options->project, policy);
-	mig_guard_authors(plan->steps, plan->nsteps);
-	notice_held(plan->held);
-
-	run = run_begin(options, "apply", policy, project);
-	add_steps(run, MIG_UP, plan->steps, plan->nsteps);
+	run = run_begin(options, "apply", &prepared);
+	add_steps(run, MIG_UP, prepared.plan->steps, prepared.plan->nsteps);
 	run_execute(run, sink, arg);
 }
 
-/*
- * A version that is taken out below others will be out of order for every
- * runner from now on: say so to who did it.
- */
-static void
-notice_gaps(const Run *run)
+static bool
+prepare_undo(const MigRunOptions *options, const MigDownChoice *choice,
+			 MigPrepared *prepared)
 {
-	const MigEntry *newest = NULL;
-	List	   *gaps = NIL;
-	int			i;
-
-	for (i = 0; i < run->project->count; i++)
-	{
-		const MigEntry *entry = &run->project->entries[i];
-
-		if (entry->applied && entry->kind == MIG_VERSIONED &&
-			(newest == NULL ||
-			 mig_version_compare(newest->version, entry->version) < 0))
-			newest = entry;
-	}
-	for (i = 0; newest != NULL && i < run->nsteps; i++)
-	{
-		const MigEntry *entry = run->steps[i].entry;
-
-		if (entry->kind == MIG_VERSIONED && entry->nrequires == 0 &&
-			mig_version_compare(entry->version, newest->version) < 0)
-			gaps = lappend(gaps, entry->version);
-	}
-	if (gaps != NIL)
-		ereport(NOTICE,
-				(errmsg("%s will be out of order for apply(), because later versions are still applied",
-						mig_name_list(gaps)),
-				 errhint("Hold what is to stay out with migrate.hold(), take it out with migrate.remove(), or let it be applied by out_of_order = 'allow' in migrate.policy.")));
-}
-
-/* take the lock for undoing and read what there is */
-static MigPlan *
-plan_undo(const MigRunOptions *options, const MigDownChoice *choice,
-		  MigPolicy **policy, MigProject **project)
-{
-	MigPlan    *plan;
-	ListCell   *lc;
-
 	mig_refuse_recursion();
-	mig_guard_transaction("roll back migrations");
-	*policy = mig_ledger_policy(options->project);
-	mig_guard_policy(options->project, *policy);
-	if (!options->dry_run)
-		mig_guard_destructive(options->project, *policy, options->confirm);
+	mig_prepare_undo_guards(options);
 	mig_lock_acquire();
-	*policy = mig_ledger_policy(options->project);
-	mig_guard_policy(options->project, *policy);
-	*project = read_project(options->project, false);
-	plan = mig_plan_down(*project, choice, mig_ledger_dependents);
-	foreach(lc, plan->left)
-		ereport(NOTICE,
-				(errmsg("repeatable migration \"%s\" has no down body and stays applied",
-						((MigEntry *) lfirst(lc))->version)));
-	if (plan->nsteps == 0)
-		ereport(NOTICE, (errmsg("nothing to roll back")));
-	mig_guard_authors(plan->steps, plan->nsteps);
-	return plan;
+	return mig_prepare_undo(options, choice, prepared);
 }
 
 void
 mig_run_rollback(const MigRunOptions *options, const MigDownChoice *choice,
 				 MigRunSink sink, void *arg)
 {
-	MigPolicy  *policy;
-	MigProject *project;
-	MigPlan    *plan = plan_undo(options, choice, &policy, &project);
+	MigPrepared prepared;
 	Run		   *run;
 
-	if (plan->nsteps == 0)
+	if (!prepare_undo(options, choice, &prepared))
 		return;
-	run = run_begin(options, "rollback", policy, project);
-	add_steps(run, MIG_DOWN, plan->steps, plan->nsteps);
+	run = run_begin(options, "rollback", &prepared);
+	add_steps(run, MIG_DOWN, prepared.plan->steps, prepared.plan->nsteps);
 	run_execute(run, sink, arg);
-	if (!options->dry_run && !policy->allow_out_of_order &&
-		!(options->hold_given ? options->hold : policy->protected))
-		notice_gaps(run);
+	if (!options->dry_run && !prepared.policy->allow_out_of_order &&
+		!mig_prepare_holds(options, prepared.policy))
+		mig_prepare_notice_gaps(prepared.project, prepared.plan);
 }
 
 static int
@@ -841,16 +652,15 @@ mig_run_redo(const MigRunOptions *options, int steps, MigRunSink sink,
 			 void *arg)
 {
 	MigDownChoice choice = {MIG_DOWN_STEPS};
-	MigPolicy  *policy;
-	MigProject *project;
+	MigPrepared prepared;
 	MigPlan    *plan;
 	Run		   *run;
 
 	choice.steps = steps;
-	plan = plan_undo(options, &choice, &policy, &project);
-	if (plan->nsteps == 0)
+	if (!prepare_undo(options, &choice, &prepared))
 		return;
-	run = run_begin(options, "redo", policy, project);
+	plan = prepared.plan;
+	run = run_begin(options, "redo", &prepared);
 	add_steps(run, MIG_DOWN, plan->steps, plan->nsteps);
 	qsort(plan->steps, plan->nsteps, sizeof(MigEntry *), compare_positions);
 	add_steps(run, MIG_UP, plan->steps, plan->nsteps);

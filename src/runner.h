@@ -9,21 +9,7 @@
 #define MIG_RUNNER_H
 
 #include "journal.h"
-#include "plan.h"
-
-typedef struct MigRunOptions
-{
-	const char *project;
-	const char *target;			/* apply: NULL is head */
-	bool		restricted;		/* to versions */
-	List	   *versions;		/* of char * */
-	bool		dry_run;		/* run, then roll back */
-	bool		raise;			/* false: a failure becomes a result row */
-	const char *note;			/* NULL: none */
-	bool		hold_given;		/* else the policy decides */
-	bool		hold;			/* keep what is undone from being applied */
-	const char *confirm;		/* name of the database, if protected */
-} MigRunOptions;
+#include "prepare.h"
 
 /* one migration that was run; valid during the call of the sink */
 typedef struct MigRunResult

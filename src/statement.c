@@ -459,6 +459,27 @@ own_transaction(Node *stmt)
 	}
 }
 
+static MigResume
+resume_kind(Node *stmt)
+{
+	switch (nodeTag(stmt))
+	{
+		case T_IndexStmt:
+			return MIG_RESUME_CREATE_INDEX;
+		case T_ReindexStmt:
+			return MIG_RESUME_REINDEX;
+		case T_AlterTableStmt:
+			return MIG_RESUME_DETACH;
+		case T_TransactionStmt:
+			return MIG_RESUME_PREPARED;
+		case T_CallStmt:
+		case T_DoStmt:
+			return MIG_RESUME_PROCEDURE;
+		default:
+			return MIG_RESUME_REPEAT;
+	}
+}
+
 static bool
 is_transaction_start(Node *stmt)
 {
@@ -630,6 +651,7 @@ fill_statement(MigStatement *statement, const char *text, const RawStmt *raw,
 	statement->tag = GetCommandTagName(CreateCommandTag(raw->stmt));
 	statement->log_level = GetCommandLogLevel(raw->stmt);
 	statement->own_transaction = own_transaction(raw->stmt);
+	statement->resume = resume_kind(raw->stmt);
 }
 
 MigBody *

@@ -20,6 +20,21 @@ typedef struct MigLabel
 	bool		secret;			/* errors must not show the text */
 } MigLabel;
 
+/*
+ * How to go on with a statement that was started and never recorded as
+ * finished.  Whatever the server does in a statement's last transaction is
+ * recorded in that very transaction, so most can simply be repeated.
+ */
+typedef enum MigResume
+{
+	MIG_RESUME_REPEAT,
+	MIG_RESUME_CREATE_INDEX,	/* drop what it left, repeat */
+	MIG_RESUME_REINDEX,			/* drop what it left, repeat */
+	MIG_RESUME_DETACH,			/* finish what is pending, or repeat */
+	MIG_RESUME_PREPARED,		/* repeat if the transaction is still there */
+	MIG_RESUME_PROCEDURE		/* repeat if it has not committed anything */
+} MigResume;
+
 typedef struct MigStatement
 {
 	int			location;		/* in bytes, of the first token */
@@ -30,6 +45,7 @@ typedef struct MigStatement
 
 	/* what it is, if it cannot run in a transaction block, else NULL */
 	const char *own_transaction;
+	MigResume	resume;
 } MigStatement;
 
 typedef struct MigBody

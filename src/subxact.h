@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * subxact.h
- *	  Running a function in a subtransaction and catching its error.
+ *	  Running a function in a (sub)transaction and catching its error.
  *
  *-------------------------------------------------------------------------
  */
@@ -20,5 +20,16 @@
  */
 extern ErrorData *mig_subxact_run(void (*function) (void *arg), void *arg,
 								  bool keep);
+
+/*
+ * Call function(arg) in the current transaction and commit that.  Returns NULL
+ * if both went well, or the error, as a copy in CurrentMemoryContext, after
+ * the transaction has been aborted.  A new one is open in either case.
+ *
+ * Only for code that runs at top level, with no snapshot active and nothing
+ * connected to SPI, and whose CurrentMemoryContext outlives a transaction.  An
+ * abort gives up the locks of the session too.
+ */
+extern ErrorData *mig_transaction_run(void (*function) (void *arg), void *arg);
 
 #endif							/* MIG_SUBXACT_H */

@@ -1,0 +1,104 @@
+/*-------------------------------------------------------------------------
+ *
+ * api_each.c
+ *	  The SQL-callable procedures that commit as they go.
+ *
+ * They must not have a SET clause and must not be SECURITY DEFINER: the server
+ * lets such a procedure commit nothing.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/memutils.h"
+
+#include "argument.h"
+#include "each.h"
+#include "sqlutil.h"
+#include "toplevel.h"
+
+PG_FUNCTION_INFO_V1(mig_apply_each);
+PG_FUNCTION_INFO_V1(mig_rollback_each);
+
+/*
+ * Leave the snapshot of the CALL behind, as COMMIT in a procedure does: from
+ * here on no snapshot is active and nothing is connected to SPI.
+ */
+static void
+leave_snapshot(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	SPI_commit();
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "could not disconnect from SPI");
+	MemoryContextSwitchTo(context);
+}
+
+static Datum
+result_row(FunctionCallInfo fcinfo, const MigEachResult *result)
+{
+	TupleDesc	desc;
+	Datum		values[4];
+	bool		nulls[4] = {false};
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	values[0] = Int64GetDatum(result->run);
+	nulls[0] = (result->run == 0);
+	values[1] = Int32GetDatum(result->migrations);
+	values[2] = Int64GetDatum(result->statements);
+	values[3] = Float8GetDatum(result->execution_ms);
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values,
+											 nulls));
+}
+
+Datum
+mig_apply_each(PG_FUNCTION_ARGS)
+{
+	MigRunOptions options;
+	MigEachResult result;
+
+	mig_toplevel_require(fcinfo->context, "migrate.apply_each()");
+	memset(&options, 0, sizeof(options));
+	options.target = mig_arg_text(fcinfo, 0);
+	options.restricted = !PG_ARGISNULL(1);
+	options.versions = mig_arg_text_list(fcinfo, 1);
+	options.note = mig_arg_text(fcinfo, 2);
+	options.project = mig_arg_project(fcinfo, 3);
+	options.raise = true;
+	leave_snapshot();
+	mig_each_apply(&options, 0, &result);
+	return result_row(fcinfo, &result);
+}
+
+Datum
+mig_rollback_each(PG_FUNCTION_ARGS)
+{
+	MigRunOptions options;
+	MigDownChoice choice;
+	MigEachResult result;
+
+	mig_toplevel_require(fcinfo->context, "migrate.rollback_each()");
+	memset(&options, 0, sizeof(options));
+	memset(&choice, 0, sizeof(choice));
+	choice.target = mig_arg_text(fcinfo, 1);
+	choice.kind = choice.target ? MIG_DOWN_TO : MIG_DOWN_STEPS;
+	if (choice.target == NULL)
+		choice.steps = mig_arg_steps(fcinfo, 0);
+	options.note = mig_arg_text(fcinfo, 2);
+	options.hold_given = !PG_ARGISNULL(3);
+	options.hold = options.hold_given && PG_GETARG_BOOL(3);
+	options.confirm = mig_arg_text(fcinfo, 4);
+	options.project = mig_arg_project(fcinfo, 5);
+	options.raise = true;
+	leave_snapshot();
+	mig_each_rollback(&options, &choice, &result);
+	return result_row(fcinfo, &result);
+}

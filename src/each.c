@@ -1,0 +1,705 @@
+/*-------------------------------------------------------------------------
+ *
+ * each.c
+ *	  Running migrations up or down, each in a transaction of its own.
+ *
+ * The runner lock is held for the session, over the ends of the transactions.
+ * The plan is made once, under the lock; before each migration its row and its
+ * place in the ledger are looked at again, for a superuser can change the
+ * books without the lock.
+ *
+ * An error aborts the transaction of its migration, and with that the session
+ * gives up the runner lock.  The failure is then journalled in the next
+ * transaction, which needs no lock for it.
+ *
+ * Nothing is connected to SPI between migrations and no snapshot is active, so
+ * what waits here is waited for by nobody.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "chunk.h"
+#include "each.h"
+#include "errors.h"
+#include "execute.h"
+#include "failure.h"
+#include "guard.h"
+#include "hint.h"
+#include "ledger.h"
+#include "progress.h"
+#include "runbook.h"
+#include "runlock.h"
+#include "stepwise.h"
+#include "subxact.h"
+
+typedef struct Each
+{
+	const MigRunOptions *options;
+	const MigDownChoice *choice;	/* NULL: apply */
+	MigEachResult *result;
+	MigPart		part;
+	bool		has_row;		/* in migrate.run */
+	bool		pending;		/* there may be something to do */
+	bool		locked;
+	const char *role;
+	char	   *search_path;
+	bool		holds;			/* what is undone */
+	bool		gaps_matter;	/* or else says what will be out of order */
+	bool		contained;
+	bool		ledger_was_empty;
+
+	MemoryContext context;		/* the run */
+	MemoryContext migration;	/* one migration */
+	int			nsteps;			/* 0: nothing to do */
+	MigStep    *steps;
+	MigChunk	chunk;
+	MigBatch   *batch;
+	MigExecution execution;
+
+	int			to_load;		/* first step of the next chunk */
+	int			current;		/* step that is running, -1: none */
+	bool		skipped;		/* it was done already */
+	TimestampTz run_started_at;
+	TimestampTz started_at;		/* of the current step */
+	XLogRecPtr	wal_start;
+	double		execution_ms;	/* of the step that was recorded last */
+} Each;
+
+
+/*
+ * Before the run
+ */
+
+/* the plan's entries, without the rest of the project */
+static void
+keep_steps(Each *each, const MigPlan *plan)
+{
+	MigEntry   *entries = palloc_extended(sizeof(MigEntry) * plan->nsteps,
+										  MCXT_ALLOC_HUGE);
+	int			i;
+
+	each->steps = palloc_extended(sizeof(MigStep) * plan->nsteps,
+								  MCXT_ALLOC_HUGE);
+	for (i = 0; i < plan->nsteps; i++)
+	{
+		const MigEntry *from = plan->steps[i];
+		MigEntry   *entry = &entries[i];
+
+		*entry = *from;
+		entry->version = pstrdup(from->version);
+		entry->name = pstrdup(from->name);
+		entry->requires = NULL;
+		entry->path = from->path ? pstrdup(from->path) : NULL;
+		entry->down_path = from->down_path ? pstrdup(from->down_path) : NULL;
+		entry->verify_path = from->verify_path ?
+			pstrdup(from->verify_path) : NULL;
+		entry->held_reason = entry->added_by = entry->how = NULL;
+		each->steps[i].entry = entry;
+		each->steps[i].part = each->part;
+	}
+	each->nsteps = plan->nsteps;
+}
+
+static void
+write_run_row(Each *each)
+{
+	MigRunRow	row;
+
+	if (each->result->run != 0)
+		return;
+	each->result->run = mig_journal_next_run();
+	memset(&row, 0, sizeof(row));
+	row.run = each->result->run;
+	row.project = unconstify(char *, each->options->project);
+	row.action = unconstify(char *, mig_chunk_action(each->part));
+	row.target = unconstify(char *, each->choice ? each->choice->target :
+							each->options->target);
+	row.restricted = each->options->restricted;
+	row.versions = each->options->versions;
+	row.note = unconstify(char *, each->options->note);
+	row.backend_pid = MyProcPid;
+	mig_runbook_insert(&row);
+}
+
+/*
+ * There was nothing to do, though migrate.state did not say so: let it know.
+ */
+static void
+note_complete(const char *name, const MigProject *project)
+{
+	MigState	state;
+
+	mig_plan_state(project, &state);
+	if (state.complete)
+		mig_ledger_set_state(name, &state);
+}
+
+/* with the lock held: find out what there is to do */
+static void
+prepare(void *arg)
+{
+	Each	   *each = (Each *) arg;
+	MemoryContext context = AllocSetContextCreate(each->context,
+												  "migrate plan",
+												  ALLOCSET_DEFAULT_SIZES);
+	MigPrepared prepared;
+	bool		something;
+
+	MemoryContextSwitchTo(context);
+	(void) mig_runbook_sweep();
+	if (each->choice == NULL)
+		something = mig_prepare_apply(each->options, &prepared);
+	else
+		something = mig_prepare_undo(each->options, each->choice, &prepared);
+	if (something)
+	{
+		MemoryContextSwitchTo(each->context);
+		each->search_path = pstrdup(prepared.policy->search_path);
+		each->ledger_was_empty = prepared.ledger_was_empty;
+		each->holds = each->part == MIG_DOWN &&
+			mig_prepare_holds(each->options, prepared.policy);
+		each->contained = mig_prepare_must_contain(prepared.plan);
+		keep_steps(each, prepared.plan);
+		write_run_row(each);
+		each->has_row = true;
+		each->batch = mig_batch_begin();
+		each->gaps_matter = each->part == MIG_DOWN && !each->holds &&
+			!prepared.policy->allow_out_of_order;
+	}
+	else if (each->part == MIG_UP)
+		note_complete(each->options->project, prepared.project);
+	MemoryContextDelete(context);
+}
+
+
+/*
+ * One migration
+ */
+
+static double
+elapsed_ms(TimestampTz since)
+{
+	return (GetCurrentTimestamp() - since) / 1000.0;
+}
+
+static void
+fill_row(Each *each, MigJournalRow *row)
+{
+	memset(row, 0, sizeof(MigJournalRow));
+	row->run = each->result->run;
+	row->n = each->result->migrations + 1;
+	row->project = each->options->project;
+	row->role = each->role;
+	row->search_path = each->search_path;
+	row->note = each->options->note;
+	if (each->current < 0)
+	{
+		row->action = mig_chunk_action(each->part);
+		row->started_at = each->run_started_at;
+		row->execution_ms = elapsed_ms(each->run_started_at);
+		return;
+	}
+	mig_chunk_fill_row(&each->chunk, each->steps,
+					   each->current - each->chunk.first, row);
+	row->started_at = each->started_at;
+	row->execution_ms = elapsed_ms(each->started_at);
+	row->ntimings = each->execution.ntimings;
+	row->timings = each->execution.timings;
+	row->wal_start = each->wal_start;
+	row->wal_end = GetXLogInsertRecPtr();
+}
+
+/* in the migration's last transaction */
+static void
+record(void *arg)
+{
+	Each	   *each = (Each *) arg;
+	int			i = each->current - each->chunk.first;
+	const MigEntry *entry = each->steps[each->current].entry;
+	MigJournalRow row;
+
+	mig_lock_recheck();
+	fill_row(each, &row);
+	row.effect = each->part == MIG_UP ? MIG_EFFECT_APPLIED : MIG_EFFECT_UNDONE;
+	row.how = "apply";
+	row.replace = each->part == MIG_UP && entry->applied;
+	mig_batch_add(each->batch, &row);
+	mig_batch_add_body(each->batch, row.body, row.run,
+					   mig_chunk_text(&each->chunk, each->steps, i));
+	if (row.verify_body != NULL)
+		mig_batch_add_body(each->batch, row.verify_body, row.run,
+						   each->chunk.texts[i].verify);
+	mig_batch_flush(each->batch);
+	if (each->holds)
+		mig_ledger_hold(each->options->project, list_make1(entry->version),
+						psprintf("rolled back by run " INT64_FORMAT, row.run));
+	mig_progress_notify(mig_progress_payload(row.run, row.project, row.version,
+											 row.action, NULL,
+											 row.execution_ms));
+	each->execution_ms = row.execution_ms;
+}
+
+/*
+ * Look again whether the migration is still to be run, and its text the one
+ * that was read before.
+ */
+static void
+look_again(Each *each)
+{
+	int			i = each->current - each->chunk.first;
+	const MigEntry *entry = each->steps[each->current].entry;
+
+	switch (mig_ledger_look_again(each->options->project, each->part, entry,
+								  &each->chunk.texts[i]))
+	{
+		case MIG_STILL_THE_SAME:
+			break;
+		case MIG_ALREADY_DONE:
+			each->skipped = true;
+			break;
+		case MIG_POLICY_FORBIDS:
+			mig_guard_policy(each->options->project,
+							 mig_ledger_policy(each->options->project));
+			break;
+		case MIG_TEXT_CHANGED:
+			ereport(ERROR,
+					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+					 errmsg("migration \"%s\" was changed at this moment",
+							entry->version),
+					 errhint("Call the procedure again.")));
+	}
+}
+
+static void
+load_chunk(void *arg)
+{
+	Each	   *each = (Each *) arg;
+
+	mig_execution_reset(&each->execution);
+	mig_chunk_load(&each->chunk, each->options->project, each->steps,
+				   each->nsteps, each->to_load);
+}
+
+/* the body and its record, in one transaction */
+static void
+run_in_transaction(void *arg)
+{
+	Each	   *each = (Each *) arg;
+	MigChunk   *chunk = &each->chunk;
+	int			i = each->current - chunk->first;
+	int			guc_level;
+
+	look_again(each);
+	if (each->skipped)
+		return;
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	MemoryContextSwitchTo(each->migration);
+	guc_level = NewGUCNestLevel();
+	mig_execute_pin_settings(each->search_path);
+	mig_bodies_begin();
+	mig_execute_body(&each->execution, chunk->bodies[i], &chunk->labels[i]);
+	if (chunk->verifies[i] != NULL)
+		mig_execute_body(&each->execution, chunk->verifies[i],
+						 &chunk->verify_labels[i]);
+	mig_bodies_end();
+	AtEOXact_GUC(false, guc_level);
+	record(each);
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "could not disconnect from SPI");
+}
+
+static void
+look_before_steps(void *arg)
+{
+	Each	   *each = (Each *) arg;
+
+	look_again(each);
+	if (each->contained)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_AUTHOR),
+				 errmsg("migration \"%s\" cannot be kept from the rights of the session",
+						each->steps[each->current].entry->version),
+				 errdetail("It takes several transactions, the session is a superuser's, and the body another role's."),
+				 errhint("Connect as the role itself, or read the body and set migrate.trust_authors.")));
+}
+
+static ErrorData *
+run_in_steps(Each *each)
+{
+	MigChunk   *chunk = &each->chunk;
+	int			i = each->current - chunk->first;
+	const MigStep *step = &each->steps[each->current];
+	MigStepwise stepwise;
+	ErrorData  *edata = mig_transaction_run(look_before_steps, each);
+
+	if (edata != NULL || each->skipped)
+		return edata;
+	memset(&stepwise, 0, sizeof(stepwise));
+	stepwise.key.project = each->options->project;
+	stepwise.key.version = step->entry->version;
+	stepwise.key.part = each->part;
+	stepwise.body = chunk->bodies[i];
+	stepwise.label = &chunk->labels[i];
+	stepwise.verify = chunk->verifies[i];
+	stepwise.verify_label = &chunk->verify_labels[i];
+	stepwise.statement_by_statement = each->part == MIG_UP &&
+		step->entry->transactional == MIG_TX_OFF;
+	stepwise.search_path = each->search_path;
+	stepwise.run = each->result->run;
+	stepwise.execution = &each->execution;
+	stepwise.finish = record;
+	stepwise.finish_arg = each;
+	return mig_stepwise_run(&stepwise);
+}
+
+static ErrorData *
+run_step(Each *each)
+{
+	ErrorData  *edata;
+
+	mig_execution_reset(&each->execution);
+	each->skipped = false;
+	each->started_at = GetCurrentTimestamp();
+	each->wal_start = GetXLogInsertRecPtr();
+	each->execution.progress.run = each->result->run;
+	each->execution.progress.action = mig_chunk_action(each->part);
+	each->execution.progress.position = each->current + 1;
+	each->execution.progress.total = each->nsteps;
+	mig_execute_migration_begin();
+	if (mig_chunk_own_transaction(&each->chunk, each->steps,
+								  each->current - each->chunk.first) != NULL)
+		edata = run_in_steps(each);
+	else
+		edata = mig_transaction_run(run_in_transaction, each);
+	if (edata != NULL)
+	{
+		mig_batch_discard(each->batch);
+		mig_execute_explain_timeout(edata,
+									each->steps[each->current].entry->version);
+	}
+	mig_execute_migration_end();
+	return edata;
+}
+
+
+/*
+ * Failure
+ */
+
+typedef struct Failing
+{
+	Each	   *each;
+	MigJournalRow *row;
+	const char *text;
+} Failing;
+
+/* where it happened, if a body's statement was running */
+static void
+locate_failure(const MigExecution *execution, ErrorData *edata,
+			   MigFailure *failure)
+{
+	const MigStatement *statement;
+
+	if (execution->body == NULL || execution->statement < 0)
+		return;
+	statement = &execution->body->statements[execution->statement];
+	failure->position = mig_error_locate(edata, execution->body->text,
+										 statement->location,
+										 statement->length);
+	failure->in_body = true;
+	failure->part = execution->label->part;
+	failure->statement = execution->statement + 1;
+	failure->line = statement->line;
+}
+
+static void
+record_failure(void *arg)
+{
+	Failing    *failing = (Failing *) arg;
+	Each	   *each = failing->each;
+
+	mig_failure_insert_here(failing->row, failing->text);
+	if (each->has_row)
+		mig_runbook_end(each->result->run, MIG_RUN_FAILURE,
+						each->result->migrations);
+}
+
+/*
+ * The transaction is rolled back: journal why, and raise it again.
+ */
+static void
+fail(Each *each, ErrorData *edata)
+{
+	MigHintFacts hints;
+	MigFailure	failure;
+	MigJournalRow row;
+	Failing		failing = {each, &row, NULL};
+	ErrorData  *second;
+
+	mig_progress_restore();
+	memset(&failure, 0, sizeof(failure));
+	if (each->result->run == 0)
+		ReThrowError(edata);	/* it had not begun */
+	locate_failure(&each->execution, edata, &failure);
+	hints.project = each->options->project;
+	hints.role = each->role;
+	hints.ledger_was_empty = each->ledger_was_empty;
+	hints.contained = each->execution.contained;
+	mig_hint_add(edata, &hints);
+	mig_failure_from_error(&failure, edata);
+	fill_row(each, &row);
+	row.failure = &failure;
+	if (each->current >= 0)
+		failing.text = mig_chunk_text(&each->chunk, each->steps,
+									  each->current - each->chunk.first);
+	mig_failure_log(&row, edata);
+
+	/* a cancel comes second to the error that there is already */
+	HOLD_CANCEL_INTERRUPTS();
+	second = mig_transaction_run(record_failure, &failing);
+	if (second == NULL)
+		RESUME_CANCEL_INTERRUPTS(); /* an error has done that itself */
+	else
+		ereport(WARNING,
+				(errcode(second->sqlerrcode),
+				 errmsg("the failure is not in the journal: %s",
+						second->message)));
+	ReThrowError(edata);
+}
+
+
+/*
+ * The run
+ */
+
+static void
+run_or_fail(Each *each, void (*function) (void *arg))
+{
+	ErrorData  *edata = mig_transaction_run(function, each);
+
+	if (edata != NULL)
+		fail(each, edata);
+}
+
+static void
+wait_for_lock(void *arg)
+{
+	mig_lock_wait_session();
+}
+
+static void
+report_step(Each *each)
+{
+	const MigEntry *entry = each->steps[each->current].entry;
+
+	each->result->migrations++;
+	each->result->statements += each->execution.ntimings;
+	mig_progress_notice(each->part == MIG_UP ? "applied" : "rolled back",
+						each->current + 1, each->nsteps, entry->version,
+						entry->name, each->execution_ms, true);
+}
+
+/* a background run has its row in any case */
+static void
+finish_background_row(void *arg)
+{
+	Each	   *each = (Each *) arg;
+
+	if (each->has_row)
+		mig_runbook_end(each->result->run, MIG_RUN_SUCCESS, 0);
+}
+
+static void
+finish_empty_run(void *arg)
+{
+	finish_background_row(arg);
+	mig_lock_release_session();
+}
+
+static void
+notice_gaps(const Each *each, const MigProject *project)
+{
+	MigPlan		plan;
+	int			i;
+
+	memset(&plan, 0, sizeof(plan));
+	plan.nsteps = each->nsteps;
+	plan.steps = palloc_extended(sizeof(MigEntry *) * plan.nsteps,
+								 MCXT_ALLOC_HUGE);
+	for (i = 0; i < plan.nsteps; i++)
+		plan.steps[i] = each->steps[i].entry;
+	mig_prepare_notice_gaps(project, &plan);
+}
+
+static void
+finish_run(void *arg)
+{
+	Each	   *each = (Each *) arg;
+	MemoryContext context = AllocSetContextCreate(each->context,
+												  "migrate end of run",
+												  ALLOCSET_DEFAULT_SIZES);
+	MigProject *project;
+	MigEntry   *entries;
+	int			count;
+
+	MemoryContextSwitchTo(context);
+	entries = mig_ledger_entries(each->options->project, false, &count);
+	project = mig_plan_project(each->options->project, entries, count, false);
+	note_complete(each->options->project, project);
+	if (each->gaps_matter)
+		notice_gaps(each, project);
+	mig_runbook_end(each->result->run, MIG_RUN_SUCCESS,
+					each->result->migrations);
+	mig_lock_release_session();
+	MemoryContextDelete(context);
+}
+
+static void
+run_all(Each *each)
+{
+	ErrorData  *edata;
+	int			i;
+
+	for (i = 0; i < each->nsteps; i++)
+	{
+		MemoryContextSwitchTo(each->context);
+		each->current = -1;
+		if (i >= each->chunk.first + each->chunk.count)
+		{
+			each->to_load = i;
+			run_or_fail(each, load_chunk);
+		}
+		each->current = i;
+		MemoryContextSwitchTo(each->migration);
+		edata = run_step(each);
+		if (edata != NULL)
+			fail(each, edata);
+		if (!each->skipped)
+			report_step(each);
+		MemoryContextReset(each->migration);
+	}
+	each->current = -1;
+	MemoryContextSwitchTo(each->context);
+	run_or_fail(each, finish_run);
+}
+
+static Each *
+begin(const MigRunOptions *options, const MigDownChoice *choice,
+	  int64 background, MigEachResult *result)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "migrate run",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Each	   *each = palloc0(sizeof(Each));
+
+	memset(result, 0, sizeof(MigEachResult));
+	result->run = background;
+	each->options = options;
+	each->choice = choice;
+	each->result = result;
+	each->part = choice ? MIG_DOWN : MIG_UP;
+	each->has_row = (background != 0);
+	each->role = GetUserNameFromId(GetUserId(), false);
+	each->context = context;
+	each->migration = AllocSetContextCreate(context, "migrate one migration",
+											ALLOCSET_DEFAULT_SIZES);
+	each->current = -1;
+	each->run_started_at = GetCurrentTimestamp();
+	mig_chunk_init(&each->chunk, context);
+	mig_execution_init(&each->execution, context);
+	MemoryContextSwitchTo(old);
+	return each;
+}
+
+/* with the lock held */
+static void
+run(Each *each)
+{
+	MemoryContextSwitchTo(each->context);
+	run_or_fail(each, prepare);
+	if (each->nsteps > 0)
+	{
+		each->execution.contained = each->contained;
+		run_all(each);
+	}
+	else
+		run_or_fail(each, finish_empty_run);
+	each->result->execution_ms = elapsed_ms(each->run_started_at);
+	mig_progress_restore();
+}
+
+/* everything that an error before the first migration may come from */
+static void
+begin_apply(void *arg)
+{
+	Each	   *each = (Each *) arg;
+
+	mig_refuse_recursion();
+	if (mig_prepare_known_complete(each->options))
+		return;
+	each->pending = true;
+	if (mig_guard_can_write() && mig_lock_try_session())
+	{
+		each->locked = true;
+		return;
+	}
+	if (mig_prepare_nothing_pending(each->options))
+		each->pending = false;
+	else
+		mig_guard_transaction("apply migrations");
+}
+
+static void
+begin_undo(void *arg)
+{
+	Each	   *each = (Each *) arg;
+
+	mig_refuse_recursion();
+	mig_prepare_undo_guards(each->options);
+	each->pending = true;
+	each->locked = mig_lock_try_session();
+}
+
+static void
+run_under_lock(Each *each, void (*begin_function) (void *arg))
+{
+	MemoryContext old = CurrentMemoryContext;
+
+	MemoryContextSwitchTo(each->context);
+	run_or_fail(each, begin_function);
+	if (each->pending)
+	{
+		if (!each->locked)
+			run_or_fail(each, wait_for_lock);
+		run(each);
+	}
+	else
+		run_or_fail(each, finish_background_row);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(each->context);
+}
+
+void
+mig_each_apply(const MigRunOptions *options, int64 background,
+			   MigEachResult *result)
+{
+	run_under_lock(begin(options, NULL, background, result), begin_apply);
+}
+
+void
+mig_each_rollback(const MigRunOptions *options, const MigDownChoice *choice,
+				  MigEachResult *result)
+{
+	run_under_lock(begin(options, choice, 0, result), begin_undo);
+}

@@ -1,0 +1,61 @@
+/*-------------------------------------------------------------------------
+ *
+ * leftover.h
+ *	  What a concurrent statement leaves behind that was cut off.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_LEFTOVER_H
+#define MIG_LEFTOVER_H
+
+#include "partial.h"
+#include "statement.h"
+
+/* an index that is not valid and may be dropped */
+typedef struct MigLeftover
+{
+	Oid			index;
+	Oid			relation;
+	char	   *name;			/* qualified and quoted */
+} MigLeftover;
+
+/*
+ * Note in step what indexes there are before a concurrent build, so that
+ * afterwards one can tell what it has left.  Names are looked up as the caller
+ * and in the search_path of the body.
+ */
+extern void mig_leftover_note(const MigStatement *statement, const char *sql,
+							  MigPartialStep *step);
+
+/*
+ * What the attempt before, of which step tells, has left: MigLeftover * in
+ * CurrentMemoryContext.
+ */
+extern List *mig_leftover_find(const MigStatement *statement, const char *sql,
+							   const MigPartialStep *step);
+
+/*
+ * Make sure that nobody is building the index at this moment: takes a lock on
+ * its table for the session, until mig_leftover_release(), or raises
+ * ERRCODE_LOCK_NOT_AVAILABLE.
+ */
+extern void mig_leftover_claim(const MigLeftover *leftover);
+extern void mig_leftover_release(const MigLeftover *leftover);
+
+/*
+ * The statement that ends what the attempt before has begun, where that is
+ * another one: FINALIZE for a partition that is pending to be detached.  NULL
+ * if it is the same.
+ */
+extern char *mig_leftover_replacement(const char *sql);
+
+/* is the transaction of COMMIT PREPARED or ROLLBACK PREPARED still there? */
+extern bool mig_leftover_is_prepared(const char *sql);
+
+/*
+ * Raise MIG_ERRCODE_INVALID_INDEX if the statement is a CREATE INDEX ... IF NOT
+ * EXISTS and the index that is there is not valid.
+ */
+extern void mig_leftover_check_index(const char *sql);
+
+#endif							/* MIG_LEFTOVER_H */

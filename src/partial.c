@@ -1,0 +1,288 @@
+/*-------------------------------------------------------------------------
+ *
+ * partial.c
+ *	  How far a migration has come that runs in several transactions.
+ *
+ * A migration without rows here is applied or it is not.  One with rows is
+ * partly applied: each row stands for a step that is finished, or that was
+ * started by a session that did not live to finish it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+#include "books.h"
+#include "partial.h"
+#include "statement.h"
+
+#define KEY_ARGS 3
+#define WHERE_KEY \
+	" WHERE project OPERATOR(pg_catalog.=) $1" \
+	" AND target OPERATOR(pg_catalog.=) ''" \
+	" AND version OPERATOR(pg_catalog.=) $2" \
+	" AND part OPERATOR(pg_catalog.=) $3"
+
+static void
+set_key(const MigPartialKey *key, Oid *types, Datum *values)
+{
+	types[0] = types[1] = types[2] = TEXTOID;
+	values[0] = CStringGetTextDatum(key->project);
+	values[1] = CStringGetTextDatum(key->version);
+	values[2] = CStringGetTextDatum(mig_part_name(key->part));
+}
+
+/* an array of oids in column col, in the scope's outer context */
+static Oid *
+get_oids(MigSqlScope *scope, uint64 row, int col, int *count)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[row],
+									  SPI_tuptable->tupdesc, col, &isnull);
+	Datum	   *elements;
+	Oid		   *oids;
+	int			i;
+
+	*count = 0;
+	if (isnull)
+		return NULL;
+	deconstruct_array(DatumGetArrayTypeP(value), OIDOID, sizeof(Oid), true,
+					  TYPALIGN_INT, &elements, NULL, count);
+	oids = MemoryContextAlloc(scope->outer, sizeof(Oid) * Max(*count, 1));
+	for (i = 0; i < *count; i++)
+		oids[i] = DatumGetObjectId(elements[i]);
+	return oids;
+}
+
+static MigPartialStep *
+read_step(MigSqlScope *scope, uint64 row)
+{
+	MemoryContext old = MemoryContextSwitchTo(scope->outer);
+	MigPartialStep *step = palloc0(sizeof(MigPartialStep));
+	bool		isnull;
+	Datum		timings;
+
+	step->statement = mig_get_int4(row, 1);
+	step->last_statement = mig_get_int4(row, 2);
+	step->text_hash = mig_get_text(scope, row, 3);
+	step->finished = mig_get_bool(row, 4);
+	step->execution_ms = mig_get_float8(row, 5);
+	step->commits = mig_get_int4(row, 6);
+	step->relation = (Oid) mig_get_int8(row, 7);
+	step->indexes = get_oids(scope, row, 8, &step->nindexes);
+	timings = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 9,
+							&isnull);
+	if (!isnull)
+		step->timings = mig_journal_read_timings(timings, &step->ntimings);
+	MemoryContextSwitchTo(old);
+	return step;
+}
+
+List *
+mig_partial_read(const MigPartialKey *key)
+{
+	MigSqlScope scope;
+	Oid			types[KEY_ARGS];
+	Datum		values[KEY_ARGS];
+	List	   *steps = NIL;
+	uint64		nrows;
+	uint64		i;
+
+	set_key(key, types, values);
+	mig_books_open(&scope);
+	nrows = mig_sql("SELECT statement, last_statement, text_hash,"
+					" finished_at IS NOT NULL, execution_ms, commits,"
+					" relation::pg_catalog.int8, indexes, statements"
+					" FROM migrate.step" WHERE_KEY " ORDER BY statement",
+					KEY_ARGS, types, values, NULL);
+	for (i = 0; i < nrows; i++)
+	{
+		MigPartialStep *step = read_step(&scope, i);
+		MemoryContext old = MemoryContextSwitchTo(scope.outer);
+
+		steps = lappend(steps, step);
+		MemoryContextSwitchTo(old);
+	}
+	mig_books_close(&scope);
+	return steps;
+}
+
+static Datum
+oid_array(const Oid *oids, int count)
+{
+	Datum	   *elements = palloc(sizeof(Datum) * Max(count, 1));
+	int			i;
+
+	for (i = 0; i < count; i++)
+		elements[i] = ObjectIdGetDatum(oids[i]);
+	return PointerGetDatum(construct_array(elements, count, OIDOID,
+										   sizeof(Oid), true, TYPALIGN_INT));
+}
+
+void
+mig_partial_start(const MigPartialKey *key, const MigPartialStep *step,
+				  int64 run)
+{
+	MigSqlScope scope;
+	Oid			types[9];
+	Datum		values[9];
+
+	set_key(key, types, values);
+	types[3] = types[4] = INT4OID;
+	types[5] = TEXTOID;
+	types[6] = INT8OID;
+	types[7] = OIDOID;
+	types[8] = OIDARRAYOID;
+	values[3] = Int32GetDatum(step->statement);
+	values[4] = Int32GetDatum(step->last_statement);
+	values[5] = CStringGetTextDatum(step->text_hash);
+	values[6] = Int64GetDatum(run);
+	values[7] = ObjectIdGetDatum(step->relation);
+	values[8] = oid_array(step->indexes, step->nindexes);
+	mig_books_open(&scope);
+	mig_sql("DELETE FROM migrate.step" WHERE_KEY
+			" AND finished_at IS NULL", KEY_ARGS, types, values, NULL);
+	mig_sql("INSERT INTO migrate.step (project, version, part, statement,"
+			" last_statement, text_hash, run, started_at, relation, indexes)"
+			" VALUES ($1, $2, $3, $4, $5, $6, $7,"
+			" pg_catalog.clock_timestamp(), $8, $9)",
+			9, types, values, NULL);
+	mig_books_close(&scope);
+}
+
+void
+mig_partial_finish(const MigPartialKey *key, int statement,
+				   double execution_ms, const MigTiming *timings,
+				   int ntimings)
+{
+	MigSqlScope scope;
+	Oid			types[6];
+	Datum		values[6];
+
+	set_key(key, types, values);
+	mig_books_open(&scope);
+	types[3] = INT4OID;
+	types[4] = FLOAT8OID;
+	values[3] = Int32GetDatum(statement);
+	values[4] = Float8GetDatum(execution_ms);
+	values[5] = mig_journal_timings(timings, ntimings);
+	types[5] = mig_journal_timings_type();
+	if (mig_sql("UPDATE migrate.step SET"
+				" finished_at = pg_catalog.clock_timestamp(),"
+				" execution_ms = $5, statements = $6, relation = NULL,"
+				" indexes = NULL" WHERE_KEY
+				" AND statement OPERATOR(pg_catalog.=) $4",
+				6, types, values, NULL) != 1)
+		elog(ERROR, "step %d of migration \"%s\" is not in migrate.step",
+			 statement, key->version);
+	mig_books_close(&scope);
+}
+
+void
+mig_partial_count_commit(const MigPartialKey *key, int statement)
+{
+	MigSqlScope scope;
+	Oid			types[4];
+	Datum		values[4];
+
+	set_key(key, types, values);
+	types[3] = INT4OID;
+	values[3] = Int32GetDatum(statement);
+	mig_books_open(&scope);
+	mig_sql("UPDATE migrate.step SET"
+			" commits = commits OPERATOR(pg_catalog.+) 1" WHERE_KEY
+			" AND statement OPERATOR(pg_catalog.=) $4",
+			4, types, values, NULL);
+	mig_books_close(&scope);
+}
+
+void
+mig_partial_forget_start(const MigPartialKey *key, int statement)
+{
+	MigSqlScope scope;
+	Oid			types[4];
+	Datum		values[4];
+
+	set_key(key, types, values);
+	types[3] = INT4OID;
+	values[3] = Int32GetDatum(statement);
+	mig_books_open(&scope);
+	mig_sql("DELETE FROM migrate.step" WHERE_KEY
+			" AND statement OPERATOR(pg_catalog.=) $4"
+			" AND finished_at IS NULL",
+			4, types, values, NULL);
+	mig_books_close(&scope);
+}
+
+void
+mig_partial_forget(const char *project, const char *version)
+{
+	MigSqlScope scope;
+	Oid			types[2] = {TEXTOID, TEXTOID};
+	Datum		values[2];
+
+	values[0] = CStringGetTextDatum(project);
+	values[1] = CStringGetTextDatum(version);
+	mig_books_open(&scope);
+	mig_sql("DELETE FROM migrate.step"
+			" WHERE project OPERATOR(pg_catalog.=) $1"
+			" AND target OPERATOR(pg_catalog.=) ''"
+			" AND version OPERATOR(pg_catalog.=) $2",
+			2, types, values, NULL);
+	mig_books_close(&scope);
+}
+
+void
+mig_partial_declare(const MigPartialKey *key, int last_statement,
+					const char *text_hash, int64 run)
+{
+	MigSqlScope scope;
+	Oid			types[6];
+	Datum		values[6];
+
+	mig_partial_forget(key->project, key->version);
+	if (last_statement == 0)
+		return;
+	set_key(key, types, values);
+	types[3] = INT4OID;
+	types[4] = TEXTOID;
+	types[5] = INT8OID;
+	values[3] = Int32GetDatum(last_statement);
+	values[4] = CStringGetTextDatum(text_hash);
+	values[5] = Int64GetDatum(run);
+	mig_books_open(&scope);
+	mig_sql("INSERT INTO migrate.step (project, version, part, statement,"
+			" last_statement, text_hash, run, started_at, finished_at,"
+			" execution_ms)"
+			" VALUES ($1, $2, $3, 1, $4, $5, $6,"
+			" pg_catalog.clock_timestamp(), pg_catalog.clock_timestamp(), 0)",
+			6, types, values, NULL);
+	mig_books_close(&scope);
+}
+
+bool
+mig_partial_exists(const char *project, const char *version, MigPart *part)
+{
+	MigSqlScope scope;
+	Oid			types[2] = {TEXTOID, TEXTOID};
+	Datum		values[2];
+	bool		found;
+
+	values[0] = CStringGetTextDatum(project);
+	values[1] = CStringGetTextDatum(version);
+	mig_books_open(&scope);
+	found = mig_sql("SELECT part OPERATOR(pg_catalog.=) 'down'"
+					" FROM migrate.step"
+					" WHERE project OPERATOR(pg_catalog.=) $1"
+					" AND target OPERATOR(pg_catalog.=) ''"
+					" AND version OPERATOR(pg_catalog.=) $2"
+					" ORDER BY part LIMIT 1",
+					2, types, values, NULL) > 0;
+	if (found)
+		*part = mig_get_bool(0, 1) ? MIG_DOWN : MIG_UP;
+	mig_books_close(&scope);
+	return found;
+}

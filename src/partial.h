@@ -1,0 +1,75 @@
+/*-------------------------------------------------------------------------
+ *
+ * partial.h
+ *	  How far a migration has come that runs in several transactions.
+ *
+ * Rows of migrate.step.  Everything here works under the tables' owner and
+ * gives the caller's identity back; what writes expects the caller to hold the
+ * runner lock.  Statements are numbered from 1.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_PARTIAL_H
+#define MIG_PARTIAL_H
+
+#include "journal.h"
+
+/* one body of one migration */
+typedef struct MigPartialKey
+{
+	const char *project;
+	const char *version;
+	MigPart		part;
+} MigPartialKey;
+
+/* statements that were run together, or one that was run alone */
+typedef struct MigPartialStep
+{
+	int			statement;		/* the first of them */
+	int			last_statement;
+	char	   *text_hash;		/* of the body up to the end of the last */
+	bool		finished;
+	double		execution_ms;
+	int			commits;		/* that a procedure has done */
+	int			ntimings;
+	MigTiming  *timings;
+
+	/* what a concurrent build found when it was started */
+	Oid			relation;		/* InvalidOid: not about one table */
+	int			nindexes;
+	Oid		   *indexes;
+} MigPartialStep;
+
+/* of MigPartialStep *, in order; in CurrentMemoryContext */
+extern List *mig_partial_read(const MigPartialKey *key);
+
+/* a step is going to be run, perhaps once more */
+extern void mig_partial_start(const MigPartialKey *key,
+							  const MigPartialStep *step, int64 run);
+
+/* statement names the step; to be called in its last transaction */
+extern void mig_partial_finish(const MigPartialKey *key, int statement,
+							   double execution_ms, const MigTiming *timings,
+							   int ntimings);
+
+/* in a transaction that a started step is going to commit by itself */
+extern void mig_partial_count_commit(const MigPartialKey *key, int statement);
+
+/* the step has not been started after all */
+extern void mig_partial_forget_start(const MigPartialKey *key, int statement);
+
+/* all rows of a version: it is not partly applied any more */
+extern void mig_partial_forget(const char *project, const char *version);
+
+/*
+ * Somebody says that the first so many statements, which end what text_hash is
+ * of, are done and no other; 0 is a fresh start.
+ */
+extern void mig_partial_declare(const MigPartialKey *key, int last_statement,
+								const char *text_hash, int64 run);
+
+/* does a version have rows, and of which part?  Down if it has both. */
+extern bool mig_partial_exists(const char *project, const char *version,
+							   MigPart *part);
+
+#endif							/* MIG_PARTIAL_H */

@@ -1,0 +1,221 @@
+/*-------------------------------------------------------------------------
+ *
+ * prepare.c
+ *	  What a run has to do, found out before it does anything.
+ *
+ * Nobody should wait for the runner lock, and no standby should complain, when
+ * there is nothing to do: so there is a first look without the lock, and a
+ * second one with it, which is the one that counts.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+
+#include "errors.h"
+#include "guard.h"
+#include "ledger.h"
+#include "prepare.h"
+#include "version.h"
+
+static MigProject *
+read_project(const char *name, bool strict)
+{
+	int			count;
+	MigEntry   *entries = mig_ledger_entries(name, false, &count);
+
+	return mig_plan_project(name, entries, count, strict);
+}
+
+static void
+notice_held(List *held)
+{
+	ListCell   *lc;
+
+	foreach(lc, held)
+	{
+		MigEntry   *entry = (MigEntry *) lfirst(lc);
+
+		if (entry->held_reason != NULL)
+			ereport(NOTICE,
+					(errmsg("migration \"%s\" is held and was skipped: %s",
+							entry->version, entry->held_reason)));
+		else
+			ereport(NOTICE,
+					(errmsg("migration \"%s\" was skipped because it requires one that is held",
+							entry->version)));
+	}
+}
+
+static void
+notice_nothing_to_apply(int64 applied, const char *newest)
+{
+	if (applied == 0)
+		ereport(NOTICE, (errmsg("nothing to apply: no migration is applied or pending")));
+	else
+		ereport(NOTICE,
+				(errmsg("nothing to apply: " INT64_FORMAT " applied, newest \"%s\"",
+						applied, newest)));
+}
+
+static void
+notice_nothing_pending(const MigProject *project)
+{
+	MigState	state;
+
+	mig_plan_state(project, &state);
+	notice_nothing_to_apply(state.applied, state.newest);
+}
+
+bool
+mig_prepare_known_complete(const MigRunOptions *options)
+{
+	MigState	state;
+
+	if (options->target != NULL || options->restricted)
+		return false;
+	if (!mig_ledger_state(options->project, &state) || !state.complete)
+		return false;
+	notice_nothing_to_apply(state.applied, state.newest);
+	return true;
+}
+
+static bool
+nothing_applied(const MigProject *project)
+{
+	int			i;
+
+	for (i = 0; i < project->count; i++)
+	{
+		if (project->entries[i].applied)
+			return false;
+	}
+	return true;
+}
+
+/* false if there is nothing to apply */
+static bool
+plan_apply(const MigRunOptions *options, MigPrepared *prepared)
+{
+	prepared->policy = mig_ledger_policy(options->project);
+	prepared->project = read_project(options->project, true);
+	prepared->plan = mig_plan_up(prepared->project, options->target,
+								 options->restricted, options->versions,
+								 prepared->policy, mig_ledger_is_applied);
+	prepared->ledger_was_empty = nothing_applied(prepared->project);
+	if (prepared->plan->nsteps > 0)
+		return true;
+	notice_held(prepared->plan->held);
+	notice_nothing_pending(prepared->project);
+	return false;
+}
+
+bool
+mig_prepare_nothing_pending(const MigRunOptions *options)
+{
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "migrate first look",
+							  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	MigPrepared prepared;
+	bool		nothing = !plan_apply(options, &prepared);
+
+	if (!nothing)
+		mig_guard_policy(options->project, prepared.policy);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+	return nothing;
+}
+
+bool
+mig_prepare_apply(const MigRunOptions *options, MigPrepared *prepared)
+{
+	if (!plan_apply(options, prepared))
+		return false;
+	mig_guard_policy(options->project, prepared->policy);
+	mig_guard_authors(prepared->plan->steps, prepared->plan->nsteps);
+	notice_held(prepared->plan->held);
+	return true;
+}
+
+void
+mig_prepare_undo_guards(const MigRunOptions *options)
+{
+	MigPolicy  *policy;
+
+	mig_guard_transaction("roll back migrations");
+	policy = mig_ledger_policy(options->project);
+	mig_guard_policy(options->project, policy);
+	if (!options->dry_run)
+		mig_guard_destructive(options->project, policy, options->confirm);
+}
+
+bool
+mig_prepare_undo(const MigRunOptions *options, const MigDownChoice *choice,
+				 MigPrepared *prepared)
+{
+	ListCell   *lc;
+
+	/* it may have changed while we waited */
+	prepared->policy = mig_ledger_policy(options->project);
+	mig_guard_policy(options->project, prepared->policy);
+	if (!options->dry_run)
+		mig_guard_destructive(options->project, prepared->policy,
+							  options->confirm);
+	prepared->project = read_project(options->project, false);
+	prepared->plan = mig_plan_down(prepared->project, choice,
+								   mig_ledger_dependents);
+	prepared->ledger_was_empty = nothing_applied(prepared->project);
+	foreach(lc, prepared->plan->left)
+		ereport(NOTICE,
+				(errmsg("repeatable migration \"%s\" has no down body and stays applied",
+						((MigEntry *) lfirst(lc))->version)));
+	if (prepared->plan->nsteps == 0)
+		ereport(NOTICE, (errmsg("nothing to roll back")));
+	mig_guard_authors(prepared->plan->steps, prepared->plan->nsteps);
+	return prepared->plan->nsteps > 0;
+}
+
+bool
+mig_prepare_holds(const MigRunOptions *options, const MigPolicy *policy)
+{
+	return options->hold_given ? options->hold : policy->protected;
+}
+
+void
+mig_prepare_notice_gaps(const MigProject *project, const MigPlan *plan)
+{
+	const MigEntry *newest = NULL;
+	List	   *gaps = NIL;
+	int			i;
+
+	for (i = 0; i < project->count; i++)
+	{
+		const MigEntry *entry = &project->entries[i];
+
+		if (entry->applied && entry->kind == MIG_VERSIONED &&
+			(newest == NULL ||
+			 mig_version_compare(newest->version, entry->version) < 0))
+			newest = entry;
+	}
+	for (i = 0; newest != NULL && i < plan->nsteps; i++)
+	{
+		const MigEntry *entry = plan->steps[i];
+
+		if (entry->kind == MIG_VERSIONED && entry->nrequires == 0 &&
+			mig_version_compare(entry->version, newest->version) < 0)
+			gaps = lappend(gaps, entry->version);
+	}
+	if (gaps != NIL)
+		ereport(NOTICE,
+				(errmsg("%s will be out of order for apply(), because later versions are still applied",
+						mig_name_list(gaps)),
+				 errhint("Hold what is to stay out with migrate.hold(), take it out with migrate.remove(), or let it be applied by out_of_order = 'allow' in migrate.policy.")));
+}
+
+bool
+mig_prepare_must_contain(const MigPlan *plan)
+{
+	return mig_guard_must_contain(plan->steps, plan->nsteps);
+}

@@ -1,0 +1,74 @@
+/*-------------------------------------------------------------------------
+ *
+ * prepare.h
+ *	  What a run has to do, found out before it does anything.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_PREPARE_H
+#define MIG_PREPARE_H
+
+#include "plan.h"
+
+typedef struct MigRunOptions
+{
+	const char *project;
+	const char *target;			/* apply: NULL is head */
+	bool		restricted;		/* to versions */
+	List	   *versions;		/* of char * */
+	bool		dry_run;		/* run, then roll back */
+	bool		raise;			/* false: a failure becomes a result row */
+	const char *note;			/* NULL: none */
+	bool		hold_given;		/* else the policy decides */
+	bool		hold;			/* keep what is undone from being applied */
+	const char *confirm;		/* name of the database, if protected */
+} MigRunOptions;
+
+typedef struct MigPrepared
+{
+	MigPolicy  *policy;
+	MigProject *project;
+	MigPlan    *plan;
+	bool		ledger_was_empty;
+} MigPrepared;
+
+/*
+ * Is one look at migrate.state enough to know that nothing is pending?  Says
+ * so to the client then.
+ */
+extern bool mig_prepare_known_complete(const MigRunOptions *options);
+
+/*
+ * The same by a plan without the lock, in memory that is given back.  If there
+ * is something to do, raises what forbids the project to be run.
+ */
+extern bool mig_prepare_nothing_pending(const MigRunOptions *options);
+
+/*
+ * With the lock held: what to apply.  False if that is nothing, which the
+ * client is told.  Raises what forbids it, the guards of guard.h included.
+ */
+extern bool mig_prepare_apply(const MigRunOptions *options,
+							  MigPrepared *prepared);
+
+/*
+ * What to undo: the guards that need no lock, and then, with the lock held,
+ * the plan.  The latter is false if there is nothing to undo.
+ */
+extern void mig_prepare_undo_guards(const MigRunOptions *options);
+extern bool mig_prepare_undo(const MigRunOptions *options,
+							 const MigDownChoice *choice,
+							 MigPrepared *prepared);
+
+/* is what is undone to be held? */
+extern bool mig_prepare_holds(const MigRunOptions *options,
+							  const MigPolicy *policy);
+
+/* after an undo: say which versions will be out of order from now on */
+extern void mig_prepare_notice_gaps(const MigProject *project,
+									const MigPlan *plan);
+
+/* must the bodies of the plan be kept from the rights of the session? */
+extern bool mig_prepare_must_contain(const MigPlan *plan);
+
+#endif							/* MIG_PREPARE_H */

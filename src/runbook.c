@@ -1,0 +1,231 @@
+/*-------------------------------------------------------------------------
+ *
+ * runbook.c
+ *	  The runs that take several transactions: rows of migrate.run.
+ *
+ * The journal learns of a run when it is over.  What commits as it goes needs
+ * a place that says that it has begun, so that others can wait for it and
+ * cancel it, and that shows when its session was killed before it could say
+ * how it ended.  A session is known by process id and start time: after a
+ * crash the server gives process ids again.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+#include "books.h"
+#include "runbook.h"
+
+/* a session that is not there any more has no row here */
+#define SESSION_OF_RUN \
+	"SELECT FROM pg_catalog.pg_stat_get_activity(NULL) a" \
+	" WHERE a.pid OPERATOR(pg_catalog.=) r.backend_pid" \
+	" AND a.datid OPERATOR(pg_catalog.=) (SELECT d.oid" \
+	"  FROM pg_catalog.pg_database d" \
+	"  WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())" \
+	" AND a.backend_start OPERATOR(pg_catalog.=) r.backend_start"
+
+static Datum
+list_datum(List *strings, char *null, bool given)
+{
+	char	  **array = palloc(sizeof(char *) * Max(list_length(strings), 1));
+	ListCell   *lc;
+	int			n = 0;
+
+	foreach(lc, strings)
+		array[n++] = lfirst(lc);
+	*null = given ? ' ' : 'n';
+	return mig_text_array(array, n);
+}
+
+static Datum
+text_datum(const char *string, char *null)
+{
+	bool		isnull;
+	Datum		datum = mig_text_datum(string, &isnull);
+
+	*null = isnull ? 'n' : ' ';
+	return datum;
+}
+
+void
+mig_runbook_insert(const MigRunRow *row)
+{
+	MigSqlScope scope;
+	Oid			types[12] = {INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID,
+	TEXTARRAYOID, TEXTOID, TEXTARRAYOID, TEXTOID, TEXTOID, INT4OID, BOOLOID};
+	Datum		values[12];
+	char		nulls[12];
+
+	memset(nulls, ' ', sizeof(nulls));
+	values[0] = Int64GetDatum(row->run);
+	values[1] = CStringGetTextDatum(row->project);
+	values[2] = CStringGetTextDatum(row->action);
+	values[3] = CStringGetTextDatum(row->background ? "background" : "call");
+	values[4] = text_datum(row->target, &nulls[4]);
+	values[5] = list_datum(row->versions, &nulls[5], row->restricted);
+	values[6] = text_datum(row->note, &nulls[6]);
+	values[7] = list_datum(row->settings, &nulls[7], row->settings != NIL);
+	values[8] = CStringGetTextDatum(GetUserNameFromId(GetUserId(), false));
+	values[9] = CStringGetTextDatum(GetUserNameFromId(GetSessionUserId(),
+													  false));
+	values[10] = Int32GetDatum(row->backend_pid);
+	values[11] = BoolGetDatum(row->background);
+	mig_books_open(&scope);
+	mig_sql("INSERT INTO migrate.run (run, project, action, mode, target,"
+			" versions, note, settings, role, session_role, backend_pid,"
+			" backend_start, requested_at, started_at)"
+			" SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11,"
+			"  coalesce((SELECT a.backend_start"
+			"   FROM pg_catalog.pg_stat_get_activity($11) a"
+			"   WHERE NOT $12), '-infinity'),"
+			"  pg_catalog.clock_timestamp(),"
+			"  CASE WHEN NOT $12 THEN pg_catalog.clock_timestamp() END",
+			12, types, values, nulls);
+	mig_books_close(&scope);
+}
+
+void
+mig_runbook_start(int64 run)
+{
+	MigSqlScope scope;
+	Oid			types[2] = {INT8OID, INT4OID};
+	Datum		values[2] = {Int64GetDatum(run), Int32GetDatum(MyProcPid)};
+
+	mig_books_open(&scope);
+	mig_sql("UPDATE migrate.run SET"
+			" started_at = pg_catalog.clock_timestamp(), backend_pid = $2,"
+			" backend_start = (SELECT a.backend_start"
+			"  FROM pg_catalog.pg_stat_get_activity($2) a)"
+			" WHERE run OPERATOR(pg_catalog.=) $1",
+			2, types, values, NULL);
+	mig_books_close(&scope);
+}
+
+void
+mig_runbook_end(int64 run, const char *outcome, int migrations)
+{
+	MigSqlScope scope;
+	Oid			types[3] = {INT8OID, TEXTOID, INT4OID};
+	Datum		values[3] = {Int64GetDatum(run), CStringGetTextDatum(outcome),
+	Int32GetDatum(migrations)};
+
+	mig_books_open(&scope);
+	mig_sql("UPDATE migrate.run SET"
+			" ended_at = pg_catalog.clock_timestamp(), outcome = $2,"
+			" migrations = $3"
+			" WHERE run OPERATOR(pg_catalog.=) $1",
+			3, types, values, NULL);
+	mig_books_close(&scope);
+}
+
+static List *
+text_list(char **strings, int count)
+{
+	List	   *list = NIL;
+	int			i;
+
+	for (i = 0; i < count; i++)
+		list = lappend(list, strings[i]);
+	return list;
+}
+
+/* result columns as in mig_runbook_read() */
+static MigRunRow *
+read_row(MigSqlScope *scope)
+{
+	MemoryContext old = MemoryContextSwitchTo(scope->outer);
+	MigRunRow  *row = palloc0(sizeof(MigRunRow));
+	char	  **strings;
+	int			count;
+
+	row->project = mig_get_text(scope, 0, 1);
+	row->action = mig_get_text(scope, 0, 2);
+	row->background = mig_get_bool(0, 3);
+	row->target = mig_get_text(scope, 0, 4);
+	strings = mig_get_text_array(scope, 0, 5, &count);
+	row->versions = text_list(strings, count);
+	row->note = mig_get_text(scope, 0, 6);
+	strings = mig_get_text_array(scope, 0, 7, &count);
+	row->settings = text_list(strings, count);
+	row->role = mig_get_text(scope, 0, 8);
+	row->backend_pid = mig_get_int4(0, 9);
+	row->backend_start = mig_get_timestamptz(0, 10);
+	row->started = mig_get_bool(0, 11);
+	row->outcome = mig_get_text(scope, 0, 12);
+	row->migrations = mig_get_int4(0, 13);
+	row->alive = mig_get_bool(0, 14);
+	row->restricted = mig_get_bool(0, 15);
+	MemoryContextSwitchTo(old);
+	return row;
+}
+
+MigRunRow *
+mig_runbook_read(int64 run)
+{
+	MigSqlScope scope;
+	Oid			types[1] = {INT8OID};
+	Datum		values[1] = {Int64GetDatum(run)};
+	MigRunRow  *row = NULL;
+
+	mig_books_open(&scope);
+	if (mig_sql("SELECT r.project, r.action,"
+				" r.mode OPERATOR(pg_catalog.=) 'background', r.target,"
+				" r.versions, r.note, r.settings, r.role, r.backend_pid,"
+				" r.backend_start, r.started_at IS NOT NULL, r.outcome,"
+				" r.migrations, EXISTS (" SESSION_OF_RUN "),"
+				" r.versions IS NOT NULL"
+				" FROM migrate.run r"
+				" WHERE r.run OPERATOR(pg_catalog.=) $1",
+				1, types, values, NULL) > 0)
+	{
+		row = read_row(&scope);
+		row->run = run;
+	}
+	mig_books_close(&scope);
+	return row;
+}
+
+int
+mig_runbook_sweep(void)
+{
+	MigSqlScope scope;
+	int			count = 0;
+
+	mig_books_open(&scope);
+	if (mig_sql("SELECT FROM migrate.run WHERE outcome IS NULL LIMIT 1",
+				0, NULL, NULL, NULL) > 0)
+		count = (int)
+			mig_sql("WITH gone AS ("
+					" UPDATE migrate.run r SET outcome = 'interrupted',"
+					"  ended_at = pg_catalog.clock_timestamp()"
+					" WHERE r.outcome IS NULL"
+					" AND r.backend_start OPERATOR(pg_catalog.>) '-infinity'"
+					" AND NOT EXISTS (" SESSION_OF_RUN ") RETURNING r.*)"
+					"INSERT INTO migrate.journal (run, n, action, project,"
+					" version, outcome, started_at, execution_ms, sqlstate,"
+					" message, hint, role, session_role, backend_pid, note,"
+					" server_version, extension_version)"
+					" SELECT g.run, (SELECT"
+					"   coalesce(pg_catalog.max(j.n), 0) OPERATOR(pg_catalog.+) 1"
+					"   FROM migrate.journal j"
+					"   WHERE j.run OPERATOR(pg_catalog.=) g.run),"
+					"  g.action, g.project,"
+					"  (SELECT s.version FROM migrate.step s"
+					"   WHERE s.run OPERATOR(pg_catalog.=) g.run"
+					"   AND s.project OPERATOR(pg_catalog.=) g.project"
+					"   ORDER BY s.started_at DESC LIMIT 1),"
+					"  'failure', g.started_at, 0, '57P02',"
+					"  'the session of the run ended before the run did',"
+					"  'The next run goes on where this one was cut off.',"
+					"  g.role, g.session_role, g.backend_pid, g.note,"
+					"  pg_catalog.current_setting('server_version'), '" MIG_VERSION "'"
+					" FROM gone g",
+					0, NULL, NULL, NULL);
+	mig_books_close(&scope);
+	return count;
+}

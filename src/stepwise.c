@@ -1,0 +1,487 @@
+/*-------------------------------------------------------------------------
+ *
+ * stepwise.c
+ *	  Running one body in several transactions.
+ *
+ * A step is a group of ordinary statements that share a transaction, or one
+ * statement that cannot run in a transaction block.  Before a step a row that
+ * says that it was started is committed; that it is finished is written in the
+ * step's own last transaction, which statements like CREATE INDEX CONCURRENTLY
+ * leave open, so that the two are committed or lost together.  The last step
+ * records the migration in the same way.
+ *
+ * What can be found afterwards is therefore a step that is finished, or one
+ * that was started and whose last transaction did not commit.  Most statements
+ * can then be repeated, after what they left has been dropped; see MigResume.
+ * A procedure may have committed some of its work: each commit that it does
+ * while it is running is counted in that same transaction.
+ *
+ * Settings that the body changes have to last over its transactions, so they
+ * are those of the session, and put back at the end.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "utils/memutils.h"
+
+#include "checksum.h"
+#include "errors.h"
+#include "leftover.h"
+#include "runlock.h"
+#include "settings.h"
+#include "stepwise.h"
+#include "subxact.h"
+#include "toplevel.h"
+
+typedef struct Progress
+{
+	MigStepwise *stepwise;
+	MemoryContext context;		/* until the body is done */
+	List	   *settings;
+	MigPartialStep *interrupted;	/* started before, not finished */
+	int			next;			/* index of the first unfinished statement */
+
+	/* the step at hand: statements [next, end) */
+	int			end;
+	bool		own;			/* at top level */
+	char	   *sql;			/* if own */
+	char	   *replacement;	/* to be run instead of it */
+	int			first_timing;	/* of the execution's */
+	List	   *leftovers;
+	MigLeftover *leftover;		/* to be dropped now */
+} Progress;
+
+/* the step whose commits are counted, if it is one that does any */
+static const MigPartialKey *counted_key = NULL;
+static int	counted_statement;
+
+char *
+mig_stepwise_hash(const MigBody *body, int last)
+{
+	const MigStatement *statement = &body->statements[last - 1];
+	char	   *text = pnstrdup(body->text,
+								statement->location + statement->length);
+	char	   *hash = mig_checksum(text);
+
+	pfree(text);
+	return hash;
+}
+
+static const MigStatement *
+statement_at(const Progress *progress, int i)
+{
+	return &progress->stepwise->body->statements[i];
+}
+
+static bool
+needs_own_transaction(const Progress *progress, int i)
+{
+	return progress->stepwise->statement_by_statement ||
+		statement_at(progress, i)->own_transaction != NULL;
+}
+
+static bool
+is_last(const Progress *progress)
+{
+	return progress->end == progress->stepwise->body->nstatements &&
+		progress->stepwise->verify == NULL;
+}
+
+/* count the commits that a procedure does on its own */
+static void
+count_commit(XactEvent event, void *arg)
+{
+	const MigPartialKey *key = counted_key;
+
+	if (event == XACT_EVENT_PRE_COMMIT && key != NULL)
+		mig_partial_count_commit(key, counted_statement);
+}
+
+
+/*
+ * Where the body stands
+ */
+
+static void
+refuse_changed_text(const Progress *progress, const MigPartialStep *step)
+{
+	const MigPartialKey *key = &progress->stepwise->key;
+
+	ereport(ERROR,
+			(errcode(MIG_ERRCODE_PARTIAL),
+			 errmsg("migration \"%s\" is partly applied, and the part that has run was changed since",
+					key->version),
+			 errdetail("Statements %d to %d of the %s body were run with another text.",
+					   step->statement, step->last_statement,
+					   mig_part_name(key->part)),
+			 errhint("Put that part of the text back, or say where to go on with SELECT migrate.resume('%s', at => N), or done => N for the last statement that is done.",
+					 key->version)));
+}
+
+static void
+check_text(const Progress *progress, const MigPartialStep *step)
+{
+	const MigBody *body = progress->stepwise->body;
+
+	if (step->last_statement > body->nstatements ||
+		strcmp(mig_stepwise_hash(body, step->last_statement),
+			   step->text_hash) != 0)
+		refuse_changed_text(progress, step);
+}
+
+/* timings of what ran before, so that the journal has them all */
+static void
+take_over_timings(MigExecution *execution, const MigPartialStep *step)
+{
+	int			i;
+
+	for (i = 0; i < step->ntimings; i++)
+		mig_execution_add_timing(execution, &step->timings[i]);
+}
+
+static void
+find_position(void *arg)
+{
+	Progress   *progress = (Progress *) arg;
+	MigStepwise *stepwise = progress->stepwise;
+	ListCell   *lc;
+
+	foreach(lc, mig_partial_read(&stepwise->key))
+	{
+		MigPartialStep *step = (MigPartialStep *) lfirst(lc);
+
+		if (!step->finished)
+		{
+			progress->interrupted = step;
+			continue;
+		}
+		check_text(progress, step);
+		progress->next = Max(progress->next, step->last_statement);
+		take_over_timings(stepwise->execution, step);
+	}
+
+	/* what was started may be another statement now */
+	if (progress->interrupted != NULL &&
+		(progress->interrupted->statement != progress->next + 1 ||
+		 progress->next >= stepwise->body->nstatements))
+		progress->interrupted = NULL;
+	mig_execute_pin_session(stepwise->search_path);
+}
+
+
+/*
+ * One step
+ */
+
+static void
+refuse_unknown(const Progress *progress, const char *why)
+{
+	const MigPartialKey *key = &progress->stepwise->key;
+	int			n = progress->next + 1;
+
+	ereport(ERROR,
+			(errcode(MIG_ERRCODE_PARTIAL),
+			 errmsg("migration \"%s\" was cut off in statement %d, which cannot simply be repeated",
+					key->version, n),
+			 errdetail("%s", why),
+			 errhint("Look at what is there, then say SELECT migrate.resume('%s', at => %d) to run the statement again, or done => %d to go on after it.",
+					 key->version, n, n)));
+}
+
+/* may a statement that was started before be repeated? */
+static void
+check_interrupted(const Progress *progress)
+{
+	const MigPartialStep *step = progress->interrupted;
+
+	if (statement_at(progress, progress->next)->resume == MIG_RESUME_PROCEDURE &&
+		step->commits > 0)
+		refuse_unknown(progress,
+					   psprintf("It had committed %d times by then.",
+								step->commits));
+	if (progress->own &&
+		statement_at(progress, progress->next)->resume == MIG_RESUME_PREPARED &&
+		!mig_leftover_is_prepared(progress->sql))
+		refuse_unknown(progress,
+					   "The prepared transaction is not there any more.");
+}
+
+/* in the transaction that records that the step is started */
+static void
+start_step(void *arg)
+{
+	Progress   *progress = (Progress *) arg;
+	MigStepwise *stepwise = progress->stepwise;
+	const MigStatement *statement = statement_at(progress, progress->next);
+	MigPartialStep step;
+
+	memset(&step, 0, sizeof(step));
+	if (progress->interrupted != NULL)
+	{
+		check_interrupted(progress);
+		step.relation = progress->interrupted->relation;
+		step.nindexes = progress->interrupted->nindexes;
+		step.indexes = progress->interrupted->indexes;
+	}
+	if (progress->own && progress->interrupted != NULL)
+	{
+		progress->replacement = mig_leftover_replacement(progress->sql);
+		progress->leftovers = mig_leftover_find(statement, progress->sql,
+												progress->interrupted);
+	}
+	else if (progress->own)
+		mig_leftover_note(statement, progress->sql, &step);
+	step.statement = progress->next + 1;
+	step.last_statement = progress->end;
+	step.text_hash = mig_stepwise_hash(stepwise->body, progress->end);
+	mig_partial_start(&stepwise->key, &step, stepwise->run);
+}
+
+/* in the step's last transaction */
+static void
+finish_step(Progress *progress, double execution_ms)
+{
+	MigStepwise *stepwise = progress->stepwise;
+	MigExecution *execution = stepwise->execution;
+
+	mig_lock_recheck();
+	if (is_last(progress))
+	{
+		mig_partial_forget(stepwise->key.project, stepwise->key.version);
+		stepwise->finish(stepwise->finish_arg);
+	}
+	else
+		mig_partial_finish(&stepwise->key, progress->next + 1, execution_ms,
+						   execution->timings + progress->first_timing,
+						   execution->ntimings - progress->first_timing);
+}
+
+static double
+timings_since(const MigExecution *execution, int first)
+{
+	double		sum = 0;
+	int			i;
+
+	for (i = first; i < execution->ntimings; i++)
+		sum += execution->timings[i].execution_ms;
+	return sum;
+}
+
+static void
+run_group(void *arg)
+{
+	Progress   *progress = (Progress *) arg;
+	MigStepwise *stepwise = progress->stepwise;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	mig_bodies_begin();
+	mig_execute_part(stepwise->execution, stepwise->body, stepwise->label,
+					 progress->next, progress->end);
+	mig_bodies_end();
+	finish_step(progress, timings_since(stepwise->execution,
+										progress->first_timing));
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "could not disconnect from SPI");
+}
+
+static void
+run_alone(void *arg)
+{
+	Progress   *progress = (Progress *) arg;
+	MigStepwise *stepwise = progress->stepwise;
+	const MigStatement *statement = statement_at(progress, progress->next);
+
+	MemoryContextSwitchTo(progress->context);
+	if (statement->own_transaction != NULL)
+		mig_lock_statement_begin();
+	mig_bodies_begin_committing();
+	if (statement->resume == MIG_RESUME_PROCEDURE)
+	{
+		counted_statement = progress->next + 1;
+		counted_key = &stepwise->key;
+	}
+	mig_execute_toplevel(stepwise->execution, stepwise->body, stepwise->label,
+						 progress->next, progress->replacement);
+	counted_key = NULL;
+	mig_bodies_end();
+	CommandCounterIncrement();
+	if (statement->resume == MIG_RESUME_CREATE_INDEX)
+		mig_leftover_check_index(progress->sql);
+	finish_step(progress, timings_since(stepwise->execution,
+										progress->first_timing));
+}
+
+static void
+drop_leftover(void *arg)
+{
+	Progress   *progress = (Progress *) arg;
+
+	mig_leftover_claim(progress->leftover);
+	mig_lock_statement_begin();
+	(void) mig_toplevel_run(psprintf("DROP INDEX CONCURRENTLY IF EXISTS %s",
+									 progress->leftover->name));
+	mig_lock_statement_end();
+	mig_leftover_release(progress->leftover);
+	ereport(NOTICE,
+			(errmsg("dropped invalid index %s, which an earlier attempt at migration \"%s\" has left",
+					progress->leftover->name,
+					progress->stepwise->key.version)));
+}
+
+static void
+forget_start(void *arg)
+{
+	Progress   *progress = (Progress *) arg;
+
+	mig_partial_forget_start(&progress->stepwise->key, progress->next + 1);
+}
+
+/*
+ * An error, as opposed to a crash, means that COMMIT PREPARED has done
+ * nothing: there is no doubt about it that somebody would have to clear.
+ */
+static void
+clear_doubt(Progress *progress)
+{
+	if (progress->own &&
+		statement_at(progress, progress->next)->resume == MIG_RESUME_PREPARED)
+		(void) mig_transaction_run(forget_start, progress);
+}
+
+static void
+choose_step(Progress *progress)
+{
+	const MigBody *body = progress->stepwise->body;
+	const MigStatement *statement = statement_at(progress, progress->next);
+
+	progress->own = needs_own_transaction(progress, progress->next);
+	progress->end = progress->next + 1;
+	while (!progress->own && progress->end < body->nstatements &&
+		   !needs_own_transaction(progress, progress->end))
+		progress->end++;
+	progress->sql = pnstrdup(body->text + statement->location,
+							 statement->length);
+	progress->replacement = NULL;
+	progress->leftovers = NIL;
+	progress->first_timing = progress->stepwise->execution->ntimings;
+}
+
+static ErrorData *
+run_next_step(Progress *progress)
+{
+	ErrorData  *edata;
+	ListCell   *lc;
+	bool		locked;
+
+	choose_step(progress);
+	locked = progress->own &&
+		statement_at(progress, progress->next)->own_transaction != NULL;
+	edata = mig_transaction_run(start_step, progress);
+	foreach(lc, progress->leftovers)
+	{
+		progress->leftover = (MigLeftover *) lfirst(lc);
+		if (edata == NULL)
+			edata = mig_transaction_run(drop_leftover, progress);
+	}
+	if (edata != NULL)
+		return edata;
+	edata = mig_transaction_run(progress->own ? run_alone : run_group,
+								progress);
+	counted_key = NULL;
+	mig_bodies_end();
+	if (edata != NULL)
+		clear_doubt(progress);
+	else if (locked)
+		mig_lock_statement_end();
+	progress->interrupted = NULL;
+	progress->next = progress->end;
+	return edata;
+}
+
+
+/*
+ * The body
+ */
+
+/* when all steps are finished: what is left to do */
+static void
+finish_body(void *arg)
+{
+	Progress   *progress = (Progress *) arg;
+	MigStepwise *stepwise = progress->stepwise;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	if (stepwise->verify != NULL)
+	{
+		mig_bodies_begin();
+		mig_execute_body(stepwise->execution, stepwise->verify,
+						 stepwise->verify_label);
+		mig_bodies_end();
+	}
+	mig_lock_recheck();
+	mig_partial_forget(stepwise->key.project, stepwise->key.version);
+	stepwise->finish(stepwise->finish_arg);
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "could not disconnect from SPI");
+}
+
+static void
+restore_settings(void *arg)
+{
+	mig_settings_restore(((Progress *) arg)->settings);
+}
+
+static ErrorData *
+run_steps(Progress *progress)
+{
+	MigStepwise *stepwise = progress->stepwise;
+	ErrorData  *edata = mig_transaction_run(find_position, progress);
+	bool		finished = false;
+
+	while (edata == NULL && progress->next < stepwise->body->nstatements)
+	{
+		edata = run_next_step(progress);
+		finished = is_last(progress);
+	}
+	if (edata == NULL && !finished)
+		edata = mig_transaction_run(finish_body, progress);
+	return edata;
+}
+
+ErrorData *
+mig_stepwise_run(MigStepwise *stepwise)
+{
+	static bool registered = false;
+	MemoryContext old = CurrentMemoryContext;
+	Progress   *progress;
+	ErrorData  *edata;
+	ErrorData  *second;
+	MemoryContext context = AllocSetContextCreate(old, "migrate steps",
+												  ALLOCSET_DEFAULT_SIZES);
+
+	if (!registered)
+	{
+		RegisterXactCallback(count_commit, NULL);
+		registered = true;
+	}
+	MemoryContextSwitchTo(context);
+	progress = palloc0(sizeof(Progress));
+	progress->stepwise = stepwise;
+	progress->context = context;
+	progress->settings = mig_settings_save();
+	edata = run_steps(progress);
+	second = mig_transaction_run(restore_settings, progress);
+	MemoryContextSwitchTo(old);
+	if (edata == NULL)
+		edata = second;
+
+	/* the error is in there, and goes with the caller's context */
+	if (edata == NULL)
+		MemoryContextDelete(context);
+	return edata;
+}

@@ -1,0 +1,45 @@
+/*-------------------------------------------------------------------------
+ *
+ * stepwise.h
+ *	  Running one body in several transactions.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_STEPWISE_H
+#define MIG_STEPWISE_H
+
+#include "execute.h"
+#include "partial.h"
+
+typedef struct MigStepwise
+{
+	MigPartialKey key;
+	const MigBody *body;
+	const MigLabel *label;
+	const MigBody *verify;		/* NULL: none */
+	const MigLabel *verify_label;
+	bool		statement_by_statement; /* none shares a transaction */
+	const char *search_path;
+	int64		run;
+	MigExecution *execution;
+
+	/* called in the last transaction, to record the migration */
+	void		(*finish) (void *arg);
+	void	   *finish_arg;
+} MigStepwise;
+
+/*
+ * Run the body from its first unfinished statement on.  Returns NULL when all
+ * of it is committed and recorded, or the error that ended it; statements
+ * that were committed before stay, and are not run again by the next call.
+ *
+ * As for mig_transaction_run(): at top level, with the runner lock held for
+ * the session, which is lost after an error.  CurrentMemoryContext must
+ * outlive the transactions.  The session's settings are put back.
+ */
+extern ErrorData *mig_stepwise_run(MigStepwise *stepwise);
+
+/* SHA-256 of a body up to the end of statement number last, from 1 */
+extern char *mig_stepwise_hash(const MigBody *body, int last);
+
+#endif							/* MIG_STEPWISE_H */
