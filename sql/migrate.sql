@@ -669,6 +669,18 @@ CREATE FUNCTION migrate.stamp_to(target pg_catalog.text,
 COMMENT ON FUNCTION migrate.stamp_to(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
 	'record exactly the migrations up to the target as applied, without running anything';
 
+CREATE FUNCTION migrate.resume(version pg_catalog.text,
+		at pg_catalog.int4 DEFAULT NULL,
+		done pg_catalog.int4 DEFAULT NULL,
+		note pg_catalog.text DEFAULT NULL,
+		project pg_catalog.text DEFAULT 'default',
+		OUT run pg_catalog.int8, OUT version pg_catalog.text,
+		OUT name pg_catalog.text, OUT action pg_catalog.text)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE c VOLATILE ROWS 1 AS 'MODULE_PATHNAME', 'mig_resume';
+COMMENT ON FUNCTION migrate.resume(pg_catalog.text, pg_catalog.int4, pg_catalog.int4, pg_catalog.text, pg_catalog.text) IS
+	'say where the next run goes on with a migration that is partly done';
+
 CREATE FUNCTION migrate.prune_journal(older_than pg_catalog.interval,
 		note pg_catalog.text DEFAULT NULL,
 		project pg_catalog.text DEFAULT 'default')

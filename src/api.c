@@ -36,6 +36,7 @@ PG_FUNCTION_INFO_V1(mig_redo);
 PG_FUNCTION_INFO_V1(mig_stamp);
 PG_FUNCTION_INFO_V1(mig_unstamp);
 PG_FUNCTION_INFO_V1(mig_stamp_to);
+PG_FUNCTION_INFO_V1(mig_resume);
 PG_FUNCTION_INFO_V1(mig_prune_journal);
 PG_FUNCTION_INFO_V1(mig_grant);
 PG_FUNCTION_INFO_V1(mig_revoke);
@@ -253,6 +254,41 @@ mig_stamp_to(PG_FUNCTION_ARGS)
 					  mig_arg_required_text(fcinfo, 0, "target"),
 					  mig_arg_text(fcinfo, 1), mig_arg_text(fcinfo, 2),
 					  put_mend_result, fcinfo->resultinfo);
+	return (Datum) 0;
+}
+
+/* a number of a statement, 0 for null */
+static int
+get_statement_number(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	if (PG_ARGISNULL(n))
+		return 0;
+	if (PG_GETARG_INT32(n) < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"%s\" must be the number of a statement",
+						name)));
+	return PG_GETARG_INT32(n);
+}
+
+Datum
+mig_resume(PG_FUNCTION_ARGS)
+{
+	int			at;
+	int			done;
+
+	InitMaterializedSRF(fcinfo, 0);
+	at = get_statement_number(fcinfo, 1, "at");
+	done = get_statement_number(fcinfo, 2, "done");
+	if ((at == 0) == (done == 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("either \"at\" or \"done\" must be given"),
+				 errhint("at => N runs statement N again, done => N goes on after it.")));
+	mig_mend_resume(mig_arg_project(fcinfo, 4),
+					mig_arg_required_text(fcinfo, 0, "version"), at, done,
+					mig_arg_text(fcinfo, 3), put_mend_result,
+					fcinfo->resultinfo);
 	return (Datum) 0;
 }
 

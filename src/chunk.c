@@ -132,6 +132,9 @@ mig_chunk_own_transaction(const MigChunk *chunk, const MigStep *steps, int i)
 	const MigStep *step = &steps[chunk->first + i];
 	const MigStatement *statement;
 
+	if (step->entry->partial)
+		return "partly done";
+
 	/* what somebody has said is about the up body */
 	if (step->part == MIG_UP && step->entry->transactional == MIG_TX_ON)
 		return NULL;

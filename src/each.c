@@ -333,6 +333,23 @@ look_before_steps(void *arg)
 				 errhint("Connect as the role itself, or read the body and set migrate.trust_authors.")));
 }
 
+static void
+hint_where_it_stands(Each *each, ErrorData *edata, int finished)
+{
+	const char *call = each->part == MIG_UP ? "apply_each" : "rollback_each";
+
+	if (edata->sqlerrcode == MIG_ERRCODE_PARTIAL)
+		return;
+	if (finished > 0)
+		mig_error_add_hint(edata,
+						   psprintf("The first %d of its statements are committed: the next CALL migrate.%s() goes on after them.",
+									finished, call));
+	else
+		mig_error_add_hint(edata,
+						   psprintf("None of its statements is committed: the next CALL migrate.%s() starts again.",
+									call));
+}
+
 static ErrorData *
 run_in_steps(Each *each)
 {
@@ -359,7 +376,10 @@ run_in_steps(Each *each)
 	stepwise.execution = &each->execution;
 	stepwise.finish = record;
 	stepwise.finish_arg = each;
-	return mig_stepwise_run(&stepwise);
+	edata = mig_stepwise_run(&stepwise);
+	if (edata != NULL)
+		hint_where_it_stands(each, edata, stepwise.finished);
+	return edata;
 }
 
 static ErrorData *

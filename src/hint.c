@@ -49,7 +49,7 @@ mig_hint_add(ErrorData *edata, const MigHintFacts *facts)
 				mig_error_add_hint(edata, "The locks of a run are held to its end: apply in parts, with the argument \"target\".");
 			break;
 		case ERRCODE_UNSAFE_NEW_ENUM_VALUE_USAGE:
-			mig_error_add_hint(edata, "Use the new value in a migration of its own, and apply the two in separate calls.");
+			mig_error_add_hint(edata, "Use the new value in a migration of its own and CALL migrate.apply_each(), or mark the migration \"transactional off\", so that each of its statements is committed by itself.");
 			break;
 		case ERRCODE_LOCK_NOT_AVAILABLE:
 			mig_error_add_hint(edata, "Another session held the lock for longer than lock_timeout or migrate.lock_timeout allows: pg_locks and pg_blocking_pids() name it.  Apply again when it is gone.");
@@ -78,7 +78,7 @@ mig_hint_add(ErrorData *edata, const MigHintFacts *facts)
 			break;
 		case ERRCODE_ACTIVE_SQL_TRANSACTION:
 		case ERRCODE_INVALID_TRANSACTION_TERMINATION:
-			mig_error_add_hint(edata, "A statement that cannot run in a transaction block has to be run by hand, and recorded with migrate.stamp().");
+			mig_error_add_hint(edata, "Only the server can tell that this statement cannot run in a transaction block: mark the migration \"transactional off\" and CALL migrate.apply_each().");
 			break;
 		default:
 			break;

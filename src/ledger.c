@@ -129,7 +129,7 @@ enum EntryColumn
 	E_VERSION = 1, E_NAME, E_KIND, E_REQUIRES, E_STORED, E_APPLIED,
 	E_UP_CHANGED, E_DOWN_CHANGED, E_HAS_DOWN, E_HAS_VERIFY, E_IRREVERSIBLE,
 	E_TRANSACTIONAL, E_PATH, E_DOWN_PATH, E_VERIFY_PATH, E_HELD_REASON, E_ADDED_BY, E_LENGTH, E_HOW,
-	E_RUN, E_N, E_ERROR, E_CHECKSUM, E_DOWN_CHECKSUM, E_APPLIED_BY,
+	E_RUN, E_N, E_PARTIAL, E_ERROR, E_CHECKSUM, E_DOWN_CHECKSUM, E_APPLIED_BY,
 	E_APPLIED_AT, E_EXECUTION_MS
 };
 
@@ -148,7 +148,11 @@ enum EntryColumn
 	"  coalesce(pg_catalog.octet_length(m.down), 0)" \
 	"  OPERATOR(pg_catalog.+)" \
 	"  coalesce(pg_catalog.octet_length(m.verify), 0))," \
-	" a.how, a.run, a.n"
+	" a.how, a.run, a.n," \
+	" coalesce(m.version, a.version) OPERATOR(pg_catalog.=) ANY (" \
+	"  SELECT s.version FROM migrate.step s" \
+	"  WHERE s.project OPERATOR(pg_catalog.=) $1" \
+	"  AND s.target OPERATOR(pg_catalog.=) '')"
 
 #define ENTRY_TABLES \
 	" FROM (SELECT * FROM migrate.migration" \
@@ -226,6 +230,7 @@ read_entry(MigSqlScope *scope, uint64 row, bool details, MigEntry *entry,
 								   before ? before->how : NULL);
 	entry->run = mig_get_int8(row, E_RUN);
 	entry->n = mig_get_int4(row, E_N);
+	entry->partial = mig_get_bool(row, E_PARTIAL);
 	if (!details)
 		return;
 	entry->error = mig_get_text(scope, row, E_ERROR);

@@ -25,6 +25,8 @@
 const char *
 mig_look_state(const MigEntry *entry)
 {
+	if (entry->partial)
+		return "partial";
 	if (entry->applied)
 	{
 		if (!entry->stored)
@@ -132,15 +134,16 @@ void
 mig_look_check(const char *project_name, const char *target)
 {
 	static const char *const states[] = {
-		"pending", "held", "failed", "changed"
+		"pending", "held", "failed", "partial", "changed"
 	};
 	static const char *const titles[] = {
-		"Pending", "Held", "Failed", "Changed"
+		"Pending", "Held", "Failed", "Partly done", "Changed"
 	};
 	static const char *const hints[] = {
 		"migrate.apply() applies what is pending.",
 		"migrate.unhold() lets go what is held.",
 		"migrate.failures() has what failed.",
+		"CALL migrate.apply_each() or migrate.rollback_each() goes on with what is partly done.",
 		"migrate.amend() accepts a changed text."
 	};
 	MigProject *project = read_project(project_name, true, true);

@@ -13,9 +13,11 @@
 #include "guard.h"
 #include "journal.h"
 #include "ledger.h"
+#include "partial.h"
 #include "mend.h"
 #include "plan.h"
 #include "runlock.h"
+#include "statement.h"
 
 /* see that nothing forbids it, and take the lock */
 static void
@@ -76,6 +78,14 @@ record(const char *project, List *entries, const char *how, int64 run,
 	}
 	mig_batch_flush(batch);
 	mig_batch_end(batch);
+	foreach(lc, entries)
+	{
+		MigEntry   *entry = (MigEntry *) lfirst(lc);
+
+		/* who says what is applied says that it is wholly so */
+		if (entry->partial)
+			mig_partial_forget(project, entry->version);
+	}
 }
 
 static MigEntry *
@@ -116,7 +126,8 @@ mig_mend_stamp(const char *project, const char *version,
 
 	mend_begin(project, false, NULL);
 	entry = find(project, version, true);
-	if (entry->applied && !entry->up_changed && !entry->down_changed)
+	if (entry->applied && !entry->up_changed && !entry->down_changed &&
+		!entry->partial)
 		ereport(NOTICE,
 				(errmsg("migration \"%s\" is applied already", version)));
 	else
@@ -132,7 +143,7 @@ mig_mend_unstamp(const char *project, const char *version,
 
 	mend_begin(project, true, confirm);
 	entry = find(project, version, false);
-	if (!entry->applied)
+	if (!entry->applied && !entry->partial)
 		ereport(NOTICE,
 				(errmsg("migration \"%s\" is not applied", version)));
 	else
@@ -169,9 +180,9 @@ mig_mend_stamp_to(const char *name, const char *target, const char *note,
 		MigEntry   *entry = project->order[i];
 		bool		in = wanted[entry - project->entries];
 
-		if (in && !entry->applied)
+		if (in && (!entry->applied || entry->partial))
 			stamp = lappend(stamp, entry);
-		else if (!in && entry->applied)
+		else if (!in && (entry->applied || entry->partial))
 			unstamp = lcons(entry, unstamp);
 	}
 	if (stamp == NIL && unstamp == NIL)
@@ -185,6 +196,76 @@ mig_mend_stamp_to(const char *name, const char *target, const char *note,
 	record(name, stamp, "stamp", run, &n, note, sink, arg);
 	mig_plan_state(read_project(name), &state);
 	mig_ledger_set_state(name, &state);
+}
+
+/* the body that a resume is about, parsed */
+static MigBody *
+body_to_resume(const char *project, MigEntry *entry, MigPart part,
+			   MigLabel *label)
+{
+	MigTexts   *texts = mig_ledger_texts(project, &entry, 1);
+
+	label->version = entry->version;
+	label->path = mig_part_path(part, entry->path, entry->down_path, NULL);
+	label->part = part;
+	label->secret = true;
+	return mig_body_parse(part == MIG_UP ? texts->up : texts->down, label);
+}
+
+static void
+check_statement_number(const MigBody *body, const MigLabel *label,
+					   const char *argument, int value)
+{
+	if (value < 1 || value > body->nstatements)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"%s\" must be the number of a statement",
+						argument),
+				 errdetail("The %s body of migration \"%s\" has %d statements.",
+						   mig_part_name(label->part), label->version,
+						   body->nstatements)));
+}
+
+void
+mig_mend_resume(const char *project, const char *version, int at, int done,
+				const char *note, MigMendSink sink, void *arg)
+{
+	MigPartialKey key = {project, version, MIG_UP};
+	MigEntry   *entry;
+	MigLabel	label;
+	MigBody    *body;
+	MigBatch   *batch;
+	MigJournalRow row;
+	int			last;
+
+	mend_begin(project, false, NULL);
+	entry = find(project, version, true);
+	if (!mig_partial_exists(project, version, &key.part) && entry->applied)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_APPLIED),
+				 errmsg("migration \"%s\" is applied, and not in part",
+						version),
+				 errhint("migrate.status() says which ones are partly done.")));
+	body = body_to_resume(project, entry, key.part, &label);
+	check_statement_number(body, &label, at > 0 ? "at" : "done",
+						   at > 0 ? at : done);
+	last = at > 0 ? at - 1 : done;
+
+	mig_journal_event(&row, mig_journal_next_run(), project, "resume",
+					  psprintf("after statement %d%s%s", last,
+							   note ? ": " : "", note ? note : ""));
+	mig_partial_declare(&key, last,
+						last > 0 ? mig_body_hash(body, last) : NULL, row.run);
+	batch = mig_batch_begin();
+	row.n = 1;
+	row.version = entry->version;
+	row.name = entry->name;
+	row.part = mig_part_name(key.part);
+	mig_batch_add(batch, &row);
+	mig_batch_flush(batch);
+	mig_batch_end(batch);
+	mig_ledger_invalidate_state();
+	sink(row.run, entry->version, entry->name, "resume", arg);
 }
 
 int64

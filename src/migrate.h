@@ -85,6 +85,7 @@ typedef struct MigEntry
 	bool		has_down;
 	bool		has_verify;
 	bool		irreversible;
+	bool		partial;		/* some of its steps are done, see partial.h */
 	MigTransactional transactional;
 	char	   *path;
 	char	   *down_path;		/* NULL: the same file */

@@ -71,6 +71,7 @@ read_step(MigSqlScope *scope, uint64 row)
 	step->finished = mig_get_bool(row, 4);
 	step->execution_ms = mig_get_float8(row, 5);
 	step->commits = mig_get_int4(row, 6);
+	step->run = mig_get_int8(row, 10);
 	step->relation = (Oid) mig_get_int8(row, 7);
 	step->indexes = get_oids(scope, row, 8, &step->nindexes);
 	timings = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 9,
@@ -95,7 +96,7 @@ mig_partial_read(const MigPartialKey *key)
 	mig_books_open(&scope);
 	nrows = mig_sql("SELECT statement, last_statement, text_hash,"
 					" finished_at IS NOT NULL, execution_ms, commits,"
-					" relation::pg_catalog.int8, indexes, statements"
+					" relation::pg_catalog.int8, indexes, statements, run"
 					" FROM migrate.step" WHERE_KEY " ORDER BY statement",
 					KEY_ARGS, types, values, NULL);
 	for (i = 0; i < nrows; i++)

@@ -29,6 +29,7 @@ typedef struct MigPartialStep
 	int			last_statement;
 	char	   *text_hash;		/* of the body up to the end of the last */
 	bool		finished;
+	int64		run;			/* that has started it */
 	double		execution_ms;
 	int			commits;		/* that a procedure has done */
 	int			ntimings;

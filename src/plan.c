@@ -77,6 +77,7 @@ mig_plan_state(const MigProject *project, MigState *state)
 		MigEntry   *entry = &project->entries[i];
 
 		if (mig_plan_is_pending(entry) || entry->held_reason != NULL ||
+			entry->partial ||
 			(entry->applied && entry->kind == MIG_VERSIONED &&
 			 (entry->up_changed || entry->down_changed)))
 			state->complete = false;

@@ -94,6 +94,7 @@ static const Object objects[] = {
 	FN(MEND, "stamp"),
 	FN(MEND, "unstamp"),
 	FN(MEND, "stamp_to"),
+	FN(MEND, "resume"),
 	FN(MEND, "amend"),
 	FN(MEND, "hold"),
 	FN(MEND, "unhold"),

@@ -212,6 +212,15 @@ mig_lock_wait_session(void)
 }
 
 void
+mig_lock_regain_session(void)
+{
+	if (holds_lock())
+		return;
+	while (!try_lock(true))
+		pause_between_polls();
+}
+
+void
 mig_lock_release_session(void)
 {
 	LOCKTAG		tag;

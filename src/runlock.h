@@ -34,6 +34,13 @@ extern void mig_lock_wait_session(void);
 extern void mig_lock_release_session(void);
 
 /*
+ * A procedure that rolled back has lost it: take it again, in the middle of a
+ * transaction, without giving up.  For who makes sure that nobody else runs
+ * the same migration meanwhile.
+ */
+extern void mig_lock_regain_session(void);
+
+/*
  * What encloses a statement that cannot run in a transaction block: who waits
  * for the runner lock with a snapshot gives up meanwhile.
  */

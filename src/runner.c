@@ -170,7 +170,9 @@ check_bodies(Run *run)
 							   list_length(refused), list_length(refused)),
 				 errdetail("Migrations: %s.  The first one: %s.",
 						   mig_name_list(refused), reason),
-				 errhint("Run their statements by hand outside a transaction block, and record each with migrate.stamp().")));
+				 errhint("CALL migrate.%s() can, outside of a transaction block.",
+						 strcmp(run->action, "apply") == 0 ?
+						 "apply_each" : "rollback_each")));
 }
 
 

@@ -29,6 +29,7 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
+#include "checksum.h"
 #include "compat.h"
 #include "errors.h"
 #include "statement.h"
@@ -713,4 +714,16 @@ mig_body_own_transaction(const MigBody *body)
 			return &body->statements[i];
 	}
 	return NULL;
+}
+
+char *
+mig_body_hash(const MigBody *body, int last)
+{
+	const MigStatement *statement = &body->statements[last - 1];
+	char	   *text = pnstrdup(body->text,
+								statement->location + statement->length);
+	char	   *hash = mig_checksum(text);
+
+	pfree(text);
+	return hash;
 }

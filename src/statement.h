@@ -76,6 +76,9 @@ extern MigBody *mig_body_parse(const char *text, const MigLabel *label);
 /* the first statement that cannot run in a transaction block, or NULL */
 extern const MigStatement *mig_body_own_transaction(const MigBody *body);
 
+/* checksum of a body up to the end of its statement number last, from 1 */
+extern char *mig_body_hash(const MigBody *body, int last);
+
 /* the file of a part: its own, or else the migration's */
 extern const char *mig_part_path(MigPart part, const char *path,
 								 const char *down_path,

@@ -26,10 +26,12 @@
 #include "access/xact.h"
 #include "executor/spi.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 #include "checksum.h"
 #include "errors.h"
 #include "leftover.h"
+#include "runbook.h"
 #include "runlock.h"
 #include "settings.h"
 #include "stepwise.h"
@@ -58,18 +60,6 @@ typedef struct Progress
 static const MigPartialKey *counted_key = NULL;
 static int	counted_statement;
 
-char *
-mig_stepwise_hash(const MigBody *body, int last)
-{
-	const MigStatement *statement = &body->statements[last - 1];
-	char	   *text = pnstrdup(body->text,
-								statement->location + statement->length);
-	char	   *hash = mig_checksum(text);
-
-	pfree(text);
-	return hash;
-}
-
 static const MigStatement *
 statement_at(const Progress *progress, int i)
 {
@@ -96,8 +86,13 @@ count_commit(XactEvent event, void *arg)
 {
 	const MigPartialKey *key = counted_key;
 
-	if (event == XACT_EVENT_PRE_COMMIT && key != NULL)
-		mig_partial_count_commit(key, counted_statement);
+	if (event != XACT_EVENT_PRE_COMMIT || key == NULL)
+		return;
+
+	/* or else SPI would give one to the portal, which has just lost its own */
+	PushActiveSnapshot(GetTransactionSnapshot());
+	mig_partial_count_commit(key, counted_statement);
+	PopActiveSnapshot();
 }
 
 
@@ -127,7 +122,7 @@ check_text(const Progress *progress, const MigPartialStep *step)
 	const MigBody *body = progress->stepwise->body;
 
 	if (step->last_statement > body->nstatements ||
-		strcmp(mig_stepwise_hash(body, step->last_statement),
+		strcmp(mig_body_hash(body, step->last_statement),
 			   step->text_hash) != 0)
 		refuse_changed_text(progress, step);
 }
@@ -140,6 +135,30 @@ take_over_timings(MigExecution *execution, const MigPartialStep *step)
 
 	for (i = 0; i < step->ntimings; i++)
 		mig_execution_add_timing(execution, &step->timings[i]);
+}
+
+/*
+ * A procedure that rolls back gives up the runner lock for a while, and its
+ * session is still at it.
+ */
+static void
+refuse_if_running(const Progress *progress, const MigPartialStep *step)
+{
+	MigRunRow  *row;
+
+	if (step->run == progress->stepwise->run)
+		return;
+	row = mig_runbook_read(step->run);
+	if (row == NULL || row->outcome != NULL || !row->alive)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg("another session is running migration \"%s\"",
+					progress->stepwise->key.version),
+			 errdetail("Process %d is at statement %d, run " INT64_FORMAT ".",
+					   row->backend_pid, step->statement, step->run),
+			 errhint("Wait for that run with CALL migrate.wait(" INT64_FORMAT "), or end it with SELECT migrate.cancel(" INT64_FORMAT ").",
+					 step->run, step->run)));
 }
 
 static void
@@ -155,6 +174,7 @@ find_position(void *arg)
 
 		if (!step->finished)
 		{
+			refuse_if_running(progress, step);
 			progress->interrupted = step;
 			continue;
 		}
@@ -236,7 +256,7 @@ start_step(void *arg)
 		mig_leftover_note(statement, progress->sql, &step);
 	step.statement = progress->next + 1;
 	step.last_statement = progress->end;
-	step.text_hash = mig_stepwise_hash(stepwise->body, progress->end);
+	step.text_hash = mig_body_hash(stepwise->body, progress->end);
 	mig_partial_start(&stepwise->key, &step, stepwise->run);
 }
 
@@ -308,6 +328,7 @@ run_alone(void *arg)
 						 progress->next, progress->replacement);
 	counted_key = NULL;
 	mig_bodies_end();
+	mig_lock_regain_session();
 	CommandCounterIncrement();
 	if (statement->resume == MIG_RESUME_CREATE_INDEX)
 		mig_leftover_check_index(progress->sql);
@@ -398,7 +419,8 @@ run_next_step(Progress *progress)
 	else if (locked)
 		mig_lock_statement_end();
 	progress->interrupted = NULL;
-	progress->next = progress->end;
+	if (edata == NULL)
+		progress->next = progress->end;
 	return edata;
 }
 
@@ -475,6 +497,7 @@ mig_stepwise_run(MigStepwise *stepwise)
 	progress->context = context;
 	progress->settings = mig_settings_save();
 	edata = run_steps(progress);
+	stepwise->finished = progress->next;
 	second = mig_transaction_run(restore_settings, progress);
 	MemoryContextSwitchTo(old);
 	if (edata == NULL)

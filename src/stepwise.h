@@ -26,6 +26,9 @@ typedef struct MigStepwise
 	/* called in the last transaction, to record the migration */
 	void		(*finish) (void *arg);
 	void	   *finish_arg;
+
+	/* result: so many statements are committed */
+	int			finished;
 } MigStepwise;
 
 /*
@@ -38,8 +41,5 @@ typedef struct MigStepwise
  * outlive the transactions.  The session's settings are put back.
  */
 extern ErrorData *mig_stepwise_run(MigStepwise *stepwise);
-
-/* SHA-256 of a body up to the end of statement number last, from 1 */
-extern char *mig_stepwise_hash(const MigBody *body, int last);
 
 #endif							/* MIG_STEPWISE_H */

@@ -562,6 +562,13 @@ compare_strings(const void *a, const void *b)
 	return strcmp(*(char *const *) a, *(char *const *) b);
 }
 
+/* nothing may ever have come of it, and nobody holds it back */
+static bool
+may_be_pruned(const MigEntry *entry)
+{
+	return !entry->applied && !entry->partial && entry->held_reason == NULL;
+}
+
 /* entries of the project that no source names */
 static void
 find_absent(LoadPlan *load, List *sources, bool prune)
@@ -583,7 +590,7 @@ find_absent(LoadPlan *load, List *sources, bool prune)
 					compare_strings) != NULL)
 			continue;
 		load->absent = lappend(load->absent, entry);
-		if (prune && !entry->applied && entry->held_reason == NULL)
+		if (prune && may_be_pruned(entry))
 			load->pruned = lappend(load->pruned, entry->version);
 	}
 }
@@ -720,8 +727,7 @@ report_load(const LoadPlan *load, List *sources, const MigProject *project,
 		MigEntry   *entry = (MigEntry *) lfirst(lc);
 
 		sink(entry->version, entry->name, entry->path,
-			 prune && !entry->applied && entry->held_reason == NULL ?
-			 "pruned" : "absent", arg);
+			 prune && may_be_pruned(entry) ? "pruned" : "absent", arg);
 	}
 }
 
@@ -832,6 +838,13 @@ mig_store_remove(const char *project, const char *version)
 						version),
 				 errdetail("Reason: %s", entry->held_reason),
 				 errhint("Let it go first with migrate.unhold().")));
+	if (entry->partial)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_PARTIAL),
+				 errmsg("cannot remove migration \"%s\" because it is partly applied",
+						version),
+				 errhint("Undo by hand what it has done and say so with SELECT migrate.resume('%s', at => 1), or go on with CALL migrate.apply_each().",
+						 version)));
 	refuse_required(project, version);
 	mig_ledger_delete(project, list_make1(entry->version));
 	(void) finish_change(project, false);
@@ -878,7 +891,7 @@ mig_store_amend(const char *project, const char *version, const char *up,
 	MigBatch   *batch;
 	MigJournalRow row;
 
-	if (!entry->applied)
+	if (!entry->applied && !entry->partial)
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_UNKNOWN_VERSION),
 				 errmsg("migration \"%s\" is not applied", version),
