@@ -23,6 +23,7 @@ OBJS = \
 	src/runlock.o \
 	src/guard.o \
 	src/progress.o \
+	src/locktrace.o \
 	src/argument.o \
 	src/directory.o \
 	src/convention_marker.o \

@@ -33,6 +33,7 @@
 #include "errors.h"
 #include "execute.h"
 #include "guc.h"
+#include "locktrace.h"
 #include "sqlutil.h"
 #include "subxact.h"
 
@@ -306,6 +307,7 @@ run_statements(void *arg)
 		check_string_syntax(execution->label);
 		log_statement_of_body(statement, sql);
 		mig_execute_restart_timeout();
+		mig_locktrace_adjust();
 		INSTR_TIME_SET_CURRENT(start);
 		rows = run_statement(sql, execution->label);
 		/* SPI leaves its own, which lives as long as the run */
