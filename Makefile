@@ -27,6 +27,7 @@ OBJS = \
 	src/partial.o \
 	src/runbook.o \
 	src/toplevel.o \
+	src/locktrace.o \
 	src/argument.o \
 	src/directory.o \
 	src/convention_marker.o \

@@ -74,4 +74,13 @@
 #define MIG_LOCK_HELD_BY_ME(tag, mode) LockHeldByMe(tag, mode)
 #endif
 
+/* 17 names a virtual transaction in one field */
+#if PG_VERSION_NUM >= 170000
+#define MIG_LOCK_SAME_OWNER(a, b) \
+	VirtualTransactionIdEquals((a)->vxid, (b)->vxid)
+#else
+#define MIG_LOCK_SAME_OWNER(a, b) \
+	((a)->backend == (b)->backend && (a)->lxid == (b)->lxid)
+#endif
+
 #endif							/* MIG_COMPAT_H */

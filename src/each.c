@@ -33,13 +33,18 @@
 #include "execute.h"
 #include "failure.h"
 #include "guard.h"
+#include "guc.h"
 #include "hint.h"
 #include "ledger.h"
+#include "locktrace.h"
 #include "progress.h"
 #include "runbook.h"
 #include "runlock.h"
 #include "stepwise.h"
 #include "subxact.h"
+
+/* how often a migration is tried again, unless migrate.lock_retries says */
+#define LOCK_RETRIES 10
 
 typedef struct Each
 {
@@ -72,6 +77,7 @@ typedef struct Each
 	TimestampTz started_at;		/* of the current step */
 	XLogRecPtr	wal_start;
 	double		execution_ms;	/* of the step that was recorded last */
+	char	   *blockers;		/* whom the last attempt waited for, or NULL */
 } Each;
 
 
@@ -387,6 +393,7 @@ run_step(Each *each)
 {
 	ErrorData  *edata;
 
+	mig_locktrace_begin();
 	mig_execution_reset(&each->execution);
 	each->skipped = false;
 	each->started_at = GetCurrentTimestamp();
@@ -407,6 +414,7 @@ run_step(Each *each)
 		mig_execute_explain_timeout(edata,
 									each->steps[each->current].entry->version);
 	}
+	mig_locktrace_end();
 	mig_execute_migration_end();
 	return edata;
 }
@@ -475,6 +483,9 @@ fail(Each *each, ErrorData *edata)
 	hints.role = each->role;
 	hints.ledger_was_empty = each->ledger_was_empty;
 	hints.contained = each->execution.contained;
+	hints.blockers_named = (each->blockers != NULL);
+	if (each->blockers != NULL)
+		mig_error_add_detail(edata, each->blockers);
 	mig_hint_add(edata, &hints);
 	mig_failure_from_error(&failure, edata);
 	fill_row(each, &row);
@@ -499,6 +510,77 @@ fail(Each *each, ErrorData *edata)
 
 
 /*
+ * Trying again
+ */
+
+static void
+find_blockers(void *arg)
+{
+	((Each *) arg)->blockers = mig_locktrace_blockers();
+}
+
+static void
+pause_between_attempts(void *arg)
+{
+	mig_lock_pause(*(int *) arg);
+}
+
+/* tell the client, and wait without a snapshot and without any lock */
+static ErrorData *
+pause_before_retry(const Each *each, const ErrorData *failure, int retry,
+				   int retries)
+{
+	int			ms = mig_lock_pause_ms(retry);
+	ErrorData  *edata;
+
+	mig_progress_notice_retry(each->steps[each->current].entry->version, retry,
+							  retries, ms, each->blockers);
+	edata = mig_transaction_run(pause_between_attempts, &ms);
+	if (edata != NULL)
+		mig_error_add_detail(edata,
+							 psprintf(_("The migration was to be tried again after this error: %s"),
+									  failure->message));
+	return edata;
+}
+
+static void
+wait_for_lock(void *arg)
+{
+	mig_lock_wait_session();
+}
+
+/* one migration, again and again while others are in the way */
+static ErrorData *
+run_attempts(Each *each)
+{
+	int			retries = mig_lock_retries >= 0 ? mig_lock_retries : LOCK_RETRIES;
+	int			retry;
+
+	for (retry = 1;; retry++)
+	{
+		ErrorData  *edata;
+		ErrorData  *second;
+
+		each->blockers = NULL;
+		mig_locktrace_reset();
+		edata = run_step(each);
+		if (edata == NULL || !mig_locktrace_is_lock_failure(edata))
+			return edata;
+		(void) mig_transaction_run(find_blockers, each);
+		if (retry > retries)
+			return edata;
+		second = pause_before_retry(each, edata, retry, retries);
+
+		/* the error has taken the runner lock */
+		if (second == NULL)
+			second = mig_transaction_run(wait_for_lock, each);
+		if (second != NULL)
+			return second;
+	}
+}
+
+
+/*
  * The run
  */
 
@@ -509,12 +591,6 @@ run_or_fail(Each *each, void (*function) (void *arg))
 
 	if (edata != NULL)
 		fail(each, edata);
-}
-
-static void
-wait_for_lock(void *arg)
-{
-	mig_lock_wait_session();
 }
 
 static void
@@ -601,7 +677,7 @@ run_all(Each *each)
 		}
 		each->current = i;
 		MemoryContextSwitchTo(each->migration);
-		edata = run_step(each);
+		edata = run_attempts(each);
 		if (edata != NULL)
 			fail(each, edata);
 		if (!each->skipped)

@@ -102,6 +102,15 @@ mig_error_locate(ErrorData *edata, const char *text, int location, int length)
 }
 
 void
+mig_error_add_detail(ErrorData *edata, const char *detail)
+{
+	if (edata->detail == NULL)
+		edata->detail = pstrdup(detail);
+	else
+		edata->detail = psprintf("%s\n%s", edata->detail, detail);
+}
+
+void
 mig_error_add_hint(ErrorData *edata, const char *hint)
 {
 	if (edata->hint == NULL)

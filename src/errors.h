@@ -47,6 +47,9 @@
 extern int mig_error_locate(ErrorData *edata, const char *text,
 							 int location, int length);
 
+/* add lines to the detail of an error, after those of the server */
+extern void mig_error_add_detail(ErrorData *edata, const char *detail);
+
 /* add sentences to the hint of an error, after those of the server */
 extern void mig_error_add_hint(ErrorData *edata, const char *hint);
 

@@ -35,6 +35,7 @@
 #include "errors.h"
 #include "execute.h"
 #include "guc.h"
+#include "locktrace.h"
 #include "sqlutil.h"
 #include "subxact.h"
 #include "toplevel.h"
@@ -372,6 +373,7 @@ run_one(MigExecution *execution, int i, const char *replacement)
 	log_statement_of_body(statement, sql);
 	show_progress(execution);
 	mig_execute_restart_timeout();
+	mig_locktrace_adjust();
 	INSTR_TIME_SET_CURRENT(start);
 	if (execution->toplevel)
 		timing.row_count = mig_toplevel_run(sql);

@@ -15,6 +15,7 @@
 
 int			mig_lock_timeout = 5000;
 int			mig_timeout = 0;
+int			mig_lock_retries = -1;
 int			mig_wait_timeout = 600000;
 int			mig_failure_quiet = 60;
 int			mig_progress_notices = MIG_NOTICES_AUTO;
@@ -38,6 +39,13 @@ mig_guc_define(void)
 							&mig_failure_quiet,
 							60, 0, INT_MAX,
 							PGC_USERSET, GUC_UNIT_S,
+							NULL, NULL, NULL);
+	DefineCustomIntVariable("migrate.lock_retries",
+							"Sets how often a run that could not get a lock is tried again.",
+							"-1 leaves that to the function that runs it: never in apply() and its like.",
+							&mig_lock_retries,
+							-1, -1, 1000,
+							PGC_USERSET, 0,
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("migrate.lock_timeout",
 							"Sets how long a statement of a body waits for a lock.",

@@ -52,7 +52,13 @@ mig_hint_add(ErrorData *edata, const MigHintFacts *facts)
 			mig_error_add_hint(edata, "Use the new value in a migration of its own and CALL migrate.apply_each(), or mark the migration \"transactional off\", so that each of its statements is committed by itself.");
 			break;
 		case ERRCODE_LOCK_NOT_AVAILABLE:
-			mig_error_add_hint(edata, "Another session held the lock for longer than lock_timeout or migrate.lock_timeout allows: pg_locks and pg_blocking_pids() name it.  Apply again when it is gone.");
+			if (facts->blockers_named)
+				mig_error_add_hint(edata, "Let those who are named end their transactions, or end them with pg_terminate_backend() or ROLLBACK PREPARED, and apply again.  A higher migrate.lock_timeout waits longer, migrate.lock_retries tries again.");
+			else
+				mig_error_add_hint(edata, "Another session held the lock.  Apply again when it is gone, or let migrate.lock_retries try again.");
+			break;
+		case ERRCODE_T_R_DEADLOCK_DETECTED:
+			mig_error_add_hint(edata, "Apply again, or let migrate.lock_retries try again.");
 			break;
 		case ERRCODE_DUPLICATE_TABLE:
 		case ERRCODE_DUPLICATE_COLUMN:

@@ -15,6 +15,8 @@ typedef struct MigHintFacts
 	const char *role;			/* that the bodies run as */
 	bool		ledger_was_empty;
 	bool		contained;		/* see execute.h */
+	bool		blockers_named; /* DETAIL has what mig_locktrace_blockers()
+								 * found */
 } MigHintFacts;
 
 /* add a hint, after the server's own, to an error that a body has raised */

@@ -68,6 +68,16 @@ mig_progress_notice(const char *action, int position, int total,
 					execution_ms)));
 }
 
+void
+mig_progress_notice_retry(const char *version, int retry, int retries,
+						  int pause_ms, const char *detail)
+{
+	ereport(NOTICE,
+			(errmsg("migration \"%s\" could not get a lock, trying again in %d ms (retry %d of %d)",
+					version, pause_ms, retry, retries),
+			 detail ? errdetail("%s", detail) : 0));
+}
+
 static void
 append_name(StringInfo buf, const char *key, const char *value)
 {

@@ -35,6 +35,11 @@ extern void mig_progress_notice(const char *action, int position, int total,
 								const char *version, const char *name,
 								double execution_ms, bool each);
 
+/* tell the client that locks could not be got, and when that is tried again */
+extern void mig_progress_notice_retry(const char *version, int retry,
+									  int retries, int pause_ms,
+									  const char *detail);
+
 /*
  * Payload of the notification about a run, NULL if migrate.notify is off.
  * Carries no message and no DETAIL: any role may LISTEN.  sqlstate is NULL on

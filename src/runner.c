@@ -37,8 +37,10 @@
 #include "execute.h"
 #include "failure.h"
 #include "guard.h"
+#include "guc.h"
 #include "hint.h"
 #include "ledger.h"
+#include "locktrace.h"
 #include "progress.h"
 #include "runlock.h"
 #include "runner.h"
@@ -76,6 +78,7 @@ typedef struct Run
 	XLogRecPtr	wal_start;
 	TimestampTz run_started_at;
 	bool		may_defer;		/* deferred constraints are about */
+	char	   *blockers;		/* whom the last attempt waited for, or NULL */
 } Run;
 
 
@@ -345,8 +348,10 @@ run_everything(void *arg)
 
 	mig_bodies_begin();
 	mig_execute_pin_settings(run->policy->search_path);
+	mig_locktrace_begin();
 	run->may_defer = mig_ledger_deferrable_constraints() != NIL;
 	run_steps(run);
+	mig_locktrace_end();
 	mig_bodies_end();
 	if (run->id != 0)
 	{
@@ -457,6 +462,9 @@ fail(Run *run, ErrorData *edata, MigRunSink sink, void *arg)
 	hints.role = run->role;
 	hints.ledger_was_empty = run->ledger_was_empty;
 	hints.contained = run->execution.contained;
+	hints.blockers_named = (run->blockers != NULL);
+	if (run->blockers != NULL)
+		mig_error_add_detail(edata, run->blockers);
 	mig_hint_add(edata, &hints);
 	mig_failure_from_error(&failure, edata);
 	if (run->current >= 0)
@@ -525,6 +533,77 @@ must_contain(const Run *run)
 	return mig_guard_must_contain(entries, run->nsteps);
 }
 
+static ErrorData *
+run_attempt(Run *run)
+{
+	ErrorData  *edata;
+
+	run->current = -1;
+	run->recorded = 0;
+	run->blockers = NULL;
+	MemoryContextReset(run->scratch);
+	mig_locktrace_reset();
+	run->batch = mig_batch_begin();
+	edata = mig_subxact_run(run_everything, run, !run->options->dry_run);
+	mig_locktrace_end();
+	mig_bodies_end();
+	mig_execute_restart_timeout();
+	mig_batch_end(run->batch);
+	return edata;
+}
+
+static void
+pause_run(void *arg)
+{
+	mig_lock_pause(*(int *) arg);
+}
+
+/* the error if somebody cancels, which takes the place of failure */
+static ErrorData *
+pause_before_retry(const Run *run, const ErrorData *failure, int retry,
+				   int retries)
+{
+	int			ms = mig_lock_pause_ms(retry);
+	ErrorData  *edata;
+
+	mig_progress_notice_retry(run->steps[run->current].entry->version, retry,
+							  retries, ms, run->blockers);
+	edata = mig_subxact_run(pause_run, &ms, true);
+	if (edata != NULL)
+		mig_error_add_detail(edata,
+							 psprintf(_("The run was to be tried again after this error: %s"),
+									  failure->message));
+	return edata;
+}
+
+/*
+ * Run until it works, or fails for another reason than a lock, or has been
+ * tried often enough.  Each attempt that fails gives up the locks of the run.
+ */
+static ErrorData *
+run_attempts(Run *run)
+{
+	int			retries = Max(mig_lock_retries, 0);
+	int			retry;
+
+	for (retry = 1;; retry++)
+	{
+		ErrorData  *edata = run_attempt(run);
+		ErrorData  *canceled;
+
+		if (edata == NULL || !mig_locktrace_is_lock_failure(edata))
+			return edata;
+		run->blockers = mig_locktrace_blockers();
+
+		/* what is not a migration's is not known to leave nothing behind */
+		if (retry > retries || run->current < 0)
+			return edata;
+		canceled = pause_before_retry(run, edata, retry, retries);
+		if (canceled != NULL)
+			return canceled;
+	}
+}
+
 /* run the steps that were added, with the lock held */
 static void
 run_execute(Run *run, MigRunSink sink, void *arg)
@@ -542,12 +621,8 @@ run_execute(Run *run, MigRunSink sink, void *arg)
 	run->execution.contained = must_contain(run);
 	if (!run->options->dry_run)
 		run->id = mig_journal_next_run();
-	run->batch = mig_batch_begin();
-	edata = mig_subxact_run(run_everything, run, !run->options->dry_run);
-	mig_bodies_end();
-	mig_execute_restart_timeout();
+	edata = run_attempts(run);
 	mig_progress_restore();
-	mig_batch_end(run->batch);
 	if (edata != NULL)
 		fail(run, edata, sink, arg);
 	else

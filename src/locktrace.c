@@ -1,0 +1,559 @@
+/*-------------------------------------------------------------------------
+ *
+ * locktrace.c
+ *	  Which sessions a statement of a body waited for in vain.
+ *
+ * When a lock time-out is caught, the wait is over and nothing tells any more
+ * what it was for: the statement names neither the row, nor the table at the
+ * other end of a foreign key, nor what a function does.  So while bodies run, a
+ * timer looks now and then whether this backend waits, and copies the lock's
+ * tag.  After the error and the roll-back, the lock manager is asked who has
+ * that lock, and who stands before us in its queue.
+ *
+ * That answer comes late.  Who queued behind us has got the lock by then, so
+ * sessions whose transaction began after our wait are left out.
+ *
+ * The timer's handler runs in a signal: it only copies a few words.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/objectaddress.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "common/pg_prng.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
+#include "utils/backend_status.h"
+#include "utils/guc.h"
+#include "utils/timeout.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+#include "books.h"
+#include "compat.h"
+#include "locktrace.h"
+#include "subxact.h"
+
+#define MAX_PERIOD_MS 100
+
+/* a message is for a person */
+#define MAX_SHOWN 10
+#define MAX_QUERY_BYTES 200
+
+/* the search must not wait long for a lock itself */
+#define SEARCH_LOCK_TIMEOUT "500ms"
+
+#define FIRST_PAUSE_MS 250
+#define MAX_PAUSE_MS 15000
+
+/* somebody wants a lock since start and does not get it */
+typedef struct LockWait
+{
+	LOCKTAG		tag;
+	LOCKMODE	mode;			/* NoLock: nobody waits */
+	TimestampTz start;
+} LockWait;
+
+/* somebody who is in the way of a wait */
+typedef struct Blocker
+{
+	int			pid;			/* 0: a prepared transaction */
+	TransactionId xid;			/* of the prepared transaction */
+	LOCKTAG		tag;
+	LOCKMODE	mode;
+	bool		waits;			/* for the lock itself, but came first */
+	TimestampTz since;			/* start of the wait that it is in the way of */
+} Blocker;
+
+static LockWait sampled;		/* written by the handler */
+static bool wait_failed = false;	/* sampled ended in an error */
+static bool tracing = false;
+static TimeoutId timer = MAX_TIMEOUTS;	/* not registered yet */
+static int	timer_period;
+
+
+/*
+ * Sampling
+ */
+
+/* signal handler */
+static void
+sample_wait(void)
+{
+	LOCK	   *lock = MyProc->waitLock;
+
+	/* the status is set last when a wait begins */
+	if (lock == NULL || MyProc->waitStatus != PROC_WAIT_STATUS_WAITING)
+		return;
+	sampled.tag = lock->tag;
+	sampled.mode = MyProc->waitLockMode;
+	sampled.start = (TimestampTz) pg_atomic_read_u64(&MyProc->waitStart);
+}
+
+static int
+sampling_period(void)
+{
+	if (LockTimeout <= 0)
+		return MAX_PERIOD_MS;
+	return Max(1, Min(LockTimeout / 10, MAX_PERIOD_MS));
+}
+
+static void
+arm(void)
+{
+	timer_period = sampling_period();
+	enable_timeout_every(timer,
+						 TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+													 timer_period),
+						 timer_period);
+}
+
+void
+mig_locktrace_begin(void)
+{
+	if (timer == MAX_TIMEOUTS)
+		timer = RegisterTimeout(USER_TIMEOUT, sample_wait);
+	tracing = true;
+	arm();
+}
+
+void
+mig_locktrace_adjust(void)
+{
+	/* an error that nobody caught has disabled all timers */
+	if (tracing && get_timeout_active(timer) &&
+		timer_period != sampling_period())
+		arm();
+}
+
+void
+mig_locktrace_end(void)
+{
+	if (!tracing)
+		return;
+	tracing = false;
+	disable_timeout(timer, false);
+
+	/* a wait that was successful leaves another status behind */
+	wait_failed = sampled.mode != NoLock &&
+		MyProc->waitStatus == PROC_WAIT_STATUS_ERROR;
+}
+
+void
+mig_locktrace_reset(void)
+{
+	sampled.mode = NoLock;
+	wait_failed = false;
+}
+
+bool
+mig_locktrace_is_lock_failure(const ErrorData *edata)
+{
+	return edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
+		edata->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
+}
+
+
+/*
+ * Who is in the way
+ */
+
+/* the strongest of the modes in held that conflicts with wanted, or NoLock */
+static LOCKMODE
+conflicting_mode(LOCKMASK held, LOCKMODE wanted)
+{
+	LOCKMODE	mode;
+
+	for (mode = MaxLockMode; mode > NoLock; mode--)
+	{
+		if ((held & LOCKBIT_ON(mode)) && DoLockModesConflict(mode, wanted))
+			return mode;
+	}
+	return NoLock;
+}
+
+/* what the prepared transaction that has this lock is called by the server */
+static TransactionId
+prepared_xid(const LockData *data, const LockInstanceData *of)
+{
+	int			i;
+
+	for (i = 0; i < data->nelements; i++)
+	{
+		const LockInstanceData *lock = &data->locks[i];
+
+		if (lock->pid == 0 && MIG_LOCK_SAME_OWNER(lock, of) &&
+			lock->locktag.locktag_type == LOCKTAG_TRANSACTION &&
+			lock->holdMask != 0)
+			return lock->locktag.locktag_field1;
+	}
+	return InvalidTransactionId;
+}
+
+/* each session once, with the first of its locks that was found */
+static List *
+add_blocker(List *blockers, const Blocker *blocker)
+{
+	ListCell   *lc;
+	Blocker    *copy;
+
+	foreach(lc, blockers)
+	{
+		Blocker    *known = (Blocker *) lfirst(lc);
+
+		if (known->pid == blocker->pid && known->xid == blocker->xid)
+			return blockers;
+	}
+	copy = palloc(sizeof(Blocker));
+	*copy = *blocker;
+	return lappend(blockers, copy);
+}
+
+/* add those who are in the way of a wait of process pid */
+static List *
+add_blockers(List *blockers, const LockData *data, const LockWait *wait,
+			 int pid)
+{
+	int			i;
+
+	for (i = 0; i < data->nelements; i++)
+	{
+		const LockInstanceData *lock = &data->locks[i];
+		Blocker		blocker;
+
+		if (memcmp(&lock->locktag, &wait->tag, sizeof(LOCKTAG)) != 0 ||
+			lock->leaderPid == pid || lock->leaderPid == MyProcPid)
+			continue;
+		memset(&blocker, 0, sizeof(blocker));
+		blocker.pid = lock->leaderPid;
+		blocker.tag = lock->locktag;
+		blocker.since = wait->start;
+		blocker.mode = conflicting_mode(lock->holdMask, wait->mode);
+		if (blocker.mode == NoLock && lock->waitLockMode != NoLock &&
+			lock->waitStart != 0 && lock->waitStart < wait->start &&
+			DoLockModesConflict(lock->waitLockMode, wait->mode))
+		{
+			blocker.mode = lock->waitLockMode;
+			blocker.waits = true;
+		}
+		if (blocker.mode == NoLock)
+			continue;
+		if (blocker.pid == 0)
+			blocker.xid = prepared_xid(data, lock);
+		blockers = add_blocker(blockers, &blocker);
+	}
+	return blockers;
+}
+
+/* who is in the way of somebody else may itself wait for others */
+static List *
+add_blockers_of(List *blockers, const LockData *data, int pid)
+{
+	int			i;
+
+	for (i = 0; pid != 0 && i < data->nelements; i++)
+	{
+		const LockInstanceData *lock = &data->locks[i];
+		LockWait	wait;
+
+		if (lock->leaderPid != pid || lock->waitLockMode == NoLock)
+			continue;
+		wait.tag = lock->locktag;
+		wait.mode = lock->waitLockMode;
+		wait.start = lock->waitStart != 0 ? lock->waitStart :
+			GetCurrentTimestamp();
+		blockers = add_blockers(blockers, data, &wait, pid);
+	}
+	return blockers;
+}
+
+
+/*
+ * In words
+ */
+
+/* "table public.t"; NULL if there is no such object any more */
+static char *
+object_name(Oid classid, Oid objid, int32 subid)
+{
+	ObjectAddress address;
+
+	ObjectAddressSubSet(address, classid, objid, subid);
+	return getObjectDescription(&address, true);
+}
+
+/* "ShareLock on table public.t"; the search_path is ours, so it is qualified */
+static void
+append_lock(StringInfo buf, const LOCKTAG *tag, LOCKMODE mode)
+{
+	char	   *name = NULL;
+
+	appendStringInfo(buf, _("%s on "),
+					 GetLockmodeName(tag->locktag_lockmethodid, mode));
+	switch ((LockTagType) tag->locktag_type)
+	{
+		case LOCKTAG_RELATION:
+		case LOCKTAG_RELATION_EXTEND:
+		case LOCKTAG_PAGE:
+		case LOCKTAG_TUPLE:
+			name = object_name(RelationRelationId, tag->locktag_field2, 0);
+			break;
+		case LOCKTAG_OBJECT:
+			name = object_name(tag->locktag_field2, tag->locktag_field3, 0);
+			break;
+		default:
+			break;
+	}
+	if (tag->locktag_type == LOCKTAG_TRANSACTION)
+		appendStringInfo(buf, _("a row of transaction %u"),
+						 tag->locktag_field1);
+	else if (name == NULL)
+		DescribeLockTag(buf, tag);
+	else if (tag->locktag_type == LOCKTAG_TUPLE)
+		appendStringInfo(buf, _("row (%u,%u) of %s"), tag->locktag_field3,
+						 tag->locktag_field4, name);
+	else if (tag->locktag_type == LOCKTAG_PAGE)
+		appendStringInfo(buf, _("page %u of %s"), tag->locktag_field3, name);
+	else if (tag->locktag_type == LOCKTAG_RELATION_EXTEND)
+		appendStringInfo(buf, _("extension of %s"), name);
+	else
+		appendStringInfoString(buf, name);
+}
+
+static void
+append_age(StringInfo buf, double seconds)
+{
+	seconds = Max(seconds, 0);
+	if (seconds < 120)
+		appendStringInfo(buf, _("%.1f s"), seconds);
+	else if (seconds < 2 * 3600)
+		appendStringInfo(buf, _("%.0f min"), seconds / 60);
+	else
+		appendStringInfo(buf, _("%.1f h"), seconds / 3600);
+}
+
+/* the start of a query on one line */
+static void
+append_query(StringInfo buf, const char *query)
+{
+	int			length = strlen(query);
+	int			clipped;
+	int			i;
+
+	/* it may come from a database with another encoding */
+	if (!pg_verifymbstr(query, length, true))
+		return;
+	clipped = pg_mbcliplen(query, length, MAX_QUERY_BYTES);
+	appendStringInfoString(buf, _(", query: "));
+	for (i = 0; i < clipped; i++)
+	{
+		char		c = query[i];
+
+		if (c == '\n' || c == '\r' || c == '\t')
+			c = ' ';
+		appendStringInfoChar(buf, c);
+	}
+	if (clipped < length)
+		appendStringInfoString(buf, "...");
+}
+
+/* false if the process is gone, or came after the wait that it is said to block */
+static bool
+append_session(StringInfo buf, const Blocker *blocker, MigSqlScope *scope)
+{
+	Oid			types[3] = {INT4OID, OIDOID, TIMESTAMPTZOID};
+	Datum		values[3] = {Int32GetDatum(blocker->pid),
+	ObjectIdGetDatum(scope->userid), TimestampTzGetDatum(blocker->since)};
+	char	   *role;
+	char	   *application;
+	char	   *state;
+	char	   *query;
+
+	if (mig_sql("SELECT a.usename::pg_catalog.text, a.application_name,"
+				" coalesce(a.state, a.backend_type),"
+				" a.xact_start IS NOT NULL,"
+				" pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) a.xact_start),"
+				" CASE WHEN pg_catalog.pg_has_role($2, a.usesysid, 'USAGE')"
+				"  OR pg_catalog.pg_has_role($2, 'pg_read_all_stats', 'USAGE')"
+				"  THEN a.query END"
+				" FROM pg_catalog.pg_stat_activity a"
+				" WHERE a.pid OPERATOR(pg_catalog.=) $1"
+				" AND (a.xact_start IS NULL"
+				"  OR a.xact_start OPERATOR(pg_catalog.<) $3)",
+				3, types, values, NULL) == 0)
+		return false;
+	role = mig_get_text(scope, 0, 1);
+	application = mig_get_text(scope, 0, 2);
+	state = mig_get_text(scope, 0, 3);
+	query = mig_get_text(scope, 0, 6);
+
+	appendStringInfo(buf, _("Process %d"), blocker->pid);
+	if (role != NULL)
+		appendStringInfo(buf, _(" of role \"%s\""), role);
+	if (application != NULL && application[0] != '\0')
+		appendStringInfo(buf, _(", application \"%s\""), application);
+	appendStringInfoString(buf, blocker->waits ? _(", waits in front for ") :
+						   _(", holds "));
+	append_lock(buf, &blocker->tag, blocker->mode);
+	appendStringInfo(buf, ": %s", state);
+	if (mig_get_bool(0, 4))
+	{
+		appendStringInfoString(buf, _(", transaction open for "));
+		append_age(buf, mig_get_float8(0, 5));
+	}
+	if (query != NULL && query[0] != '\0')
+		append_query(buf, query);
+	return true;
+}
+
+static bool
+append_prepared(StringInfo buf, const Blocker *blocker, MigSqlScope *scope)
+{
+	Oid			types[1] = {XIDOID};
+	Datum		values[1] = {TransactionIdGetDatum(blocker->xid)};
+
+	if (mig_sql("SELECT p.gid, p.owner::pg_catalog.text,"
+				" pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) p.prepared)"
+				" FROM pg_catalog.pg_prepared_xacts p"
+				" WHERE p.transaction OPERATOR(pg_catalog.=) $1",
+				1, types, values, NULL) == 0)
+		return false;
+	appendStringInfo(buf, _("Prepared transaction \"%s\""),
+					 mig_get_text(scope, 0, 1));
+	appendStringInfo(buf, _(" of role \"%s\""), mig_get_text(scope, 0, 2));
+	appendStringInfoString(buf, _(", holds "));
+	append_lock(buf, &blocker->tag, blocker->mode);
+	appendStringInfoString(buf, _(": in pg_prepared_xacts for "));
+	append_age(buf, mig_get_float8(0, 3));
+	return true;
+}
+
+/* a line for each blocker; nothing at all if all of them are gone */
+static void
+append_blockers(StringInfo buf, MigSqlScope *scope)
+{
+	LockData   *data = GetLockStatusData();
+	List	   *blockers = add_blockers(NIL, data, &sampled, MyProcPid);
+	int			shown = 0;
+	int			i;
+
+	/* the list grows meanwhile */
+	for (i = 0; i < list_length(blockers); i++)
+	{
+		Blocker    *blocker = (Blocker *) list_nth(blockers, i);
+		StringInfoData line;
+
+		initStringInfo(&line);
+		if (!(blocker->pid != 0 ? append_session(&line, blocker, scope) :
+			  append_prepared(&line, blocker, scope)))
+			continue;
+		if (shown == MAX_SHOWN)
+		{
+			appendStringInfoString(buf, _("\nThere are more of them."));
+			break;
+		}
+		if (shown++ == 0)
+		{
+			appendStringInfoString(buf, _("Waited for "));
+			append_lock(buf, &sampled.tag, sampled.mode);
+			appendStringInfoChar(buf, '.');
+		}
+		appendStringInfo(buf, "\n%s", line.data);
+		blockers = add_blockers_of(blockers, data, blocker->pid);
+	}
+}
+
+static void
+describe_blockers(void *arg)
+{
+	StringInfo	buf = (StringInfo) arg;
+	int			guc_level = NewGUCNestLevel();
+	MigSqlScope scope;
+
+	(void) set_config_option("lock_timeout", SEARCH_LOCK_TIMEOUT,
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+
+	/* another attempt may have looked in this transaction */
+	pgstat_clear_backend_activity_snapshot();
+	mig_books_open(&scope);
+	append_blockers(buf, &scope);
+	mig_books_close(&scope);
+	AtEOXact_GUC(false, guc_level);
+}
+
+/* what a signal handler has copied may be anything */
+static bool
+sample_is_sound(void)
+{
+	return (sampled.tag.locktag_lockmethodid == DEFAULT_LOCKMETHOD ||
+			sampled.tag.locktag_lockmethodid == USER_LOCKMETHOD) &&
+		sampled.tag.locktag_type <= LOCKTAG_LAST_TYPE &&
+		sampled.mode > NoLock && sampled.mode <= MaxLockMode;
+}
+
+char *
+mig_locktrace_blockers(void)
+{
+	StringInfoData buf;
+	ErrorData  *edata;
+
+	if (!wait_failed || !sample_is_sound())
+		return NULL;
+	/* sampled before the server had noted it */
+	if (sampled.start == 0)
+		sampled.start = GetCurrentTimestamp();
+	initStringInfo(&buf);
+	edata = mig_subxact_run(describe_blockers, &buf, true);
+	if (edata == NULL)
+		return buf.len > 0 ? buf.data : NULL;
+	if (edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		InterruptPending = QueryCancelPending = true;
+	return NULL;
+}
+
+
+/*
+ * Trying again
+ */
+
+int
+mig_lock_pause_ms(int retry)
+{
+	double		ms = FIRST_PAUSE_MS;
+
+	while (--retry > 0 && ms < MAX_PAUSE_MS)
+		ms *= 2;
+
+	/* those who collided once should not do so again */
+	return Min(ms, MAX_PAUSE_MS) *
+		(0.5 + pg_prng_double(&pg_global_prng_state));
+}
+
+void
+mig_lock_pause(int ms)
+{
+	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ms);
+
+	if (get_timeout_active(STATEMENT_TIMEOUT))
+		disable_timeout(STATEMENT_TIMEOUT, false);
+	for (;;)
+	{
+		long		left;
+
+		CHECK_FOR_INTERRUPTS();
+		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
+		if (left <= 0)
+			break;
+		(void) WaitLatch(MyLatch,
+						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 left, WAIT_EVENT_PG_SLEEP);
+		ResetLatch(MyLatch);
+	}
+}

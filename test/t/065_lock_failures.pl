@@ -1,0 +1,457 @@
+# Statements of bodies that wait for a lock in vain: the error and the journal
+# name who had it, and migrate.lock_retries tries the run again.
+#
+# Needs several sessions at once whose process numbers are in the output, roles
+# with and without rights, and prepared transactions.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+
+use MigrateTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->append_conf(
+	'postgresql.conf', q{
+max_prepared_transactions = 5
+# only the run that is to be its victim looks for a deadlock
+deadlock_timeout = 100s
+});
+$node->start;
+
+my $db = 'locks';
+
+owner_database($node, $db);
+$node->safe_psql(
+	$db, q{
+	CREATE ROLE reporter LOGIN;
+	ALTER DATABASE locks SET migrate.lock_timeout = '200ms';
+	ALTER DATABASE locks SET migrate.failure_quiet = 0;
+	ALTER DATABASE locks SET migrate.progress_notices = off;
+	CREATE SCHEMA shop AUTHORIZATION app;
+	GRANT USAGE ON SCHEMA shop TO reporter});
+query(
+	$node, $db, 'app', q{
+	CREATE TABLE shop.orders (id int PRIMARY KEY, total int);
+	CREATE TABLE shop.items (id int);
+	INSERT INTO shop.orders VALUES (1, 0), (2, 0);
+	GRANT ALL ON shop.orders, shop.items TO reporter});
+
+my $runner = session($node, $db, 'app');
+my $runner_pid = pid_of($runner);
+my $other = session($node, $db, 'reporter');
+my $other_pid = pid_of($other);
+my $third = session($node, $db, 'reporter');
+my $third_pid = pid_of($third);
+
+ask($other, "SET application_name = 'reports'");
+ask($third, "SET application_name = 'nightly job'");
+
+# ---------------------------------------------------------------------------
+# Helpers
+# ---------------------------------------------------------------------------
+
+my $version = 0;
+
+# Store a migration, the only one that is pending, and return its version.
+sub add
+{
+	my ($up, $down) = @_;
+	$version++;
+	query($node, $db, 'app',
+		'SELECT migrate.add(' . join(', ', map { defined $_ ? quote($_) : 'NULL' }
+			  ($version, $up, $down)) . ')');
+	return $version;
+}
+
+sub forget
+{
+	return query($node, $db, 'app', "SELECT migrate.remove('$version')");
+}
+
+# The messages of a call in the runner's session.
+sub messages_of
+{
+	my ($sql) = @_;
+	return (ask($runner, $sql))[1];
+}
+
+# What the journal has of the last attempt.
+sub journalled
+{
+	my ($column) = @_;
+	return query($node, $db, 'app',
+		"SELECT $column FROM migrate.journal ORDER BY run DESC, n DESC LIMIT 1");
+}
+
+# How often a pattern is in a text.
+sub count_of
+{
+	my ($text, $pattern) = @_;
+	return scalar(() = $text =~ /$pattern/g);
+}
+
+# Wait until the runner pauses before its next attempt.
+sub is_pausing
+{
+	return $node->poll_query_until($db,
+		"SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = $runner_pid"
+	);
+}
+
+my $age = qr/\d+\.\d s/;
+my $alter = 'ALTER TABLE shop.orders ADD note text';
+
+# ---------------------------------------------------------------------------
+# What was waited for, and who had it
+# ---------------------------------------------------------------------------
+
+# a reader who has left a transaction open
+ask($other, 'BEGIN; SELECT count(*) FROM shop.orders');
+is( $node->safe_psql($db,
+		"SELECT bool_and(fastpath) FROM pg_locks WHERE pid = $other_pid AND relation = 'shop.orders'::regclass"
+	),
+	't',
+	'the lock of the reader is on the fast path');
+add($alter);
+my $messages = messages_of('SELECT * FROM migrate.apply()');
+
+like($messages, qr/ERROR:  55P03: /, 'a table: the SQLSTATE is the server\'s');
+my $named =
+  qr/Waited for AccessExclusiveLock on table shop\.orders\.\nProcess $other_pid of role "reporter", application "reports", holds AccessShareLock on table shop\.orders: idle in transaction, transaction open for $age\n/;
+like($messages, qr/DETAIL:  $named/, 'a table: the reader is named');
+like($messages, qr/HINT:  Let those who are named .*migrate\.lock_retries/,
+	'a table: the hint says what to do');
+is(count_of($messages, 'NOTICE'), 0, 'nothing is tried again by default');
+like(journalled('detail') . "\n", qr/\A$named\z/, 'a table: the journal names the reader');
+is(journalled('sqlstate'), '55P03', 'the journal has the SQLSTATE');
+
+# a row as the result has it
+like(
+	ask($runner,
+		"SELECT error ->> 'detail' FROM migrate.apply(raise => false)") . "\n",
+	qr/\A$named\z/,
+	'as a row: the reader is named');
+
+# in a function, and with the session's and the body's own lock_timeout
+forget();
+add("DO \$\$ BEGIN EXECUTE '$alter'; END \$\$");
+$messages = messages_of(
+	"SET lock_timeout = '50ms'; SELECT * FROM migrate.apply(); RESET lock_timeout");
+like($messages, qr/DETAIL:  $named/, 'in a DO block: the reader is named');
+forget();
+add("SET lock_timeout = '30ms'; $alter");
+$messages = messages_of(
+	'SET migrate.lock_timeout = 0; SELECT * FROM migrate.apply(); RESET migrate.lock_timeout'
+);
+like($messages, qr/DETAIL:  $named/,
+	'with a short lock_timeout of the body: the reader is named');
+forget();
+
+# rollback
+add('SELECT 1', $alter);
+ask($runner, 'SELECT migrate.apply()');
+$messages = messages_of('SELECT * FROM migrate.rollback()');
+like($messages, qr/DETAIL:  $named/, 'rollback: the reader is named');
+
+# a waiter in front, and whom it waits for
+ask_start($third, 'BEGIN; LOCK TABLE shop.orders; COMMIT');
+is_waiting($node, $third_pid) or die 'there is no waiter in front';
+add('SELECT count(*) FROM shop.orders');
+$messages = messages_of('SELECT * FROM migrate.apply()');
+like(
+	$messages,
+	qr/DETAIL:  Waited for AccessShareLock on table shop\.orders\.\nProcess $third_pid of role "reporter", application "nightly job", waits in front for AccessExclusiveLock on table shop\.orders: active, transaction open for $age\nProcess $other_pid .* holds AccessShareLock on table shop\.orders: idle in transaction, /,
+	'a waiter in front is named, and whom it waits for');
+ask($other, 'COMMIT');
+ask_wait($third);
+forget();
+
+# rows, of which the second waiter waits for the first
+ask($other, 'BEGIN; UPDATE shop.orders SET total = 1 WHERE id = 1');
+add('DO $$ BEGIN UPDATE shop.orders SET total = 2 WHERE id = 1; END $$');
+$messages = messages_of('SELECT * FROM migrate.apply()');
+my $row =
+  qr/Process $other_pid .* holds ExclusiveLock on a row of transaction \d+: idle in transaction, /;
+like($messages,
+	qr/DETAIL:  Waited for ShareLock on a row of transaction \d+\.\n$row/,
+	'a row, in a DO block: who changed it is named');
+ask_start($third, 'UPDATE shop.orders SET total = 3 WHERE id = 1');
+is_waiting($node, $third_pid) or die 'there is no waiter for the row';
+$messages = messages_of('SELECT * FROM migrate.apply()');
+like(
+	$messages,
+	qr/DETAIL:  Waited for ExclusiveLock on row \(0,\d+\) of table shop\.orders\.\nProcess $third_pid .* holds ExclusiveLock on row .*: active, .*\n$row/,
+	'a row that others wait for: all are named');
+ask($other, 'COMMIT');
+ask_wait($third);
+forget();
+
+# an advisory lock and a schema
+foreach my $case (
+	[
+		'SELECT pg_advisory_lock(7, 8)', 'SELECT pg_advisory_unlock(7, 8)',
+		'SELECT pg_advisory_xact_lock(7, 8)',
+		qr/Waited for ExclusiveLock on advisory lock \[.*7,8.*\]\.\nProcess $other_pid .* holds ExclusiveLock on advisory lock .*: idle\n/,
+		'an advisory lock'
+	])
+{
+	my ($take, $give, $body, $expected, $name) = @$case;
+
+	ask($other, $take);
+	add($body);
+	like(messages_of('SELECT * FROM migrate.apply()'),
+		qr/DETAIL:  $expected/, "$name: who has it is named");
+	ask($other, $give);
+	forget();
+}
+
+# a prepared transaction
+ask($other, "BEGIN; LOCK TABLE shop.items; PREPARE TRANSACTION 'left over'");
+add('ALTER TABLE shop.items ADD note text');
+$messages = messages_of('SELECT * FROM migrate.apply()');
+like(
+	$messages,
+	qr/DETAIL:  Waited for AccessExclusiveLock on table shop\.items\.\nPrepared transaction "left over" of role "reporter", holds AccessExclusiveLock on table shop\.items: in pg_prepared_xacts for $age\n/,
+	'a prepared transaction is named');
+$node->restart;
+$_ = session($node, $db, $_ == $runner ? 'app' : 'reporter')
+  foreach $runner, $other, $third;
+($runner_pid, $other_pid, $third_pid) = map { pid_of($_) } $runner, $other, $third;
+like(
+	messages_of('SELECT * FROM migrate.apply()'),
+	qr/Prepared transaction "left over" of role "reporter", holds/,
+	'also after a restart of the server');
+ask($other, "ROLLBACK PREPARED 'left over'");
+forget();
+
+# who queued behind the run and has the lock now was never in its way
+ask($other, 'BEGIN; SELECT count(*) FROM shop.orders');
+add($alter);
+ask_start($runner,
+	"SET lock_timeout = '3s'; SELECT * FROM migrate.apply(); RESET lock_timeout");
+is_waiting($node, $runner_pid) or die 'the run does not wait';
+ask_start($third, 'BEGIN; SELECT count(*) FROM shop.orders');
+is_waiting($node, $third_pid) or die 'nobody waits for the run';
+$messages = (ask_wait($runner))[1];
+ask_wait($third);
+like($messages, qr/\nProcess $other_pid of role/, 'who had the lock is named');
+unlike($messages, qr/Process $third_pid of/,
+	'who waited for the run itself is not');
+ask($third, 'COMMIT');
+
+# ---------------------------------------------------------------------------
+# Queries are for those who may see them
+# ---------------------------------------------------------------------------
+
+my $query = "SELECT 'caf\303\251\n\t', '" . ("\303\251" x 150) . "' FROM shop.orders";
+my $shown = qr/, query: SELECT 'caf\303\251  ', '(?:\303\251)+\.\.\.\n/;
+
+ask($other, $query);
+foreach my $case (
+	[ 'SELECT 1', 0, 'a stranger' ],
+	[ 'GRANT pg_read_all_stats TO app', 1, 'one who may read all statistics' ],
+	[ 'REVOKE pg_read_all_stats FROM app', 0, 'a stranger again' ],
+	[ 'GRANT reporter TO app', 1, 'a member of the role' ],
+	[ 'REVOKE reporter FROM app', 0, 'a stranger after all' ])
+{
+	my ($grant, $sees, $name) = @$case;
+
+	$node->safe_psql('postgres', $grant);
+	$messages = messages_of('SELECT * FROM migrate.apply()');
+	like($messages, qr/holds AccessShareLock .* idle in transaction, transaction open for $age/,
+		"$name sees state and age");
+	is($messages =~ $shown ? 1 : 0,
+		$sees, "$name " . ($sees ? 'sees the query' : 'does not see the query'));
+	unlike($messages, qr/caf/, "$name does not see any of it") if !$sees;
+}
+$node->safe_psql('postgres', 'GRANT reporter TO app');
+my ($clipped) =
+  messages_of('SELECT * FROM migrate.apply()') =~ /, query: (.*)\.\.\.\n/;
+$node->safe_psql('postgres', 'REVOKE reporter FROM app');
+cmp_ok(length($clipped), '<=', 200, 'a query is cut');
+cmp_ok(length($clipped), '>=', 199, 'where a character ends');
+
+# ---------------------------------------------------------------------------
+# What is not a wait that failed
+# ---------------------------------------------------------------------------
+
+# NOWAIT, after a wait that was successful
+forget();
+ask($third, 'BEGIN; LOCK TABLE shop.items');
+add('LOCK TABLE shop.items; LOCK TABLE shop.orders IN ACCESS EXCLUSIVE MODE NOWAIT');
+ask_start($runner,
+	'SET migrate.lock_timeout = 0; SELECT * FROM migrate.apply(); RESET migrate.lock_timeout'
+);
+$node->poll_query_until($db,
+	"SELECT count(*) = 1 FROM pg_locks WHERE pid = $runner_pid AND NOT granted AND clock_timestamp() - waitstart > '250ms'"
+) or die 'the run does not wait';
+ask($third, 'COMMIT');
+$messages = (ask_wait($runner))[1];
+like($messages, qr/ERROR:  55P03: /, 'NOWAIT fails');
+unlike($messages, qr/Waited for|DETAIL/, 'NOWAIT names nobody');
+like($messages, qr/HINT:  Another session held the lock\./,
+	'the hint does not speak of names then');
+forget();
+
+# a wait that the body gave up itself
+add("DO \$\$ BEGIN $alter; EXCEPTION WHEN lock_not_available THEN NULL; END \$\$;\nSELECT 1/0");
+$messages = messages_of('SELECT * FROM migrate.apply()');
+like($messages, qr/ERROR:  22012: /, 'an error after that is that error');
+unlike($messages, qr/Waited for|NOTICE/, 'and names nobody');
+forget();
+
+# ---------------------------------------------------------------------------
+# Trying again
+# ---------------------------------------------------------------------------
+
+my $retry =
+  qr/NOTICE:  00000: migration "\d+" could not get a lock, trying again in \d+ ms \(retry \d+ of \d+\)\nDETAIL:  Waited for AccessExclusiveLock on table shop\.orders\.\nProcess $other_pid of role /;
+
+# in vain: the number of attempts, and every one with the whole run
+add($alter);
+ask($runner, "SET lock_timeout = '50ms'");
+$messages = messages_of(
+	'SET migrate.lock_retries = 2; SELECT * FROM migrate.apply()');
+is(count_of($messages, $retry), 2, 'two retries, two notices');
+like($messages, qr/\(retry 1 of 2\).*\(retry 2 of 2\)/s, 'which are counted');
+like($messages, qr/ERROR:  55P03: .*DETAIL:  Waited for/s, 'and then the error');
+is( query($node, $db, 'app',
+		"SELECT count(*) FROM migrate.journal WHERE version = '$version'"),
+	1,
+	'which is journalled once');
+$messages = messages_of(
+	'SET migrate.lock_retries = 0; SELECT * FROM migrate.apply()');
+is(count_of($messages, 'NOTICE'), 0, 'lock_retries = 0 fails at once');
+$messages = messages_of(
+	'SET migrate.lock_retries = 1; SELECT * FROM migrate.apply(dry_run => true)');
+is(count_of($messages, $retry), 1, 'a dry run is tried again as well');
+is(count_of(messages_of('SELECT * FROM migrate.apply(raise => false)'), $retry),
+	1, 'and one whose error is a row');
+
+# cancelled in the pause, which statement_timeout does not count
+ask($runner, 'SET migrate.lock_retries = 100');
+ask_start($runner, 'SELECT * FROM migrate.apply()');
+is_pausing() or die 'there is no pause';
+$node->safe_psql($db, "SELECT pg_cancel_backend($runner_pid)");
+$messages = (ask_wait($runner))[1];
+like($messages, qr/ERROR:  57014: .*DETAIL:  The run was to be tried again after this error: .*Process $other_pid /s,
+	'a pause can be cancelled');
+is(journalled('sqlstate'), '57014', 'which is journalled');
+is(locks_left($node, $db), '', 'no lock is left');
+ask($runner,
+	"SET migrate.lock_retries = 2; SET statement_timeout = '120ms'");
+$messages = messages_of('SELECT * FROM migrate.apply()');
+is(count_of($messages, 'ERROR:  55P03: '), 1,
+	'statement_timeout does not end a pause that is longer');
+ask($runner, 'RESET statement_timeout');
+
+# with success: two migrations, of which the first one works each time
+forget();
+add('INSERT INTO shop.items VALUES (1)');
+add($alter);
+ask($runner, 'SET migrate.lock_retries = 1000');
+ask_start($runner,
+	'SELECT version, statements FROM migrate.apply()');
+ok( $node->poll_query_until(
+		$db, qq{
+		SELECT wait_event = 'PgSleep' AND NOT EXISTS (SELECT FROM pg_locks
+				WHERE pid = $runner_pid AND relation = 'shop.items'::regclass)
+		FROM pg_stat_activity WHERE pid = $runner_pid}),
+	'the pause holds no lock of the run');
+ask($other, 'COMMIT');
+(my $out, $messages) = ask_wait($runner);
+cmp_ok(count_of($messages, $retry), '>=', 1, 'there was a retry');
+unlike($messages, qr/ERROR/, 'and then the run succeeds');
+is($out, ($version - 1) . "|1\n$version|1", 'with its results');
+is( query(
+		$node, $db, 'app',
+		"SELECT string_agg(concat_ws(' ', n, version, action, outcome), ', ' ORDER BY n)"
+		  . ' FROM migrate.journal WHERE run = (SELECT max(run) FROM migrate.journal)'
+	),
+	'1 ' . ($version - 1) . " apply success, 2 $version apply success",
+	'the journal has each migration once');
+is(query($node, $db, 'app', 'SELECT count(*) FROM shop.items'),
+	1, 'and so has the table');
+
+# ---------------------------------------------------------------------------
+# Deadlocks
+# ---------------------------------------------------------------------------
+
+ask($third, 'SELECT pg_advisory_lock(1000)');
+ask($runner, 'RESET ALL');
+$node->safe_psql($db, "ALTER ROLE app SET deadlock_timeout = '400ms'");
+$runner->quit;
+$runner = session($node, $db, 'app');
+$runner_pid = pid_of($runner);
+add('LOCK TABLE shop.items; SELECT pg_advisory_xact_lock(1000); LOCK TABLE shop.orders');
+ask_start($runner,
+	'SET migrate.lock_timeout = 0; SELECT * FROM migrate.apply()');
+is_waiting($node, $runner_pid) or die 'the run does not come to its middle';
+ask($other, 'BEGIN; LOCK TABLE shop.orders');
+ask_start($other, 'LOCK TABLE shop.items');
+is_waiting($node, $other_pid) or die 'there is no deadlock';
+ask($third, 'SELECT pg_advisory_unlock(1000)');
+$messages = (ask_wait($runner))[1];
+ask_wait($other);
+like(
+	$messages,
+	qr/ERROR:  40P01: .*DETAIL:  Process $runner_pid waits for AccessExclusiveLock on .*\nWaited for AccessExclusiveLock on table shop\.orders\.\nProcess $other_pid of role "reporter", application .*, holds AccessExclusiveLock on table shop\.orders: .*HINT:  .*migrate\.lock_retries/s,
+	'a deadlock: the other one is named after what the server says');
+ask_start($runner,
+	"SET migrate.lock_timeout = '50ms'; SET migrate.lock_retries = 1000; SELECT version FROM migrate.apply()"
+);
+is_pausing() or die 'there is no pause';
+ask($other, 'COMMIT');
+is((ask_wait($runner))[0], $version, 'and it goes away by trying again');
+
+# ---------------------------------------------------------------------------
+# The timer is off afterwards
+# ---------------------------------------------------------------------------
+
+# How often a backend wakes up while it has nothing to do for a second.
+sub wakeups
+{
+	my ($session, $pid) = @_;
+	my @counts;
+
+	foreach my $sql ('SELECT pg_sleep(1)', '')
+	{
+		slurp_file("/proc/$pid/status") =~ /^voluntary_ctxt_switches:\s+(\d+)/m
+		  or die 'the kernel does not tell';
+		push @counts, $1;
+		ask($session, $sql) if $sql ne '';
+	}
+	return $counts[1] - $counts[0];
+}
+
+# looks every millisecond, if it is on
+ask($runner, "RESET ALL; SET lock_timeout = '10ms'");
+add('SELECT 1');
+is(ask($runner, 'SELECT version FROM migrate.apply()'), $version, 'a run');
+cmp_ok(wakeups($runner, $runner_pid), '<', 100, 'nothing goes on after it');
+ask($other, 'BEGIN; SELECT FROM shop.orders');
+add($alter . '_2');
+like(messages_of('SELECT * FROM migrate.apply()'),
+	qr/DETAIL:  Waited for/, 'a run that fails');
+cmp_ok(wakeups($runner, $runner_pid), '<', 100, 'nothing goes on after that');
+forget();
+add('SELECT pg_sleep(1)');
+ask_start($runner, 'SELECT migrate.apply()');
+$node->poll_query_until($db,
+	"SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = $runner_pid")
+  or die 'the run does not come to its body';
+my ($before) = slurp_file("/proc/$runner_pid/status") =~ /^voluntary_ctxt_switches:\s+(\d+)/m;
+ask_wait($runner);
+my ($after) = slurp_file("/proc/$runner_pid/status") =~ /^voluntary_ctxt_switches:\s+(\d+)/m;
+cmp_ok($after - $before, '>', 200, 'while a body runs it does look');
+
+$_->quit foreach $runner, $other, $third;
+$node->stop;
+done_testing();
