@@ -47,6 +47,8 @@ OBJS = \
 	src/script.o \
 	src/stepwise.o \
 	src/each.o \
+	src/background.o \
+	src/watch.o \
 	src/rights.o \
 	src/worker_main.o \
 	src/api.o \

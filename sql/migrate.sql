@@ -430,7 +430,8 @@ COMMENT ON FUNCTION migrate.script(pg_catalog.text, pg_catalog.text, pg_catalog.
 
 CREATE VIEW migrate.failure AS
 	SELECT j.run, j.n, j.project, j.action, j.version, j.name, j.started_at,
-		j.execution_ms, j.part, j.statement, j.line, j.sqlstate, j.message,
+		j.execution_ms, j.part, j.statement, j.line, j."position", j.sqlstate,
+		j.message,
 		CASE WHEN pg_catalog.has_column_privilege('migrate.journal', 'detail', 'SELECT')
 			THEN j.detail END AS detail,
 		j.hint,
@@ -499,16 +500,34 @@ CREATE FUNCTION migrate.failures(n pg_catalog.int4 DEFAULT 20,
 COMMENT ON FUNCTION migrate.failures(pg_catalog.int4, pg_catalog.text) IS
 	'the newest failed attempts of a project, newest first';
 
-CREATE FUNCTION migrate.outcome(run pg_catalog.int8)
-	RETURNS SETOF migrate.history_of_runs
-	LANGUAGE sql STABLE ROWS 20
-	BEGIN ATOMIC
-		SELECT h.* FROM migrate.history_of_runs h
-		WHERE h.run OPERATOR(pg_catalog.=) outcome.run
-		ORDER BY h.n;
-	END;
+CREATE FUNCTION migrate.outcome(run pg_catalog.int8,
+		OUT run pg_catalog.int8, OUT project pg_catalog.text,
+		OUT action pg_catalog.text, OUT state pg_catalog.text,
+		OUT migrations pg_catalog.int4, OUT role pg_catalog.text,
+		OUT started_at pg_catalog.timestamptz,
+		OUT ended_at pg_catalog.timestamptz, OUT version pg_catalog.text,
+		OUT body pg_catalog.text, OUT statement pg_catalog.int4,
+		OUT line pg_catalog.int4, OUT sqlstate pg_catalog.text,
+		OUT message pg_catalog.text, OUT hint pg_catalog.text)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE c VOLATILE ROWS 1 AS 'MODULE_PATHNAME', 'mig_outcome';
 COMMENT ON FUNCTION migrate.outcome(pg_catalog.int8) IS
-	'what one run did, in order';
+	'how a run is doing or has ended, at once';
+
+CREATE FUNCTION migrate.progress(OUT run pg_catalog.int8,
+		OUT project pg_catalog.text, OUT action pg_catalog.text,
+		OUT state pg_catalog.text, OUT pid pg_catalog.int4,
+		OUT role pg_catalog.text, OUT client_address pg_catalog.inet,
+		OUT version pg_catalog.text, OUT "position" pg_catalog.int4,
+		OUT total pg_catalog.int4, OUT statement pg_catalog.int4,
+		OUT statements pg_catalog.int4,
+		OUT started_at pg_catalog.timestamptz,
+		OUT elapsed pg_catalog.interval, OUT last_ms pg_catalog.float8,
+		OUT waits_for_lock pg_catalog.bool)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE c VOLATILE ROWS 1 AS 'MODULE_PATHNAME', 'mig_progress';
+COMMENT ON FUNCTION migrate.progress() IS
+	'who is running which migration in this database, and since when';
 
 CREATE FUNCTION migrate.statements(run pg_catalog.int8)
 	RETURNS SETOF migrate.statement
@@ -630,6 +649,28 @@ CREATE PROCEDURE migrate.rollback_each(steps pg_catalog.int4 DEFAULT 1,
 	LANGUAGE c AS 'MODULE_PATHNAME', 'mig_rollback_each';
 COMMENT ON PROCEDURE migrate.rollback_each(pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text, pg_catalog.int8, pg_catalog.int4, pg_catalog.int8, pg_catalog.float8) IS
 	'undo the newest migrations, or everything after a target, each in a transaction of its own';
+
+CREATE FUNCTION migrate.start(target pg_catalog.text DEFAULT NULL,
+		versions pg_catalog.text[] DEFAULT NULL,
+		note pg_catalog.text DEFAULT NULL,
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS pg_catalog.int8
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_start';
+COMMENT ON FUNCTION migrate.start(pg_catalog.text, pg_catalog.text[], pg_catalog.text, pg_catalog.text) IS
+	'have a background worker do what apply_each() does, once the transaction is committed; returns the run';
+
+CREATE PROCEDURE migrate.wait(run pg_catalog.int8,
+		timeout pg_catalog.interval DEFAULT NULL,
+		INOUT outcome pg_catalog.text DEFAULT NULL)
+	LANGUAGE c AS 'MODULE_PATHNAME', 'mig_wait';
+COMMENT ON PROCEDURE migrate.wait(pg_catalog.int8, pg_catalog.interval, pg_catalog.text) IS
+	'wait until a run has ended, and raise its error if it failed';
+
+CREATE FUNCTION migrate.cancel(run pg_catalog.int8)
+	RETURNS pg_catalog.bool
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_cancel';
+COMMENT ON FUNCTION migrate.cancel(pg_catalog.int8) IS
+	'end a run, in the background or not; false if it has ended already';
 
 
 -- ---------------------------------------------------------------------------

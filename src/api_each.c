@@ -1,9 +1,10 @@
 /*-------------------------------------------------------------------------
  *
  * api_each.c
- *	  The SQL-callable procedures that commit as they go.
+ *	  The SQL-callable procedures that commit as they go, and what goes with
+ *	  runs in the background.
  *
- * They must not have a SET clause and must not be SECURITY DEFINER: the server
+ * The procedures must not have a SET clause and must not be SECURITY DEFINER: the server
  * lets such a procedure commit nothing.
  *
  *-------------------------------------------------------------------------
@@ -14,15 +15,21 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 #include "argument.h"
+#include "background.h"
 #include "each.h"
 #include "sqlutil.h"
 #include "toplevel.h"
 
 PG_FUNCTION_INFO_V1(mig_apply_each);
 PG_FUNCTION_INFO_V1(mig_rollback_each);
+PG_FUNCTION_INFO_V1(mig_start);
+PG_FUNCTION_INFO_V1(mig_wait);
+PG_FUNCTION_INFO_V1(mig_cancel);
 
 /*
  * Leave the snapshot of the CALL behind, as COMMIT in a procedure does: from
@@ -74,7 +81,7 @@ mig_apply_each(PG_FUNCTION_ARGS)
 	options.project = mig_arg_project(fcinfo, 3);
 	options.raise = true;
 	leave_snapshot();
-	mig_each_apply(&options, 0, &result);
+	mig_each_apply(&options, mig_background_run(), &result);
 	return result_row(fcinfo, &result);
 }
 
@@ -101,4 +108,64 @@ mig_rollback_each(PG_FUNCTION_ARGS)
 	leave_snapshot();
 	mig_each_rollback(&options, &choice, &result);
 	return result_row(fcinfo, &result);
+}
+
+Datum
+mig_start(PG_FUNCTION_ARGS)
+{
+	MigRunOptions options;
+
+	memset(&options, 0, sizeof(options));
+	options.target = mig_arg_text(fcinfo, 0);
+	options.restricted = !PG_ARGISNULL(1);
+	options.versions = mig_arg_text_list(fcinfo, 1);
+	options.note = mig_arg_text(fcinfo, 2);
+	options.project = mig_arg_project(fcinfo, 3);
+	PG_RETURN_INT64(mig_background_start(&options));
+}
+
+/* milliseconds, months being 30 days; -1 for null */
+static double
+interval_ms(FunctionCallInfo fcinfo, int n)
+{
+	Interval   *interval;
+
+	if (PG_ARGISNULL(n))
+		return -1;
+	interval = PG_GETARG_INTERVAL_P(n);
+	return Max(0.0,
+			   interval->time / 1000.0 +
+			   (interval->day + interval->month * (double) DAYS_PER_MONTH) *
+			   SECS_PER_DAY * 1000.0);
+}
+
+Datum
+mig_wait(PG_FUNCTION_ARGS)
+{
+	TupleDesc	desc;
+	Datum		values[1];
+	bool		nulls[1] = {false};
+	int64		run;
+	double		timeout_ms;
+
+	if (PG_ARGISNULL(0))
+		mig_arg_must_not_be_null("run");
+	run = PG_GETARG_INT64(0);
+	timeout_ms = interval_ms(fcinfo, 1);
+	mig_background_refuse_own(run);
+	mig_toplevel_require(fcinfo->context, "migrate.wait()");
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	leave_snapshot();
+	values[0] = CStringGetTextDatum(mig_background_wait(run, timeout_ms));
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values,
+											 nulls));
+}
+
+Datum
+mig_cancel(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0))
+		mig_arg_must_not_be_null("run");
+	PG_RETURN_BOOL(mig_background_cancel(PG_GETARG_INT64(0)));
 }

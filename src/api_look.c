@@ -18,8 +18,11 @@
 #include "plan.h"
 #include "script.h"
 #include "sqlutil.h"
+#include "watch.h"
 
 PG_FUNCTION_INFO_V1(mig_status);
+PG_FUNCTION_INFO_V1(mig_outcome);
+PG_FUNCTION_INFO_V1(mig_progress);
 PG_FUNCTION_INFO_V1(mig_plan);
 PG_FUNCTION_INFO_V1(mig_plan_rollback);
 PG_FUNCTION_INFO_V1(mig_check);
@@ -189,4 +192,31 @@ mig_script_text(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(mig_script(mig_arg_project(fcinfo, 2),
 												mig_arg_required_text(fcinfo, 0, "from_version"),
 												mig_arg_required_text(fcinfo, 1, "to_version"))));
+}
+
+/* a MigRowSink that adds to the function's result */
+static void
+put_row(Datum *values, bool *nulls, void *arg)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) arg;
+
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+Datum
+mig_outcome(PG_FUNCTION_ARGS)
+{
+	InitMaterializedSRF(fcinfo, 0);
+	if (PG_ARGISNULL(0))
+		mig_arg_must_not_be_null("run");
+	mig_watch_outcome(PG_GETARG_INT64(0), put_row, fcinfo->resultinfo);
+	return (Datum) 0;
+}
+
+Datum
+mig_progress(PG_FUNCTION_ARGS)
+{
+	InitMaterializedSRF(fcinfo, 0);
+	mig_watch_progress(put_row, fcinfo->resultinfo);
+	return (Datum) 0;
 }

@@ -43,6 +43,15 @@
 #define MIG_BGWORKER_FLAGS BGWORKER_BYPASS_ALLOWCONN
 #endif
 
+/* the same for one that runs migrations, which has no business elsewhere */
+#if PG_VERSION_NUM >= 170000
+#define MIG_RUN_WORKER_FLAGS BGWORKER_BYPASS_ROLELOGINCHECK
+#define MIG_WORKER_NEEDS_LOGIN false
+#else
+#define MIG_RUN_WORKER_FLAGS 0
+#define MIG_WORKER_NEEDS_LOGIN true
+#endif
+
 /* 17 can limit whole transactions */
 #if PG_VERSION_NUM >= 170000
 #define MIG_MORE_WORKER_SETTINGS {"transaction_timeout", "0"},

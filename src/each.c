@@ -52,6 +52,7 @@ typedef struct Each
 	const MigDownChoice *choice;	/* NULL: apply */
 	MigEachResult *result;
 	MigPart		part;
+	bool		background;
 	bool		has_row;		/* in migrate.run */
 	bool		pending;		/* there may be something to do */
 	bool		locked;
@@ -402,6 +403,7 @@ run_step(Each *each)
 	each->execution.progress.action = mig_chunk_action(each->part);
 	each->execution.progress.position = each->current + 1;
 	each->execution.progress.total = each->nsteps;
+	mig_progress_mark(true);
 	mig_execute_migration_begin();
 	if (mig_chunk_own_transaction(&each->chunk, each->steps,
 								  each->current - each->chunk.first) != NULL)
@@ -456,10 +458,16 @@ record_failure(void *arg)
 	Failing    *failing = (Failing *) arg;
 	Each	   *each = failing->each;
 
-	mig_failure_insert_here(failing->row, failing->text);
-	if (each->has_row)
+	bool		recorded;
+
+	/* who waits for a run in the background reads its error there */
+	recorded = mig_failure_insert_here(failing->row, failing->text,
+									   each->background);
+	if (recorded || each->result->migrations > 0)
 		mig_runbook_end(each->result->run, MIG_RUN_FAILURE,
 						each->result->migrations);
+	else
+		mig_runbook_forget(each->result->run);
 }
 
 /*
@@ -705,7 +713,7 @@ begin(const MigRunOptions *options, const MigDownChoice *choice,
 	each->choice = choice;
 	each->result = result;
 	each->part = choice ? MIG_DOWN : MIG_UP;
-	each->has_row = (background != 0);
+	each->background = each->has_row = (background != 0);
 	each->role = GetUserNameFromId(GetUserId(), false);
 	each->context = context;
 	each->migration = AllocSetContextCreate(context, "migrate one migration",
@@ -732,6 +740,7 @@ run(Each *each)
 	else
 		run_or_fail(each, finish_empty_run);
 	each->result->execution_ms = elapsed_ms(each->run_started_at);
+	mig_progress_unmark();
 	mig_progress_restore();
 }
 

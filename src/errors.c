@@ -45,6 +45,37 @@ remove_statement_line(ErrorData *edata, const char *statement)
 		edata->context = NULL;
 }
 
+/*
+ * Clients find line and column by counting from the start of the query text.
+ * So that they come out right, the lines before the statement are there, but
+ * empty: other statements have no business in the log.
+ */
+char *
+mig_error_query(const char *text, int location, int length, int *shift)
+{
+	StringInfoData query;
+	const char *line_start = text + location;
+	int			indent;
+	int			lines = 0;
+	int			i;
+
+	while (line_start > text && line_start[-1] != '\n')
+		line_start--;
+	indent = pg_mbstrlen_with_len(line_start, text + location - line_start);
+	for (i = 0; i < location; i++)
+	{
+		if (text[i] == '\n')
+			lines++;
+	}
+	initStringInfo(&query);
+	for (i = 0; i < lines; i++)
+		appendStringInfoChar(&query, '\n');
+	appendStringInfoSpaces(&query, indent);
+	appendBinaryStringInfo(&query, text + location, length);
+	*shift = lines + indent;
+	return query.data;
+}
+
 int
 mig_error_locate(ErrorData *edata, const char *text, int location, int length)
 {
@@ -64,38 +95,15 @@ mig_error_locate(ErrorData *edata, const char *text, int location, int length)
 	if (edata->internalquery != NULL &&
 		strcmp(edata->internalquery, statement) == 0)
 	{
-		StringInfoData query;
-		const char *line_start = text + location;
-		int			indent;
-		int			lines = 0;
-		int			i;
+		int			shift;
 
-		/*
-		 * Clients find line and column by counting from the start of the
-		 * query text.  So that they come out right, the lines before the
-		 * statement are there, but empty: other statements have no business
-		 * in the log.
-		 */
-		while (line_start > text && line_start[-1] != '\n')
-			line_start--;
-		indent = pg_mbstrlen_with_len(line_start, text + location - line_start);
-		for (i = 0; i < location; i++)
-		{
-			if (text[i] == '\n')
-				lines++;
-		}
-		initStringInfo(&query);
-		for (i = 0; i < lines; i++)
-			appendStringInfoChar(&query, '\n');
-		appendStringInfoSpaces(&query, indent);
-		appendStringInfoString(&query, statement);
+		edata->internalquery = mig_error_query(text, location, length, &shift);
 		if (edata->internalpos > 0)
 		{
 			position = edata->internalpos +
 				pg_mbstrlen_with_len(text, location);
-			edata->internalpos += lines + indent;
+			edata->internalpos += shift;
 		}
-		edata->internalquery = query.data;
 	}
 	pfree(statement);
 	return position;

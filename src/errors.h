@@ -34,6 +34,9 @@
 #define MIG_ERRCODE_EXTENSION			MAKE_SQLSTATE('M', 'G', '0', '2', '1')
 #define MIG_ERRCODE_PARTIAL				MAKE_SQLSTATE('M', 'G', '0', '2', '2')
 #define MIG_ERRCODE_INVALID_INDEX		MAKE_SQLSTATE('M', 'G', '0', '2', '3')
+#define MIG_ERRCODE_STILL_RUNNING		MAKE_SQLSTATE('M', 'G', '0', '2', '4')
+#define MIG_ERRCODE_INTERRUPTED			MAKE_SQLSTATE('M', 'G', '0', '2', '5')
+#define MIG_ERRCODE_RUN_FAILED			MAKE_SQLSTATE('M', 'G', '0', '2', '6')
 
 /*
  * Point an error that a body's statement raised at the body.
@@ -44,11 +47,18 @@
  * string is taken out.  edata must be a copy that belongs to the caller.
  * Returns the position in the body, in characters from 1, or 0.
  */
-extern int mig_error_locate(ErrorData *edata, const char *text,
+extern int	mig_error_locate(ErrorData *edata, const char *text,
 							 int location, int length);
 
 /* add lines to the detail of an error, after those of the server */
 extern void mig_error_add_detail(ErrorData *edata, const char *detail);
+
+/*
+ * A statement of a body as text for an error: what is before it is blank.  A
+ * position in characters in the statement plus *shift is one in the result.
+ */
+extern char *mig_error_query(const char *text, int location, int length,
+							 int *shift);
 
 /* add sentences to the hint of an error, after those of the server */
 extern void mig_error_add_hint(ErrorData *edata, const char *hint);

@@ -123,15 +123,18 @@ mig_failure_record(const MigJournalRow *row, const char *text)
 						edata->message)));
 }
 
-void
-mig_failure_insert_here(const MigJournalRow *row, const char *text)
+bool
+mig_failure_insert_here(const MigJournalRow *row, const char *text,
+						bool always)
 {
-	if (mig_journal_insert_packed(mig_journal_pack(row), text,
-								  mig_failure_quiet))
-		mig_progress_notify(mig_progress_payload(row->run, row->project,
-												 row->version, row->action,
-												 row->failure->sqlstate,
-												 row->execution_ms));
+	if (!mig_journal_insert_packed(mig_journal_pack(row), text,
+								   always ? 0 : mig_failure_quiet))
+		return false;
+	mig_progress_notify(mig_progress_payload(row->run, row->project,
+											 row->version, row->action,
+											 row->failure->sqlstate,
+											 row->execution_ms));
+	return true;
 }
 
 void

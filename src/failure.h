@@ -30,11 +30,11 @@ typedef struct MigFailureRequest
 extern void mig_failure_record(const MigJournalRow *row, const char *text);
 
 /*
- * The same in the current transaction; a failure that was journalled just now
- * is not journalled again.
+ * The same in the current transaction.  A failure that was journalled just now
+ * is not journalled again, unless always is set; then it returns false.
  */
-extern void mig_failure_insert_here(const MigJournalRow *row,
-									const char *text);
+extern bool mig_failure_insert_here(const MigJournalRow *row,
+									const char *text, bool always);
 
 /* a line in the server log, whatever becomes of the journal */
 extern void mig_failure_log(const MigJournalRow *row, const ErrorData *edata);

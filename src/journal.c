@@ -339,7 +339,7 @@ form_journal_tuple(const JournalShape *shape, const MigJournalRow *row,
 	if (row->ntimings > 0)
 	{
 		values[J_STATEMENTS] = timings_datum(shape, row->timings,
-											   row->ntimings);
+											 row->ntimings);
 		nulls[J_STATEMENTS] = false;
 	}
 	values[J_WAL_START] = LSNGetDatum(row->wal_start);

@@ -13,10 +13,15 @@
 #include "commands/async.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "storage/lock.h"
 #include "utils/backend_status.h"
 #include "utils/guc.h"
 #include "utils/json.h"
+#include "utils/timestamp.h"
 
+#include "books.h"
+#include "compat.h"
 #include "guc.h"
 #include "progress.h"
 
@@ -24,6 +29,14 @@
 
 /* from when on a migration is slow */
 #define SLOW_MS 1000
+
+/*
+ * The lock that says since when the migration is running: on the journal, as
+ * an object whose id is that time in seconds.  An error may have given it up.
+ */
+static LOCKTAG mark;
+static bool mark_held = false;
+static bool mark_of_session;
 
 /* keeps the payload far below the 8000 bytes that NOTIFY allows */
 #define MAX_NAME_BYTES 200
@@ -42,6 +55,27 @@ mig_progress_show(const MigProgress *progress)
 			 progress->total, progress->statement, progress->statements,
 			 progress->version);
 	pgstat_report_appname(line);
+}
+
+void
+mig_progress_unmark(void)
+{
+	if (mark_held && MIG_LOCK_HELD_BY_ME(&mark, AccessShareLock))
+		LockRelease(&mark, AccessShareLock, mark_of_session);
+	mark_held = false;
+}
+
+void
+mig_progress_mark(bool session)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	mig_progress_unmark();
+	SET_LOCKTAG_OBJECT(mark, MyDatabaseId, mig_books_relation("journal"),
+					   (uint32) timestamptz_to_time_t(now), 0);
+	(void) LockAcquire(&mark, AccessShareLock, session, false);
+	mark_of_session = session;
+	mark_held = true;
 }
 
 void

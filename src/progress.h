@@ -24,6 +24,15 @@ typedef struct MigProgress
 /* one line for pg_stat_activity.application_name */
 extern void mig_progress_show(const MigProgress *progress);
 
+/*
+ * A migration begins: leave the time in pg_locks for migrate.progress(), in a
+ * lock that nothing ever waits for.  session keeps it over the end of the
+ * transaction.  Else it is to be taken away in the subtransaction that left
+ * it; an error in that does so too.
+ */
+extern void mig_progress_mark(bool session);
+extern void mig_progress_unmark(void);
+
 /* put the session's own application_name back */
 extern void mig_progress_restore(void);
 

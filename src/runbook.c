@@ -20,15 +20,6 @@
 #include "books.h"
 #include "runbook.h"
 
-/* a session that is not there any more has no row here */
-#define SESSION_OF_RUN \
-	"SELECT FROM pg_catalog.pg_stat_get_activity(NULL) a" \
-	" WHERE a.pid OPERATOR(pg_catalog.=) r.backend_pid" \
-	" AND a.datid OPERATOR(pg_catalog.=) (SELECT d.oid" \
-	"  FROM pg_catalog.pg_database d" \
-	"  WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())" \
-	" AND a.backend_start OPERATOR(pg_catalog.=) r.backend_start"
-
 static Datum
 list_datum(List *strings, char *null, bool given)
 {
@@ -123,6 +114,19 @@ mig_runbook_end(int64 run, const char *outcome, int migrations)
 	mig_books_close(&scope);
 }
 
+void
+mig_runbook_forget(int64 run)
+{
+	MigSqlScope scope;
+	Oid			types[1] = {INT8OID};
+	Datum		values[1] = {Int64GetDatum(run)};
+
+	mig_books_open(&scope);
+	mig_sql("DELETE FROM migrate.run WHERE run OPERATOR(pg_catalog.=) $1",
+			1, types, values, NULL);
+	mig_books_close(&scope);
+}
+
 static List *
 text_list(char **strings, int count)
 {
@@ -142,6 +146,7 @@ read_row(MigSqlScope *scope)
 	MigRunRow  *row = palloc0(sizeof(MigRunRow));
 	char	  **strings;
 	int			count;
+	bool		isnull;
 
 	row->project = mig_get_text(scope, 0, 1);
 	row->action = mig_get_text(scope, 0, 2);
@@ -160,6 +165,9 @@ read_row(MigSqlScope *scope)
 	row->migrations = mig_get_int4(0, 13);
 	row->alive = mig_get_bool(0, 14);
 	row->restricted = mig_get_bool(0, 15);
+	row->xmin = DatumGetTransactionId(SPI_getbinval(SPI_tuptable->vals[0],
+													SPI_tuptable->tupdesc, 16,
+													&isnull));
 	MemoryContextSwitchTo(old);
 	return row;
 }
@@ -177,8 +185,8 @@ mig_runbook_read(int64 run)
 				" r.mode OPERATOR(pg_catalog.=) 'background', r.target,"
 				" r.versions, r.note, r.settings, r.role, r.backend_pid,"
 				" r.backend_start, r.started_at IS NOT NULL, r.outcome,"
-				" r.migrations, EXISTS (" SESSION_OF_RUN "),"
-				" r.versions IS NOT NULL"
+				" r.migrations, (" MIG_RUN_IS_ALIVE "),"
+				" r.versions IS NOT NULL, r.xmin"
 				" FROM migrate.run r"
 				" WHERE r.run OPERATOR(pg_catalog.=) $1",
 				1, types, values, NULL) > 0)
@@ -204,8 +212,7 @@ mig_runbook_sweep(void)
 					" UPDATE migrate.run r SET outcome = 'interrupted',"
 					"  ended_at = pg_catalog.clock_timestamp()"
 					" WHERE r.outcome IS NULL"
-					" AND r.backend_start OPERATOR(pg_catalog.>) '-infinity'"
-					" AND NOT EXISTS (" SESSION_OF_RUN ") RETURNING r.*)"
+					" AND NOT (" MIG_RUN_IS_ALIVE ") RETURNING r.*)"
 					"INSERT INTO migrate.journal (run, n, action, project,"
 					" version, outcome, started_at, execution_ms, sqlstate,"
 					" message, hint, role, session_role, backend_pid, note,"
@@ -219,7 +226,7 @@ mig_runbook_sweep(void)
 					"   WHERE s.run OPERATOR(pg_catalog.=) g.run"
 					"   AND s.project OPERATOR(pg_catalog.=) g.project"
 					"   ORDER BY s.started_at DESC LIMIT 1),"
-					"  'failure', g.started_at, 0, '57P02',"
+					"  'failure', coalesce(g.started_at, g.requested_at), 0, '57P02',"
 					"  'the session of the run ended before the run did',"
 					"  'The next run goes on where this one was cut off.',"
 					"  g.role, g.session_role, g.backend_pid, g.note,"

@@ -11,11 +11,26 @@
 #ifndef MIG_RUNBOOK_H
 #define MIG_RUNBOOK_H
 
+#include "access/transam.h"
 #include "migrate.h"
 
 #define MIG_RUN_SUCCESS "success"
 #define MIG_RUN_FAILURE "failure"
 #define MIG_RUN_INTERRUPTED "interrupted"
+
+/*
+ * SQL: is there a session that works at row r of migrate.run?  One in the
+ * background has yet to start for a moment, and its start is not known then.
+ */
+#define MIG_RUN_IS_ALIVE \
+	"EXISTS (SELECT FROM pg_catalog.pg_stat_get_activity(NULL) a" \
+	" WHERE a.pid OPERATOR(pg_catalog.=) r.backend_pid" \
+	" AND (a.backend_start OPERATOR(pg_catalog.=) r.backend_start" \
+	"  OR r.backend_start OPERATOR(pg_catalog.=) '-infinity'))" \
+	" OR (r.backend_start OPERATOR(pg_catalog.=) '-infinity'" \
+	"  AND r.requested_at OPERATOR(pg_catalog.>)" \
+	"   (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-)" \
+	"    '10 s'::pg_catalog.interval))"
 
 typedef struct MigRunRow
 {
@@ -34,6 +49,7 @@ typedef struct MigRunRow
 	bool		started;
 	char	   *outcome;		/* NULL: waiting or running */
 	int			migrations;		/* that were run */
+	TransactionId xmin;			/* that has written the row */
 	bool		alive;			/* has a session that works at it */
 } MigRunRow;
 
@@ -43,6 +59,9 @@ extern void mig_runbook_insert(const MigRunRow *row);
 /* the session of a background run begins to work */
 extern void mig_runbook_start(int64 run);
 extern void mig_runbook_end(int64 run, const char *outcome, int migrations);
+
+/* a run that did nothing and whose failure is not worth a line */
+extern void mig_runbook_forget(int64 run);
 
 /* NULL if there is none; in CurrentMemoryContext */
 extern MigRunRow *mig_runbook_read(int64 run);

@@ -261,9 +261,11 @@ run_step(Run *run)
 	run->execution.progress.position = run->current + 1;
 	run->execution.progress.total = run->nsteps;
 	mig_execution_reset(&run->execution);
+	mig_progress_mark(false);
 	run->started_at = GetCurrentTimestamp();
 	run->wal_start = GetXLogInsertRecPtr();
 	INSTR_TIME_SET_CURRENT(start);
+	mig_execute_migration_begin();
 
 	mig_execute_body(&run->execution, chunk->bodies[i], &chunk->labels[i]);
 	check_deferred(run, chunk->bodies[i], &chunk->labels[i]);
@@ -271,6 +273,7 @@ run_step(Run *run)
 		mig_execute_body(&run->execution, chunk->verifies[i],
 						 &chunk->verify_labels[i]);
 
+	mig_execute_migration_end();
 	INSTR_TIME_SET_CURRENT(duration);
 	INSTR_TIME_SUBTRACT(duration, start);
 	execution_ms = INSTR_TIME_GET_MILLISEC(duration);
@@ -303,6 +306,7 @@ run_steps(Run *run)
 		MemoryContextReset(run->scratch);
 	}
 	run->current = -1;
+	mig_progress_unmark();
 	mig_lock_recheck();
 	mig_batch_flush(run->batch);
 }
@@ -547,7 +551,10 @@ run_attempt(Run *run)
 	edata = mig_subxact_run(run_everything, run, !run->options->dry_run);
 	mig_locktrace_end();
 	mig_bodies_end();
-	mig_execute_restart_timeout();
+	if (edata != NULL && run->current >= 0)
+		mig_execute_explain_timeout(edata,
+									run->steps[run->current].entry->version);
+	mig_execute_migration_end();
 	mig_batch_end(run->batch);
 	return edata;
 }

@@ -3,8 +3,10 @@
  * worker_main.c
  *	  What runs inside a background worker.
  *
- * A worker is connected as the bootstrap superuser and touches nothing but the
- * extension's tables, under their owner's identity (see sqlutil.c).
+ * The one that records a failure is connected as the bootstrap superuser and
+ * touches nothing but the extension's tables, under their owner's identity (see
+ * sqlutil.c).  The one that runs migrations is connected as who has asked for
+ * them.
  *
  *-------------------------------------------------------------------------
  */
@@ -15,6 +17,7 @@
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
 
+#include "background.h"
 #include "compat.h"
 #include "failure.h"
 #include "worker.h"
@@ -60,4 +63,10 @@ mig_failure_worker_main(Datum main_arg)
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	mig_worker_reply(inserted ? MIG_WORKER_DONE : MIG_WORKER_NOTHING_TO_DO);
+}
+
+void
+mig_run_worker_main(Datum main_arg)
+{
+	mig_background_main();
 }

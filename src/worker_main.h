@@ -9,5 +9,6 @@
 #define MIG_WORKER_MAIN_H
 
 extern PGDLLEXPORT void mig_failure_worker_main(Datum main_arg);
+extern PGDLLEXPORT void mig_run_worker_main(Datum main_arg);
 
 #endif							/* MIG_WORKER_MAIN_H */

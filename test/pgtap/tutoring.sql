@@ -282,7 +282,7 @@ SELECT is(
 	'statements() lists every statement of a run');
 SELECT ok(
 	(SELECT bool_and(s.execution_ms >= 0) AND sum(s.execution_ms) <= (
-		SELECT sum(h.execution_ms) FROM migrate.outcome(:run) h)
+		SELECT sum(h.execution_ms) FROM migrate.history_of_runs h WHERE h.run = :run)
 	 FROM migrate.statements(:run) s),
 	'with times that add up to no more than the run');
 

@@ -44,7 +44,9 @@ SELECT count(*) FROM migrate.journal;
 -- what is remembered of a run
 SELECT run, n, action, version, outcome, sqlstate, role, session_role, client_address, application, note,
 	backend_pid = pg_backend_pid() AS this_backend, wal_end > wal_start AS wal, xid IS NOT NULL AS xid
-	FROM migrate.outcome(1);
+	FROM migrate.history_of_runs WHERE run = 1 ORDER BY n;
+SELECT run, project, action, state, migrations, role, started_at < now() AS started, ended_at, version, sqlstate, message FROM migrate.outcome(1);
+SELECT * FROM migrate.outcome(99);
 SELECT n, version, body, statement, line, tag, row_count, execution_ms >= 0 AS timed FROM migrate.statements(1);
 SELECT j.version, b.text, j.search_path, j.server_version = current_setting('server_version') AS server, j.extension_version
 	FROM migrate.journal j JOIN migrate.body b ON b.hash = j.body ORDER BY j.run, j.n;

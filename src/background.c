@@ -1,0 +1,602 @@
+/*-------------------------------------------------------------------------
+ *
+ * background.c
+ *	  Runs in a background worker: start, wait, cancel.
+ *
+ * The worker is registered at once, so that the caller learns if there is no
+ * slot for it, and waits for the caller's (sub)transaction to end.  Only if
+ * that has committed does it go on; the row of migrate.run, which came with
+ * it, says what to do.  So nothing runs for a caller who rolls back, and a
+ * transaction that is prepared first works as well.
+ *
+ * The worker connects as the caller's current role, and not as the role that
+ * has logged in: what a body could reach with RESET ROLE is then no more than
+ * that.  It runs a CALL of apply_each() as a client would.
+ *
+ * Who waits holds no snapshot, since a concurrent index build of the run waits
+ * for every snapshot that is older.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "storage/procarray.h"
+#include "tcop/tcopprot.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/wait_event.h"
+
+#include "background.h"
+#include "books.h"
+#include "compat.h"
+#include "errors.h"
+#include "guard.h"
+#include "journal.h"
+#include "ledger.h"
+#include "runbook.h"
+#include "runlock.h"
+#include "statement.h"
+#include "toplevel.h"
+
+#define POLL_INTERVAL_MS 100
+
+/* what travels to the worker */
+typedef struct StartRequest
+{
+	Oid			database;
+	Oid			role;
+	TransactionId xid;			/* of the caller, perhaps a subtransaction */
+	int64		run;
+} StartRequest;
+
+/* the settings of the caller that go along */
+static const char *const settings_to_pass[] = {
+	"migrate.failure_quiet", "migrate.lock_retries", "migrate.lock_timeout",
+	"migrate.notify", "migrate.timeout", "migrate.trust_authors",
+	"migrate.wait_timeout"
+};
+
+static int64 my_run = 0;
+
+int64
+mig_background_run(void)
+{
+	return my_run;
+}
+
+
+/*
+ * Start
+ */
+
+static void
+check_role(Oid role)
+{
+	HeapTuple	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(role));
+	Form_pg_authid form;
+	bool		can_login;
+	int			limit;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for role %u", role);
+	form = (Form_pg_authid) GETSTRUCT(tuple);
+	can_login = form->rolcanlogin || !MIG_WORKER_NEEDS_LOGIN;
+	limit = form->rolsuper ? -1 : form->rolconnlimit;
+	ReleaseSysCache(tuple);
+
+	if (!can_login)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+				 errmsg("role \"%s\" cannot run migrations in the background because it may not log in",
+						GetUserNameFromId(role, false)),
+				 errhint("ALTER ROLE %s LOGIN, or use CALL migrate.apply_each().",
+						 quote_identifier(GetUserNameFromId(role, false)))));
+	if (limit >= 0 && CountUserBackends(role) > limit)
+		ereport(ERROR,
+				(errcode(ERRCODE_TOO_MANY_CONNECTIONS),
+				 errmsg("too many connections for role \"%s\"",
+						GetUserNameFromId(role, false)),
+				 errdetail("Its connection limit is %d.", limit),
+				 errhint("Raise the limit of the role, or use CALL migrate.apply_each() in the connection that there is.")));
+}
+
+static void
+check_database(void)
+{
+	HeapTuple	tuple = SearchSysCache1(DATABASEOID,
+										ObjectIdGetDatum(MyDatabaseId));
+	int			limit;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for database %u", MyDatabaseId);
+	limit = ((Form_pg_database) GETSTRUCT(tuple))->datconnlimit;
+	ReleaseSysCache(tuple);
+	if (limit >= 0 && !superuser() && CountDBConnections(MyDatabaseId) > limit)
+		ereport(ERROR,
+				(errcode(ERRCODE_TOO_MANY_CONNECTIONS),
+				 errmsg("too many connections for this database"),
+				 errdetail("Its connection limit is %d.", limit),
+				 errhint("Raise the limit of the database, or use CALL migrate.apply_each() in the connection that there is.")));
+}
+
+static List *
+current_settings(void)
+{
+	List	   *settings = NIL;
+	int			i;
+
+	for (i = 0; i < lengthof(settings_to_pass); i++)
+	{
+		const char *name = settings_to_pass[i];
+
+		settings = lappend(settings,
+						   psprintf("%s=%s", name,
+									GetConfigOptionByName(name, NULL, false)));
+	}
+	return settings;
+}
+
+/* register the worker, and wait until it has a process id */
+static int
+launch(const StartRequest *request)
+{
+	BackgroundWorker worker;
+	BackgroundWorkerHandle *handle;
+	pid_t		pid;
+
+	StaticAssertStmt(sizeof(StartRequest) <= BGW_EXTRALEN,
+					 "request does not fit");
+	memset(&worker, 0, sizeof(worker));
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	worker.bgw_notify_pid = MyProcPid;
+	strlcpy(worker.bgw_library_name, MIG_EXTENSION_NAME, BGW_MAXLEN);
+	strlcpy(worker.bgw_function_name, "mig_run_worker_main", BGW_MAXLEN);
+	snprintf(worker.bgw_name, BGW_MAXLEN, "migrate run " INT64_FORMAT,
+			 request->run);
+	strlcpy(worker.bgw_type, "migrate run", BGW_MAXLEN);
+	memcpy(worker.bgw_extra, request, sizeof(StartRequest));
+	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+				 errmsg("could not start a background worker"),
+				 errdetail("All slots for background workers are in use."),
+				 errhint("Try again later, raise max_worker_processes, or use CALL migrate.apply_each().")));
+	if (WaitForBackgroundWorkerStartup(handle, &pid) != BGWH_STARTED)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+				 errmsg("could not start a background worker"),
+				 errdetail("It ended at once."),
+				 errhint("The server log says why.")));
+	return pid;
+}
+
+int64
+mig_background_start(const MigRunOptions *options)
+{
+	StartRequest request;
+	MigRunRow	row;
+
+	mig_refuse_recursion();
+	mig_guard_transaction("start a run");
+	mig_guard_policy(options->project, mig_ledger_policy(options->project));
+	check_role(GetUserId());
+	check_database();
+
+	request.database = MyDatabaseId;
+	request.role = GetUserId();
+	request.run = mig_journal_next_run();
+	request.xid = GetCurrentTransactionId();
+	memset(&row, 0, sizeof(row));
+	row.run = request.run;
+	row.project = unconstify(char *, options->project);
+	row.action = "apply";
+	row.background = true;
+	row.target = unconstify(char *, options->target);
+	row.restricted = options->restricted;
+	row.versions = options->versions;
+	row.note = unconstify(char *, options->note);
+	row.settings = current_settings();
+	row.backend_pid = launch(&request);
+	mig_runbook_insert(&row);
+	return request.run;
+}
+
+
+/*
+ * Wait
+ */
+
+static void
+refuse_unknown(int64 run)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("run " INT64_FORMAT " does not exist", run),
+			 errhint("Runs of apply_each(), rollback_each() and start() can be waited for; one that was started exists when its transaction has committed.")));
+}
+
+void
+mig_background_refuse_own(int64 run)
+{
+	MigRunRow  *row = mig_runbook_read(run);
+
+	if (row != NULL && TransactionIdIsCurrentTransactionId(row->xmin))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot wait for run " INT64_FORMAT " in the transaction that has started it",
+						run),
+				 errdetail("It begins when this transaction is committed."),
+				 errhint("Commit first.")));
+}
+
+/* the text of the body that failed, if the caller may read it */
+static char *
+readable_body(MigSqlScope *scope, int64 run)
+{
+	Oid			types[1] = {INT8OID};
+	Datum		values[1] = {Int64GetDatum(run)};
+
+	if (pg_class_aclcheck(mig_books_relation("body"), GetUserId(),
+						  ACL_SELECT) != ACLCHECK_OK ||
+		pg_class_aclcheck(mig_books_relation("journal"), GetUserId(),
+						  ACL_SELECT) != ACLCHECK_OK)
+		return NULL;
+	if (mig_sql("SELECT b.text FROM migrate.journal j JOIN migrate.body b"
+				" ON b.hash OPERATOR(pg_catalog.=) j.body"
+				" WHERE j.run OPERATOR(pg_catalog.=) $1"
+				" AND j.outcome OPERATOR(pg_catalog.=) 'failure'"
+				" ORDER BY j.n DESC LIMIT 1", 1, types, values, NULL) == 0)
+		return NULL;
+	return mig_get_text(scope, 0, 1);
+}
+
+/* what the journal has of the error of a run, as far as the caller may see */
+typedef struct RunError
+{
+	char	   *sqlstate;
+	char	   *message;
+	char	   *detail;
+	char	   *hint;
+	char	   *context;
+	int			position;		/* in query; 0: unknown */
+	char	   *query;
+} RunError;
+
+/* point the error at the statement, position being one in the body */
+static void
+locate(RunError *error, const char *text, int statement_number, int position)
+{
+	MigLabel	label = {"", NULL, MIG_UP, true};
+	MigBody    *body = mig_body_parse(text, &label);
+	const MigStatement *statement;
+	int			shift;
+
+	if (statement_number < 1 || statement_number > body->nstatements)
+		return;
+	statement = &body->statements[statement_number - 1];
+	error->query = mig_error_query(body->text, statement->location,
+								   statement->length, &shift);
+	error->position = position + shift -
+		pg_mbstrlen_with_len(body->text, statement->location);
+}
+
+static bool
+read_error(int64 run, RunError *error)
+{
+	MigSqlScope scope;
+	Oid			types[1] = {INT8OID};
+	Datum		values[1] = {Int64GetDatum(run)};
+	bool		found;
+	int			statement = 0;
+	int			position = 0;
+	char	   *text = NULL;
+
+	memset(error, 0, sizeof(RunError));
+
+	/* as the caller: the view hides what he may not read */
+	mig_sql_begin(&scope, GetUserId());
+	found = mig_sql("SELECT f.sqlstate, f.message, f.detail, f.hint, f.context,"
+					" f.\"position\", f.statement"
+					" FROM migrate.failure f"
+					" WHERE f.run OPERATOR(pg_catalog.=) $1"
+					" ORDER BY f.n DESC LIMIT 1", 1, types, values, NULL) > 0;
+	if (found)
+	{
+		error->sqlstate = mig_get_text(&scope, 0, 1);
+		error->message = mig_get_text(&scope, 0, 2);
+		error->detail = mig_get_text(&scope, 0, 3);
+		error->hint = mig_get_text(&scope, 0, 4);
+		error->context = mig_get_text(&scope, 0, 5);
+		position = mig_get_int4(0, 6);
+		statement = mig_get_int4(0, 7);
+		text = readable_body(&scope, run);
+	}
+	mig_sql_end(&scope);
+	if (position > 0 && text != NULL)
+		locate(error, text, statement, position);
+	return found;
+}
+
+static void
+raise_error_of(int64 run)
+{
+	RunError	error;
+	const char *s;
+
+	if (!read_error(run, &error))
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_RUN_FAILED),
+				 errmsg("run " INT64_FORMAT " has failed", run),
+				 errhint("The server log says why.")));
+	s = error.sqlstate;
+	ereport(ERROR,
+			(errcode(MAKE_SQLSTATE(s[0], s[1], s[2], s[3], s[4])),
+			 errmsg_internal("%s", error.message),
+			 error.detail ? errdetail_internal("%s", error.detail) : 0,
+			 error.hint ? errhint("%s", error.hint) : 0,
+			 error.query ? internalerrposition(error.position) : 0,
+			 error.query ? internalerrquery(error.query) : 0,
+			 error.context ? errcontext_msg("%s", error.context) : 0,
+			 errcontext("run " INT64_FORMAT, run)));
+}
+
+/* the outcome, or NULL while the run goes on */
+static const char *
+look_at(int64 run)
+{
+	MigRunRow  *row = mig_runbook_read(run);
+
+	if (row == NULL)
+		refuse_unknown(run);
+	if (row->outcome != NULL)
+		return row->outcome;
+	return row->alive ? NULL : MIG_RUN_INTERRUPTED;
+}
+
+/* between two looks there is no transaction, so no snapshot and no lock */
+static void
+pause_without_transaction(MemoryContext context)
+{
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(context);
+	(void) WaitLatch(MyLatch,
+					 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 POLL_INTERVAL_MS, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+	StartTransactionCommand();
+	MemoryContextSwitchTo(context);
+}
+
+const char *
+mig_background_wait(int64 run, double timeout_ms)
+{
+	MemoryContext context = CurrentMemoryContext;
+	TimestampTz start = GetCurrentTimestamp();
+	const char *outcome;
+
+	for (;;)
+	{
+		PushActiveSnapshot(GetTransactionSnapshot());
+		outcome = look_at(run);
+		if (outcome != NULL)
+			break;
+		PopActiveSnapshot();
+		if (timeout_ms >= 0 &&
+			(GetCurrentTimestamp() - start) / 1000.0 >= timeout_ms)
+			ereport(ERROR,
+					(errcode(MIG_ERRCODE_STILL_RUNNING),
+					 errmsg("run " INT64_FORMAT " has not ended yet", run),
+					 errdetail("Waited for %.0f ms.", timeout_ms),
+					 errhint("It goes on: wait again, look with migrate.progress(), or end it with migrate.cancel(" INT64_FORMAT ").",
+							 run)));
+		pause_without_transaction(context);
+	}
+	if (strcmp(outcome, MIG_RUN_INTERRUPTED) == 0)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_INTERRUPTED),
+				 errmsg("the session of run " INT64_FORMAT " ended before the run did",
+						run),
+				 errhint("The next run goes on where this one was cut off; the server log says what became of the session.")));
+	if (strcmp(outcome, MIG_RUN_FAILURE) == 0)
+		raise_error_of(run);
+	PopActiveSnapshot();
+	return outcome;
+}
+
+
+/*
+ * Cancel
+ */
+
+/*
+ * Is the process really a runner of this database?  Rows of migrate.run can be
+ * inserted by who owns the database, and must not be a way to cancel anything
+ * else.
+ */
+static bool
+is_runner(const MigRunRow *row)
+{
+	MigSqlScope scope;
+	Oid			types[2] = {INT4OID, OIDOID};
+	Datum		values[2] = {Int32GetDatum(row->backend_pid),
+	ObjectIdGetDatum(mig_books_extension())};
+	bool		result;
+
+	mig_books_open(&scope);
+	result = mig_sql("SELECT FROM pg_catalog.pg_stat_get_activity($1) a"
+					 " WHERE a.datid OPERATOR(pg_catalog.=) (SELECT d.oid"
+					 "  FROM pg_catalog.pg_database d"
+					 "  WHERE d.datname OPERATOR(pg_catalog.=)"
+					 "   pg_catalog.current_database())"
+					 " AND (a.backend_type OPERATOR(pg_catalog.=) 'migrate run'"
+					 "  OR EXISTS (SELECT FROM pg_catalog.pg_locks l"
+					 "   WHERE l.pid OPERATOR(pg_catalog.=) $1 AND l.granted"
+					 "   AND l.locktype OPERATOR(pg_catalog.=) 'object'"
+					 "   AND l.classid OPERATOR(pg_catalog.=)"
+					 "    'pg_catalog.pg_extension'::pg_catalog.regclass"
+					 "   AND l.objid OPERATOR(pg_catalog.=) $2"
+					 "   AND l.objsubid OPERATOR(pg_catalog.=) 1))",
+					 2, types, values, NULL) > 0;
+	mig_books_close(&scope);
+	return result;
+}
+
+bool
+mig_background_cancel(int64 run)
+{
+	MigRunRow  *row = mig_runbook_read(run);
+	Oid			role;
+
+	if (row == NULL)
+		refuse_unknown(run);
+	role = get_role_oid(row->role, true);
+	if (!(OidIsValid(role) && has_privs_of_role(GetUserId(), role)) &&
+		!has_privs_of_role(GetUserId(), ROLE_PG_DATABASE_OWNER))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to cancel run " INT64_FORMAT, run),
+				 errdetail("Only role \"%s\", who runs it, and the owner of the database may.",
+						   row->role)));
+	if (row->outcome != NULL || !row->alive || !is_runner(row))
+		return false;
+	if (kill(row->backend_pid, SIGINT) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not send a signal to process %d: %m",
+						row->backend_pid)));
+	return true;
+}
+
+
+/*
+ * The worker
+ */
+
+static void
+apply_settings(List *settings)
+{
+	ListCell   *lc;
+
+	foreach(lc, settings)
+	{
+		char	   *name = pstrdup((char *) lfirst(lc));
+		char	   *value = strchr(name, '=');
+
+		if (value == NULL)
+			continue;
+		*value++ = '\0';
+		(void) set_config_option(name, value,
+								 superuser() ? PGC_SUSET : PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SET, true, 0,
+								 false);
+	}
+}
+
+static void
+append_argument(StringInfo sql, const char *name, const char *value,
+				const char *type)
+{
+	appendStringInfo(sql, "%s%s => %s::pg_catalog.%s",
+					 sql->data[sql->len - 1] == '(' ? "" : ", ", name,
+					 value ? quote_literal_cstr(value) : "NULL", type);
+}
+
+static char *
+call_of(const MigRunRow *row)
+{
+	StringInfoData sql;
+	StringInfoData versions;
+	ListCell   *lc;
+
+	initStringInfo(&sql);
+	initStringInfo(&versions);
+	appendStringInfoString(&sql, "CALL migrate.apply_each(");
+	append_argument(&sql, "target", row->target, "text");
+	append_argument(&sql, "note", row->note, "text");
+	append_argument(&sql, "project", row->project, "text");
+	if (row->restricted)
+	{
+		foreach(lc, row->versions)
+			appendStringInfo(&versions, "%s%s", versions.len > 0 ? ", " : "",
+							 quote_literal_cstr((char *) lfirst(lc)));
+		appendStringInfo(&sql, ", versions => ARRAY[%s]::pg_catalog.text[]",
+						 versions.data);
+	}
+	appendStringInfoChar(&sql, ')');
+	return sql.data;
+}
+
+/* true when the transaction that has asked for the run is committed */
+static bool
+wait_for_starter(const StartRequest *request)
+{
+	bool		committed;
+
+	StartTransactionCommand();
+	XactLockTableWait(request->xid, NULL, NULL, XLTW_None);
+	committed = TransactionIdDidCommit(request->xid);
+	CommitTransactionCommand();
+	return committed;
+}
+
+void
+mig_background_main(void)
+{
+	StartRequest request;
+	MemoryContext context;
+	MigRunRow  *row;
+	char	   *sql;
+
+	memcpy(&request, MyBgworkerEntry->bgw_extra, sizeof(request));
+	pqsignal(SIGTERM, die);
+	pqsignal(SIGINT, StatementCancelHandler);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnectionByOid(request.database, request.role,
+											  MIG_RUN_WORKER_FLAGS);
+	pgstat_report_activity(STATE_RUNNING, "waiting for the transaction that has asked for migrations");
+	if (!wait_for_starter(&request))
+		return;
+	context = AllocSetContextCreate(TopMemoryContext, "migrate worker",
+									ALLOCSET_DEFAULT_SIZES);
+	my_run = request.run;
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	MemoryContextSwitchTo(context);
+	row = mig_runbook_read(request.run);
+	if (row == NULL)
+		elog(ERROR, "run " INT64_FORMAT " is not in migrate.run", request.run);
+	mig_runbook_start(request.run);
+	apply_settings(row->settings);
+	sql = call_of(row);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+
+	SetCurrentStatementStartTimestamp();
+	debug_query_string = sql;
+	pgstat_report_activity(STATE_RUNNING, sql);
+	StartTransactionCommand();
+	MemoryContextSwitchTo(context);
+	(void) mig_toplevel_run(sql);
+	CommitTransactionCommand();
+	pgstat_report_activity(STATE_IDLE, NULL);
+}

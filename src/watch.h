@@ -1,0 +1,26 @@
+/*-------------------------------------------------------------------------
+ *
+ * watch.h
+ *	  What runs are doing, and how they ended, seen from other sessions.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_WATCH_H
+#define MIG_WATCH_H
+
+#include "migrate.h"
+
+/* a row of the result; valid during the call */
+typedef void (*MigRowSink) (Datum *values, bool *nulls, void *arg);
+
+/* numbers of columns of the rows */
+#define MIG_OUTCOME_COLUMNS 15
+#define MIG_PROGRESS_COLUMNS 16
+
+/* one row, or none if the run does not exist; see doc/reference.md */
+extern void mig_watch_outcome(int64 run, MigRowSink sink, void *arg);
+
+/* a row per run that is running or waiting in this database */
+extern void mig_watch_progress(MigRowSink sink, void *arg);
+
+#endif							/* MIG_WATCH_H */
