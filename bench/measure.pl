@@ -309,6 +309,37 @@ SQL
 			check => $changed
 		});
 
+	compare("$title, a transaction for each",
+		{
+			name => 'psql -1 -f',
+			template => "ready_$part",
+			script => script("psql_$part", "BEGIN;\n$up\nCOMMIT;"),
+			check => $changed
+		},
+		{
+			name => 'plpgsql loop with COMMIT, no records',
+			template => "ready_$part",
+			script => script("loop_commit_$part", <<'SQL'),
+DO $loop$
+DECLARE
+	up text;
+BEGIN
+	FOR up IN SELECT b.up FROM public.body b ORDER BY version LOOP
+		EXECUTE up;
+		COMMIT;
+	END LOOP;
+END
+$loop$;
+SQL
+			check => $changed
+		},
+		{
+			name => 'apply_each()',
+			template => "ready_$part",
+			script => script("apply_each_$part", 'CALL migrate.apply_each();'),
+			check => $changed
+		});
+
 	sql('postgres', "CREATE DATABASE $done TEMPLATE ready_$part");
 	sql($done, 'SELECT count(*) FROM migrate.apply()', 'DROP TABLE public.body');
 	compare("$title: back",
@@ -435,10 +466,11 @@ sub measure_memory
 	my %how = (
 		'plpgsql loop' =>
 		  'DO $$DECLARE b text; BEGIN FOR b IN SELECT up FROM public.body ORDER BY version LOOP EXECUTE b; END LOOP; END$$',
-		'apply()' => 'SELECT count(*) FROM migrate.apply()');
+		'apply()' => 'SELECT count(*) FROM migrate.apply()',
+		'apply_each()' => 'CALL migrate.apply_each()');
 
 	printf "\n%-44s %12s %12s\n", 'memory of the backend', 'peak kB', 'contexts kB';
-	foreach my $name ('plpgsql loop', 'apply()')
+	foreach my $name ('plpgsql loop', 'apply()', 'apply_each()')
 	{
 		foreach my $number (1, 1000, 10000)
 		{

@@ -142,7 +142,7 @@ CREATE TABLE migrate.body (
 	run				pg_catalog.int8 NOT NULL,
 	hash			pg_catalog.text COLLATE "C" NOT NULL,
 	text			pg_catalog.text NOT NULL,
-	CONSTRAINT body_pkey PRIMARY KEY (run, hash)
+	CONSTRAINT body_pkey PRIMARY KEY (hash, run)
 );
 COMMENT ON TABLE migrate.body IS
 	'the bytes that ran, once per distinct text as far as the run that stored it could see; hash is the SHA-256 of exactly these bytes';

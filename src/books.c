@@ -25,6 +25,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -35,6 +36,12 @@
 static const char *const table_names[] = {
 	"migration", "applied", "journal", "body", "run", "step", "policy", "state"
 };
+
+/* see mig_books_trust_begin(); owner is InvalidOid when it has to be asked */
+static bool trust = false;
+static Oid	trusted_owner = InvalidOid;
+static Oid	trusted_extension;
+static Oid	trusted_tables[lengthof(table_names)];
 
 /* version of the extension's objects as installed, NULL if it is not */
 static char *
@@ -67,6 +74,9 @@ installed_version(Oid extension)
 Oid
 mig_books_extension(void)
 {
+	/* whoever drops it drops the tables as well */
+	if (trust && OidIsValid(trusted_owner))
+		return trusted_extension;
 	return get_extension_oid(MIG_EXTENSION_NAME, true);
 }
 
@@ -149,8 +159,8 @@ checked_table_owner(const char *name, Oid extension)
 	return owner;
 }
 
-Oid
-mig_books_owner(void)
+static Oid
+check_owner(void)
 {
 	Oid			extension = checked_extension();
 	Oid			owner = InvalidOid;
@@ -160,6 +170,7 @@ mig_books_owner(void)
 	{
 		Oid			table_owner = checked_table_owner(table_names[i], extension);
 
+		trusted_tables[i] = mig_books_relation(table_names[i]);
 		if (i > 0 && table_owner != owner)
 			ereport(ERROR,
 					(errcode(MIG_ERRCODE_EXTENSION),
@@ -178,6 +189,62 @@ mig_books_owner(void)
 				 errhint("REASSIGN OWNED BY %s TO a superuser.",
 						 quote_identifier(GetUserNameFromId(owner, false)))));
 	return owner;
+}
+
+Oid
+mig_books_owner(void)
+{
+	if (!trust)
+		return check_owner();
+	if (!OidIsValid(trusted_owner))
+	{
+		Oid			owner = check_owner();
+
+		trusted_extension = mig_books_extension();
+		trusted_owner = owner;
+	}
+	return trusted_owner;
+}
+
+/* any table or role: these are rare */
+static void
+forget_owner(Datum arg, int cache, uint32 hash)
+{
+	trusted_owner = InvalidOid;
+}
+
+static void
+forget_owner_of_table(Datum arg, Oid relation)
+{
+	int			i;
+
+	for (i = 0; i < lengthof(table_names); i++)
+	{
+		if (relation == InvalidOid || relation == trusted_tables[i])
+			trusted_owner = InvalidOid;
+	}
+}
+
+void
+mig_books_trust_begin(void)
+{
+	static bool registered = false;
+
+	if (!registered)
+	{
+		CacheRegisterRelcacheCallback(forget_owner_of_table, (Datum) 0);
+		CacheRegisterSyscacheCallback(AUTHOID, forget_owner, (Datum) 0);
+		CacheRegisterSyscacheCallback(NAMESPACEOID, forget_owner, (Datum) 0);
+		registered = true;
+	}
+	trusted_owner = InvalidOid;
+	trust = true;
+}
+
+void
+mig_books_trust_end(void)
+{
+	trust = false;
 }
 
 void

@@ -17,6 +17,14 @@
  */
 extern Oid	mig_books_owner(void);
 
+/*
+ * Between begin and end mig_books_owner() does not look again at what no
+ * message of the server says has changed; for runs that ask it before and
+ * after each of many small transactions.
+ */
+extern void mig_books_trust_begin(void);
+extern void mig_books_trust_end(void);
+
 /* the extension's own OID; 0 if it is not installed in this database */
 extern Oid	mig_books_extension(void);
 

@@ -40,6 +40,31 @@ has_insert_trigger(Relation rel)
 		 triggers->trig_insert_after_statement);
 }
 
+/*
+ * The extension's own CHECK constraints are for what others insert, a restore
+ * for example; our rows meet them by construction, and evaluating them would
+ * cost more than inserting.  If there are others, somebody wants them heeded.
+ */
+static bool
+has_foreign_check(Relation rel)
+{
+	TupleConstr *constr = rel->rd_att->constr;
+	const char *name = RelationGetRelationName(rel);
+	int			i;
+
+	for (i = 0; constr != NULL && i < constr->num_check; i++)
+	{
+		const char *check = constr->check[i].ccname;
+
+		if (strncmp(check, name, strlen(name)) != 0 ||
+			strcmp(check + strlen(name),
+				   strcmp(name, "applied") == 0 ? "_how_check" :
+				   "_outcome_check") != 0)
+			return true;
+	}
+	return false;
+}
+
 static void
 insert_by_statement(Relation rel, HeapTuple *tuples, int count)
 {
@@ -62,12 +87,13 @@ static void
 insert_some(ResultRelInfo *target, EState *estate, TupleTableSlot **slots,
 			HeapTuple *tuples, int count)
 {
+	bool		check = has_foreign_check(target->ri_RelationDesc);
 	int			i;
 
 	for (i = 0; i < count; i++)
 	{
 		ExecStoreHeapTuple(tuples[i], slots[i], false);
-		if (target->ri_RelationDesc->rd_att->constr != NULL)
+		if (check)
 			ExecConstraints(target, slots[i], estate);
 	}
 	table_multi_insert(target->ri_RelationDesc, slots, count,
@@ -101,6 +127,16 @@ insert_by_executor(Relation rel, HeapTuple *tuples, int count)
 		ExecDropSingleTupleTableSlot(slots[i]);
 	ExecCloseIndices(target);
 	FreeExecutorState(estate);
+}
+
+bool
+mig_bulk_needs_sql(Oid relation)
+{
+	Relation	rel = table_open(relation, RowExclusiveLock);
+	bool		result = has_insert_trigger(rel) || has_foreign_check(rel);
+
+	table_close(rel, NoLock);
+	return result;
 }
 
 void

@@ -27,6 +27,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "books.h"
 #include "chunk.h"
 #include "each.h"
 #include "errors.h"
@@ -305,6 +306,7 @@ run_in_transaction(void *arg)
 	int			i = each->current - chunk->first;
 	int			guc_level;
 
+	MemoryContextSwitchTo(each->migration);
 	look_again(each);
 	if (each->skipped)
 		return;
@@ -482,6 +484,7 @@ fail(Each *each, ErrorData *edata)
 	Failing		failing = {each, &row, NULL};
 	ErrorData  *second;
 
+	mig_books_trust_end();
 	mig_progress_restore();
 	memset(&failure, 0, sizeof(failure));
 	if (each->result->run == 0)
@@ -782,6 +785,7 @@ run_under_lock(Each *each, void (*begin_function) (void *arg))
 	MemoryContext old = CurrentMemoryContext;
 
 	MemoryContextSwitchTo(each->context);
+	mig_books_trust_begin();
 	run_or_fail(each, begin_function);
 	if (each->pending)
 	{
@@ -791,6 +795,7 @@ run_under_lock(Each *each, void (*begin_function) (void *arg))
 	}
 	else
 		run_or_fail(each, finish_background_row);
+	mig_books_trust_end();
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(each->context);
 }

@@ -89,6 +89,11 @@ mig_execution_add_timing(MigExecution *execution, const MigTiming *timing)
 static void
 pin(const char *name, const char *value, GucAction action)
 {
+	const char *current = GetConfigOption(name, false, false);
+
+	/* in most sessions they are all as they should be */
+	if (strcmp(current, value) == 0)
+		return;
 	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, action,
 							 true, 0, false);
 }

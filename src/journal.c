@@ -16,18 +16,24 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "access/xact.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "commands/sequence.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/pg_lsn.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/typcache.h"
 #include "utils/xid8.h"
 
@@ -95,6 +101,15 @@ typedef enum AppliedColumn
 	A_N,
 	A_NCOLUMNS
 } AppliedColumn;
+
+/* columns of migrate.body, in order */
+typedef enum BodyColumn
+{
+	B_RUN,
+	B_HASH,
+	B_TEXT,
+	B_NCOLUMNS
+} BodyColumn;
 
 /* when a batch is large enough to be written */
 #define BATCH_ROWS 1024
@@ -376,7 +391,7 @@ mig_batch_begin(void)
 										ALLOCSET_DEFAULT_SIZES);
 	get_shape(&batch->shape);
 	batch->applied_desc = table_desc("applied", A_NCOLUMNS);
-	batch->body_desc = table_desc("body", 3);
+	batch->body_desc = table_desc("body", B_NCOLUMNS);
 	memset(batch->nulls, true, sizeof(batch->nulls));
 	MemoryContextSwitchTo(old);
 	return batch;
@@ -520,48 +535,42 @@ compare_bodies(const ListCell *a, const ListCell *b)
 				  ((BodyToStore *) lfirst(b))->hash);
 }
 
-static int
-compare_strings(const void *a, const void *b)
+/* is a text of this hash in migrate.body as far as we can see? */
+static bool
+is_stored(Relation body, Relation index, const char *hash)
 {
-	return strcmp(*(char *const *) a, *(char *const *) b);
-}
+	ScanKeyData key;
+	SysScanDesc scan;
+	bool		found;
 
-/* those of some hashes that are in migrate.body as far as we can see; sorted */
-static char **
-stored_hashes(MigSqlScope *scope, List *hashes, int *count)
-{
-	Oid			types[1] = {TEXTARRAYOID};
-	Datum		values[1] = {string_list_datum(hashes)};
-	char	  **stored;
-	int			i;
-
-	*count = (int) mig_sql("SELECT hash FROM migrate.body"
-						   " WHERE hash OPERATOR(pg_catalog.=) ANY ($1)",
-						   1, types, values, NULL);
-	stored = palloc(sizeof(char *) * Max(*count, 1));
-	for (i = 0; i < *count; i++)
-		stored[i] = mig_get_text(scope, i, 1);
-	qsort(stored, *count, sizeof(char *), compare_strings);
-	return stored;
+	ScanKeyInit(&key, B_HASH + 1, BTEqualStrategyNumber, F_TEXTEQ,
+				CStringGetTextDatum(hash));
+	key.sk_collation = C_COLLATION_OID;
+	scan = systable_beginscan_ordered(body, index, GetActiveSnapshot(), 1,
+									  &key);
+	found = HeapTupleIsValid(systable_getnext_ordered(scan,
+													  ForwardScanDirection));
+	systable_endscan_ordered(scan);
+	return found;
 }
 
 /* store each distinct text that is not there; in order, for the index's sake */
 static void
-insert_bodies(MigSqlScope *scope, List *bodies)
+insert_bodies(List *bodies)
 {
 	RowBuffer	buffer = {NULL, 0, 0};
-	List	   *hashes = NIL;
-	char	  **stored;
-	int			nstored;
+	Relation	body_table;
+	Relation	index;
 	char	   *before = NULL;
 	ListCell   *lc;
 
 	if (bodies == NIL)
 		return;
 	list_sort(bodies, compare_bodies);
-	foreach(lc, bodies)
-		hashes = lappend(hashes, ((BodyToStore *) lfirst(lc))->hash);
-	stored = stored_hashes(scope, hashes, &nstored);
+	body_table = table_open(mig_books_relation("body"), RowExclusiveLock);
+	index = index_open(RelationGetPrimaryKeyIndex(body_table),
+					   RowExclusiveLock);
+	PushActiveSnapshot(GetLatestSnapshot());
 	foreach(lc, bodies)
 	{
 		BodyToStore *body = (BodyToStore *) lfirst(lc);
@@ -569,31 +578,47 @@ insert_bodies(MigSqlScope *scope, List *bodies)
 		if (before != NULL && strcmp(body->hash, before) == 0)
 			continue;
 		before = body->hash;
-		if (bsearch(&body->hash, stored, nstored, sizeof(char *),
-					compare_strings) == NULL)
+		if (!is_stored(body_table, index, body->hash))
 			buffer_row(&buffer, body->tuple);
 	}
+	PopActiveSnapshot();
+	index_close(index, NoLock);
 	if (buffer.count > 0)
-		mig_bulk_insert(mig_books_relation("body"), buffer.tuples,
+		mig_bulk_insert(RelationGetRelid(body_table), buffer.tuples,
 						buffer.count);
+	table_close(body_table, NoLock);
+}
+
+/* would inserting into the books need the owner's identity? */
+static bool
+runs_foreign_code(void)
+{
+	return mig_bulk_needs_sql(mig_books_relation("journal")) ||
+		mig_bulk_needs_sql(mig_books_relation("applied")) ||
+		mig_bulk_needs_sql(mig_books_relation("body"));
 }
 
 void
 mig_batch_flush(MigBatch *batch)
 {
 	MigSqlScope scope;
+	bool		sql;
 
 	if (batch->journal.count == 0)
 		return;
-	mig_books_open(&scope);
+	(void) mig_books_owner();
+	sql = batch->undone != NIL || runs_foreign_code();
+	if (sql)
+		mig_books_open(&scope);
 	mig_bulk_insert(mig_books_relation("journal"), batch->journal.tuples,
 					batch->journal.count);
 	take_from_ledger(batch->project, batch->undone);
 	if (batch->applied.count > 0)
 		mig_bulk_insert(mig_books_relation("applied"), batch->applied.tuples,
 						batch->applied.count);
-	insert_bodies(&scope, batch->bodies);
-	mig_books_close(&scope);
+	insert_bodies(batch->bodies);
+	if (sql)
+		mig_books_close(&scope);
 	mig_batch_discard(batch);
 }
 

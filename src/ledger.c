@@ -14,11 +14,15 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 
 #include "books.h"
@@ -336,32 +340,57 @@ mig_ledger_texts(const char *project, MigEntry **entries, int count)
 	return texts;
 }
 
-/* kept over transactions, since it is run once per migration */
-static SPIPlanPtr
-look_again_plan(void)
-{
-	static SPIPlanPtr plan = NULL;
-	Oid			types[2] = {TEXTOID, TEXTOID};
+/* columns of the tables that mig_ledger_look_again() reads without SQL */
+#define MIGRATION_PROJECT 1
+#define MIGRATION_VERSION 2
+#define MIGRATION_CHECKSUM 15
+#define MIGRATION_DOWN_CHECKSUM 16
+#define MIGRATION_HELD_REASON 19
+#define MIGRATION_COLUMNS 19
+#define APPLIED_PROJECT 1
+#define APPLIED_TARGET 2
+#define APPLIED_VERSION 3
+#define APPLIED_CHECKSUM 5
+#define APPLIED_RUN 11
+#define APPLIED_N 12
+#define APPLIED_COLUMNS 12
+#define POLICY_PROJECT 1
+#define POLICY_ROLE 2
+#define POLICY_FROZEN_REASON 9
+#define POLICY_COLUMNS 9
 
-	if (plan != NULL)
-		return plan;
-	plan = SPI_prepare("SELECT a.run, a.n, a.checksum, m.checksum,"
-					   " m.down_checksum, m.held_reason IS NOT NULL,"
-					   " p.role IS NOT NULL OR p.frozen_reason IS NOT NULL"
-					   " FROM (SELECT $1, $2) AS k (project, version)"
-					   " LEFT JOIN migrate.applied a"
-					   "  ON a.project OPERATOR(pg_catalog.=) k.project"
-					   "  AND a.target OPERATOR(pg_catalog.=) ''"
-					   "  AND a.version OPERATOR(pg_catalog.=) k.version"
-					   " LEFT JOIN migrate.migration m"
-					   "  ON m.project OPERATOR(pg_catalog.=) k.project"
-					   "  AND m.version OPERATOR(pg_catalog.=) k.version"
-					   " LEFT JOIN migrate.policy p"
-					   "  ON p.project OPERATOR(pg_catalog.=) k.project",
-					   2, types);
-	if (plan == NULL || SPI_keepplan(plan) != 0)
-		elog(ERROR, "could not prepare a statement");
-	return plan;
+static void
+set_scan_key(ScanKey key, AttrNumber column, const char *value)
+{
+	ScanKeyInit(key, column, BTEqualStrategyNumber, F_TEXTEQ,
+				CStringGetTextDatum(value));
+	key->sk_collation = C_COLLATION_OID;
+}
+
+/*
+ * The row with this primary key, deformed, its values copied; false if there
+ * is none.
+ */
+static bool
+read_row_by_key(const char *table, int nkeys, ScanKey keys, int ncolumns,
+				Datum *values, bool *nulls)
+{
+	Relation	rel = table_open(mig_books_relation(table), AccessShareLock);
+	TupleDesc	desc = RelationGetDescr(rel);
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		found;
+
+	mig_books_check_columns(table, desc->natts, ncolumns);
+	scan = systable_beginscan(rel, RelationGetPrimaryKeyIndex(rel), true,
+							  GetActiveSnapshot(), nkeys, keys);
+	tuple = systable_getnext(scan);
+	found = HeapTupleIsValid(tuple);
+	if (found)
+		heap_deform_tuple(heap_copytuple(tuple), desc, values, nulls);
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
 }
 
 static bool
@@ -372,45 +401,91 @@ differ(const char *a, const char *b)
 	return strcmp(a, b) != 0;
 }
 
-/* the only row of the result */
-static MigLookAgain
-compare_look(MigSqlScope *scope, MigPart part, const MigEntry *entry,
-			 const MigTexts *texts)
+static char *
+text_or_null(Datum value, bool isnull)
 {
-	int64		run = mig_get_int8(0, 1);
-	int			n = mig_get_int4(0, 2);
-	char	   *applied = mig_get_text(scope, 0, 3);
+	return isnull ? NULL : TextDatumGetCString(value);
+}
 
-	if (part == MIG_UP && applied != NULL &&
-		strcmp(applied, texts->checksum) == 0)
+/* what is in the ledger against what was planned */
+static MigLookAgain
+look_at_applied(const char *project, MigPart part, const MigEntry *entry,
+				const MigTexts *texts)
+{
+	ScanKeyData keys[3];
+	Datum		values[APPLIED_COLUMNS];
+	bool		nulls[APPLIED_COLUMNS];
+	bool		applied;
+
+	set_scan_key(&keys[0], APPLIED_PROJECT, project);
+	set_scan_key(&keys[1], APPLIED_TARGET, "");
+	set_scan_key(&keys[2], APPLIED_VERSION, entry->version);
+	applied = read_row_by_key("applied", 3, keys, APPLIED_COLUMNS, values,
+							  nulls);
+	if (part == MIG_DOWN && !applied)
 		return MIG_ALREADY_DONE;
-	if (part == MIG_DOWN && applied == NULL)
+	if (applied && part == MIG_UP &&
+		strcmp(TextDatumGetCString(values[APPLIED_CHECKSUM - 1]),
+			   texts->checksum) == 0 && !entry->partial)
 		return MIG_ALREADY_DONE;
-	if ((applied != NULL) != entry->applied || run != entry->run ||
-		n != entry->n ||
-		differ(mig_get_text(scope, 0, 4), texts->checksum) ||
-		differ(mig_get_text(scope, 0, 5), texts->down_checksum) ||
-		(part == MIG_UP && mig_get_bool(0, 6)))
+	if (applied != entry->applied)
 		return MIG_TEXT_CHANGED;
-	return mig_get_bool(0, 7) ? MIG_POLICY_FORBIDS : MIG_STILL_THE_SAME;
+	if (applied &&
+		(DatumGetInt64(values[APPLIED_RUN - 1]) != entry->run ||
+		 DatumGetInt32(values[APPLIED_N - 1]) != entry->n))
+		return MIG_TEXT_CHANGED;
+	return MIG_STILL_THE_SAME;
+}
+
+static bool
+text_is_the_same(const char *project, MigPart part, const MigEntry *entry,
+				 const MigTexts *texts)
+{
+	ScanKeyData keys[2];
+	Datum		values[MIGRATION_COLUMNS];
+	bool		nulls[MIGRATION_COLUMNS];
+
+	set_scan_key(&keys[0], MIGRATION_PROJECT, project);
+	set_scan_key(&keys[1], MIGRATION_VERSION, entry->version);
+	if (!read_row_by_key("migration", 2, keys, MIGRATION_COLUMNS, values,
+						 nulls))
+		return false;
+	return !differ(text_or_null(values[MIGRATION_CHECKSUM - 1],
+								nulls[MIGRATION_CHECKSUM - 1]),
+				   texts->checksum) &&
+		!differ(text_or_null(values[MIGRATION_DOWN_CHECKSUM - 1],
+							 nulls[MIGRATION_DOWN_CHECKSUM - 1]),
+				texts->down_checksum) &&
+		(part == MIG_DOWN || nulls[MIGRATION_HELD_REASON - 1]);
+}
+
+static bool
+policy_is_silent(const char *project)
+{
+	ScanKeyData key;
+	Datum		values[POLICY_COLUMNS];
+	bool		nulls[POLICY_COLUMNS];
+
+	set_scan_key(&key, POLICY_PROJECT, project);
+	return !read_row_by_key("policy", 1, &key, POLICY_COLUMNS, values, nulls) ||
+		(nulls[POLICY_ROLE - 1] && nulls[POLICY_FROZEN_REASON - 1]);
 }
 
 MigLookAgain
 mig_ledger_look_again(const char *project, MigPart part,
 					  const MigEntry *entry, const MigTexts *texts)
 {
-	MigSqlScope scope;
-	Datum		values[2];
 	MigLookAgain result;
 
-	values[0] = CStringGetTextDatum(project);
-	values[1] = CStringGetTextDatum(entry->version);
-	mig_books_open(&scope);
-	if (SPI_execute_plan(look_again_plan(), values, NULL, false, 0) !=
-		SPI_OK_SELECT || SPI_processed != 1)
-		elog(ERROR, "could not look at the books");
-	result = compare_look(&scope, part, entry, texts);
-	mig_books_close(&scope);
+	(void) mig_books_owner();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	result = look_at_applied(project, part, entry, texts);
+	if (result == MIG_STILL_THE_SAME &&
+		!text_is_the_same(project, part, entry, texts))
+		result = MIG_TEXT_CHANGED;
+	if (result == MIG_STILL_THE_SAME && !policy_is_silent(project))
+		result = MIG_POLICY_FORBIDS;
+	PopActiveSnapshot();
 	return result;
 }
 
