@@ -429,6 +429,25 @@ ask($other, 'COMMIT');
 is((ask_wait($runner))[0], $version, 'and it goes away by trying again');
 
 # ---------------------------------------------------------------------------
+# A transaction per migration
+# ---------------------------------------------------------------------------
+
+# The other one has a snapshot, which is all that this waits for.  The time-out is
+# the session's, since ours is not for such waits.
+add('CREATE INDEX CONCURRENTLY orders_total ON shop.orders (total)',
+	'DROP INDEX CONCURRENTLY shop.orders_total');
+ask($other, 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1');
+$messages = messages_of(
+	"SET lock_timeout = '200ms'; SET migrate.lock_retries = 0; CALL migrate.apply_each()"
+);
+like(
+	$messages,
+	qr/ERROR:  55P03: .*DETAIL:  Waited for ShareLock on virtual transaction \S+\.\nProcess $other_pid of role "reporter", .*holds ExclusiveLock on virtual transaction \S+: idle in transaction, /s,
+	'CREATE INDEX CONCURRENTLY: whose transaction it waits for is named');
+ask($other, 'COMMIT');
+ask($runner, 'CALL migrate.apply_each()');
+
+# ---------------------------------------------------------------------------
 # The timer is off afterwards
 # ---------------------------------------------------------------------------
 
