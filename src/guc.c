@@ -42,7 +42,7 @@ mig_guc_define(void)
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("migrate.lock_retries",
 							"Sets how often a run that could not get a lock is tried again.",
-							"-1 leaves that to the function that runs it: never in apply() and its like.",
+							"-1 leaves that to the function that runs it: 10 times in apply_each(), never in apply().",
 							&mig_lock_retries,
 							-1, -1, 1000,
 							PGC_USERSET, 0,

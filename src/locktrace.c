@@ -86,9 +86,14 @@ static int	timer_period;
 static void
 sample_wait(void)
 {
-	LOCK	   *lock = MyProc->waitLock;
+	LOCK	   *lock;
+
+	/* a backend that is ended in a body gives its place up with the timer on */
+	if (MyProc == NULL)
+		return;
 
 	/* the status is set last when a wait begins */
+	lock = MyProc->waitLock;
 	if (lock == NULL || MyProc->waitStatus != PROC_WAIT_STATUS_WAITING)
 		return;
 	sampled.tag = lock->tag;

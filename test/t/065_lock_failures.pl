@@ -282,7 +282,8 @@ cmp_ok(length($clipped), '>=', 199, 'where a character ends');
 # What is not a wait that failed
 # ---------------------------------------------------------------------------
 
-# NOWAIT, after a wait that was successful
+# NOWAIT, after a wait that was successful for a lock that somebody else gets
+# after the roll-back
 forget();
 ask($third, 'BEGIN; LOCK TABLE shop.items');
 add('LOCK TABLE shop.items; LOCK TABLE shop.orders IN ACCESS EXCLUSIVE MODE NOWAIT');
@@ -292,8 +293,11 @@ ask_start($runner,
 $node->poll_query_until($db,
 	"SELECT count(*) = 1 FROM pg_locks WHERE pid = $runner_pid AND NOT granted AND clock_timestamp() - waitstart > '250ms'"
 ) or die 'the run does not wait';
+ask_start($other, 'LOCK TABLE shop.items IN ACCESS SHARE MODE');
+is_waiting($node, $other_pid) or die 'nobody waits behind the run';
 ask($third, 'COMMIT');
 $messages = (ask_wait($runner))[1];
+ask_wait($other);
 like($messages, qr/ERROR:  55P03: /, 'NOWAIT fails');
 unlike($messages, qr/Waited for|DETAIL/, 'NOWAIT names nobody');
 like($messages, qr/HINT:  Another session held the lock\./,
@@ -334,6 +338,19 @@ $messages = messages_of(
 is(count_of($messages, $retry), 1, 'a dry run is tried again as well');
 is(count_of(messages_of('SELECT * FROM migrate.apply(raise => false)'), $retry),
 	1, 'and one whose error is a row');
+
+# each attempt looks anew
+$node->safe_psql('postgres', 'GRANT reporter TO app');
+ask($runner, 'SET migrate.lock_retries = 2');
+ask_start($runner, 'SELECT * FROM migrate.apply()');
+is_pausing() or die 'there is no pause';
+ask($other, "SELECT 'something else'");
+$messages = (ask_wait($runner))[1];
+unlike($messages, qr/retry 1 of 2.*something else.*retry 2/s,
+	'the first notice has what was going on then');
+like($messages, qr/ERROR:  55P03.*, query: SELECT 'something else'/s,
+	'the error has what went on later');
+$node->safe_psql('postgres', 'REVOKE reporter FROM app');
 
 # cancelled in the pause, which statement_timeout does not count
 ask($runner, 'SET migrate.lock_retries = 100');
@@ -412,6 +429,25 @@ ask($other, 'COMMIT');
 is((ask_wait($runner))[0], $version, 'and it goes away by trying again');
 
 # ---------------------------------------------------------------------------
+# A transaction per migration
+# ---------------------------------------------------------------------------
+
+# The other one has a snapshot, which is all that this waits for.  The time-out is
+# the session's, since ours is not for such waits.
+add('CREATE INDEX CONCURRENTLY orders_total ON shop.orders (total)',
+	'DROP INDEX CONCURRENTLY shop.orders_total');
+ask($other, 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1');
+$messages = messages_of(
+	"SET lock_timeout = '200ms'; SET migrate.lock_retries = 0; CALL migrate.apply_each()"
+);
+like(
+	$messages,
+	qr/ERROR:  55P03: .*DETAIL:  Waited for ShareLock on virtual transaction \S+\.\nProcess $other_pid of role "reporter", .*holds ExclusiveLock on virtual transaction \S+: idle in transaction, /s,
+	'CREATE INDEX CONCURRENTLY: whose transaction it waits for is named');
+ask($other, 'COMMIT');
+ask($runner, 'CALL migrate.apply_each()');
+
+# ---------------------------------------------------------------------------
 # The timer is off afterwards
 # ---------------------------------------------------------------------------
 
@@ -451,6 +487,26 @@ my ($before) = slurp_file("/proc/$runner_pid/status") =~ /^voluntary_ctxt_switch
 ask_wait($runner);
 my ($after) = slurp_file("/proc/$runner_pid/status") =~ /^voluntary_ctxt_switches:\s+(\d+)/m;
 cmp_ok($after - $before, '>', 200, 'while a body runs it does look');
+
+# Ended in the middle of a body, with the timer on: the server must survive it.
+my $crashes = log_size($node);
+
+add('SELECT pg_sleep(600)');
+foreach (1 .. 10)
+{
+	my $victim = session($node, $db, 'app');
+	my $pid = pid_of($victim);
+
+	ask_start($victim, "SET lock_timeout = '1ms'; SELECT migrate.apply()");
+	$node->poll_query_until($db,
+		"SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = $pid")
+	  or die 'the run does not come to its body';
+	$node->safe_psql($db, "SELECT pg_terminate_backend($pid, 60000)");
+	eval { ask_wait($victim) };
+	eval { $victim->quit };
+}
+unlike(log_since($node, $crashes), qr/terminated by signal|TRAP/,
+	'a backend can be ended while the timer is on');
 
 $_->quit foreach $runner, $other, $third;
 $node->stop;
