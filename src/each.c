@@ -41,6 +41,7 @@
 #include "progress.h"
 #include "runbook.h"
 #include "runlock.h"
+#include "settings.h"
 #include "stepwise.h"
 #include "subxact.h"
 
@@ -71,6 +72,8 @@ typedef struct Each
 	MigChunk	chunk;
 	MigBatch   *batch;
 	MigExecution execution;
+	List	   *settings;		/* of the session, before the run */
+	bool		pinned;			/* it has others now */
 
 	int			to_load;		/* first step of the next chunk */
 	int			current;		/* step that is running, -1: none */
@@ -180,6 +183,11 @@ prepare(void *arg)
 		write_run_row(each);
 		each->has_row = true;
 		each->batch = mig_batch_begin();
+
+		/* for the whole run, since it takes time */
+		each->settings = mig_settings_save();
+		each->pinned = true;
+		mig_execute_pin_session(each->search_path);
 		each->gaps_matter = each->part == MIG_DOWN && !each->holds &&
 			!prepared.policy->allow_out_of_order;
 	}
@@ -304,7 +312,6 @@ run_in_transaction(void *arg)
 	Each	   *each = (Each *) arg;
 	MigChunk   *chunk = &each->chunk;
 	int			i = each->current - chunk->first;
-	int			guc_level;
 
 	MemoryContextSwitchTo(each->migration);
 	look_again(each);
@@ -313,15 +320,13 @@ run_in_transaction(void *arg)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	MemoryContextSwitchTo(each->migration);
-	guc_level = NewGUCNestLevel();
-	mig_execute_pin_settings(each->search_path);
+	mig_execute_pin_lock_timeout();
 	mig_bodies_begin();
 	mig_execute_body(&each->execution, chunk->bodies[i], &chunk->labels[i]);
 	if (chunk->verifies[i] != NULL)
 		mig_execute_body(&each->execution, chunk->verifies[i],
 						 &chunk->verify_labels[i]);
 	mig_bodies_end();
-	AtEOXact_GUC(false, guc_level);
 	record(each);
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "could not disconnect from SPI");
@@ -455,6 +460,16 @@ locate_failure(const MigExecution *execution, ErrorData *edata,
 }
 
 static void
+restore_settings(void *arg)
+{
+	Each	   *each = (Each *) arg;
+
+	if (each->pinned)
+		mig_settings_restore(each->settings);
+	each->pinned = false;
+}
+
+static void
 record_failure(void *arg)
 {
 	Failing    *failing = (Failing *) arg;
@@ -487,6 +502,9 @@ fail(Each *each, ErrorData *edata)
 	mig_books_trust_end();
 	mig_progress_restore();
 	memset(&failure, 0, sizeof(failure));
+	second = mig_transaction_run(restore_settings, each);
+	if (second != NULL)
+		ReThrowError(edata);
 	if (each->result->run == 0)
 		ReThrowError(edata);	/* it had not begun */
 	locate_failure(&each->execution, edata, &failure);
@@ -667,6 +685,7 @@ finish_run(void *arg)
 		notice_gaps(each, project);
 	mig_runbook_end(each->result->run, MIG_RUN_SUCCESS,
 					each->result->migrations);
+	restore_settings(each);
 	mig_lock_release_session();
 	MemoryContextDelete(context);
 }

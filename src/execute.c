@@ -177,6 +177,12 @@ mig_execute_pin_session(const char *search_path)
 	pin_settings(search_path, GUC_ACTION_SET);
 }
 
+void
+mig_execute_pin_lock_timeout(void)
+{
+	pin_lock_timeout(GUC_ACTION_LOCAL);
+}
+
 /* says which statement of which body it was */
 static void
 statement_context_callback(void *arg)

@@ -46,8 +46,12 @@ extern void mig_execution_add_timing(MigExecution *execution,
  */
 extern void mig_execute_pin_settings(const char *search_path);
 
-/* the same for the session, for bodies that run in several transactions */
+/*
+ * The same in two parts: for the session, where bodies run in several
+ * transactions, and for the transaction.
+ */
 extern void mig_execute_pin_session(const char *search_path);
+extern void mig_execute_pin_lock_timeout(void);
 
 /*
  * What migrate.timeout limits: everything in between.  The error of a
