@@ -16,6 +16,7 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "catalog/catalog.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
@@ -224,6 +225,13 @@ mig_leftover_find(const MigStatement *statement, const char *sql,
 		search.name = ((IndexStmt *) stmt)->idxname;
 	search.before = step;
 	return find_indexes(&search);
+}
+
+bool
+mig_leftover_may_drop(const MigLeftover *leftover)
+{
+	return superuser() ||
+		!IsToastNamespace(get_rel_namespace(leftover->index));
 }
 
 static void

@@ -34,6 +34,9 @@ extern void mig_leftover_note(const MigStatement *statement, const char *sql,
 extern List *mig_leftover_find(const MigStatement *statement, const char *sql,
 							   const MigPartialStep *step);
 
+/* the index of a TOAST table belongs to its owner, who cannot drop it */
+extern bool mig_leftover_may_drop(const MigLeftover *leftover);
+
 /*
  * Make sure that nobody is building the index at this moment: takes a lock on
  * its table for the session, until mig_leftover_release(), or raises

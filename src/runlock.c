@@ -214,10 +214,16 @@ mig_lock_wait_session(void)
 void
 mig_lock_regain_session(void)
 {
+	TimestampTz start = GetCurrentTimestamp();
+
 	if (holds_lock())
 		return;
 	while (!try_lock(true))
+	{
+		refuse_to_wait_for_statement();
+		check_waiting_time(start);
 		pause_between_polls();
+	}
 }
 
 void

@@ -35,8 +35,9 @@ extern void mig_lock_release_session(void);
 
 /*
  * A procedure that rolled back has lost it: take it again, in the middle of a
- * transaction, without giving up.  For who makes sure that nobody else runs
- * the same migration meanwhile.
+ * transaction.  As that has locks that others may wait for, it raises 55P03
+ * where mig_lock_acquire() does.  For who makes sure that nobody else runs the
+ * same migration meanwhile.
  */
 extern void mig_lock_regain_session(void);
 

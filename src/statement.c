@@ -481,6 +481,18 @@ resume_kind(Node *stmt)
 	}
 }
 
+/* does it change a setting for longer than the transaction? */
+static bool
+sets_for_session(Node *stmt)
+{
+	VariableSetStmt *set = (VariableSetStmt *) stmt;
+
+	if (!IsA(stmt, VariableSetStmt) || set->is_local)
+		return false;
+	return set->kind != VAR_SET_MULTI ||
+		strcmp(set->name, "SESSION CHARACTERISTICS") == 0;
+}
+
 static bool
 is_transaction_start(Node *stmt)
 {
@@ -653,6 +665,7 @@ fill_statement(MigStatement *statement, const char *text, const RawStmt *raw,
 	statement->log_level = GetCommandLogLevel(raw->stmt);
 	statement->own_transaction = own_transaction(raw->stmt);
 	statement->resume = resume_kind(raw->stmt);
+	statement->sets = sets_for_session(raw->stmt);
 }
 
 MigBody *

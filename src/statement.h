@@ -46,6 +46,7 @@ typedef struct MigStatement
 	/* what it is, if it cannot run in a transaction block, else NULL */
 	const char *own_transaction;
 	MigResume	resume;
+	bool		sets;			/* SET or RESET for the rest of the session */
 } MigStatement;
 
 typedef struct MigBody

@@ -17,7 +17,9 @@
  * while it is running is counted in that same transaction.
  *
  * Settings that the body changes have to last over its transactions, so they
- * are those of the session, and put back at the end.
+ * are those of the session, and put back at the end.  When a later call goes
+ * on, the SETs of the part that is finished are repeated first; what that part
+ * has set in another way, as with set_config(), is lost.
  *
  *-------------------------------------------------------------------------
  */
@@ -191,6 +193,44 @@ find_position(void *arg)
 	mig_execute_pin_session(stepwise->search_path);
 }
 
+static bool
+discards_all(const MigStatement *statement)
+{
+	return strcmp(statement->tag, "DISCARD ALL") == 0;
+}
+
+/* the rest of the body expects what the finished part has set */
+static void
+repeat_settings(void *arg)
+{
+	Progress   *progress = (Progress *) arg;
+	MigStepwise *stepwise = progress->stepwise;
+	int			ntimings = stepwise->execution->ntimings;
+	int			first = 0;
+	int			i;
+
+	for (i = 0; i < progress->next; i++)
+	{
+		if (discards_all(statement_at(progress, i)))
+			first = i + 1;
+	}
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	mig_bodies_begin();
+	for (i = first; i < progress->next; i++)
+	{
+		if (statement_at(progress, i)->sets)
+			mig_execute_part(stepwise->execution, stepwise->body,
+							 stepwise->label, i, i + 1);
+	}
+	mig_bodies_end();
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "could not disconnect from SPI");
+
+	/* these have been recorded */
+	stepwise->execution->ntimings = ntimings;
+}
+
 
 /*
  * One step
@@ -328,6 +368,8 @@ run_alone(void *arg)
 						 progress->next, progress->replacement);
 	counted_key = NULL;
 	mig_bodies_end();
+	if (discards_all(statement))
+		mig_execute_pin_session(stepwise->search_path);
 	mig_lock_regain_session();
 	CommandCounterIncrement();
 	if (statement->resume == MIG_RESUME_CREATE_INDEX)
@@ -341,6 +383,17 @@ drop_leftover(void *arg)
 {
 	Progress   *progress = (Progress *) arg;
 
+	if (!mig_leftover_may_drop(progress->leftover))
+	{
+		ereport(WARNING,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("invalid index %s, which an earlier attempt at migration \"%s\" has left, stays",
+						progress->leftover->name,
+						progress->stepwise->key.version),
+				 errhint("Only a superuser can drop an index of a TOAST table: DROP INDEX CONCURRENTLY %s.",
+						 progress->leftover->name)));
+		return;
+	}
 	mig_leftover_claim(progress->leftover);
 	mig_lock_statement_begin();
 	(void) mig_toplevel_run(psprintf("DROP INDEX CONCURRENTLY IF EXISTS %s",
@@ -465,6 +518,8 @@ run_steps(Progress *progress)
 	ErrorData  *edata = mig_transaction_run(find_position, progress);
 	bool		finished = false;
 
+	if (edata == NULL && progress->next > 0)
+		edata = mig_transaction_run(repeat_settings, progress);
 	while (edata == NULL && progress->next < stepwise->body->nstatements)
 	{
 		edata = run_next_step(progress);
