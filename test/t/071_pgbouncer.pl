@@ -1,6 +1,6 @@
-# pgbouncer itself, pooling transactions: apply() works through it, and however a
-# call ends, the next client on the same server connection finds nothing of it:
-# no lock, no setting, no name.
+# pgbouncer itself, pooling transactions: apply() and apply_each() work through
+# it, and however a call ends, the next client on the same server connection
+# finds nothing of it: no lock, no setting, no name.
 #
 # Needs a pooler, which nothing but a process of its own can be.
 #
@@ -212,9 +212,10 @@ sub wait_at_gate
 	return;
 }
 
-# The ways to run a project, as SQL.
+# Both ways to run a project, as SQL.
 my %calls = (
-	'apply()' => sub { "SELECT version FROM migrate.apply(project => '$_[0]')" });
+	'apply()' => sub { "SELECT version FROM migrate.apply(project => '$_[0]')" },
+	'apply_each()' => sub { "CALL migrate.apply_each(project => '$_[0]')" });
 
 # ---------------------------------------------------------------------------
 # Each way that a call can end
@@ -228,6 +229,8 @@ sub check_success
 		'CREATE TABLE t_% (id int)',
 		"SET search_path = pg_catalog; SET lock_timeout = '7s'; SET work_mem = '7MB'");
 
+	push @versions, add($project, 'CREATE INDEX CONCURRENTLY ON public.migrated (id)')
+	  if $name eq 'apply_each()';
 	my ($status, undef, $err) = through($call->($project));
 	is($status, 0, "$name: succeeds") or diag $err;
 	is(applied($project), "@versions", "$name: everything is applied");
@@ -241,13 +244,14 @@ sub check_failure
 {
 	my ($name, $call) = @_;
 	my $project = "failure of $name";
+	my $first = add($project, 'CREATE TABLE t_% (id int)');
 
-	add($project, 'CREATE TABLE t_% (id int)');
 	add($project, "SET search_path = pg_catalog; SET work_mem = '7MB'; SELECT 1 / 0");
 	my ($status, undef, $err) = through($call->($project));
 	is($status, 3, "$name that fails: has failed");
 	like($err, qr/ERROR:  22012: division by zero/, "$name that fails: says why");
-	is(applied($project), '', "$name that fails: nothing stays");
+	is(applied($project), $name eq 'apply()' ? '' : $first,
+		"$name that fails: what stays");
 	check_next("after $name that fails");
 	return;
 }
@@ -300,6 +304,21 @@ sub check_disconnect
 	return;
 }
 
+sub check_refusal
+{
+	my $project = 'refusal';
+
+	add($project, 'CREATE TABLE t_% (id int)');
+	my (undef, undef, $err) = through(
+		"\\set ON_ERROR_STOP off\nBEGIN;\n"
+		  . $calls{'apply_each()'}->($project)
+		  . ";\nROLLBACK");
+	like($err, qr/ERROR:  2D000:/, 'apply_each() in a transaction: is refused');
+	is(applied($project), '', 'apply_each() in a transaction: nothing is applied');
+	check_next('after apply_each() in a transaction');
+	return;
+}
+
 # More clients than server connections; each of them finds everything applied.
 sub check_crowd
 {
@@ -344,6 +363,7 @@ sub check_extended
 }
 
 wait_for_pooler();
+query($node, 'app', 'app', 'CREATE TABLE public.migrated (id int)');
 ($pid, $clean) = look();
 like($clean, qr/^name\|next client$/m, 'a client has its own name');
 unlike($clean, qr/^lock/m, 'a client has no lock');
@@ -358,4 +378,5 @@ foreach my $name (sort keys %calls)
 	check_crowd($name, $call);
 	check_extended($name, $call);
 }
+check_refusal();
 done_testing();
