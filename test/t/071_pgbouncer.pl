@@ -217,6 +217,11 @@ my %calls = (
 	'apply()' => sub { "SELECT version FROM migrate.apply(project => '$_[0]')" },
 	'apply_each()' => sub { "CALL migrate.apply_each(project => '$_[0]')" });
 
+# How many of three migrations are applied when the client is gone during the
+# second.  apply() has nothing to say before its end; apply_each() says that the
+# second is done, and nobody hears it.
+my %without_client = ('apply()' => 3, 'apply_each()' => 2);
+
 # ---------------------------------------------------------------------------
 # Each way that a call can end
 # ---------------------------------------------------------------------------
@@ -229,7 +234,8 @@ sub check_success
 		'CREATE TABLE t_% (id int)',
 		"SET search_path = pg_catalog; SET lock_timeout = '7s'; SET work_mem = '7MB'");
 
-	push @versions, add($project, 'CREATE INDEX CONCURRENTLY ON public.migrated (id)')
+	push @versions, add($project,
+		"SET work_mem = '7MB'; CREATE INDEX CONCURRENTLY ON public.migrated (id)")
 	  if $name eq 'apply_each()';
 	my ($status, undef, $err) = through($call->($project));
 	is($status, 0, "$name: succeeds") or diag $err;
@@ -297,6 +303,8 @@ sub check_disconnect
 	$node->poll_query_until('app',
 		"SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $old_pid")
 	  or die "process $old_pid does not end";
+	is(applied($project), "@versions[ 0 .. $without_client{$name} - 1 ]",
+		"$name without its client: what is applied");
 	is(locks_left($node, 'app'), '', "$name without its client: no lock is left");
 	is((through($call->($project)))[0], 0, "$name without its client: can be called again");
 	is(applied($project), "@versions", "$name without its client: everything is applied");
@@ -316,6 +324,48 @@ sub check_refusal
 	like($err, qr/ERROR:  2D000:/, 'apply_each() in a transaction: is refused');
 	is(applied($project), '', 'apply_each() in a transaction: nothing is applied');
 	check_next('after apply_each() in a transaction');
+	return;
+}
+
+# The same for a statement that cannot run in a transaction block: it fails, is
+# canceled while it waits for somebody, and loses its client.
+sub check_steps
+{
+	my $call = $calls{'apply_each()'};
+	my $index = "SET work_mem = '7MB'; CREATE UNIQUE INDEX CONCURRENTLY ON public.twice (id)";
+
+	query($node, 'app', 'app', 'CREATE TABLE twice AS SELECT 1 AS id FROM generate_series(1, 2)');
+	my $version = add('index', $index);
+	my (undef, undef, $err) = through($call->('index'));
+	like($err, qr/ERROR:  23505: /, 'an index that fails: says why');
+	check_next('after an index that fails');
+
+	query($node, 'app', 'app', 'TRUNCATE twice');
+	my $blocker = session($node, 'app', 'app');
+	ask($blocker, 'BEGIN; LOCK TABLE twice IN ROW EXCLUSIVE MODE');
+	my $client = start_client('one', $call->('index'));
+	is_waiting($node, $pid) or die 'the index does not wait';
+	$client->{run}->signal('INT');
+	(undef, undef, $err) = finish_client($client);
+	like($err, qr/ERROR:  57014: /, 'an index that is canceled: says so');
+	check_next('after an index that is canceled');
+
+	my $old_pid = $pid;
+	$client = start_client('one', $call->('index'));
+	is_waiting($node, $pid) or die 'the index does not wait';
+	$client->{run}->signal('KILL');
+	$client->{run}->finish;
+	check_next('after a client is gone while an index is built', new => 1);
+	$blocker->quit;
+	$node->poll_query_until('app',
+		"SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $old_pid")
+	  or die "process $old_pid does not end";
+	is((through($call->('index')))[0], 0, 'an index without its client: can be called again');
+	is(applied('index'), $version, 'an index without its client: is applied');
+	is(query($node, 'app', 'app',
+			q{SELECT string_agg(indisvalid::text, ' ') FROM pg_index WHERE indrelid = 'twice'::regclass}),
+		'true', 'an index without its client: there is one, and it is valid');
+	check_next('after an index is built by the next call');
 	return;
 }
 
@@ -378,5 +428,6 @@ foreach my $name (sort keys %calls)
 	check_crowd($name, $call);
 	check_extended($name, $call);
 }
+check_steps();
 check_refusal();
 done_testing();
