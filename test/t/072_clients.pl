@@ -35,21 +35,23 @@ my $jdbc = '/usr/share/java/postgresql.jar';
 my %clients = (
 	psycopg2 => {
 		command => [$python], file => 'with_psycopg2.py',
-		switch => qr/autocommit/
+		switch => qr/psycopg connection\.autocommit = True/
 	},
 	sqlalchemy => {
 		command => [$python], file => 'with_sqlalchemy.py',
-		switch => qr/AUTOCOMMIT/
+		switch => qr/SQLAlchemy isolation_level="AUTOCOMMIT"/
 	},
 	django => {
-		command => [$python], file => 'with_django.py', switch => qr/atomic/i
+		command => [$python], file => 'with_django.py',
+		switch => qr/Django outside of atomic\(\)/
 	},
 	'node-postgres' => {
-		command => ['node'], file => 'with_node_postgres.js', switch => qr/BEGIN/
+		command => ['node'], file => 'with_node_postgres.js',
+		switch => qr/node-postgres without BEGIN/
 	},
 	jdbc => {
 		command => [ 'java', '-cp', $jdbc ], file => 'WithJdbc.java',
-		switch => qr/setAutoCommit\(true\)/
+		switch => qr/JDBC setAutoCommit\(true\)/
 	});
 
 # ---------------------------------------------------------------------------
