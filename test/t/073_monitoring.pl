@@ -127,23 +127,45 @@ query($node, 'app', 'app', q{SELECT migrate.remove('003')});
 # A migration is running for over five minutes
 # ---------------------------------------------------------------------------
 
+# Whoever works or waits on this page does so for a fraction of a second.
 my $shorter = sub { $_[0] =~ s/5 minutes/10 milliseconds/r };
-my $gate = session($node, 'app', 'app');
-my $runner = session($node, 'app', 'app');
 
-is(alarm_rows('running', $shorter), '', 'running: quiet when nothing runs');
-add('004', 'SELECT 1; SELECT pg_advisory_xact_lock(73)');
-ask($gate, 'SELECT pg_advisory_lock(73)');
-my $pid = pid_of($runner);
-ask_start($runner, "$apply;");
-is_waiting($node, $pid) or die 'the run does not wait';
-is(alarm_rows('running'), '', 'running: quiet before the time');
-$node->poll_query_until('app',
-	"SELECT now() - query_start > '20 milliseconds' FROM pg_stat_activity WHERE pid = $pid");
-like(alarm_rows('running', $shorter), qr/^$pid\|app\|migrate apply .*004/,
-	'running: fires when it takes longer, and says which');
-$gate->quit;
-ask_wait($runner);
-is(alarm_rows('running', $shorter), '', 'running: quiet afterwards');
-$runner->quit;
+sub has_lasted
+{
+	my ($pid) = @_;
+	$node->poll_query_until('app',
+		"SELECT now() - query_start > '20 milliseconds' FROM pg_stat_activity WHERE pid = $pid")
+	  or die "process $pid is gone";
+	return;
+}
+
+sub check_running
+{
+	my ($name, $version, $call) = @_;
+	my $gate = session($node, 'app', 'app');
+	my $runner = session($node, 'app', 'app');
+	my $second = session($node, 'app', 'app');
+	my ($pid, $second_pid) = (pid_of($runner), pid_of($second));
+
+	is(alarm_rows('running', $shorter), '', "running $name: quiet when nothing runs");
+	add($version, 'SELECT 1; SELECT pg_advisory_xact_lock(73)');
+	ask($gate, 'SELECT pg_advisory_lock(73)');
+	ask_start($runner, $call);
+	is_waiting($node, $pid) or die 'the run does not wait';
+	ask_start($second, $call);
+	is_waiting($node, $second_pid, 'Extension') or die 'the second run does not wait';
+	has_lasted($second_pid);
+	is(alarm_rows('running'), '', "running $name: quiet before the time");
+	like(alarm_rows('running', $shorter),
+		qr/^\d+\|apply\|$version\|2\|2\|[^\n]*\|t\|$pid\|app$/,
+		"running $name: fires when it takes longer, and says which and what it waits for");
+	$gate->quit;
+	ask_wait($_) foreach $runner, $second;
+	is(alarm_rows('running', $shorter), '', "running $name: quiet afterwards");
+	$_->quit foreach $runner, $second;
+	return;
+}
+
+check_running('apply()', '004', "$apply;");
+check_running('apply_each()', '005', 'CALL migrate.apply_each();');
 done_testing();
