@@ -17,6 +17,7 @@ use MigrateTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(time);
 
 my %page = page_blocks('doc/scheduling.md');
 
@@ -35,6 +36,7 @@ my %migrations = (
 		[ '003', 'ALTER TABLE users ADD name text' ]
 	],
 	broken => [ [ 'b1', 'CREATE TABLE kept (id int)' ], [ 'b2', $broken ] ],
+	background => [ [ 'g1', $broken ] ],
 	idle => [ [ 'i1', 'CREATE TABLE idle (id int)' ] ],
 	refused => [ [ 'r1', 'CREATE TABLE refused (id int)' ] ]);
 
@@ -44,6 +46,7 @@ my @jobs = (
 	[ 'apply idle', 'billing', q{SELECT migrate.apply(project => 'idle')} ],
 	[ 'each broken', 'app', q{CALL migrate.apply_each(project => 'broken')} ],
 	[ 'each idle', 'app', q{CALL migrate.apply_each(project => 'idle')} ],
+	[ 'start', 'app', q{SELECT migrate.start(project => 'background')} ],
 	[
 		'two statements', 'app',
 		q{SET lock_timeout = '1s'; CALL migrate.apply_each(project => 'refused')}
@@ -116,15 +119,28 @@ sub prepare
 # What has happened
 # ---------------------------------------------------------------------------
 
+# Wait until a query returns true.  It takes up to a minute, so look once a second.
+sub wait_until
+{
+	my ($node, $db, $sql) = @_;
+	my $end = time + $PostgreSQL::Test::Utils::timeout_default;
+
+	while ($node->safe_psql($db, $sql) ne 't')
+	{
+		die "waited in vain for $sql" if time > $end;
+		sleep 1;
+	}
+	return;
+}
+
 # Wait until each job has run; returns the first run of each by its name.
 sub runs
 {
 	my ($node) = @_;
 
-	$node->poll_query_until('postgres', q{
+	wait_until($node, 'postgres', q{
 		SELECT count(DISTINCT jobid) = (SELECT count(*) FROM cron.job)
-		FROM cron.job_run_details WHERE status IN ('succeeded', 'failed')})
-	  or die 'the jobs do not run';
+		FROM cron.job_run_details WHERE status IN ('succeeded', 'failed')});
 	my @runs = split /\x1e/, $node->safe_psql('postgres', q{
 		SELECT string_agg(concat_ws(E'\x1f', jobname, status, return_message), E'\x1e')
 		FROM (SELECT DISTINCT ON (jobid) jobname, status, return_message
@@ -211,6 +227,10 @@ sub check_each
 	check_failure("$mode, apply_each()", $runs{'each broken'});
 	is(applied($node, 'app', 'broken'), 'b1',
 		"$mode, apply_each(): what came before the failure stays");
+	check_success($mode, 'start()', $runs{start}, '1 row', 'SELECT 1');
+	wait_until($node, 'app', q{
+		SELECT count(*) > 0 FROM migrate.failure
+		WHERE project = 'background' AND sqlstate = 'P0042'});
 	is($runs{'two statements'}[0], 'failed', "$mode: two statements are refused");
 	like($runs{'two statements'}[1], qr/apply_each\(\).*transaction/,
 		"$mode: ... and it says why");
