@@ -505,9 +505,11 @@ apply_settings(List *settings)
 		if (value == NULL)
 			continue;
 		*value++ = '\0';
+
+		/* migrate.trust_authors is not for all to set, nor of use to them */
 		(void) set_config_option(name, value,
 								 superuser() ? PGC_SUSET : PGC_USERSET,
-								 PGC_S_SESSION, GUC_ACTION_SET, true, 0,
+								 PGC_S_SESSION, GUC_ACTION_SET, true, DEBUG1,
 								 false);
 	}
 }

@@ -112,6 +112,6 @@ mig_toplevel_require(Node *context, const char *procedure)
 			 errmsg("%s must be called at top level, outside of a transaction block",
 					procedure),
 			 errdetail("%s", why),
-			 errhint("Send CALL %s as a statement of its own with autocommit on: in psycopg connection.autocommit = True, in SQLAlchemy isolation_level=\"AUTOCOMMIT\", in Django outside of atomic(), in JDBC setAutoCommit(true), in psql without -1 and BEGIN.  Inside a transaction use migrate.apply() or migrate.rollback().",
+			 errhint("Send CALL %s as a statement of its own with autocommit on: in psycopg connection.autocommit = True, in SQLAlchemy isolation_level=\"AUTOCOMMIT\", in Django outside of atomic(), in JDBC setAutoCommit(true), in node-postgres without BEGIN, in psql without -1 and BEGIN.  Inside a transaction use migrate.apply() or migrate.rollback().",
 					 procedure)));
 }

@@ -133,11 +133,21 @@ need_packages()
 	rm -f "$install_log"
 }
 
-# Installing a server makes Debian create and start a cluster of its own, which
-# nobody asked for here: switched off while this runs.  Only missing packages
-# are named, so that no package of a running server is upgraded.
+# Installing a server makes Debian create and start a cluster of its own, and a
+# daemon's package starts the daemon, which nobody asked for here: both switched
+# off while this runs.  Only missing packages are named, so that no package of a
+# running server is upgraded.
 install_packages()
 {
+	policy=/usr/sbin/policy-rc.d
+	made_policy=
+	if [ ! -e $policy ]
+	then
+		# means nothing any more if this shell is killed and leaves it there
+		printf '#!/bin/sh\n[ ! -d /proc/%s ] || exit 101\n' $$ >$policy
+		chmod 755 $policy
+		made_policy=yes
+	fi
 	conf_dir=/etc/postgresql-common/createcluster.d
 	conf=$conf_dir/zz-migrate-throw-away.conf
 	made_dir=
@@ -154,6 +164,7 @@ install_packages()
 			--no-install-recommends install "$@"
 	} || status=$?
 	rm -f $conf
+	[ -z "$made_policy" ] || rm -f $policy
 	[ -z "$made_dir" ] || rmdir $conf_dir 2>/dev/null || :
 	return $status
 }

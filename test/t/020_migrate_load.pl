@@ -3,6 +3,8 @@
 # sees (exit status, messages, what is left behind) is right.
 #
 # Needs a server of its own: it is stopped, started and asked for passwords.
+#
+# Packages: bash busybox
 
 use strict;
 use warnings;

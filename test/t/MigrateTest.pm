@@ -9,6 +9,7 @@ use strict;
 use warnings;
 
 use Exporter qw(import);
+use FindBin;
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -17,7 +18,7 @@ use Test::More;
 our @EXPORT = qw(
   owner_database query run_sql run_parallel
   session ask ask_start ask_wait is_waiting pid_of
-  books agreement locks_left log_size log_since quote $superuser
+  books agreement locks_left log_size log_since quote page_blocks $superuser
 );
 
 # The role that initdb makes.
@@ -307,6 +308,18 @@ sub log_since
 {
 	my ($node, $offset) = @_;
 	return slurp_file($node->logfile, $offset);
+}
+
+# The named blocks of a page of the documentation, by name: those that
+# 010_documentation.pl leaves to the test that names them.
+sub page_blocks
+{
+	my ($path) = @_;
+	my $page = slurp_file("$FindBin::RealBin/../../$path");
+	my %blocks = $page =~ /^```\w+ ([\w-]+)\n(.*?)^```$/msg;
+
+	die "$path has no named blocks" if !%blocks;
+	return %blocks;
 }
 
 1;
