@@ -191,6 +191,7 @@ sub normalize
 	$text =~ s/\b\d+(\.\d+)?(e-\d+)? ms\b/N ms/g;
 	$text =~ s/\b\d+\.\d+(e-\d+)?\b/N/g;
 	$text =~ s/\b(process|PID) \d+/$1 N/gi;
+	$text =~ s/"(\w+_\w+)"/$1/g;    # messages quote settings from 17 on
 	$text =~ s/-{2,}/-/g;
 	$text =~ s/[ \t]+/ /g;
 	$text =~ s/ $//mg;

@@ -26,6 +26,11 @@ sub fails
 	my $settings = $option{settings} // '';
 	my $version = ++$number;
 
+	# these would end the session before it could take them back
+	local $ENV{PGOPTIONS} = join(' ',
+		map { "-c $_=0" } qw(statement_timeout lock_timeout idle_session_timeout
+		  idle_in_transaction_session_timeout));
+
 	# the observer's session is older than the settings
 	observe($db,
 		"INSERT INTO migrate.migration (version, up, added_by) VALUES ('$version', 'SELECT 1/0', '$role')"
@@ -61,9 +66,7 @@ my $own = join(
 	' ',
 	map { "SET $_;" } 'default_transaction_read_only = off',
 	'default_transaction_isolation = "read committed"',
-	'role = none', 'exit_on_error = off', 'statement_timeout = 0',
-	'lock_timeout = 0', 'idle_session_timeout = 0',
-	'idle_in_transaction_session_timeout = 0');
+	'role = none', 'exit_on_error = off');
 
 allowed('owner', $db, <<'END');
 CREATE FUNCTION own_owner.now() RETURNS timestamptz LANGUAGE plpgsql AS
