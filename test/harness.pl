@@ -20,8 +20,10 @@ use TAP::Harness;
 my ($count_file, $jobs, @files) = @ARGV;
 my $dump = File::Temp->newdir();
 
-# a file that hangs is ended after this many seconds, and has failed
-my $seconds = $ENV{MIGRATE_TEST_TIMEOUT} || 300;
+# a file that hangs is ended after this many seconds, and has failed; the fuzz
+# test runs for as long as it is told to
+my $seconds =
+  ($ENV{MIGRATE_TEST_TIMEOUT} || 300) + ($ENV{MIGRATE_FUZZ_SECONDS} || 0);
 my @limit = ('timeout', '--foreground', '--kill-after=10', $seconds);
 
 # the raw output of each file goes to a file of the same path below this

@@ -7,8 +7,7 @@
 #
 # MIGRATE_FUZZ_SECONDS says how long (20), MIGRATE_FUZZ_SEED which cases are made
 # (1); a run prints it.  A case depends on the seed and on its number, not on the
-# cases before it: MIGRATE_FUZZ_CASE runs one alone and shows its statement.  Over
-# five minutes, MIGRATE_TEST_TIMEOUT has to be raised as well.
+# cases before it: MIGRATE_FUZZ_CASE runs one alone and shows its statement.
 
 use strict;
 use warnings;
@@ -89,17 +88,18 @@ EXCEPTION WHEN OTHERS THEN
 END $$;
 
 -- what script() writes can be parsed, but for the line that is psql's
-CREATE FUNCTION fuzz.parse_script(project text) RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION fuzz.parse_script(from_version text, to_version text, project text)
+	RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
 	script text;
 BEGIN
 	BEGIN
-		script := migrate.script(project => parse_script.project);
+		script := migrate.script(from_version, to_version, project);
 	EXCEPTION WHEN OTHERS THEN
 		RETURN;
 	END;
-	PERFORM migrate.add('script', replace(script, chr(92) || 'set ON_ERROR_STOP on', ''),
-		project => 'script');
+	PERFORM migrate.add('from ' || from_version,
+		replace(script, chr(92) || 'set ON_ERROR_STOP on', ''), project => 'script');
 EXCEPTION WHEN untranslatable_character THEN
 	-- in a name, say: not all of EUC_JP is in Unicode, which checksums are made of
 	NULL;
@@ -115,7 +115,8 @@ BEGIN
 	PERFORM fuzz.try('SELECT migrate.check(project => $1)', project);
 	PERFORM fuzz.try('SELECT migrate.script(''base'', ''head'', $1)', project);
 	PERFORM fuzz.try('SELECT migrate.script(''head'', ''base'', $1)', project);
-	PERFORM fuzz.parse_script(project);
+	PERFORM fuzz.parse_script('base', 'head', project);
+	PERFORM fuzz.parse_script('head', 'base', project);
 END $$;
 
 -- what became of a case, from an error that ended it at a stage
