@@ -22,9 +22,11 @@ for cluster_var in $(env | sed -n 's/^\(PG[A-Z]*\)=.*/\1/p')
 do
 	unset "$cluster_var"
 done
-unset LANGUAGE
+unset LANGUAGE LC_COLLATE LC_CTYPE LC_MESSAGES LC_MONETARY LC_NUMERIC LC_TIME
+# PostgreSQL::Test takes LC_ALL away
+LANG=C.UTF-8
 LC_ALL=C.UTF-8
-export LC_ALL
+export LANG LC_ALL
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 umask 022
 

@@ -42,7 +42,8 @@ SELECT migrate.apply();
 END
 
 # Start a server with the roles and the template.  More settings can be given
-# as lines of postgresql.conf.
+# as lines of postgresql.conf.  A slow machine must not make a difference: no
+# notice of what took long, no time limit for the locks that tests hold.
 sub start_server
 {
 	my ($settings) = @_;
@@ -50,7 +51,9 @@ sub start_server
 	$node = PostgreSQL::Test::Cluster->new('rights');
 	$node->init;
 	$node->append_conf('postgresql.conf',
-		"migrate.wait_timeout = '5s'\n" . ($settings // ''));
+		"migrate.wait_timeout = '5s'\nmigrate.progress_notices = off\n"
+		  . "migrate.lock_timeout = 0\n"
+		  . ($settings // ''));
 	$node->start;
 	$node->safe_psql('postgres',
 		$roles_sql . 'CREATE DATABASE template_rights OWNER owner');
