@@ -438,10 +438,17 @@ is(app('parts', 'SELECT email FROM users'),
 # Removal
 # ---------------------------------------------------------------------------
 
-my $tables_query = q{SELECT c.relname, pg_get_userbyid(c.relowner), x.count
-	FROM pg_class c, LATERAL (SELECT (xpath('/row/n/text()', query_to_xml(
-		format('SELECT count(*) AS n FROM %s', c.oid::regclass), false, true,
-		'')))[1]::text AS count) x
+my $tables_query = q{
+	CREATE FUNCTION pg_temp.rows_of(relation regclass) RETURNS int8
+		LANGUAGE plpgsql AS $$
+	DECLARE
+		n int8;
+	BEGIN
+		EXECUTE format('SELECT count(*) FROM %s', relation) INTO n;
+		RETURN n;
+	END $$;
+	SELECT c.relname, pg_get_userbyid(c.relowner), pg_temp.rows_of(c.oid)
+	FROM pg_class c
 	WHERE c.relnamespace = 'public'::regnamespace AND c.relkind IN ('r', 'v')
 	ORDER BY 1};
 
