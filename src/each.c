@@ -25,6 +25,7 @@
 #include "miscadmin.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/timeout.h"
 #include "utils/timestamp.h"
 
 #include "books.h"
@@ -183,6 +184,8 @@ prepare(void *arg)
 		write_run_row(each);
 		each->has_row = true;
 		each->batch = mig_batch_begin();
+		if (each->part == MIG_UP)
+			mig_prepare_warn(prepared.project, true);
 
 		/* for the whole run, since it takes time */
 		each->settings = mig_settings_save();
@@ -645,13 +648,6 @@ finish_background_row(void *arg)
 }
 
 static void
-finish_empty_run(void *arg)
-{
-	finish_background_row(arg);
-	mig_lock_release_session();
-}
-
-static void
 notice_gaps(const Each *each, const MigProject *project)
 {
 	MigPlan		plan;
@@ -686,7 +682,6 @@ finish_run(void *arg)
 	mig_runbook_end(each->result->run, MIG_RUN_SUCCESS,
 					each->result->migrations);
 	restore_settings(each);
-	mig_lock_release_session();
 	MemoryContextDelete(context);
 }
 
@@ -760,7 +755,10 @@ run(Each *each)
 		run_all(each);
 	}
 	else
-		run_or_fail(each, finish_empty_run);
+		run_or_fail(each, finish_background_row);
+
+	/* not before what it protects is committed */
+	mig_lock_release_session();
 	each->result->execution_ms = elapsed_ms(each->run_started_at);
 	mig_progress_unmark();
 	mig_progress_restore();
@@ -805,6 +803,9 @@ run_under_lock(Each *each, void (*begin_function) (void *arg))
 
 	MemoryContextSwitchTo(each->context);
 	mig_books_trust_begin();
+
+	/* it is for each statement, and not for how long others take */
+	disable_timeout(STATEMENT_TIMEOUT, false);
 	run_or_fail(each, begin_function);
 	if (each->pending)
 	{

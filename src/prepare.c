@@ -11,6 +11,7 @@
  */
 #include "postgres.h"
 
+#include "utils/guc.h"
 #include "utils/memutils.h"
 
 #include "errors.h"
@@ -212,6 +213,31 @@ mig_prepare_notice_gaps(const MigProject *project, const MigPlan *plan)
 				(errmsg("%s will be out of order for apply(), because later versions are still applied",
 						mig_name_list(gaps)),
 				 errhint("Hold what is to stay out with migrate.hold(), take it out with migrate.remove(), or let it be applied by out_of_order = 'allow' in migrate.policy.")));
+}
+
+void
+mig_prepare_warn(const MigProject *project, bool each)
+{
+	/* of 17 and later; it does not raise an error that could be journalled */
+	const char *timeout = GetConfigOption("transaction_timeout", true, false);
+	int			i;
+
+	if (timeout != NULL && strcmp(timeout, "0") != 0)
+		ereport(NOTICE,
+				(errmsg("transaction_timeout will end this session if %s takes longer than %s",
+						each ? "a migration" : "the run",
+						GetConfigOptionByName("transaction_timeout", NULL,
+											  false))));
+	for (i = 0; i < project->count; i++)
+	{
+		const MigEntry *entry = &project->entries[i];
+
+		if (entry->partial && entry->applied && !mig_plan_is_pending(entry))
+			ereport(WARNING,
+					(errmsg("migration \"%s\" is partly rolled back",
+							entry->version),
+					 errhint("CALL migrate.rollback_each() goes on with that, or say with migrate.resume() what is done.")));
+	}
 }
 
 bool

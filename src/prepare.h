@@ -68,6 +68,12 @@ extern bool mig_prepare_holds(const MigRunOptions *options,
 extern void mig_prepare_notice_gaps(const MigProject *project,
 									const MigPlan *plan);
 
+/*
+ * There is something to do: tell the client of a setting that may end its
+ * session in the middle, and of a migration that is partly undone.
+ */
+extern void mig_prepare_warn(const MigProject *project, bool each);
+
 /* must the bodies of the plan be kept from the rights of the session? */
 extern bool mig_prepare_must_contain(const MigPlan *plan);
 

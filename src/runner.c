@@ -693,6 +693,7 @@ mig_run_apply(const MigRunOptions *options, MigRunSink sink, void *arg)
 			note_complete(options->project, prepared.project);
 		return;
 	}
+	mig_prepare_warn(prepared.project, false);
 	run = run_begin(options, "apply", &prepared);
 	add_steps(run, MIG_UP, prepared.plan->steps, prepared.plan->nsteps);
 	run_execute(run, sink, arg);
