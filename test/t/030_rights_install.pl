@@ -233,7 +233,7 @@ END
 	join(
 		"\n",
 		sort map { "$_ grantable" } (
-			(map { ("SELECT $_", "INSERT $_") } qw(applied body journal migration policy state)),
+			(map { ("SELECT $_", "INSERT $_") } qw(applied body journal migration policy run state step)),
 			'UPDATE policy', 'SELECT run_seq', 'UPDATE run_seq')),
 	'what the owner of the database may do with the tables');
 is( value(
@@ -249,10 +249,11 @@ END
 # Each right gives exactly its functions and columns.
 my %functions = (
 	look => [ qw(check current failures heads history outcome plan plan_rollback
-		  statements status version version_key) ],
-	run => [qw(apply redo rollback rollback_run rollback_to verify)],
+		  progress statements status version version_key) ],
+	run => [ qw(apply apply_each cancel redo rollback rollback_each rollback_run
+		  rollback_to start verify wait) ],
 	write => [qw(add load load_directory load_table remove script)],
-	mend => [qw(amend hold prune_journal stamp stamp_to unhold unstamp)]);
+	mend => [qw(amend hold prune_journal resume stamp stamp_to unhold unstamp)]);
 my %role_of =
   (look => 'looker', run => 'runner', write => 'writer', mend => 'mender');
 allowed('owner', $db, "SELECT migrate.grant('$_', '$role_of{$_}')")

@@ -157,6 +157,7 @@ foreach my $sql (
 	'SELECT * FROM migrate.history(99)',
 	'SELECT * FROM migrate.failures(99)',
 	'SELECT o.* FROM generate_series(1, 9) AS r, migrate.outcome(r) AS o',
+	'SELECT * FROM migrate.progress()',
 	'SELECT s.* FROM generate_series(1, 9) AS r, migrate.statements(r) AS s',
 	'TABLE migrate.failure',
 	'TABLE migrate.statement',
@@ -233,7 +234,7 @@ foreach my $role (@Rights::roles, $super)
 		"SELECT to_jsonb(a) FROM pg_stat_activity a WHERE datname = '$db' AND pid <> pg_backend_pid()"
 	);
 
-	like($out, qr/"application_name": "migrate apply 1\/1 002"/,
+	like($out, qr/"application_name": "migrate apply \d+ 1\/1 1\/1 002"/,
 		"$role sees which migration is running");
 	unlike($out, qr/$secret/, 'but not its text');
 }

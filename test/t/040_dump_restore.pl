@@ -334,7 +334,7 @@ foreach my $role ($superuser, 'app')
 		"$role.dump");
 	my @entries = split /\n/, $list;
 	my @data = grep { / TABLE DATA / } @entries;
-	is(scalar(@data), 8, "$who: six tables of books and two of users");
+	is(scalar(@data), 10, "$who: eight tables of books and two of users");
 	@entries = map { / TABLE DATA / ? pop(@data) : $_ } @entries;
 	append_to_file("$work/$role.list", join("\n", @entries) . "\n");
 	owner_database($node, $db, without_extension => 1);
