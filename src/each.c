@@ -193,6 +193,7 @@ prepare(void *arg)
 	}
 	else if (each->part == MIG_UP)
 		note_complete(each->options->project, prepared.project);
+	MemoryContextSwitchTo(each->context);
 	MemoryContextDelete(context);
 }
 
@@ -687,6 +688,7 @@ finish_run(void *arg)
 					each->result->migrations);
 	restore_settings(each);
 	mig_lock_release_session();
+	MemoryContextSwitchTo(each->context);
 	MemoryContextDelete(context);
 }
 
