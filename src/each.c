@@ -196,6 +196,7 @@ prepare(void *arg)
 	}
 	else if (each->part == MIG_UP)
 		note_complete(each->options->project, prepared.project);
+	MemoryContextSwitchTo(each->context);
 	MemoryContextDelete(context);
 }
 
@@ -682,7 +683,12 @@ finish_run(void *arg)
 	mig_runbook_end(each->result->run, MIG_RUN_SUCCESS,
 					each->result->migrations);
 	restore_settings(each);
-	MemoryContextDelete(context);
+	<<<<<<<HEAD
+		== == == =
+		mig_lock_release_session();
+	MemoryContextSwitchTo(each->context);
+	>>>>>>>b84f798719032b5829b2005c7d3fdf6bafa4d3ca
+		MemoryContextDelete(context);
 }
 
 static void
