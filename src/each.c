@@ -683,12 +683,8 @@ finish_run(void *arg)
 	mig_runbook_end(each->result->run, MIG_RUN_SUCCESS,
 					each->result->migrations);
 	restore_settings(each);
-	<<<<<<<HEAD
-		== == == =
-		mig_lock_release_session();
 	MemoryContextSwitchTo(each->context);
-	>>>>>>>b84f798719032b5829b2005c7d3fdf6bafa4d3ca
-		MemoryContextDelete(context);
+	MemoryContextDelete(context);
 }
 
 static void
