@@ -59,3 +59,15 @@ attempt("each, raised", connection, EACH_PROJECT, ("raised",))
 with connection:
     attempt("refused, with", connection, EACH_PROJECT, ("other",))
 attempt("refused, string", connection, "SELECT 1; " + EACH_PROJECT, ("other",))
+
+# what a client can do that cannot leave its transaction
+connection = psycopg2.connect("")
+cursor = connection.cursor()
+cursor.execute("SELECT migrate.start(project => %s), migrate.start(project => %s)",
+               ("background", "background located"))
+runs = cursor.fetchone()
+connection.commit()
+connection.autocommit = True
+attempt("wait", connection, "CALL migrate.wait(%s)", (runs[0],))
+attempt("wait, located", connection, "CALL migrate.wait(%s)", (runs[1],))
+connection.close()

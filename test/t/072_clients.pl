@@ -148,12 +148,13 @@ my %located = (
 	message => 'column "emial" does not exist',
 	detail => undef,
 	hint => 'Perhaps you meant to reference the column "people.email".',
-	where => 'migration "l2", up body, statement 2, line 3',
+	where => qr/^migration "l2", up body, statement 2, line 3$/,
 	position => index($wrong, 'emial') + 1,
 	query => $wrong);
 my %raised = (
 	sqlstate => 'P0042',
 	message => 'not today',
+	where => qr/^migration "r2", up body, statement 1, line 1$/m,
 	detail => 'It is Friday.',
 	hint => 'Wait for Monday.',
 	position => undef,
@@ -175,6 +176,8 @@ my @migrations = (
 		q{DO $$ BEGIN RAISE EXCEPTION 'not today' USING ERRCODE = 'P0042',
 			DETAIL = 'It is Friday.', HINT = 'Wait for Monday.'; END $$}
 	],
+	[ 'background', 'g1', 'CREATE TABLE g (id int)' ],
+	[ 'background located', 'l2', "SELECT 1;\n\n" . ($wrong =~ s/^\s+//r) ],
 	[ 'other', 'o1', 'SELECT 1' ]);
 
 # Run a client's program; returns what it reports, by step.
@@ -192,8 +195,10 @@ sub run_steps
 sub check_error
 {
 	my ($name, $got, %expected) = @_;
+	my $where = delete $expected{where};
 	my %fields = map { $_ => $got->{$_} } keys %expected;
 
+	like($got->{where}, $where, "$name: where it was");
 	is_deeply(\%fields, \%expected, "$name: every field of the error")
 	  or diag encode_json($got);
 	return;
@@ -255,13 +260,28 @@ sub check_each
 	return;
 }
 
+# Runs that a client has started inside a transaction, and waited for after it.
+sub check_background
+{
+	my ($name, $db, %got) = @_;
+
+	is($node->safe_psql($db,
+			q{SELECT version FROM migrate.applied WHERE project = 'background'}),
+		'g1', "$name: start() has applied it");
+	like(encode_json($got{wait}{rows} // []), qr/"success"/, "$name: wait() says so");
+	check_error("$name: wait()", $got{'wait, located'}, %located,
+		where => qr/^migration "l2", up body, statement 2, line 3\nrun \d+$/);
+	return;
+}
+
 # What the database says that the client has done.
 sub check_books
 {
 	my ($name, $db) = @_;
 
 	is( $node->safe_psql($db,
-			q{SELECT string_agg(version, ' ' ORDER BY version) FROM migrate.applied}),
+			q{SELECT string_agg(version, ' ' ORDER BY version) FROM migrate.applied
+				WHERE project NOT LIKE 'background%'}),
 		'001 002 e1 e2 e3 l1 r1', "$name: what is applied");
 	is( $node->safe_psql($db,
 			q{SELECT string_agg(version, ' ' ORDER BY version) FROM migrate.journal
@@ -269,7 +289,7 @@ sub check_books
 		'001 e1 e2', "$name: the note arrived as a parameter");
 	is( $node->safe_psql($db,
 			q{SELECT string_agg(version || ' ' || sqlstate, ', ' ORDER BY run)
-				FROM migrate.failure}),
+				FROM migrate.failure WHERE project NOT LIKE 'background%'}),
 		'l2 42703, r2 P0042, l2 42703, r2 P0042', "$name: the failures are journalled");
 	is($node->safe_psql($db, q{SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('e_id')}),
 		't', "$name: the index is valid");
@@ -321,6 +341,7 @@ foreach my $name (sort keys %clients)
 
 	check_apply($name, %got);
 	check_each($name, %got);
+	check_background($name, "client_$name", %got) if $got{wait};
 	check_books($name, "client_$name");
 	check_example($name);
 }
