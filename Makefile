@@ -50,6 +50,13 @@ OBJS = \
 	src/background.o \
 	src/watch.o \
 	src/rights.o \
+	src/report.o \
+	src/report_text.o \
+	src/report_escape.o \
+	src/report_style.o \
+	src/report_json.o \
+	src/report_markdown.o \
+	src/report_html.o \
 	src/worker_main.o \
 	src/api.o \
 	src/api_each.o \

@@ -540,6 +540,15 @@ CREATE FUNCTION migrate.statements(run pg_catalog.int8)
 COMMENT ON FUNCTION migrate.statements(pg_catalog.int8) IS
 	'how long each statement of a run took';
 
+CREATE FUNCTION migrate.report(format pg_catalog.text DEFAULT 'markdown',
+		target pg_catalog.text DEFAULT NULL,
+		rehearse pg_catalog.bool DEFAULT false,
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS pg_catalog.text
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_report';
+COMMENT ON FUNCTION migrate.report(pg_catalog.text, pg_catalog.text, pg_catalog.bool, pg_catalog.text) IS
+	'what is applied and what is pending, for people: markdown, html or json';
+
 
 -- ---------------------------------------------------------------------------
 -- Doing

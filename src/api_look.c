@@ -16,6 +16,10 @@
 #include "ledger.h"
 #include "look.h"
 #include "plan.h"
+#include "report.h"
+#include "report_html.h"
+#include "report_json.h"
+#include "report_markdown.h"
 #include "script.h"
 #include "sqlutil.h"
 #include "watch.h"
@@ -30,6 +34,7 @@ PG_FUNCTION_INFO_V1(mig_heads);
 PG_FUNCTION_INFO_V1(mig_current);
 PG_FUNCTION_INFO_V1(mig_verify);
 PG_FUNCTION_INFO_V1(mig_script_text);
+PG_FUNCTION_INFO_V1(mig_report);
 
 /* the project of argument n in order, whatever is wrong with it */
 static MigProject *
@@ -192,6 +197,49 @@ mig_script_text(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(mig_script(mig_arg_project(fcinfo, 2),
 												mig_arg_required_text(fcinfo, 0, "from_version"),
 												mig_arg_required_text(fcinfo, 1, "to_version"))));
+}
+
+/* a format of report(); body_limit is how many characters of a body it shows */
+typedef struct ReportFormat
+{
+	const char *name;
+	int			body_limit;
+	char	   *(*render) (const MigReport *report);
+} ReportFormat;
+
+static const ReportFormat report_formats[] = {
+	{"markdown", 65536, mig_report_markdown},
+	{"html", 262144, mig_report_html},
+	{"json", 0, mig_report_json},
+};
+
+static const ReportFormat *
+find_report_format(const char *name)
+{
+	int			i;
+
+	for (i = 0; i < lengthof(report_formats); i++)
+	{
+		if (strcmp(report_formats[i].name, name) == 0)
+			return &report_formats[i];
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unrecognized format of a report: \"%s\"", name),
+			 errhint("Formats are markdown, html and json.")));
+}
+
+Datum
+mig_report(PG_FUNCTION_ARGS)
+{
+	const ReportFormat *format =
+		find_report_format(mig_arg_required_text(fcinfo, 0, "format"));
+	MigReport  *report = mig_report_gather(mig_arg_project(fcinfo, 3),
+										   mig_arg_text(fcinfo, 1),
+										   mig_arg_bool(fcinfo, 2, "rehearse"),
+										   format->body_limit);
+
+	PG_RETURN_TEXT_P(cstring_to_text(format->render(report)));
 }
 
 /* a MigRowSink that adds to the function's result */

@@ -77,6 +77,7 @@ static const Object objects[] = {
 	FN(LOOK, "outcome"),
 	FN(LOOK, "statements"),
 	FN(LOOK, "progress"),
+	FN(LOOK, "report"),
 	FN(RUN, "apply"),
 	FN(RUN, "rollback"),
 	FN(RUN, "rollback_to"),
