@@ -26,6 +26,7 @@
 #include "utils/tuplestore.h"
 
 #include "books.h"
+#include "compat.h"
 #include "ledger.h"
 
 static Datum
@@ -382,7 +383,7 @@ read_row_by_key(const char *table, int nkeys, ScanKey keys, int ncolumns,
 	bool		found;
 
 	mig_books_check_columns(table, desc->natts, ncolumns);
-	scan = systable_beginscan(rel, RelationGetPrimaryKeyIndex(rel), true,
+	scan = systable_beginscan(rel, MIG_PRIMARY_KEY_INDEX(rel), true,
 							  GetActiveSnapshot(), nkeys, keys);
 	tuple = systable_getnext(scan);
 	found = HeapTupleIsValid(tuple);
