@@ -43,6 +43,20 @@ OBJS = \
 	src/hint.o \
 	src/chunk.o \
 	src/prepare.o \
+	src/lint_facts.o \
+	src/lint_uses.o \
+	src/lint_text.o \
+	src/lint_model.o \
+	src/lint_effects.o \
+	src/lint_check.o \
+	src/lint_rules_index.o \
+	src/lint_rules_constraint.o \
+	src/lint_rules_column.o \
+	src/lint_rules_drop.o \
+	src/lint_rules_type.o \
+	src/lint_rules_name.o \
+	src/lint_rules_run.o \
+	src/lint.o \
 	src/store.o \
 	src/runner.o \
 	src/look.o \

@@ -14,6 +14,7 @@
 
 #include "argument.h"
 #include "ledger.h"
+#include "lint.h"
 #include "look.h"
 #include "plan.h"
 #include "report.h"
@@ -30,6 +31,7 @@ PG_FUNCTION_INFO_V1(mig_progress);
 PG_FUNCTION_INFO_V1(mig_plan);
 PG_FUNCTION_INFO_V1(mig_plan_rollback);
 PG_FUNCTION_INFO_V1(mig_check);
+PG_FUNCTION_INFO_V1(mig_lint_pending);
 PG_FUNCTION_INFO_V1(mig_heads);
 PG_FUNCTION_INFO_V1(mig_current);
 PG_FUNCTION_INFO_V1(mig_verify);
@@ -117,6 +119,44 @@ mig_plan_rollback(PG_FUNCTION_ARGS)
 	mig_look_plan_rollback(mig_arg_project(fcinfo, 1),
 						   mig_arg_steps(fcinfo, 0), put_plan_step,
 						   fcinfo->resultinfo);
+	return (Datum) 0;
+}
+
+static void
+put_finding(ReturnSetInfo *rsinfo, const MigFinding *finding)
+{
+	Datum		values[13];
+	bool		nulls[13] = {false};
+
+	values[0] = mig_text_datum(finding->version, &nulls[0]);
+	values[1] = mig_text_datum(finding->name, &nulls[1]);
+	values[2] = mig_text_datum(finding->part, &nulls[2]);
+	values[3] = Int32GetDatum(finding->statement);
+	values[4] = Int32GetDatum(finding->line);
+	nulls[3] = nulls[4] = finding->statement == 0;
+	values[5] = CStringGetTextDatum(finding->rule);
+	values[6] = CStringGetTextDatum(mig_lint_severity_name(finding->severity));
+	values[7] = mig_text_datum(finding->relation, &nulls[7]);
+	values[8] = Int64GetDatum(finding->bytes);
+	values[9] = Float8GetDatum(finding->rows);
+	nulls[8] = nulls[9] = !finding->has_size;
+	values[10] = CStringGetTextDatum(finding->message);
+	values[11] = mig_text_datum(finding->instead, &nulls[11]);
+	values[12] = CStringGetTextDatum(mig_lint_link(finding->rule));
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+Datum
+mig_lint_pending(PG_FUNCTION_ARGS)
+{
+	ListCell   *lc;
+	List	   *findings;
+
+	InitMaterializedSRF(fcinfo, 0);
+	findings = mig_lint(mig_arg_project(fcinfo, 2), mig_arg_text(fcinfo, 0),
+						!PG_ARGISNULL(1), mig_arg_text_list(fcinfo, 1));
+	foreach(lc, findings)
+		put_finding((ReturnSetInfo *) fcinfo->resultinfo, lfirst(lc));
 	return (Datum) 0;
 }
 

@@ -70,6 +70,7 @@ static const Object objects[] = {
 	FN(LOOK, "plan"),
 	FN(LOOK, "plan_rollback"),
 	FN(LOOK, "check"),
+	FN(LOOK, "lint"),
 	FN(LOOK, "current"),
 	FN(LOOK, "heads"),
 	FN(LOOK, "history"),
