@@ -134,6 +134,8 @@
 #else
 #define MIG_FAST_PATH_GROUPS 1
 #define MIG_FAST_PATH_BITS(proc, group) ((proc)->fpLockBits)
+#endif
+
 /* 17 can change the expression of a generated column */
 #if PG_VERSION_NUM >= 170000
 #define MIG_IS_SET_EXPRESSION(subtype) ((subtype) == AT_SetExpression)
