@@ -23,6 +23,9 @@
 /* of a body that is not folded away */
 #define OPEN_LINES	30
 
+/* of a rehearsal that is not folded away */
+#define OPEN_STATEMENTS	10
+
 static void
 append_tagged(StringInfo buf, const char *tag, const char *text)
 {
@@ -320,6 +323,11 @@ append_finding(StringInfo buf, const MigReportStep *step,
 					 finding->severity, sign_of(finding->severity),
 					 finding->severity);
 	append_tagged(buf, "code", finding->rule);
+	if (finding->line > 0)
+	{
+		appendStringInfoString(buf, " &middot; ");
+		append_line(buf, step, finding->part, finding->line);
+	}
 	appendStringInfoString(buf, "</p>\n<p>");
 	mig_html_text(buf, finding->message);
 	appendStringInfoString(buf, "</p>\n");
@@ -327,17 +335,6 @@ append_finding(StringInfo buf, const MigReportStep *step,
 	{
 		appendStringInfoString(buf, "<p class=\"small\"><b>Instead:</b> ");
 		mig_html_text(buf, finding->instead);
-		appendStringInfoString(buf, "</p>\n");
-	}
-	if (finding->line > 0 || finding->relation != NULL)
-	{
-		appendStringInfoString(buf, "<p class=\"small soft\">");
-		append_line(buf, step, finding->part, finding->line);
-		if (finding->line > 0 && finding->relation != NULL)
-			appendStringInfoString(buf, " &middot; ");
-		if (finding->relation != NULL)
-			append_relation(buf, finding->relation, finding->bytes,
-							finding->rows);
 		appendStringInfoString(buf, "</p>\n");
 	}
 	appendStringInfoString(buf, "</li>\n");
@@ -487,7 +484,7 @@ append_rehearsal(StringInfo buf, const MigReport *report,
 		appendStringInfo(buf, " for %s", mig_show_ms(step->worst_ms));
 	}
 	appendStringInfo(buf, "</p>\n<details%s><summary>%s</summary>\n<ol class=\"list statements\">\n",
-					 step->failed != NULL ? " open" : "",
+					 step->nstatements <= OPEN_STATEMENTS ? " open" : "",
 					 mig_show_many(step->nstatements, "statement",
 								   "statements"));
 	for (i = 0; i < step->nstatements; i++)

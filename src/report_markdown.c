@@ -477,9 +477,10 @@ append_effects(StringInfo buf, const MigReportStatement *statement)
 		append_prose(buf, statement->message);
 		return;
 	}
-	appendStringInfo(buf, "%s, %s of WAL",
-					 mig_show_many(statement->row_count, "row", "rows"),
-					 mig_show_bytes(statement->wal_bytes));
+	if (statement->row_count > 0)
+		appendStringInfo(buf, "%s, ",
+						 mig_show_many(statement->row_count, "row", "rows"));
+	appendStringInfo(buf, "%s of WAL", mig_show_bytes(statement->wal_bytes));
 	for (i = 0; i < statement->nlocks; i++)
 	{
 		const MigReportLock *lock = &statement->locks[i];
@@ -496,8 +497,6 @@ append_effects(StringInfo buf, const MigReportStatement *statement)
 	{
 		appendStringInfoString(buf, "<br>reads all of ");
 		append_code(buf, statement->scans[i].relation);
-		appendStringInfo(buf, ": %s rows",
-						 mig_show_count(statement->scans[i].rows));
 	}
 }
 

@@ -28,6 +28,9 @@
 #define LANE_TRACK		20		/* of the lane, below its text */
 #define TIMES_HEIGHT	24
 
+/* of the axis, that what begins there must have to be given a label */
+#define LABEL_SHARE		0.06
+
 static const int bar_heights[] = {4, 7, 10, 14};
 
 static const char *const effects[] = {
@@ -51,7 +54,7 @@ typedef struct Bar
 /* the bars of one relation, the strongest first */
 typedef struct Row
 {
-	const MigReportLock *lock;	/* the relation at its largest */
+	const MigReportLock *lock;	/* the first; its relation, and how large */
 	List	   *bars;			/* of Bar * */
 	int			lanes;
 	int			strength;
@@ -99,8 +102,6 @@ add_lock(Picture *picture, const MigReportStep *step,
 	bar->end = step->start_ms + step->execution_ms;
 	bar->strength = mig_report_strength(lock);
 	row->bars = lappend(row->bars, bar);
-	if (lock->bytes > row->lock->bytes)
-		row->lock = lock;
 	if (bar->strength > row->strength)
 		row->held = 0;
 	row->strength = Max(row->strength, bar->strength);
@@ -207,12 +208,16 @@ append_migrations(Picture *picture)
 		appendStringInfo(buf, "<svg y=\"0\" height=\"%d\"", picture->height);
 		append_percent(picture, "x", step->start_ms);
 		append_percent(picture, "width", step->execution_ms);
-		appendStringInfo(buf, "><rect class=\"%s\" width=\"100%%\" height=\"%d\"/><text class=\"version\" x=\"3\" y=\"15\">%s",
+		appendStringInfo(buf, "><rect class=\"%s\" width=\"100%%\" height=\"%d\"/>",
 						 shown++ % 2 == 0 ? "even" : "odd",
-						 picture->height - TIMES_HEIGHT,
-						 step->failed != NULL ? "&#10006; " : "");
-		mig_html_attribute(buf, step->version);
-		appendStringInfoString(buf, "</text><title>");
+						 picture->height - TIMES_HEIGHT);
+		if (step->execution_ms > picture->total * LABEL_SHARE)
+		{
+			appendStringInfoString(buf, "<text class=\"version\" x=\"3\" y=\"15\">");
+			mig_html_attribute(buf, step->version);
+			appendStringInfoString(buf, "</text>");
+		}
+		appendStringInfoString(buf, "<title>");
 		mig_html_attribute(buf, step->version);
 		appendStringInfo(buf, ": %s%s</title></svg>\n",
 						 mig_show_ms(step->execution_ms),
@@ -245,7 +250,7 @@ append_statements(Picture *picture)
 			append_percent(picture, "x1", start);
 			append_percent(picture, "x2", start);
 			appendStringInfoString(buf, "/>");
-			if (statement->execution_ms > picture->total * 0.06 &&
+			if (statement->execution_ms > picture->total * LABEL_SHARE &&
 				statement->line > 0)
 			{
 				appendStringInfo(buf, "<text class=\"line\" dx=\"3\" y=\"%d\"",
@@ -295,6 +300,7 @@ append_lane(Picture *picture, const Row *row, int first, int y)
 	StringInfo	buf = picture->buf;
 	const Bar  *bar = list_nth(row->bars, first);
 	double		held = 0;
+	bool		late;
 	int			i;
 
 	for (i = first; i < list_length(row->bars); i++)
@@ -307,7 +313,10 @@ append_lane(Picture *picture, const Row *row, int first, int y)
 				   y + LANE_TRACK + (14 - bar_heights[bar->strength]) / 2);
 		held += next->end - next->start;
 	}
-	appendStringInfo(buf, "<text class=\"mode\" x=\"4\" y=\"%d\">%s<tspan class=\"held\" dx=\"6\">%s &#183; %s</tspan></text>\n",
+	/* near the bar, if that begins late */
+	late = bar->start > picture->total / 2;
+	appendStringInfo(buf, "<text class=\"mode\" %s y=\"%d\">%s<tspan class=\"held\" dx=\"6\">%s &#183; %s</tspan></text>\n",
+					 late ? "x=\"100%\" dx=\"-4\" text-anchor=\"end\"" : "x=\"4\"",
 					 y + 14, bar->lock->mode, mig_show_ms(held),
 					 effects[bar->strength]);
 	return i;
@@ -346,6 +355,35 @@ append_legend(StringInfo buf)
 						 i, (14 - bar_heights[i]) / 2, bar_heights[i],
 						 effects[i]);
 	appendStringInfoString(buf, "</ul>\n");
+}
+
+/* what the picture cannot show */
+static void
+append_remarks(StringInfo buf, const MigReport *report)
+{
+	int			skipped = 0;
+	int			i;
+
+	for (i = 0; i < report->nsteps; i++)
+	{
+		const MigReportStep *step = &report->steps[i];
+
+		skipped += step->skipped;
+		if (step->failed == NULL)
+			continue;
+		appendStringInfo(buf, "<p class=\"small\"><b class=\"error\">&#10006; <a class=\"error\" href=\"#m%d\">",
+						 step->step);
+		mig_html_text(buf, step->version);
+		appendStringInfo(buf, "</a> fails</b> in line %d, after %s: ",
+						 step->failed->line, mig_show_ms(step->execution_ms));
+		mig_html_text(buf, step->failed->message);
+		appendStringInfoString(buf, "</p>\n");
+	}
+	if (skipped > 0)
+		appendStringInfo(buf, "<p class=\"small\">%s not run, and %s.</p>\n",
+						 mig_show_many(skipped, "statement was",
+									   "statements were"),
+						 skipped == 1 ? "has no bar" : "have no bars");
 }
 
 static void
@@ -393,5 +431,6 @@ mig_html_timeline(StringInfo buf, const MigReport *report)
 						   "Above, the migrations and the lines where their statements begin.</p>\n");
 	append_legend(buf);
 	append_picture(&picture);
+	append_remarks(buf, report);
 	appendStringInfoString(buf, "</div>\n</section>\n");
 }
