@@ -444,25 +444,6 @@ typedef struct Failing
 	const char *text;
 } Failing;
 
-/* where it happened, if a body's statement was running */
-static void
-locate_failure(const MigExecution *execution, ErrorData *edata,
-			   MigFailure *failure)
-{
-	const MigStatement *statement;
-
-	if (execution->body == NULL || execution->statement < 0)
-		return;
-	statement = &execution->body->statements[execution->statement];
-	failure->position = mig_error_locate(edata, execution->body->text,
-										 statement->location,
-										 statement->length);
-	failure->in_body = true;
-	failure->part = execution->label->part;
-	failure->statement = execution->statement + 1;
-	failure->line = statement->line;
-}
-
 static void
 restore_settings(void *arg)
 {
@@ -508,10 +489,13 @@ fail(Each *each, ErrorData *edata)
 	memset(&failure, 0, sizeof(failure));
 	second = mig_transaction_run(restore_settings, each);
 	if (second != NULL)
-		ReThrowError(edata);
+		ereport(WARNING,
+				(errcode(second->sqlerrcode),
+				 errmsg("the settings of the session are not as they were: %s",
+						second->message)));
 	if (each->result->run == 0)
 		ReThrowError(edata);	/* it had not begun */
-	locate_failure(&each->execution, edata, &failure);
+	mig_execution_locate(&each->execution, edata, &failure);
 	hints.project = each->options->project;
 	hints.role = each->role;
 	hints.ledger_was_empty = each->ledger_was_empty;
