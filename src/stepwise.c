@@ -415,14 +415,17 @@ forget_start(void *arg)
 }
 
 /*
- * An error, as opposed to a crash, means that COMMIT PREPARED has done
- * nothing: there is no doubt about it that somebody would have to clear.
+ * An error, as opposed to a crash, means that ordinary statements and COMMIT
+ * PREPARED have done nothing: there is no doubt that somebody would have to
+ * clear, and no step that is partly done.
  */
 static void
 clear_doubt(Progress *progress)
 {
-	if (progress->own &&
-		statement_at(progress, progress->next)->resume == MIG_RESUME_PREPARED)
+	const MigStatement *statement = statement_at(progress, progress->next);
+
+	if (statement->own_transaction == NULL ||
+		statement->resume == MIG_RESUME_PREPARED)
 		(void) mig_transaction_run(forget_start, progress);
 }
 
