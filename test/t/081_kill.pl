@@ -342,7 +342,7 @@ sub one_round
 	  if locks_left($node, $db) ne '';
 
 	# what is left, and something more: a call with nothing to do writes nothing
-	add_migrations(0) if $call eq 'rollback_each';
+	add_migrations(0);
 	my ($status, $out, $messages) = run_sql(
 		$node, $db, 'app', (
 			query($node, $db, $superuser,
