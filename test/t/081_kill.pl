@@ -319,6 +319,8 @@ sub one_round
 	}
 	server_is_back() if $way->{crash};
 	(undef, $err) = ask_wait($session);
+	push @problems, "nobody has ended the run in the background: $err"
+	  if $call eq 'start' && $err =~ /MG025/ && $name =~ /timeout|client/;
 	if ($err =~ /ERROR|FATAL|closed the connection/ || !$session->{run}->pumpable)
 	{
 		$cut_off++;
@@ -339,7 +341,8 @@ sub one_round
 	push @problems, 'locks: ' . locks_left($node, $db)
 	  if locks_left($node, $db) ne '';
 
-	# what is left
+	# what is left, and something more: a call with nothing to do writes nothing
+	add_migrations(0);
 	my ($status, $out, $messages) = run_sql(
 		$node, $db, 'app', (
 			query($node, $db, $superuser,
