@@ -352,20 +352,31 @@ look_before_steps(void *arg)
 }
 
 static void
-hint_where_it_stands(Each *each, ErrorData *edata, int finished)
+hint_where_it_stands(Each *each, ErrorData *edata, const MigStepwise *stepwise)
 {
 	const char *call = each->part == MIG_UP ? "apply_each" : "rollback_each";
+	const char *stands;
 
 	if (edata->sqlerrcode == MIG_ERRCODE_PARTIAL)
 		return;
-	if (finished > 0)
+	if (stepwise->finished == 0)
+		stands = "None of its statements is committed";
+	else if (stepwise->finished == 1)
+		stands = "The first of its statements is committed";
+	else
+		stands = psprintf("The first %d of its statements are committed",
+						  stepwise->finished);
+	if (stepwise->committed_some)
 		mig_error_add_hint(edata,
-						   psprintf("The first %d of its statements are committed: the next CALL migrate.%s() goes on after them.",
-									finished, call));
+						   psprintf("%s, and statement %d has committed a part of its work: say with migrate.resume() where to go on.",
+									stands, stepwise->finished + 1));
 	else
 		mig_error_add_hint(edata,
-						   psprintf("None of its statements is committed: the next CALL migrate.%s() starts again.",
-									call));
+						   psprintf("%s: the next CALL migrate.%s() %s.",
+									stands, call,
+									stepwise->finished == 0 ? "starts again" :
+									stepwise->finished == 1 ?
+									"goes on after it" : "goes on after them"));
 }
 
 static ErrorData *
@@ -396,8 +407,24 @@ run_in_steps(Each *each)
 	stepwise.finish_arg = each;
 	edata = mig_stepwise_run(&stepwise);
 	if (edata != NULL)
-		hint_where_it_stands(each, edata, stepwise.finished);
+		hint_where_it_stands(each, edata, &stepwise);
 	return edata;
+}
+
+/* an error that no statement of the body has raised by itself */
+static void
+add_context(const Each *each, ErrorData *edata)
+{
+	const MigEntry *entry = each->steps[each->current].entry;
+	const char *part = mig_part_name(each->part);
+
+	if (each->execution.statement >= 0)
+		edata->context = psprintf("migration \"%s\", %s body, statement %d",
+								  entry->version, part,
+								  each->execution.statement + 1);
+	else
+		edata->context = psprintf("end of the %s body of migration \"%s\"",
+								  part, entry->version);
 }
 
 static ErrorData *
@@ -426,6 +453,8 @@ run_step(Each *each)
 		mig_batch_discard(each->batch);
 		mig_execute_explain_timeout(edata,
 									each->steps[each->current].entry->version);
+		if (edata->context == NULL)
+			add_context(each, edata);
 	}
 	mig_locktrace_end();
 	mig_execute_migration_end();
