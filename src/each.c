@@ -411,13 +411,21 @@ run_in_steps(Each *each)
 	return edata;
 }
 
-/* an error that no statement of the body has raised by itself */
+/*
+ * An error that no statement of the body has raised by itself, of a constraint
+ * that was put off for example.  Our own name the migration.
+ */
 static void
 add_context(const Each *each, ErrorData *edata)
 {
 	const MigEntry *entry = each->steps[each->current].entry;
 	const char *part = mig_part_name(each->part);
 
+	if (edata->context != NULL)
+		return;
+	if (each->execution.statement < 0 &&
+		strncmp(unpack_sql_state(edata->sqlerrcode), "MG", 2) == 0)
+		return;
 	if (each->execution.statement >= 0)
 		edata->context = psprintf("migration \"%s\", %s body, statement %d",
 								  entry->version, part,
@@ -453,8 +461,7 @@ run_step(Each *each)
 		mig_batch_discard(each->batch);
 		mig_execute_explain_timeout(edata,
 									each->steps[each->current].entry->version);
-		if (edata->context == NULL)
-			add_context(each, edata);
+		add_context(each, edata);
 	}
 	mig_locktrace_end();
 	mig_execute_migration_end();

@@ -260,6 +260,7 @@ check_interrupted(const Progress *progress)
 	if (statement_at(progress, progress->next)->resume == MIG_RESUME_PROCEDURE &&
 		step->commits > 0)
 		refuse_unknown(progress,
+					   step->commits == 1 ? "It had committed once by then." :
 					   psprintf("It had committed %d times by then.",
 								step->commits));
 	if (progress->own &&
