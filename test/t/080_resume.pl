@@ -434,7 +434,7 @@ my $made = q{SELECT count(*) FROM pg_database WHERE datname = 'made'};
 is(app($made), '1', 'CREATE DATABASE: there it is');
 my $user = session($node, 'made');
 fails('DROP DATABASE: fails while somebody is connected', qr/ERROR:  55006/);
-is(states(), "1 applied\n2 failed", 'DROP DATABASE: nothing was done');
+is(states(), "1 applied\n2 failed", 'DROP DATABASE: has left nothing');
 $user->quit;
 $node->poll_query_until('postgres',
 	q{SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = 'made')});
