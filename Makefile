@@ -13,6 +13,7 @@ OBJS = \
 	src/version.o \
 	src/sqlutil.o \
 	src/subxact.o \
+	src/ownlocks.o \
 	src/bulk.o \
 	src/statement.o \
 	src/settings.o \
@@ -26,6 +27,8 @@ OBJS = \
 	src/progress.o \
 	src/partial.o \
 	src/runbook.o \
+	src/effects.o \
+	src/residue.o \
 	src/toplevel.o \
 	src/locktrace.o \
 	src/argument.o \
@@ -48,12 +51,14 @@ OBJS = \
 	src/stepwise.o \
 	src/each.o \
 	src/background.o \
+	src/rehearse.o \
 	src/watch.o \
 	src/rights.o \
 	src/worker_main.o \
 	src/api.o \
 	src/api_each.o \
 	src/api_look.o \
+	src/api_rehearse.o \
 	src/api_store.o \
 	src/init.o
 

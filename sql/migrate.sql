@@ -674,6 +674,137 @@ COMMENT ON FUNCTION migrate.cancel(pg_catalog.int8) IS
 
 
 -- ---------------------------------------------------------------------------
+-- Judging
+-- ---------------------------------------------------------------------------
+
+CREATE TYPE migrate.rehearsed_lock AS (
+	relation		pg_catalog.text,
+	kind			pg_catalog.text,
+	mode			pg_catalog.text,
+	blocks_reads	pg_catalog.bool,
+	blocks_writes	pg_catalog.bool,
+	held_before		pg_catalog.bool,
+	bytes			pg_catalog.int8,
+	estimated_rows	pg_catalog.int8
+);
+COMMENT ON TYPE migrate.rehearsed_lock IS
+	'a lock that a statement took: relation, mode, who waits behind it, whether an earlier migration had it already, size of the relation';
+
+CREATE TYPE migrate.rehearsed_scan AS (
+	relation		pg_catalog.text,
+	scans			pg_catalog.int8,
+	row_count		pg_catalog.int8
+);
+COMMENT ON TYPE migrate.rehearsed_scan IS
+	'a table that a statement read from one end to the other: how often, how many rows in all';
+
+CREATE FUNCTION migrate.rehearse(target pg_catalog.text DEFAULT NULL,
+		versions pg_catalog.text[] DEFAULT NULL,
+		project pg_catalog.text DEFAULT 'default',
+		OUT version pg_catalog.text, OUT name pg_catalog.text,
+		OUT body pg_catalog.text, OUT statement pg_catalog.int4,
+		OUT line pg_catalog.int4, OUT tag pg_catalog.text,
+		OUT execution_ms pg_catalog.float8, OUT row_count pg_catalog.int8,
+		OUT locks migrate.rehearsed_lock[],
+		OUT rewritten pg_catalog.text[], OUT reindexed pg_catalog.text[],
+		OUT created pg_catalog.text[], OUT dropped pg_catalog.text[],
+		OUT truncated pg_catalog.text[], OUT scans migrate.rehearsed_scan[],
+		OUT rewritten_bytes pg_catalog.int8, OUT wal_bytes pg_catalog.int8,
+		OUT blocks_read pg_catalog.int8, OUT blocks_dirtied pg_catalog.int8,
+		OUT skipped pg_catalog.text, OUT sqlstate pg_catalog.text,
+		OUT message pg_catalog.text, OUT detail pg_catalog.text,
+		OUT hint pg_catalog.text)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE c VOLATILE ROWS 100 AS 'MODULE_PATHNAME', 'mig_rehearse';
+COMMENT ON FUNCTION migrate.rehearse(pg_catalog.text, pg_catalog.text[], pg_catalog.text) IS
+	'run what is pending, roll it back, and say what each statement took and did';
+
+CREATE FUNCTION migrate.rehearse_rollback(steps pg_catalog.int4 DEFAULT 1,
+		target pg_catalog.text DEFAULT NULL,
+		versions pg_catalog.text[] DEFAULT NULL,
+		project pg_catalog.text DEFAULT 'default',
+		OUT version pg_catalog.text, OUT name pg_catalog.text,
+		OUT body pg_catalog.text, OUT statement pg_catalog.int4,
+		OUT line pg_catalog.int4, OUT tag pg_catalog.text,
+		OUT execution_ms pg_catalog.float8, OUT row_count pg_catalog.int8,
+		OUT locks migrate.rehearsed_lock[],
+		OUT rewritten pg_catalog.text[], OUT reindexed pg_catalog.text[],
+		OUT created pg_catalog.text[], OUT dropped pg_catalog.text[],
+		OUT truncated pg_catalog.text[], OUT scans migrate.rehearsed_scan[],
+		OUT rewritten_bytes pg_catalog.int8, OUT wal_bytes pg_catalog.int8,
+		OUT blocks_read pg_catalog.int8, OUT blocks_dirtied pg_catalog.int8,
+		OUT skipped pg_catalog.text, OUT sqlstate pg_catalog.text,
+		OUT message pg_catalog.text, OUT detail pg_catalog.text,
+		OUT hint pg_catalog.text)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE c VOLATILE ROWS 100 AS 'MODULE_PATHNAME', 'mig_rehearse_rollback';
+COMMENT ON FUNCTION migrate.rehearse_rollback(pg_catalog.int4, pg_catalog.text, pg_catalog.text[], pg_catalog.text) IS
+	'the same for the downs of the newest migrations, or of all after a target';
+
+CREATE FUNCTION migrate.rehearse_summary(target pg_catalog.text DEFAULT NULL,
+		versions pg_catalog.text[] DEFAULT NULL,
+		project pg_catalog.text DEFAULT 'default',
+		OUT version pg_catalog.text, OUT name pg_catalog.text,
+		OUT outcome pg_catalog.text, OUT statements pg_catalog.int8,
+		OUT skipped pg_catalog.int8, OUT execution_ms pg_catalog.float8,
+		OUT worst_lock pg_catalog.text, OUT relation pg_catalog.text,
+		OUT held_ms pg_catalog.float8, OUT blocks_reads pg_catalog.bool,
+		OUT blocks_writes pg_catalog.bool, OUT bytes pg_catalog.int8,
+		OUT estimated_rows pg_catalog.int8,
+		OUT rewritten_bytes pg_catalog.int8, OUT wal_bytes pg_catalog.int8,
+		OUT message pg_catalog.text)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE sql VOLATILE ROWS 10
+	BEGIN ATOMIC
+		SELECT m.version, m.name,
+			CASE WHEN m.message IS NOT NULL THEN 'failed'
+				WHEN m.not_run THEN 'not run'
+				WHEN m.skipped OPERATOR(pg_catalog.>) 0 THEN 'partly'
+				ELSE 'ok' END,
+			m.statements, m.skipped, m.execution_ms, (m.lock).mode,
+			(m.lock).relation, m.held_ms, (m.lock).blocks_reads,
+			(m.lock).blocks_writes, (m.lock).bytes, (m.lock).estimated_rows,
+			m.rewritten_bytes, m.wal_bytes, m.message
+		FROM (
+			SELECT r.version, pg_catalog.min(r.name) AS name,
+				pg_catalog.min(r.ordinality) AS first,
+				pg_catalog.count(r.tag) FILTER (WHERE r.skipped IS NULL) AS statements,
+				pg_catalog.count(r.skipped) AS skipped,
+				pg_catalog.sum(r.execution_ms) AS execution_ms,
+				(pg_catalog.array_agg(r.lock ORDER BY r.weight DESC,
+					(r.lock).bytes DESC NULLS LAST, r.ordinality)
+					FILTER (WHERE r.weight IS NOT NULL))[1] AS lock,
+				(pg_catalog.array_agg(r.rest_ms ORDER BY r.weight DESC,
+					(r.lock).bytes DESC NULLS LAST, r.ordinality)
+					FILTER (WHERE r.weight IS NOT NULL))[1] AS held_ms,
+				pg_catalog.sum(r.rewritten_bytes)::pg_catalog.int8 AS rewritten_bytes,
+				pg_catalog.sum(r.wal_bytes)::pg_catalog.int8 AS wal_bytes,
+				pg_catalog.min(r.message) FILTER (WHERE r.skipped IS NULL) AS message,
+				pg_catalog.bool_and(r.statement IS NULL AND r.skipped IS NOT NULL) AS not_run
+			FROM (
+				SELECT s.*, k.lock, k.weight, pg_catalog.sum(s.execution_ms)
+					OVER (PARTITION BY s.version ORDER BY s.ordinality DESC) AS rest_ms
+				FROM migrate.rehearse(rehearse_summary.target,
+					rehearse_summary.versions, rehearse_summary.project)
+					WITH ORDINALITY s
+				LEFT JOIN LATERAL (
+					SELECT u AS lock, pg_catalog.array_position(ARRAY['ACCESS SHARE',
+						'ROW SHARE', 'ROW EXCLUSIVE', 'SHARE UPDATE EXCLUSIVE',
+						'SHARE', 'SHARE ROW EXCLUSIVE', 'EXCLUSIVE',
+						'ACCESS EXCLUSIVE'], u.mode) AS weight
+					FROM pg_catalog.unnest(s.locks) u
+					ORDER BY 2 DESC, u.bytes DESC NULLS LAST, u.relation LIMIT 1
+				) k ON true
+			) r
+			GROUP BY r.version
+		) m
+		ORDER BY m.first;
+	END;
+COMMENT ON FUNCTION migrate.rehearse_summary(pg_catalog.text, pg_catalog.text[], pg_catalog.text) IS
+	'rehearse, and say for each migration which lock is the worst and how long it is held';
+
+
+-- ---------------------------------------------------------------------------
 -- Mending
 -- ---------------------------------------------------------------------------
 
@@ -748,7 +879,8 @@ COMMENT ON FUNCTION migrate.revoke(pg_catalog.text, pg_catalog.text) IS
 	'take the right to look, run, write or mend from a role';
 
 REVOKE ALL ON ALL ROUTINES IN SCHEMA migrate FROM PUBLIC;
-REVOKE ALL ON TYPE migrate.statement_timing FROM PUBLIC;
+REVOKE ALL ON TYPE migrate.statement_timing, migrate.rehearsed_lock,
+	migrate.rehearsed_scan FROM PUBLIC;
 
 GRANT USAGE ON SCHEMA migrate TO pg_database_owner WITH GRANT OPTION;
 GRANT SELECT, INSERT ON migrate.migration, migrate.applied, migrate.journal,
@@ -758,6 +890,7 @@ GRANT UPDATE ON migrate.policy TO pg_database_owner WITH GRANT OPTION;
 GRANT SELECT ON migrate.failure, migrate.statement, migrate.schema_migrations,
 	migrate.history_of_runs TO pg_database_owner WITH GRANT OPTION;
 GRANT SELECT, UPDATE ON SEQUENCE migrate.run_seq TO pg_database_owner WITH GRANT OPTION;
-GRANT USAGE ON TYPE migrate.statement_timing TO pg_database_owner WITH GRANT OPTION;
+GRANT USAGE ON TYPE migrate.statement_timing, migrate.rehearsed_lock,
+	migrate.rehearsed_scan TO pg_database_owner WITH GRANT OPTION;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA migrate TO pg_database_owner WITH GRANT OPTION;
 REVOKE ALL ON FUNCTION migrate.gate() FROM pg_database_owner;

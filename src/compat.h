@@ -92,4 +92,48 @@
 	((a)->backend == (b)->backend && (a)->lxid == (b)->lxid)
 #endif
 
+/* 18 also asks about primary keys that can be deferred */
+#if PG_VERSION_NUM >= 180000
+#define MIG_PRIMARY_KEY_INDEX(relation) \
+	RelationGetPrimaryKeyIndex(relation, false)
+#else
+#define MIG_PRIMARY_KEY_INDEX(relation) RelationGetPrimaryKeyIndex(relation)
+#endif
+
+/*
+ * The locks of a process in one partition of the lock table, newest first.
+ * NULL at the end.  16 has other lists.
+ */
+#if PG_VERSION_NUM >= 160000
+#define MIG_NEWEST_PROCLOCK(proc, i) \
+	(dlist_is_empty(&(proc)->myProcLocks[i]) ? NULL : \
+	 dlist_tail_element(PROCLOCK, procLink, &(proc)->myProcLocks[i]))
+#define MIG_OLDER_PROCLOCK(proc, i, proclock) \
+	(dlist_has_prev(&(proc)->myProcLocks[i], &(proclock)->procLink) ? \
+	 dlist_container(PROCLOCK, procLink, \
+					 dlist_prev_node(&(proc)->myProcLocks[i], \
+									 &(proclock)->procLink)) : NULL)
+#else
+#define MIG_NEWEST_PROCLOCK(proc, i) \
+	((PROCLOCK *) SHMQueuePrev(&(proc)->myProcLocks[i], \
+							   &(proc)->myProcLocks[i], \
+							   offsetof(PROCLOCK, procLink)))
+#define MIG_OLDER_PROCLOCK(proc, i, proclock) \
+	((PROCLOCK *) SHMQueuePrev(&(proc)->myProcLocks[i], \
+							   &(proclock)->procLink, \
+							   offsetof(PROCLOCK, procLink)))
+#endif
+
+/*
+ * Weak locks on relations that are kept in the process itself: groups of 16,
+ * three bits each, for the modes from 1 on.  18 has as many groups as needed.
+ */
+#if PG_VERSION_NUM >= 180000
+#define MIG_FAST_PATH_GROUPS FastPathLockGroupsPerBackend
+#define MIG_FAST_PATH_BITS(proc, group) ((proc)->fpLockBits[group])
+#else
+#define MIG_FAST_PATH_GROUPS 1
+#define MIG_FAST_PATH_BITS(proc, group) ((proc)->fpLockBits)
+#endif
+
 #endif							/* MIG_COMPAT_H */

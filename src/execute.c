@@ -384,25 +384,19 @@ show_progress(MigExecution *execution)
 	mig_progress_show(progress);
 }
 
-/* one statement, with all that goes with it */
+/* run a statement and measure it */
 static void
-run_one(MigExecution *execution, int i, const char *replacement)
+run_timed(MigExecution *execution, const char *sql)
 {
-	const MigStatement *statement = &execution->body->statements[i];
+	const MigStatement *statement = &execution->body->statements[execution->statement];
+	const MigObserver *observer = execution->observer;
 	MemoryContext context = CurrentMemoryContext;
-	char	   *sql = replacement ? pstrdup(replacement) :
-		pnstrdup(execution->body->text + statement->location,
-				 statement->length);
 	instr_time	start;
 	instr_time	duration;
 	MigTiming	timing;
 
-	execution->statement = i;
-	check_string_syntax(execution->label);
-	log_statement_of_body(statement, sql);
-	show_progress(execution);
-	mig_execute_restart_timeout();
-	mig_locktrace_adjust();
+	if (observer != NULL)
+		observer->begin(observer->arg);
 	INSTR_TIME_SET_CURRENT(start);
 	if (execution->toplevel)
 		timing.row_count = mig_toplevel_run(sql);
@@ -417,6 +411,62 @@ run_one(MigExecution *execution, int i, const char *replacement)
 	timing.tag = statement->tag;
 	timing.execution_ms = INSTR_TIME_GET_MILLISEC(duration);
 	mig_execution_add_timing(execution, &timing);
+	if (observer != NULL)
+		observer->end(&timing, observer->arg);
+}
+
+typedef struct Trial
+{
+	MigExecution *execution;
+	const char *sql;
+} Trial;
+
+static void
+run_trial(void *arg)
+{
+	Trial	   *trial = (Trial *) arg;
+
+	run_timed(trial->execution, trial->sql);
+}
+
+/* run a statement whose failure need not be that of the run */
+static void
+try_statement(MigExecution *execution, const char *sql)
+{
+	const MigObserver *observer = execution->observer;
+	Trial		trial = {execution, sql};
+	ErrorData  *edata = mig_subxact_run(run_trial, &trial, true);
+
+	if (edata != NULL && !observer->failed(edata, observer->arg))
+		ReThrowError(edata);
+}
+
+/* one statement, with all that goes with it */
+static void
+run_one(MigExecution *execution, int i, const char *replacement)
+{
+	const MigStatement *statement = &execution->body->statements[i];
+	const MigObserver *observer = execution->observer;
+	MigDecision decision = MIG_RUN_STATEMENT;
+	char	   *sql;
+
+	execution->statement = i;
+	if (observer != NULL)
+		decision = observer->decide(observer->arg);
+	if (decision == MIG_SKIP_STATEMENT)
+		return;
+	sql = replacement ? pstrdup(replacement) :
+		pnstrdup(execution->body->text + statement->location,
+				 statement->length);
+	check_string_syntax(execution->label);
+	log_statement_of_body(statement, sql);
+	show_progress(execution);
+	mig_execute_restart_timeout();
+	mig_locktrace_adjust();
+	if (decision == MIG_TRY_STATEMENT)
+		try_statement(execution, sql);
+	else
+		run_timed(execution, sql);
 	pfree(sql);
 }
 

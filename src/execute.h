@@ -12,6 +12,29 @@
 #include "progress.h"
 #include "statement.h"
 
+/* what to do with a statement */
+typedef enum MigDecision
+{
+	MIG_RUN_STATEMENT,
+	MIG_TRY_STATEMENT,			/* in a subtransaction of its own */
+	MIG_SKIP_STATEMENT
+} MigDecision;
+
+/*
+ * Somebody who looks at each statement of a run, and decides about it.  begin
+ * and end enclose a statement that runs, in its subtransaction if it has one;
+ * end is not called if it fails.  failed says whether to go on after one that
+ * was tried has failed and been rolled back.
+ */
+typedef struct MigObserver
+{
+	MigDecision (*decide) (void *arg);
+	void		(*begin) (void *arg);
+	void		(*end) (const MigTiming *timing, void *arg);
+	bool		(*failed) (ErrorData *edata, void *arg);
+	void	   *arg;
+} MigObserver;
+
 /*
  * Where a migration's execution is, and what it took so far.  Kept outside of
  * the subtransaction that the bodies run in, so that it tells after an error
@@ -29,6 +52,7 @@ typedef struct MigExecution
 	MigTiming  *timings;
 	bool		toplevel;		/* not through SPI */
 	MigProgress progress;		/* shown to others, unless action is NULL */
+	const MigObserver *observer;	/* or NULL */
 } MigExecution;
 
 extern void mig_execution_init(MigExecution *execution, MemoryContext context);

@@ -39,6 +39,7 @@
 
 #include "books.h"
 #include "bulk.h"
+#include "compat.h"
 #include "journal.h"
 #include "statement.h"
 
@@ -568,7 +569,7 @@ insert_bodies(List *bodies)
 		return;
 	list_sort(bodies, compare_bodies);
 	body_table = table_open(mig_books_relation("body"), RowExclusiveLock);
-	index = index_open(RelationGetPrimaryKeyIndex(body_table),
+	index = index_open(MIG_PRIMARY_KEY_INDEX(body_table),
 					   RowExclusiveLock);
 	PushActiveSnapshot(GetLatestSnapshot());
 	foreach(lc, bodies)

@@ -27,6 +27,7 @@
 #include "utils/tuplestore.h"
 
 #include "books.h"
+#include "compat.h"
 #include "ledger.h"
 
 static Datum
@@ -385,7 +386,7 @@ read_by_key(const char *table, int table_columns, int nkeys, ScanKey keys,
 	int			i;
 
 	mig_books_check_columns(table, desc->natts, table_columns);
-	scan = systable_beginscan(rel, RelationGetPrimaryKeyIndex(rel), true,
+	scan = systable_beginscan(rel, MIG_PRIMARY_KEY_INDEX(rel), true,
 							  GetActiveSnapshot(), nkeys, keys);
 	tuple = systable_getnext(scan);
 	found = HeapTupleIsValid(tuple);
