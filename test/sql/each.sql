@@ -199,9 +199,8 @@ SELECT migrate.remove('060');
 
 -- nobody is running anything
 SELECT * FROM migrate.progress();
-DROP EXTENSION migrate;
-CREATE EXTENSION migrate;
-DROP TABLE a, m, part;
-DROP TYPE mood;
 DROP FUNCTION add, called_by_function;
 DROP PROCEDURE called_by_procedure, called_with_set;
+DROP TABLE a, part;
+DROP EXTENSION migrate;
+CREATE EXTENSION migrate;
