@@ -287,6 +287,22 @@ is( app(q{SELECT action, version, sqlstate FROM migrate.failure}),
 	"apply|1|57P02\napply|1|57P02",
 	'the journal says that sessions have ended before their run did');
 
+# what somebody else has left meanwhile, and names that the server makes
+fresh(
+	q{CREATE TABLE t (a int, "B b" int, c int);
+	INSERT INTO t VALUES (1, 1, 1), (1, 1, 1)});
+add('1', q{CREATE INDEX CONCURRENTLY ON t (a, (c + 1), "B b" DESC, (c + 2)) INCLUDE (c)});
+cut_off('pg_terminate_backend', 'INSERT INTO t VALUES (1, 1, 1)');
+my $made_name = q{"t_a_expr_B b_expr1_c_idx"};
+is(indexes('t'), "$made_name?", 'names: it has got one');
+run_sql($node, $db, 'app', "CREATE UNIQUE INDEX CONCURRENTLY $_")
+  foreach 'his_idx ON t (a)', 'ON t (c)';
+is(indexes('t'), "$made_name? his_idx? t_c_idx?", 'names: others have failed too');
+works('names: the next call goes on');
+is(indexes('t'), "$made_name his_idx? t_c_idx?",
+	'names: has dropped its own and no other');
+sound('names');
+
 # a build of its partitions, one of which has a leftover
 fresh(
 	q{CREATE TABLE parted (n int) PARTITION BY LIST (n);
