@@ -129,14 +129,32 @@ check_text(const Progress *progress, const MigPartialStep *step)
 		refuse_changed_text(progress, step);
 }
 
-/* timings of what ran before, so that the journal has them all */
+/*
+ * Timings of what ran before, so that the journal has them all.  What somebody
+ * has declared to be done took no time that is known.
+ */
 static void
-take_over_timings(MigExecution *execution, const MigPartialStep *step)
+take_over_timings(const Progress *progress, const MigPartialStep *step)
 {
+	MigStepwise *stepwise = progress->stepwise;
 	int			i;
 
-	for (i = 0; i < step->ntimings; i++)
-		mig_execution_add_timing(execution, &step->timings[i]);
+	for (i = step->statement; i <= step->last_statement; i++)
+	{
+		int			n = i - step->statement;
+		MigTiming	timing;
+
+		memset(&timing, 0, sizeof(timing));
+		timing.part = stepwise->key.part;
+		if (n < step->ntimings)
+			timing = step->timings[n];
+		else
+		{
+			timing.line = statement_at(progress, i - 1)->line;
+			timing.tag = statement_at(progress, i - 1)->tag;
+		}
+		mig_execution_add_timing(stepwise->execution, &timing);
+	}
 }
 
 /*
@@ -182,7 +200,7 @@ find_position(void *arg)
 		}
 		check_text(progress, step);
 		progress->next = Max(progress->next, step->last_statement);
-		take_over_timings(stepwise->execution, step);
+		take_over_timings(progress, step);
 	}
 
 	/* what was started may be another statement now */

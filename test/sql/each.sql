@@ -98,6 +98,19 @@ SELECT indexrelid::regclass, indisvalid FROM pg_index WHERE indrelid = 'a'::regc
 CALL migrate.rollback_each() \gset
 \echo run :run: :rolled_back migrations, :statements statements
 
+-- at the statement that was cut off: its index is still known to be its own
+INSERT INTO a VALUES (20);
+SELECT add('011', 'SELECT 11; CREATE UNIQUE INDEX CONCURRENTLY a_v ON a ((i / 2)); SELECT 12', 'DROP INDEX a_v');
+CALL migrate.apply_each(versions => '{011}');
+SELECT version, action FROM migrate.resume('011', at => 2, note => 'TICKET-9');
+SELECT action, version, part, note FROM migrate.journal ORDER BY run DESC LIMIT 1;
+DELETE FROM a WHERE i % 2 = 1;
+CALL migrate.apply_each(versions => '{011}') \gset
+\echo run :run: :applied migrations, :statements statements
+SELECT statement, tag, execution_ms > 0 AS timed FROM migrate.statements(:run);
+CALL migrate.rollback_each() \gset
+SELECT migrate.remove('011');
+
 -- stamp says that it is wholly done
 SELECT migrate.remove('010');
 SELECT add('010', 'INSERT INTO a VALUES (11); VACUUM a; SELECT 1/0');
