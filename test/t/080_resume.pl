@@ -743,6 +743,7 @@ foreach my $case (
 
 	fresh('CREATE SCHEMA s');
 	add('1', "$settings $end");
+	add('2', q{CREATE TABLE next AS SELECT current_setting('work_mem') AS v});
 	my $session = session($node, $db, 'app');
 	my $mypid = pid_of($session);
 	ask($session, $mine);
@@ -763,7 +764,7 @@ foreach my $case (
 	if ($name ne 'success')
 	{
 		# the steps that are done are not run again, their settings count
-		is(states(), '1 partial 4,5', "settings, $name: partly applied");
+		is(states(), "1 partial 4,5\n2 pending", "settings, $name: partly applied");
 		app(q{SELECT migrate.amend('1', up => } . quote($settings) . ')');
 		(undef, $err) = ask($session, $each);
 		unlike($err, qr/ERROR/, "settings, $name: the next call goes on");
@@ -773,6 +774,8 @@ foreach my $case (
 		'7MB 7MB', "settings, $name: they last over the steps");
 	is(app(q{SELECT to_regclass('s.late')}),
 		's.late', "settings, $name: the search_path too");
+	is(app('SELECT v FROM next'),
+		'6MB', "settings, $name: the next migration has those of the session");
 	$session->quit;
 	sound("settings, $name");
 }
