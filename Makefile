@@ -43,6 +43,20 @@ OBJS = \
 	src/hint.o \
 	src/chunk.o \
 	src/prepare.o \
+	src/lint_facts.o \
+	src/lint_uses.o \
+	src/lint_text.o \
+	src/lint_model.o \
+	src/lint_effects.o \
+	src/lint_check.o \
+	src/lint_rules_index.o \
+	src/lint_rules_constraint.o \
+	src/lint_rules_column.o \
+	src/lint_rules_drop.o \
+	src/lint_rules_type.o \
+	src/lint_rules_name.o \
+	src/lint_rules_run.o \
+	src/lint.o \
 	src/store.o \
 	src/runner.o \
 	src/look.o \
@@ -54,6 +68,13 @@ OBJS = \
 	src/rehearse.o \
 	src/watch.o \
 	src/rights.o \
+	src/report.o \
+	src/report_text.o \
+	src/report_escape.o \
+	src/report_style.o \
+	src/report_json.o \
+	src/report_markdown.o \
+	src/report_html.o \
 	src/worker_main.o \
 	src/api.o \
 	src/api_each.o \

@@ -210,13 +210,16 @@ CREATE TABLE migrate.policy (
 	protected		pg_catalog.bool NOT NULL DEFAULT false,
 	environment		pg_catalog.text,
 	lint			pg_catalog.text COLLATE "C" NOT NULL DEFAULT 'off',
+	lint_off		pg_catalog.text[] COLLATE "C" NOT NULL DEFAULT '{}',
 	require_down	pg_catalog.bool NOT NULL DEFAULT false,
 	frozen_reason	pg_catalog.text,
 	CONSTRAINT policy_pkey PRIMARY KEY (project),
 	CONSTRAINT policy_out_of_order_check
 		CHECK (out_of_order OPERATOR(pg_catalog.=) ANY (ARRAY['error', 'allow'])),
 	CONSTRAINT policy_lint_check
-		CHECK (lint OPERATOR(pg_catalog.=) ANY (ARRAY['off', 'warn', 'error']))
+		CHECK (lint OPERATOR(pg_catalog.=) ANY (ARRAY['off', 'warn', 'error'])),
+	CONSTRAINT policy_lint_off_check
+		CHECK (pg_catalog.array_position(lint_off, NULL) IS NULL)
 );
 COMMENT ON TABLE migrate.policy IS
 	'the rules of a project; a project without a row has the defaults of the columns';
@@ -398,6 +401,21 @@ CREATE FUNCTION migrate.plan_rollback(steps pg_catalog.int4 DEFAULT 1,
 COMMENT ON FUNCTION migrate.plan_rollback(pg_catalog.int4, pg_catalog.text) IS
 	'what rollback() would do';
 
+CREATE FUNCTION migrate.lint(target pg_catalog.text DEFAULT NULL,
+		versions pg_catalog.text[] DEFAULT NULL,
+		project pg_catalog.text DEFAULT 'default',
+		OUT version pg_catalog.text, OUT name pg_catalog.text,
+		OUT body pg_catalog.text, OUT statement pg_catalog.int4,
+		OUT line pg_catalog.int4, OUT rule pg_catalog.text,
+		OUT severity pg_catalog.text, OUT relation pg_catalog.text,
+		OUT relation_bytes pg_catalog.int8, OUT relation_rows pg_catalog.float8,
+		OUT message pg_catalog.text, OUT instead pg_catalog.text,
+		OUT link pg_catalog.text)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE c STABLE ROWS 10 AS 'MODULE_PATHNAME', 'mig_lint_pending';
+COMMENT ON FUNCTION migrate.lint(pg_catalog.text, pg_catalog.text[], pg_catalog.text) IS
+	'what is wrong with pending migrations, and how to do it instead; nothing is run';
+
 CREATE FUNCTION migrate.check(target pg_catalog.text DEFAULT NULL,
 		project pg_catalog.text DEFAULT 'default')
 	RETURNS pg_catalog.void
@@ -539,6 +557,15 @@ CREATE FUNCTION migrate.statements(run pg_catalog.int8)
 	END;
 COMMENT ON FUNCTION migrate.statements(pg_catalog.int8) IS
 	'how long each statement of a run took';
+
+CREATE FUNCTION migrate.report(format pg_catalog.text DEFAULT 'markdown',
+		target pg_catalog.text DEFAULT NULL,
+		rehearse pg_catalog.bool DEFAULT false,
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS pg_catalog.text
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_report';
+COMMENT ON FUNCTION migrate.report(pg_catalog.text, pg_catalog.text, pg_catalog.bool, pg_catalog.text) IS
+	'what is applied and what is pending, for people: markdown, html or json';
 
 
 -- ---------------------------------------------------------------------------

@@ -14,8 +14,13 @@
 
 #include "argument.h"
 #include "ledger.h"
+#include "lint.h"
 #include "look.h"
 #include "plan.h"
+#include "report.h"
+#include "report_html.h"
+#include "report_json.h"
+#include "report_markdown.h"
 #include "script.h"
 #include "sqlutil.h"
 #include "watch.h"
@@ -26,10 +31,12 @@ PG_FUNCTION_INFO_V1(mig_progress);
 PG_FUNCTION_INFO_V1(mig_plan);
 PG_FUNCTION_INFO_V1(mig_plan_rollback);
 PG_FUNCTION_INFO_V1(mig_check);
+PG_FUNCTION_INFO_V1(mig_lint_pending);
 PG_FUNCTION_INFO_V1(mig_heads);
 PG_FUNCTION_INFO_V1(mig_current);
 PG_FUNCTION_INFO_V1(mig_verify);
 PG_FUNCTION_INFO_V1(mig_script_text);
+PG_FUNCTION_INFO_V1(mig_report);
 
 /* the project of argument n in order, whatever is wrong with it */
 static MigProject *
@@ -115,6 +122,44 @@ mig_plan_rollback(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+static void
+put_finding(ReturnSetInfo *rsinfo, const MigFinding *finding)
+{
+	Datum		values[13];
+	bool		nulls[13] = {false};
+
+	values[0] = mig_text_datum(finding->version, &nulls[0]);
+	values[1] = mig_text_datum(finding->name, &nulls[1]);
+	values[2] = mig_text_datum(finding->part, &nulls[2]);
+	values[3] = Int32GetDatum(finding->statement);
+	values[4] = Int32GetDatum(finding->line);
+	nulls[3] = nulls[4] = finding->statement == 0;
+	values[5] = CStringGetTextDatum(finding->rule);
+	values[6] = CStringGetTextDatum(mig_lint_severity_name(finding->severity));
+	values[7] = mig_text_datum(finding->relation, &nulls[7]);
+	values[8] = Int64GetDatum(finding->bytes);
+	values[9] = Float8GetDatum(finding->rows);
+	nulls[8] = nulls[9] = !finding->has_size;
+	values[10] = CStringGetTextDatum(finding->message);
+	values[11] = mig_text_datum(finding->instead, &nulls[11]);
+	values[12] = CStringGetTextDatum(mig_lint_link(finding->rule));
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+Datum
+mig_lint_pending(PG_FUNCTION_ARGS)
+{
+	ListCell   *lc;
+	List	   *findings;
+
+	InitMaterializedSRF(fcinfo, 0);
+	findings = mig_lint(mig_arg_project(fcinfo, 2), mig_arg_text(fcinfo, 0),
+						!PG_ARGISNULL(1), mig_arg_text_list(fcinfo, 1));
+	foreach(lc, findings)
+		put_finding((ReturnSetInfo *) fcinfo->resultinfo, lfirst(lc));
+	return (Datum) 0;
+}
+
 Datum
 mig_check(PG_FUNCTION_ARGS)
 {
@@ -192,6 +237,49 @@ mig_script_text(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(mig_script(mig_arg_project(fcinfo, 2),
 												mig_arg_required_text(fcinfo, 0, "from_version"),
 												mig_arg_required_text(fcinfo, 1, "to_version"))));
+}
+
+/* a format of report(); body_limit is how many characters of a body it shows */
+typedef struct ReportFormat
+{
+	const char *name;
+	int			body_limit;
+	char	   *(*render) (const MigReport *report);
+} ReportFormat;
+
+static const ReportFormat report_formats[] = {
+	{"markdown", 65536, mig_report_markdown},
+	{"html", 262144, mig_report_html},
+	{"json", 0, mig_report_json},
+};
+
+static const ReportFormat *
+find_report_format(const char *name)
+{
+	int			i;
+
+	for (i = 0; i < lengthof(report_formats); i++)
+	{
+		if (strcmp(report_formats[i].name, name) == 0)
+			return &report_formats[i];
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unrecognized format of a report: \"%s\"", name),
+			 errhint("Formats are markdown, html and json.")));
+}
+
+Datum
+mig_report(PG_FUNCTION_ARGS)
+{
+	const ReportFormat *format =
+		find_report_format(mig_arg_required_text(fcinfo, 0, "format"));
+	MigReport  *report = mig_report_gather(mig_arg_project(fcinfo, 3),
+										   mig_arg_text(fcinfo, 1),
+										   mig_arg_bool(fcinfo, 2, "rehearse"),
+										   format->body_limit);
+
+	PG_RETURN_TEXT_P(cstring_to_text(format->render(report)));
 }
 
 /* a MigRowSink that adds to the function's result */

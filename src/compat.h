@@ -136,4 +136,26 @@
 #define MIG_FAST_PATH_BITS(proc, group) ((proc)->fpLockBits)
 #endif
 
+/* 17 can change the expression of a generated column */
+#if PG_VERSION_NUM >= 170000
+#define MIG_IS_SET_EXPRESSION(subtype) ((subtype) == AT_SetExpression)
+#else
+#define MIG_IS_SET_EXPRESSION(subtype) false
+#endif
+
+/* 18 also has generated columns that are computed when they are read */
+#if PG_VERSION_NUM >= 180000
+#define MIG_IS_STORED(constraint) \
+	((constraint)->generated_kind == ATTRIBUTE_GENERATED_STORED)
+#else
+#define MIG_IS_STORED(constraint) true
+#endif
+
+/* 17 lets a transaction use the values that it added to an enum of its own */
+#if PG_VERSION_NUM >= 170000
+#define MIG_NEW_ENUM_IS_SAFE true
+#else
+#define MIG_NEW_ENUM_IS_SAFE false
+#endif
+
 #endif							/* MIG_COMPAT_H */

@@ -23,6 +23,10 @@
 #define NATIVE_PREFIX "migrate:"
 #define GOOSE_PREFIX "+goose"
 
+/* comments that are not markers: see lint_text.c */
+#define LINT_OFF "lint-off"
+#define LINT_OFF_FILE "-file"
+
 /* a file in the native form while it is cut */
 typedef struct Cut
 {
@@ -95,9 +99,33 @@ marker_text(const MigLine *line, const char *prefix)
 	return pnstrdup(text + prefix_length, length - prefix_length);
 }
 
-/* the first file that has a line with a marker of that prefix */
+/*
+ * The same for the native form.  The comments that switch rules of the linter
+ * off are for the linter, and part of a body.
+ */
+static char *
+native_marker_text(const MigLine *line)
+{
+	char	   *text = marker_text(line, NATIVE_PREFIX);
+	int			length;
+
+	if (text == NULL || pg_strncasecmp(text, LINT_OFF, strlen(LINT_OFF)) != 0)
+		return text;
+	length = strlen(LINT_OFF);
+	if (pg_strncasecmp(text + length, LINT_OFF_FILE, strlen(LINT_OFF_FILE)) == 0)
+		length += strlen(LINT_OFF_FILE);
+	return strchr(" \t\r\n", text[length]) != NULL ? NULL : text;
+}
+
+static char *
+goose_marker_text(const MigLine *line)
+{
+	return marker_text(line, GOOSE_PREFIX);
+}
+
+/* the first file that has a line with such a marker */
 static MigScript *
-find_marked(const MigFileSet *set, const char *prefix)
+find_marked(const MigFileSet *set, char *(*text_of) (const MigLine *line))
 {
 	for (int i = 0; i < set->nscripts; i++)
 	{
@@ -110,7 +138,7 @@ find_marked(const MigFileSet *set, const char *prefix)
 		mig_line_rewind(&line, script->content);
 		while (mig_line_next(&line))
 		{
-			if (marker_text(&line, prefix) != NULL)
+			if (text_of(&line) != NULL)
 				return script;
 		}
 	}
@@ -317,6 +345,25 @@ close_section(Cut *cut, const char *end)
 						   end - cut->start);
 }
 
+/* a comment for the linter before the first marker would be dropped */
+static void
+check_no_lint_off(const Cut *cut)
+{
+	MigLine		line;
+
+	mig_line_rewind(&line, cut->script->content);
+	while (mig_line_next(&line) && line.number < cut->line.number)
+	{
+		if (marker_text(&line, NATIVE_PREFIX LINT_OFF) != NULL)
+			ereport(ERROR,
+					(errcode(MIG_ERRCODE_CONVENTION),
+					 errmsg("comment \"%s\" is out of place in file \"%s\" line %d",
+							mig_line_text(&line), cut->script->path,
+							line.number),
+					 errhint("It belongs into a body, after the marker that begins it.")));
+	}
+}
+
 /* act on a marker line; text is what follows the prefix */
 static void
 native_marker(Cut *cut, char *text)
@@ -341,7 +388,10 @@ native_marker(Cut *cut, char *text)
 		else
 		{
 			if (cut->start == NULL)
+			{
 				check_preamble(cut->script, cut->line.start);
+				check_no_lint_off(cut);
+			}
 			close_section(cut, cut->line.start);
 			cut->start = cut->line.next;
 			cut->part = marker->part;
@@ -439,7 +489,7 @@ native_take_up(MigSource *source, const MigScript *script)
 	mig_line_rewind(&cut.line, script->content);
 	while (mig_line_next(&cut.line))
 	{
-		char	   *text = marker_text(&cut.line, NATIVE_PREFIX);
+		char	   *text = native_marker_text(&cut.line);
 
 		if (text != NULL)
 			native_marker(&cut, text);
@@ -468,7 +518,7 @@ native_take(MigSource *source, MigPart part, const MigScript *script)
 	mig_line_rewind(&line, script->content);
 	while (mig_line_next(&line))
 	{
-		if (marker_text(&line, NATIVE_PREFIX) != NULL)
+		if (native_marker_text(&line) != NULL)
 			ereport(ERROR,
 					(errcode(MIG_ERRCODE_CONVENTION),
 					 errmsg("marker \"%s\" is out of place in file \"%s\" line %d",
@@ -538,7 +588,7 @@ mig_native_parse(MigFileSet *set)
 MigScript *
 mig_native_detect(const MigFileSet *set)
 {
-	return find_marked(set, NATIVE_PREFIX);
+	return find_marked(set, native_marker_text);
 }
 
 /* the names of the native form; what is in the files is not looked at */
@@ -723,5 +773,5 @@ mig_goose_parse(MigFileSet *set)
 MigScript *
 mig_goose_detect(const MigFileSet *set)
 {
-	return find_marked(set, GOOSE_PREFIX);
+	return find_marked(set, goose_marker_text);
 }

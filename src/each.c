@@ -38,6 +38,7 @@
 #include "guc.h"
 #include "hint.h"
 #include "ledger.h"
+#include "lint.h"
 #include "locktrace.h"
 #include "progress.h"
 #include "runbook.h"
@@ -172,6 +173,9 @@ prepare(void *arg)
 		something = mig_prepare_apply(each->options, &prepared);
 	else
 		something = mig_prepare_undo(each->options, each->choice, &prepared);
+	if (something && each->part == MIG_UP)
+		mig_lint_before_run(each->options->project, prepared.project,
+							prepared.plan, prepared.policy);
 	if (something)
 	{
 		MemoryContextSwitchTo(each->context);

@@ -37,6 +37,7 @@
 #define MIG_ERRCODE_STILL_RUNNING		MAKE_SQLSTATE('M', 'G', '0', '2', '4')
 #define MIG_ERRCODE_INTERRUPTED			MAKE_SQLSTATE('M', 'G', '0', '2', '5')
 #define MIG_ERRCODE_RUN_FAILED			MAKE_SQLSTATE('M', 'G', '0', '2', '6')
+#define MIG_ERRCODE_LINT				MAKE_SQLSTATE('M', 'G', '0', '2', '7')
 
 /*
  * Point an error that a body's statement raised at the body.

@@ -112,7 +112,9 @@ mig_ledger_policy(const char *project)
 	mig_books_open(&scope);
 	if (mig_sql("SELECT role, search_path,"
 				" out_of_order OPERATOR(pg_catalog.=) 'allow',"
-				" protected, require_down, frozen_reason FROM migrate.policy"
+				" protected, require_down, frozen_reason,"
+				" CASE lint WHEN 'warn' THEN 1 WHEN 'error' THEN 2 ELSE 0 END,"
+				" lint_off FROM migrate.policy"
 				" WHERE project OPERATOR(pg_catalog.=) $1",
 				1, types, values, NULL) > 0)
 	{
@@ -122,6 +124,9 @@ mig_ledger_policy(const char *project)
 		policy->protected = mig_get_bool(0, 4);
 		policy->require_down = mig_get_bool(0, 5);
 		policy->frozen_reason = mig_get_text(&scope, 0, 6);
+		policy->lint = mig_get_int4(0, 7);
+		policy->lint_off = mig_get_text_array(&scope, 0, 8,
+											  &policy->nlint_off);
 	}
 	mig_books_close(&scope);
 	if (policy->search_path == NULL)

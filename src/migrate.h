@@ -108,6 +108,14 @@ typedef struct MigEntry
 	int			position;		/* in the order of the whole project */
 } MigEntry;
 
+/* what apply() makes of the linter's findings */
+typedef enum MigLintMode
+{
+	MIG_LINT_OFF,
+	MIG_LINT_WARN,
+	MIG_LINT_REFUSE
+} MigLintMode;
+
 /* a row of migrate.policy, or the defaults */
 typedef struct MigPolicy
 {
@@ -117,6 +125,9 @@ typedef struct MigPolicy
 	bool		protected;
 	bool		require_down;
 	char	   *frozen_reason;	/* NULL: not frozen */
+	MigLintMode lint;			/* before something is applied */
+	int			nlint_off;
+	char	  **lint_off;		/* rules that are not looked at */
 } MigPolicy;
 
 /* a constraint that can be deferred */

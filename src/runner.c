@@ -40,6 +40,7 @@
 #include "guc.h"
 #include "hint.h"
 #include "ledger.h"
+#include "lint.h"
 #include "locktrace.h"
 #include "progress.h"
 #include "runlock.h"
@@ -663,6 +664,8 @@ mig_run_apply(const MigRunOptions *options, MigRunSink sink, void *arg)
 		return;
 	}
 	mig_prepare_warn(prepared.project, false);
+	mig_lint_before_run(options->project, prepared.project, prepared.plan,
+						prepared.policy);
 	run = run_begin(options, "apply", &prepared);
 	add_steps(run, MIG_UP, prepared.plan->steps, prepared.plan->nsteps);
 	run_execute(run, sink, arg);

@@ -668,13 +668,13 @@ fill_statement(MigStatement *statement, const char *text, const RawStmt *raw,
 	statement->sets = sets_for_session(raw->stmt);
 }
 
-MigBody *
-mig_body_parse(const char *text, const MigLabel *label)
+/* trees are made in context, everything else in the current one */
+static MigBody *
+parse_body(const char *text, const MigLabel *label, MemoryContext context,
+		   List **trees)
 {
 	MigBody    *body = palloc0(sizeof(MigBody));
-	MemoryContext context;
 	MemoryContext old;
-	List	   *trees;
 	ListCell   *lc;
 	int			line = 1;
 	int			counted = 0;
@@ -682,17 +682,15 @@ mig_body_parse(const char *text, const MigLabel *label)
 
 	text = blank_harmless(text);
 	total = strlen(text);
-	context = AllocSetContextCreate(CurrentMemoryContext, "migrate parse trees",
-									ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(context);
-	trees = take_off_transactions(parse(text, label), label->part);
+	*trees = take_off_transactions(parse(text, label), label->part);
 	MemoryContextSwitchTo(old);
 
 	body->text = text;
 	body->mentions_deferrable = mentions(text, "deferr");
 	body->only_ddl = true;
-	body->statements = palloc(sizeof(MigStatement) * Max(list_length(trees), 1));
-	foreach(lc, trees)
+	body->statements = palloc(sizeof(MigStatement) * Max(list_length(*trees), 1));
+	foreach(lc, *trees)
 	{
 		RawStmt    *raw = lfirst_node(RawStmt, lc);
 		int			end = raw->stmt_len > 0 ?
@@ -712,8 +710,26 @@ mig_body_parse(const char *text, const MigLabel *label)
 		}
 		statement->line = line;
 	}
+	return body;
+}
+
+MigBody *
+mig_body_parse(const char *text, const MigLabel *label)
+{
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "migrate parse trees",
+							  ALLOCSET_DEFAULT_SIZES);
+	List	   *trees;
+	MigBody    *body = parse_body(text, label, context, &trees);
+
 	MemoryContextDelete(context);
 	return body;
+}
+
+MigBody *
+mig_body_parse_trees(const char *text, const MigLabel *label, List **trees)
+{
+	return parse_body(text, label, CurrentMemoryContext, trees);
 }
 
 const MigStatement *

@@ -74,6 +74,13 @@ typedef struct MigBody
  */
 extern MigBody *mig_body_parse(const char *text, const MigLabel *label);
 
+/*
+ * The same, with the parse tree of each statement (RawStmt *) in *trees, in
+ * their order.
+ */
+extern MigBody *mig_body_parse_trees(const char *text, const MigLabel *label,
+									 List **trees);
+
 /* the first statement that cannot run in a transaction block, or NULL */
 extern const MigStatement *mig_body_own_transaction(const MigBody *body);
 

@@ -1,0 +1,498 @@
+/*-------------------------------------------------------------------------
+ *
+ * lint.c
+ *	  What is wrong with the migrations that are pending.
+ *
+ * Each body is parsed by the server's own parser, and its statements go by one
+ * after the other: all rules look at a statement, and then the model of the
+ * database (lint_model.c) takes in what it does.  A down body is looked at
+ * right after its up body, in a copy of the model that is thrown away.
+ *
+ * Takes no lock and writes nothing, so it works on a standby.  Bodies are read
+ * as the tables' owner; what is said of them has names of relations, columns
+ * and the like in it and never a literal, for who may look may not read bodies.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "errors.h"
+#include "ledger.h"
+#include "lint.h"
+#include "lint_rules.h"
+
+/* limits of what is read at once; one body may be larger than that */
+#define CHUNK_MIGRATIONS 512
+#define CHUNK_BYTES (1024 * 1024)
+
+/* secrets that are reported of one body, and findings in one error */
+#define MAX_SECRETS 20
+#define MAX_IN_DETAIL 10
+
+static const MigLintRule *const statement_rules[] = {
+	mig_rules_index,
+	mig_rules_constraint,
+	mig_rules_column,
+	mig_rules_drop,
+	mig_rules_type,
+	mig_rules_name,
+	mig_rules_run
+};
+
+/* the rules of tables, in one array: a body may have very many statements */
+typedef struct Rules
+{
+	int			count;
+	const MigLintRule *rules[100];
+} Rules;
+
+static void
+collect_rules(Rules *rules)
+{
+	const MigLintRule *rule;
+	int			i;
+
+	rules->count = 0;
+	for (i = 0; i < lengthof(statement_rules); i++)
+	{
+		for (rule = statement_rules[i]; rule->id != NULL; rule++)
+		{
+			if (rules->count == lengthof(rules->rules))
+				elog(ERROR, "too many rules");
+			rules->rules[rules->count++] = rule;
+		}
+	}
+}
+
+static List *
+rule_ids(const Rules *rules)
+{
+	List	   *ids = NIL;
+	const MigLintRule *rule;
+	int			i;
+
+	for (i = 0; i < rules->count; i++)
+		ids = lappend(ids, (char *) rules->rules[i]->id);
+	for (rule = mig_rules_migration; rule->id != NULL; rule++)
+		ids = lappend(ids, (char *) rule->id);
+	return ids;
+}
+
+
+/*
+ * One body
+ */
+
+/* rules that comments before the statement, or at the head, switch off */
+static List *
+rules_off(const MigLint *lint, int from, int to)
+{
+	List	   *off = NIL;
+	ListCell   *lc;
+
+	foreach(lc, lint->text->offs)
+	{
+		MigLintOff *comment = (MigLintOff *) lfirst(lc);
+
+		if (comment->whole ||
+			(comment->location >= from && comment->location < to))
+			off = list_concat(off, comment->rules);
+	}
+	return off;
+}
+
+/* where the statement before this one ends */
+static int
+end_before(const MigBody *body, int statement)
+{
+	if (statement == 0)
+		return 0;
+	return body->statements[statement - 1].location +
+		body->statements[statement - 1].length;
+}
+
+/*
+ * A statement that commits ends what is held and what cannot be used yet, for
+ * those before it and those after it.
+ */
+static void
+cut_transaction(MigLint *lint)
+{
+	if (mig_lint_in_transaction(lint))
+		return;
+	lint->locks = NIL;
+	lint->altered = NIL;
+	lint->model->transaction++;
+}
+
+static void
+check_statement(MigLint *lint, const Rules *rules, Node *stmt)
+{
+	NodeTag		tag = nodeTag(stmt);
+	int			i;
+
+	lint->takes_long = MIG_LINT_NONE;
+	cut_transaction(lint);
+	for (i = 0; i < rules->count; i++)
+	{
+		const MigLintRule *rule = rules->rules[i];
+
+		if (rule->tag != T_Invalid && rule->tag != tag)
+			continue;
+		lint->rule = rule;
+		rule->check(lint, stmt);
+	}
+	mig_effects_apply(lint->model, stmt);
+	cut_transaction(lint);
+}
+
+static void
+note_offs(MigLint *lint)
+{
+	MemoryContext old = MemoryContextSwitchTo(lint->context);
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, lint->text->offs)
+		foreach(lc2, ((MigLintOff *) lfirst(lc))->rules)
+		lint->offs_seen = lappend(lint->offs_seen, pstrdup(lfirst(lc2)));
+	MemoryContextSwitchTo(old);
+}
+
+static void
+check_body(MigLint *lint, const Rules *rules, const char *text, MigPart part)
+{
+	const MigEntry *entry = lint->entry;
+	MigLabel	label = {entry->version,
+	mig_part_path(part, entry->path, entry->down_path, NULL), part, true};
+	ListCell   *lc;
+
+	lint->part = part;
+	lint->body = mig_body_parse_trees(text, &label, &lint->trees);
+	lint->text = mig_text_scan(lint->body->text);
+	lint->secret_what = mig_text_secret(lint->body->text, 0,
+										&lint->secret_location);
+	lint->secrets = MAX_SECRETS;
+	lint->locks = lint->altered = NIL;
+	lint->statement = 0;
+	note_offs(lint);
+	mig_model_begin_body(lint->model, lint->step);
+	foreach(lc, lint->trees)
+	{
+		const MigStatement *statement =
+			&lint->body->statements[lint->statement];
+
+		CHECK_FOR_INTERRUPTS();
+		lint->off = lint->text->offs == NIL ? NIL :
+			rules_off(lint, end_before(lint->body, lint->statement),
+					  statement->location + statement->length);
+		check_statement(lint, rules, lfirst_node(RawStmt, lc)->stmt);
+		lint->statement++;
+	}
+	lint->off = rules_off(lint, 0, 0);
+	lint->statement = -1;
+}
+
+
+/*
+ * One migration
+ */
+
+static void
+check_migration(MigLint *lint, const Rules *rules, const MigTexts *texts,
+				bool downs)
+{
+	const MigLintRule *rule;
+	List	   *off;
+
+	lint->lost = NIL;
+	lint->offs_seen = NIL;
+	check_body(lint, rules, texts->up, MIG_UP);
+	off = lint->off;
+	if (downs && texts->down != NULL)
+	{
+		mig_model_begin_aside(lint->model);
+		check_body(lint, rules, texts->down, MIG_DOWN);
+		mig_model_end_aside(lint->model);
+	}
+	lint->body = NULL;
+	lint->off = off;
+	for (rule = mig_rules_migration; rule->id != NULL; rule++)
+	{
+		lint->rule = rule;
+		rule->check(lint, NULL);
+	}
+	lint->off = NIL;
+}
+
+static int
+chunk_size(const MigPlan *plan, int first)
+{
+	int64		bytes = 0;
+	int			count = 0;
+
+	while (first + count < plan->nsteps && count < CHUNK_MIGRATIONS)
+	{
+		bytes += plan->steps[first + count]->length;
+		if (count > 0 && bytes > CHUNK_BYTES)
+			break;
+		count++;
+	}
+	return count;
+}
+
+static void
+check_plan(MigLint *lint, const Rules *rules, bool downs)
+{
+	MemoryContext chunk = AllocSetContextCreate(lint->context,
+												"migrate lint chunk",
+												ALLOCSET_DEFAULT_SIZES);
+	MemoryContext one = AllocSetContextCreate(lint->context,
+											  "migrate lint migration",
+											  ALLOCSET_DEFAULT_SIZES);
+	int			first;
+	int			count;
+	int			i;
+
+	for (first = 0; first < lint->plan->nsteps; first += count)
+	{
+		MigTexts   *texts;
+
+		MemoryContextReset(chunk);
+		MemoryContextSwitchTo(chunk);
+		count = chunk_size(lint->plan, first);
+		texts = mig_ledger_texts(lint->project_name,
+								 &lint->plan->steps[first], count);
+		MemoryContextSwitchTo(one);
+		for (i = 0; i < count; i++)
+		{
+			lint->step = first + i;
+			lint->entry = lint->plan->steps[first + i];
+			check_migration(lint, rules, &texts[i], downs);
+			MemoryContextReset(one);
+		}
+	}
+	MemoryContextSwitchTo(lint->context);
+}
+
+
+/*
+ * The whole
+ */
+
+static void
+check_foreign_key(MigLint *lint, MigLintForeignKey *key)
+{
+	MigLintRel *rel = key->rel;
+	MigSeverity severity;
+	char	   *columns = mig_lint_list(key->columns);
+
+	if (rel == NULL && key->finding.message != NULL)
+		rel = mig_model_find(lint->model, key->finding.relation,
+							 key->finding.message);
+	key->finding.relation = key->finding.message = NULL;
+	if (rel == NULL || rel->dropped ||
+		mig_lint_has_index(lint, rel, key->columns))
+		return;
+	severity = mig_lint_scale(lint, rel);
+	mig_lint_report_at(lint, &key->finding, Max(severity, MIG_LINT_NOTE), rel,
+					   psprintf("there is no index on %s (%s): DELETE and UPDATE of the table that it refers to read all of %s for each row",
+								mig_lint_name(lint, rel), columns,
+								mig_lint_name(lint, rel)),
+					   psprintf("CREATE INDEX CONCURRENTLY ON %s (%s).",
+								mig_lint_name(lint, rel), columns));
+}
+
+/* what is about no migration */
+static void
+check_project(MigLint *lint)
+{
+	static const MigLintRule unknown = {"lint-off-unknown", false, T_Invalid, NULL};
+	ListCell   *lc;
+	int			i;
+
+	lint->entry = NULL;
+	lint->step = -1;
+	lint->off = NIL;
+	foreach(lc, lint->foreign_keys)
+		check_foreign_key(lint, lfirst(lc));
+	lint->rule = &unknown;
+	for (i = 0; i < lint->policy->nlint_off; i++)
+	{
+		bool		known = false;
+
+		foreach(lc, lint->known_rules)
+			known = known ||
+			strcmp(lfirst(lc), lint->policy->lint_off[i]) == 0;
+		if (!known)
+			mig_lint_report(lint, MIG_LINT_WARNING, NULL,
+							psprintf("there is no rule %s, which migrate.policy switches off",
+									 quote_identifier(lint->policy->lint_off[i])),
+							"doc/lint.md lists the rules.");
+	}
+}
+
+static int
+compare_findings(const ListCell *a, const ListCell *b)
+{
+	const MigFinding *left = (MigFinding *) lfirst(a);
+	const MigFinding *right = (MigFinding *) lfirst(b);
+	int			left_part = left->part == NULL ? 2 :
+		(left->part[0] == 'u' ? 0 : 1);
+	int			right_part = right->part == NULL ? 2 :
+		(right->part[0] == 'u' ? 0 : 1);
+
+	if (left->step != right->step)
+		return left->step < right->step ? -1 : 1;
+	if (left_part != right_part)
+		return left_part - right_part;
+	if (left->statement != right->statement)
+		return left->statement - right->statement;
+	return left->sequence - right->sequence;
+}
+
+/* findings in the current memory context */
+static List *
+lint_plan(const char *name, MigProject *project, MigPlan *plan,
+		  MigPolicy *policy, bool downs)
+{
+	MigLint    *lint = palloc0(sizeof(MigLint));
+	MemoryContext old = CurrentMemoryContext;
+	Rules		rules;
+
+	collect_rules(&rules);
+	lint->context = CurrentMemoryContext;
+	lint->project_name = name;
+	lint->project = project;
+	lint->plan = plan;
+	lint->policy = policy;
+	lint->model = mig_model_new(policy->search_path);
+	lint->known_rules = rule_ids(&rules);
+	lint->counted = -1;
+	check_plan(lint, &rules, downs);
+	check_project(lint);
+	list_sort(lint->findings, compare_findings);
+	MemoryContextSwitchTo(old);
+	return lint->findings;
+}
+
+List *
+mig_lint(const char *project_name, const char *target, bool restricted,
+		 List *versions)
+{
+	MigPolicy  *policy = mig_ledger_policy(project_name);
+	MigPolicy	lenient = *policy;
+	int			count;
+	MigEntry   *entries = mig_ledger_entries(project_name, false, &count);
+	MigProject *project = mig_plan_project(project_name, entries, count, true);
+	MigPlan    *plan;
+
+	lenient.allow_out_of_order = true;
+	lenient.require_down = false;
+	plan = mig_plan_up(project, target, restricted, versions, &lenient,
+					   mig_ledger_is_applied);
+	return lint_plan(project_name, project, plan, policy, true);
+}
+
+const char *
+mig_lint_severity_name(MigSeverity severity)
+{
+	switch (severity)
+	{
+		case MIG_LINT_ERROR:
+			return "error";
+		case MIG_LINT_WARNING:
+			return "warning";
+		default:
+			return "note";
+	}
+}
+
+char *
+mig_lint_link(const char *rule)
+{
+	return psprintf("doc/lint.md#%s", rule);
+}
+
+
+/*
+ * Before a run
+ */
+
+/* "003 line 4: ... (rule)" */
+static char *
+describe(const MigFinding *finding)
+{
+	if (finding->line == 0)
+		return psprintf("migration \"%s\": %s (%s)",
+						finding->version ? finding->version : "",
+						finding->message, finding->rule);
+	return psprintf("migration \"%s\" line %d: %s (%s)", finding->version,
+					finding->line, finding->message, finding->rule);
+}
+
+static void
+refuse(List *findings)
+{
+	StringInfoData detail;
+	ListCell   *lc;
+	int			errors = 0;
+
+	initStringInfo(&detail);
+	foreach(lc, findings)
+	{
+		MigFinding *finding = (MigFinding *) lfirst(lc);
+
+		if (finding->severity != MIG_LINT_ERROR)
+			continue;
+		if (++errors <= MAX_IN_DETAIL)
+			appendStringInfo(&detail, "%s%s", errors > 1 ? "\n" : "",
+							 describe(finding));
+	}
+	if (errors == 0)
+		return;
+	if (errors > MAX_IN_DETAIL)
+		appendStringInfo(&detail, "\nand %d more", errors - MAX_IN_DETAIL);
+	ereport(ERROR,
+			(errcode(MIG_ERRCODE_LINT),
+			 errmsg_plural("the linter has found %d error in what is to be applied",
+						   "the linter has found %d errors in what is to be applied",
+						   errors, errors),
+			 errdetail("%s", detail.data),
+			 errhint("migrate.lint() says what to do instead.  A rule is switched off by a comment -- migrate:lint-off RULE before the statement, or in lint_off of migrate.policy.")));
+}
+
+void
+mig_lint_before_run(const char *name, MigProject *project, MigPlan *plan,
+					MigPolicy *policy)
+{
+	MemoryContext context;
+	MemoryContext old;
+	List	   *findings;
+	ListCell   *lc;
+
+	if (policy->lint == MIG_LINT_OFF)
+		return;
+	context = AllocSetContextCreate(CurrentMemoryContext, "migrate lint",
+									ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(context);
+	findings = lint_plan(name, project, plan, policy, false);
+	if (policy->lint == MIG_LINT_REFUSE)
+		refuse(findings);
+	foreach(lc, findings)
+	{
+		MigFinding *finding = (MigFinding *) lfirst(lc);
+
+		if (finding->severity != MIG_LINT_NOTE)
+			ereport(WARNING,
+					(errmsg("%s", describe(finding)),
+					 finding->instead ? errhint("%s", finding->instead) : 0));
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}

@@ -1,0 +1,668 @@
+/*-------------------------------------------------------------------------
+ *
+ * lint_facts.c
+ *	  What the catalogs and the statistics say about the objects of a body.
+ *
+ * Everything is looked up by OID, or by name in a schema that is given: no
+ * search_path of the session and no operator of anybody's choice plays a part.
+ * No relation of the user's is opened or locked.  So what is found may be gone
+ * the moment after, and every look-up can find nothing: then the answer is
+ * that there is no such thing, never an error.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+#include <sys/stat.h>
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/index.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_enum.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "commands/defrem.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/prep.h"
+#include "parser/parse_coerce.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/catcache.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+#include "utils/typcache.h"
+
+#include "compat.h"
+#include "lint_facts.h"
+
+/* bytes of a row of a table that has never been analysed */
+#define GUESSED_ROW_BYTES 100
+
+Oid
+mig_facts_schema(const char *name)
+{
+	return get_namespace_oid(name, true);
+}
+
+Oid
+mig_facts_relation(Oid schema, const char *name)
+{
+	return OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+}
+
+char
+mig_facts_relkind(Oid relation)
+{
+	return get_rel_relkind(relation);
+}
+
+char *
+mig_facts_relation_name(Oid relation)
+{
+	return get_rel_name(relation);
+}
+
+char *
+mig_facts_schema_of(Oid relation)
+{
+	return get_namespace_name(get_rel_namespace(relation));
+}
+
+bool
+mig_facts_has_partitions(Oid relation)
+{
+	return get_rel_relkind(relation) == RELKIND_PARTITIONED_TABLE &&
+		list_length(find_inheritance_children(relation, NoLock)) > 0;
+}
+
+Oid
+mig_facts_index_table(Oid index)
+{
+	return IndexGetRelation(index, true);
+}
+
+
+/*
+ * Size
+ */
+
+/* the function's result, 0 for NULL */
+static Datum
+call_or_zero(PGFunction function, Datum argument, bool *isnull)
+{
+	LOCAL_FCINFO(fcinfo, 1);
+	Datum		result;
+
+	InitFunctionCallInfoData(*fcinfo, NULL, 1, InvalidOid, NULL, NULL);
+	fcinfo->args[0].value = argument;
+	fcinfo->args[0].isnull = false;
+	result = function(fcinfo);
+	*isnull = fcinfo->isnull;
+	return fcinfo->isnull ? (Datum) 0 : result;
+}
+
+/*
+ * Bytes of the main fork, from the files: pg_class has only what the last
+ * VACUUM has seen, and pg_relation_size() locks the relation.
+ */
+static int64
+file_bytes(Oid relation)
+{
+	bool		isnull;
+	Datum		value = call_or_zero(pg_relation_filepath,
+									 ObjectIdGetDatum(relation), &isnull);
+	char	   *path;
+	int64		bytes = 0;
+	int			segment;
+
+	if (isnull)
+		return 0;
+	path = text_to_cstring(DatumGetTextPP(value));
+	for (segment = 0;; segment++)
+	{
+		struct stat status;
+		char	   *name = segment == 0 ? path :
+			psprintf("%s.%d", path, segment);
+
+		if (stat(name, &status) < 0)
+			break;
+		bytes += status.st_size;
+	}
+	return bytes;
+}
+
+static int64
+stat_count(PGFunction function, Oid relation)
+{
+	bool		isnull;
+
+	return DatumGetInt64(call_or_zero(function, ObjectIdGetDatum(relation),
+									  &isnull));
+}
+
+/*
+ * Since when the counters of this database have been counting, at the latest:
+ * its creation, the last reset, or the last crash, which resets them all.
+ */
+static TimestampTz
+counting_since(void)
+{
+	LOCAL_FCINFO(fcinfo, 1);
+	struct stat status;
+	char	   *file = psprintf("%s/PG_VERSION", DatabasePath);
+	TimestampTz since = 0;
+	bool		isnull;
+	Datum		value;
+
+	if (stat(file, &status) == 0)
+		since = time_t_to_timestamptz(status.st_mtime);
+	value = call_or_zero(pg_stat_get_db_stat_reset_time,
+						 ObjectIdGetDatum(MyDatabaseId), &isnull);
+	if (!isnull)
+		since = Max(since, DatumGetTimestampTz(value));
+	InitFunctionCallInfoData(*fcinfo, NULL, 0, InvalidOid, NULL, NULL);
+	value = pg_stat_get_bgwriter_stat_reset_time(fcinfo);
+	if (!fcinfo->isnull)
+		since = Max(since, DatumGetTimestampTz(value));
+	return since;
+}
+
+static double
+writes_per_second(Oid relation)
+{
+	int64		writes = stat_count(pg_stat_get_tuples_inserted, relation) +
+		stat_count(pg_stat_get_tuples_updated, relation) +
+		stat_count(pg_stat_get_tuples_deleted, relation);
+	double		seconds;
+
+	if (writes == 0)
+		return 0;
+	seconds = (GetCurrentTimestamp() - counting_since()) / 1000000.0;
+	return writes / Max(seconds, 1.0);
+}
+
+/* rows of a table whose main fork has so many bytes */
+static double
+estimate_rows(Oid relation, Form_pg_class form, int64 bytes)
+{
+	int64		live;
+
+	if (bytes == 0)
+		return 0;
+	if (form->reltuples >= 0 && form->relpages > 0)
+		return rint((double) form->reltuples * (bytes / BLCKSZ) /
+					form->relpages);
+	live = stat_count(pg_stat_get_live_tuples, relation);
+	if (live > 0)
+		return live;
+	return rint((double) bytes / GUESSED_ROW_BYTES);
+}
+
+static void
+add_relation_size(Oid relation, MigLintSize *size)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	Form_pg_class form;
+	int64		bytes;
+
+	if (!HeapTupleIsValid(tuple))
+		return;
+	form = (Form_pg_class) GETSTRUCT(tuple);
+	if (form->relkind == RELKIND_RELATION || form->relkind == RELKIND_MATVIEW ||
+		form->relkind == RELKIND_INDEX)
+	{
+		bytes = file_bytes(relation);
+		size->bytes += bytes;
+		size->rows += estimate_rows(relation, form, bytes);
+		if (OidIsValid(form->reltoastrelid))
+			size->bytes += file_bytes(form->reltoastrelid);
+		size->writes += writes_per_second(relation);
+	}
+	ReleaseSysCache(tuple);
+}
+
+void
+mig_facts_size(Oid relation, MigLintSize *size)
+{
+	ListCell   *lc;
+
+	memset(size, 0, sizeof(MigLintSize));
+	if (get_rel_relkind(relation) != RELKIND_PARTITIONED_TABLE)
+	{
+		add_relation_size(relation, size);
+		return;
+	}
+	foreach(lc, find_all_inheritors(relation, NoLock, NULL))
+		add_relation_size(lfirst_oid(lc), size);
+}
+
+
+/*
+ * Columns, indexes, constraints
+ */
+
+List *
+mig_facts_columns(Oid relation)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	List	   *columns = NIL;
+	int			natts;
+	int			attnum;
+
+	if (!HeapTupleIsValid(tuple))
+		return NIL;
+	natts = ((Form_pg_class) GETSTRUCT(tuple))->relnatts;
+	ReleaseSysCache(tuple);
+	for (attnum = 1; attnum <= natts; attnum++)
+	{
+		Form_pg_attribute form;
+		MigLintColumn *column;
+
+		tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relation),
+								Int16GetDatum(attnum));
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		form = (Form_pg_attribute) GETSTRUCT(tuple);
+		if (!form->attisdropped)
+		{
+			column = palloc0(sizeof(MigLintColumn));
+			column->name = pstrdup(NameStr(form->attname));
+			column->attnum = form->attnum;
+			column->typid = form->atttypid;
+			column->typmod = form->atttypmod;
+			column->collation = form->attcollation;
+			column->not_null = form->attnotnull;
+			column->has_default = form->atthasdef || form->attidentity != '\0';
+			columns = lappend(columns, column);
+		}
+		ReleaseSysCache(tuple);
+	}
+	return columns;
+}
+
+/* the name of a column, or NULL */
+static char *
+column_name(Oid relation, AttrNumber attnum)
+{
+	return attnum > 0 ? get_attname(relation, attnum, true) : NULL;
+}
+
+static MigLintIndex *
+index_of_tuple(HeapTuple tuple)
+{
+	Form_pg_index form = (Form_pg_index) GETSTRUCT(tuple);
+	MigLintIndex *index = palloc0(sizeof(MigLintIndex));
+	HeapTuple	relation = SearchSysCache1(RELOID,
+										   ObjectIdGetDatum(form->indexrelid));
+	int			i;
+
+	if (!HeapTupleIsValid(relation))
+		return NULL;
+	index->name = pstrdup(NameStr(((Form_pg_class) GETSTRUCT(relation))->relname));
+	index->btree = ((Form_pg_class) GETSTRUCT(relation))->relam == BTREE_AM_OID;
+	ReleaseSysCache(relation);
+	index->nkeys = form->indnkeyatts;
+	index->unique = form->indisunique;
+	index->valid = form->indisvalid;
+	index->partial = !heap_attisnull(tuple, Anum_pg_index_indpred, NULL);
+	for (i = 0; i < form->indnkeyatts; i++)
+		index->columns = lappend(index->columns,
+								 column_name(form->indrelid,
+											 form->indkey.values[i]));
+	return index;
+}
+
+List *
+mig_facts_indexes(Oid relation)
+{
+	Relation	rel = table_open(IndexRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	List	   *indexes = NIL;
+
+	ScanKeyInit(&key, Anum_pg_index_indrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relation));
+	scan = systable_beginscan(rel, IndexIndrelidIndexId, true, NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		MigLintIndex *index = index_of_tuple(tuple);
+
+		if (index != NULL)
+			indexes = lappend(indexes, index);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return indexes;
+}
+
+static List *
+constrained_columns(HeapTuple tuple, TupleDesc desc, Oid relation)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, Anum_pg_constraint_conkey, desc,
+									 &isnull);
+	ArrayType  *array;
+	List	   *columns = NIL;
+	int			i;
+
+	if (isnull)
+		return NIL;
+	array = DatumGetArrayTypeP(value);
+	for (i = 0; i < ARR_DIMS(array)[0]; i++)
+	{
+		char	   *name = column_name(relation,
+									   ((int16 *) ARR_DATA_PTR(array))[i]);
+
+		if (name != NULL)
+			columns = lappend(columns, name);
+	}
+	return columns;
+}
+
+/* read pg_constraint for a relation, and do something with each row */
+typedef void (*ConstraintFunction) (HeapTuple tuple, TupleDesc desc, void *arg);
+
+static void
+scan_constraints(Oid relation, ConstraintFunction function, void *arg)
+{
+	Relation	rel = table_open(ConstraintRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_constraint_conrelid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(relation));
+	scan = systable_beginscan(rel, ConstraintRelidTypidNameIndexId, true, NULL,
+							  1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		function(tuple, RelationGetDescr(rel), arg);
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+}
+
+static void
+collect_constraint(HeapTuple tuple, TupleDesc desc, void *arg)
+{
+	List	  **constraints = (List **) arg;
+	Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
+	MigLintConstraint *constraint = palloc0(sizeof(MigLintConstraint));
+
+	constraint->name = pstrdup(NameStr(form->conname));
+	constraint->kind = form->contype;
+	constraint->valid = form->convalidated;
+	constraint->columns = constrained_columns(tuple, desc, form->conrelid);
+	constraint->transaction = -1;
+	*constraints = lappend(*constraints, constraint);
+}
+
+List *
+mig_facts_constraints(Oid relation)
+{
+	List	   *constraints = NIL;
+
+	scan_constraints(relation, collect_constraint, &constraints);
+	return constraints;
+}
+
+typedef struct Proof
+{
+	Node	   *wanted;
+	bool		found;
+} Proof;
+
+static void
+prove_by_constraint(HeapTuple tuple, TupleDesc desc, void *arg)
+{
+	Proof	   *proof = (Proof *) arg;
+	Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
+	bool		isnull;
+	Datum		value;
+	Node	   *check;
+
+	if (proof->found || form->contype != CONSTRAINT_CHECK ||
+		!form->convalidated)
+		return;
+	value = heap_getattr(tuple, Anum_pg_constraint_conbin, desc, &isnull);
+	if (isnull)
+		return;
+	check = stringToNode(TextDatumGetCString(value));
+	check = (Node *) canonicalize_qual((Expr *) check, true);
+	proof->found = predicate_implied_by(list_make1(proof->wanted),
+										make_ands_implicit((Expr *) check),
+										true);
+}
+
+/* as ALTER TABLE does it, but for folding constants, which would run code */
+bool
+mig_facts_not_null_proved(Oid relation, const MigLintColumn *column)
+{
+	NullTest   *test = makeNode(NullTest);
+	Proof		proof = {(Node *) test, false};
+
+	test->arg = (Expr *) makeVar(1, column->attnum, column->typid,
+								 column->typmod, column->collation, 0);
+	test->nulltesttype = IS_NOT_NULL;
+	test->argisrow = false;
+	test->location = -1;
+	scan_constraints(relation, prove_by_constraint, &proof);
+	return proof.found;
+}
+
+
+/*
+ * Types
+ */
+
+Oid
+mig_facts_type(Oid schema, const char *name)
+{
+	return GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+						   PointerGetDatum(name), ObjectIdGetDatum(schema));
+}
+
+Oid
+mig_facts_array_of(Oid type)
+{
+	return get_array_type(type);
+}
+
+bool
+mig_facts_enum_has(Oid type, const char *label)
+{
+	return strlen(label) < NAMEDATALEN &&
+		SearchSysCacheExists2(ENUMTYPOIDNAME, ObjectIdGetDatum(type),
+							  CStringGetDatum(label));
+}
+
+bool
+mig_facts_is_checked_domain(Oid type)
+{
+	return OidIsValid(type) && get_typtype(type) == TYPTYPE_DOMAIN &&
+		DomainHasConstraints(type);
+}
+
+/* the integer of a constant, or false */
+static bool
+integer_constant(Node *node, int32 *value)
+{
+	A_Const    *constant = (A_Const *) node;
+
+	if (!IsA(node, A_Const) || constant->isnull ||
+		!IsA(&constant->val, Integer))
+		return false;
+	*value = intVal(&constant->val);
+	return true;
+}
+
+/*
+ * The types' own functions for this raise errors for what they do not like,
+ * and nothing may raise one here: so only those are done whose typmod a
+ * change of type is decided by.
+ */
+bool
+mig_facts_typmod(Oid type, List *typmods, int32 *typmod)
+{
+	int32		first = 0;
+	int32		second = 0;
+
+	*typmod = -1;
+	if (typmods == NIL)
+	{
+		/* char is char(1), bit is bit(1): the grammar has said so already */
+		return true;
+	}
+	if (list_length(typmods) > 2 ||
+		!integer_constant(linitial(typmods), &first) ||
+		(list_length(typmods) == 2 &&
+		 !integer_constant(lsecond(typmods), &second)))
+		return false;
+	switch (type)
+	{
+		case VARCHAROID:
+		case BPCHAROID:
+			*typmod = first + VARHDRSZ;
+			return list_length(typmods) == 1;
+		case VARBITOID:
+		case BITOID:
+		case TIMEOID:
+		case TIMETZOID:
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+			*typmod = first;
+			return list_length(typmods) == 1;
+		case NUMERICOID:
+			*typmod = ((first << 16) | (second & 0x7ff)) + VARHDRSZ;
+			return true;
+		case INTERVALOID:
+			*typmod = INTERVAL_TYPMOD(list_length(typmods) == 2 ? second :
+									  INTERVAL_FULL_PRECISION, first);
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* the conversion as ALTER TABLE would do it, simplified; NULL: none */
+static Node *
+conversion(const MigLintColumn *column, Oid type, int32 typmod,
+		   bool is_explicit)
+{
+	Node	   *node = (Node *) makeVar(1, 1, column->typid, column->typmod,
+										column->collation, 0);
+
+	node = coerce_to_target_type(NULL, node, column->typid, type, typmod,
+								 is_explicit ? COERCION_EXPLICIT :
+								 COERCION_ASSIGNMENT,
+								 COERCE_IMPLICIT_CAST, -1);
+	return node ? (Node *) expression_planner((Expr *) node) : NULL;
+}
+
+/* does a value stay the very bytes that it is? */
+static bool
+keeps_bytes(Node *node)
+{
+	for (;;)
+	{
+		if (node == NULL)
+			return false;
+		if (IsA(node, Var))
+			return true;
+		if (IsA(node, RelabelType))
+			node = (Node *) ((RelabelType *) node)->arg;
+		else if (IsA(node, CoerceToDomain))
+		{
+			if (DomainHasConstraints(((CoerceToDomain *) node)->resulttype))
+				return false;
+			node = (Node *) ((CoerceToDomain *) node)->arg;
+		}
+		else if (IsA(node, FuncExpr))
+		{
+			FuncExpr   *call = (FuncExpr *) node;
+
+			/* they differ by the time zone, which may be none */
+			if ((call->funcid != F_TIMESTAMPTZ_TIMESTAMP &&
+				 call->funcid != F_TIMESTAMP_TIMESTAMPTZ) ||
+				TimestampTimestampTzRequiresRewrite())
+				return false;
+			node = (Node *) linitial(call->args);
+		}
+		else
+			return false;
+	}
+}
+
+/* would an index of the old type do for the new one? */
+static bool
+same_order(const MigLintColumn *column, Oid type)
+{
+	Oid			old_class = GetDefaultOpClass(column->typid, BTREE_AM_OID);
+	Oid			new_class = GetDefaultOpClass(type, BTREE_AM_OID);
+
+	return old_class == new_class &&
+		column->collation == get_typcollation(type);
+}
+
+MigLintCast
+mig_facts_cast(const MigLintColumn *column, Oid type, int32 typmod,
+			   bool collate, bool is_explicit)
+{
+	Node	   *node;
+
+	if (!OidIsValid(column->typid))
+		return MIG_CAST_REWRITE;
+	node = conversion(column, type, typmod, is_explicit);
+	if (node == NULL)
+		return MIG_CAST_MISSING;
+	if (!keeps_bytes(node))
+		return MIG_CAST_REWRITE;
+	return !collate && same_order(column, type) ?
+		MIG_CAST_NOTHING : MIG_CAST_INDEXES;
+}
+
+
+/*
+ * Functions
+ */
+
+char
+mig_facts_volatility(Oid schema, const char *function, int nargs)
+{
+	CatCList   *list = SearchSysCacheList1(PROCNAMEARGSNSP,
+										   CStringGetDatum(function));
+	char		worst = '\0';
+	int			i;
+
+	for (i = 0; i < list->n_members; i++)
+	{
+		Form_pg_proc form = (Form_pg_proc)
+			GETSTRUCT(&list->members[i]->tuple);
+
+		if (form->pronamespace != schema)
+			continue;
+		if (!OidIsValid(form->provariadic) &&
+			(form->pronargs < nargs ||
+			 form->pronargs - form->pronargdefaults > nargs))
+			continue;
+
+		/* 'i' < 's' < 'v' */
+		worst = Max(worst, form->provolatile);
+	}
+	ReleaseSysCacheList(list);
+	return worst;
+}

@@ -1,0 +1,469 @@
+/*-------------------------------------------------------------------------
+ *
+ * lint_rules_constraint.c
+ *	  Rules about constraints, of tables and of domains.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+
+#include "lint_rules.h"
+
+/* a foreign key that a statement makes */
+typedef struct ForeignKey
+{
+	const Constraint *constraint;
+	MigLintRel *rel;			/* NULL: the statement makes the table */
+	List	   *columns;		/* of char * */
+	bool		new_column;		/* without a value in the rows there are */
+} ForeignKey;
+
+static ForeignKey *
+foreign_key(const Constraint *constraint, MigLintRel *rel,
+			const ColumnDef *column)
+{
+	ForeignKey *key = palloc0(sizeof(ForeignKey));
+	ListCell   *lc;
+
+	key->constraint = constraint;
+	key->rel = rel;
+	key->columns = column ? list_make1(column->colname) :
+		mig_lint_strings(constraint->fk_attrs);
+	key->new_column = column != NULL;
+	foreach(lc, column ? column->constraints : NIL)
+	{
+		if (lfirst_node(Constraint, lc)->contype == CONSTR_DEFAULT)
+			key->new_column = false;
+	}
+	return key;
+}
+
+static List *
+keys_of_column(List *keys, const ColumnDef *column, MigLintRel *rel)
+{
+	ListCell   *lc;
+
+	foreach(lc, column->constraints)
+	{
+		if (lfirst_node(Constraint, lc)->contype == CONSTR_FOREIGN)
+			keys = lappend(keys, foreign_key(lfirst(lc), rel, column));
+	}
+	return keys;
+}
+
+/* the foreign keys that a statement makes */
+static List *
+foreign_keys(MigLint *lint, Node *stmt)
+{
+	List	   *keys = NIL;
+	ListCell   *lc;
+
+	if (IsA(stmt, CreateStmt))
+	{
+		foreach(lc, ((CreateStmt *) stmt)->tableElts)
+		{
+			Node	   *element = lfirst(lc);
+
+			if (IsA(element, ColumnDef))
+				keys = keys_of_column(keys, (ColumnDef *) element, NULL);
+			else if (IsA(element, Constraint) &&
+					 ((Constraint *) element)->contype == CONSTR_FOREIGN)
+				keys = lappend(keys, foreign_key((Constraint *) element, NULL,
+												 NULL));
+		}
+		return keys;
+	}
+	foreach_command(lc, stmt)
+	{
+		AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
+
+		if (command->subtype == AT_AddColumn)
+			keys = keys_of_column(keys, (ColumnDef *) command->def,
+								  mig_lint_altered(lint, stmt));
+		else if (command->subtype == AT_AddConstraint &&
+				 ((Constraint *) command->def)->contype == CONSTR_FOREIGN)
+			keys = lappend(keys, foreign_key((Constraint *) command->def,
+											 mig_lint_altered(lint, stmt),
+											 NULL));
+	}
+	return keys;
+}
+
+static const char *
+constraint_name(const Constraint *constraint)
+{
+	return constraint->conname ? mig_lint_quote(constraint->conname) : "...";
+}
+
+static void
+foreign_key_validates(MigLint *lint, Node *stmt)
+{
+	ListCell   *lc;
+
+	foreach(lc, foreign_keys(lint, stmt))
+	{
+		ForeignKey *key = (ForeignKey *) lfirst(lc);
+		MigLintRel *other;
+		char	   *name;
+
+		if (key->rel == NULL || key->constraint->skip_validation ||
+			key->new_column || mig_lint_is_harmless(lint, key->rel))
+			continue;
+		other = mig_model_range(lint->model, key->constraint->pktable);
+		name = mig_lint_name(lint, key->rel);
+		mig_lint_report(lint, mig_lint_scale(lint, key->rel), key->rel,
+						psprintf("the foreign key blocks writes to %s (%s) and to %s while all rows are checked",
+								 name, mig_lint_how_much(lint, key->rel),
+								 other ? mig_lint_name(lint, other) :
+								 mig_lint_quote(key->constraint->pktable->relname)),
+						psprintf("ALTER TABLE %s ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES ... NOT VALID; then, in the next migration, ALTER TABLE %s VALIDATE CONSTRAINT %s.",
+								 name, constraint_name(key->constraint),
+								 mig_lint_list(key->columns), name,
+								 constraint_name(key->constraint)));
+	}
+}
+
+static void
+foreign_key_to_busy_table(MigLint *lint, Node *stmt)
+{
+	ListCell   *lc;
+
+	foreach(lc, foreign_keys(lint, stmt))
+	{
+		ForeignKey *key = (ForeignKey *) lfirst(lc);
+		MigLintRel *other = mig_model_range(lint->model,
+											key->constraint->pktable);
+
+		if (!mig_lint_is_busy(lint, other))
+			continue;
+		mig_lint_report(lint, MIG_LINT_WARNING, other,
+						psprintf("the foreign key blocks writes to %s (%s) until the migration ends",
+								 mig_lint_name(lint, other),
+								 mig_lint_how_much(lint, other)),
+						"Let a short migration add it and nothing else.");
+	}
+}
+
+/* looked at again at the end of the plan: the index may come later */
+static void
+foreign_key_without_index(MigLint *lint, Node *stmt)
+{
+	ListCell   *lc;
+
+	if (lint->part != MIG_UP)
+		return;
+	foreach(lc, foreign_keys(lint, stmt))
+	{
+		ForeignKey *key = (ForeignKey *) lfirst(lc);
+		MemoryContext old = MemoryContextSwitchTo(lint->context);
+		MigLintForeignKey *later = palloc0(sizeof(MigLintForeignKey));
+		ListCell   *lc2;
+
+		mig_lint_place(lint, &later->finding);
+		later->rel = key->rel;
+		if (later->rel == NULL && IsA(stmt, CreateStmt))
+		{
+			RangeVar   *range = ((CreateStmt *) stmt)->relation;
+
+			later->finding.message = pstrdup(range->relname);
+			later->finding.relation =
+				pstrdup(mig_effects_schema(lint->model, range));
+		}
+		foreach(lc2, key->columns)
+			later->columns = lappend(later->columns, pstrdup(lfirst(lc2)));
+		if (mig_lint_is_on(lint, lint->rule->id))
+			lint->foreign_keys = lappend(lint->foreign_keys, later);
+		MemoryContextSwitchTo(old);
+	}
+}
+
+/* constraints that ALTER TABLE adds to a table with rows */
+static List *
+added_constraints(MigLint *lint, Node *stmt, MigLintRel **rel)
+{
+	List	   *constraints = NIL;
+	ListCell   *lc;
+
+	*rel = mig_lint_altered(lint, stmt);
+	if (mig_lint_is_harmless(lint, *rel))
+		return NIL;
+	foreach_command(lc, stmt)
+	{
+		AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
+
+		if (command->subtype == AT_AddConstraint)
+			constraints = lappend(constraints, command->def);
+	}
+	return constraints;
+}
+
+static void
+check_validates(MigLint *lint, Node *stmt)
+{
+	MigLintRel *rel;
+	ListCell   *lc;
+
+	foreach(lc, added_constraints(lint, stmt, &rel))
+	{
+		Constraint *constraint = lfirst_node(Constraint, lc);
+		char	   *name = mig_lint_name(lint, rel);
+
+		if (constraint->contype != CONSTR_CHECK || constraint->skip_validation)
+			continue;
+		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
+						psprintf("the CHECK reads all of %s (%s) while nobody can read or write it",
+								 name, mig_lint_how_much(lint, rel)),
+						psprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (...) NOT VALID; then, in the next migration, ALTER TABLE %s VALIDATE CONSTRAINT %s.",
+								 name, constraint_name(constraint), name,
+								 constraint_name(constraint)));
+	}
+}
+
+static void
+unique_blocks(MigLint *lint, Node *stmt)
+{
+	MigLintRel *rel;
+	ListCell   *lc;
+
+	foreach(lc, added_constraints(lint, stmt, &rel))
+	{
+		Constraint *constraint = lfirst_node(Constraint, lc);
+		bool		primary = constraint->contype == CONSTR_PRIMARY;
+		char	   *name = mig_lint_name(lint, rel);
+
+		if ((!primary && constraint->contype != CONSTR_UNIQUE) ||
+			constraint->indexname != NULL)
+			continue;
+		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
+						psprintf("the index of %s is built while nobody can read or write %s (%s)",
+								 primary ? "PRIMARY KEY" : "UNIQUE", name,
+								 mig_lint_how_much(lint, rel)),
+						psprintf("CREATE UNIQUE INDEX CONCURRENTLY ... ON %s (%s); then, in the next migration, ALTER TABLE %s ADD CONSTRAINT %s %s USING INDEX ....",
+								 name,
+								 mig_lint_list(mig_lint_strings(constraint->keys)),
+								 name, constraint_name(constraint),
+								 primary ? "PRIMARY KEY" : "UNIQUE"));
+	}
+}
+
+static void
+exclusion_blocks(MigLint *lint, Node *stmt)
+{
+	MigLintRel *rel;
+	ListCell   *lc;
+
+	foreach(lc, added_constraints(lint, stmt, &rel))
+	{
+		if (lfirst_node(Constraint, lc)->contype != CONSTR_EXCLUSION)
+			continue;
+		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
+						psprintf("the exclusion constraint builds its index while nobody can read or write %s (%s)",
+								 mig_lint_name(lint, rel),
+								 mig_lint_how_much(lint, rel)),
+						"There is no way to do it concurrently: do it when nobody needs the table, or in a new table.");
+	}
+}
+
+/* index is the columns of the index, by its name */
+static List *
+columns_of_index(MigLint *lint, MigLintRel *rel, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, mig_model_indexes(lint->model, rel))
+	{
+		MigLintIndex *index = (MigLintIndex *) lfirst(lc);
+
+		if (index->name != NULL && strcmp(index->name, name) == 0)
+			return index->columns;
+	}
+	return NIL;
+}
+
+static bool
+is_known_not_null(MigLintRel *rel, const MigLintColumn *column)
+{
+	return column->not_null || column->proved ||
+		(OidIsValid(rel->oid) && column->attnum > 0 &&
+		 mig_facts_not_null_proved(rel->oid, column));
+}
+
+static void
+primary_key_sets_not_null(MigLint *lint, Node *stmt)
+{
+	MigLintRel *rel;
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, added_constraints(lint, stmt, &rel))
+	{
+		Constraint *constraint = lfirst_node(Constraint, lc);
+		List	   *nullable = NIL;
+
+		if (constraint->contype != CONSTR_PRIMARY ||
+			constraint->indexname == NULL)
+			continue;
+		foreach(lc2, columns_of_index(lint, rel, constraint->indexname))
+		{
+			MigLintColumn *column = lfirst(lc2) == NULL ? NULL :
+				mig_model_column(lint->model, rel, lfirst(lc2));
+
+			if (column != NULL && !is_known_not_null(rel, column))
+				nullable = lappend(nullable, column->name);
+		}
+		if (nullable != NIL)
+			mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
+							psprintf("PRIMARY KEY makes %s NOT NULL, for which all of %s (%s) is read while nobody can use it",
+									 mig_lint_list(nullable),
+									 mig_lint_name(lint, rel),
+									 mig_lint_how_much(lint, rel)),
+							psprintf("Before, in migrations of their own: ALTER TABLE %s ADD CONSTRAINT ... CHECK (%s IS NOT NULL) NOT VALID, and VALIDATE CONSTRAINT.",
+									 mig_lint_name(lint, rel),
+									 mig_lint_quote(linitial(nullable))));
+	}
+}
+
+static void
+set_not_null_scans(MigLint *lint, Node *stmt)
+{
+	MigLintRel *rel = mig_lint_altered(lint, stmt);
+	ListCell   *lc;
+
+	if (mig_lint_is_harmless(lint, rel))
+		return;
+	foreach_command(lc, stmt)
+	{
+		AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
+		MigLintColumn *column;
+		char	   *name = mig_lint_name(lint, rel);
+
+		if (command->subtype != AT_SetNotNull)
+			continue;
+		column = mig_model_column(lint->model, rel, command->name);
+		if (column == NULL || is_known_not_null(rel, column))
+			continue;
+		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
+						psprintf("SET NOT NULL reads all of %s (%s) while nobody can read or write it",
+								 name, mig_lint_how_much(lint, rel)),
+						psprintf("ALTER TABLE %s ADD CONSTRAINT ... CHECK (%s IS NOT NULL) NOT VALID; in the next migration VALIDATE CONSTRAINT; then SET NOT NULL, which looks at the constraint instead of the rows.",
+								 name, mig_lint_quote(column->name)));
+	}
+}
+
+/* the lock of ADD CONSTRAINT is still held when the rows are read */
+static void
+validate_in_same_migration(MigLint *lint, Node *stmt)
+{
+	MigLintRel *rel = mig_lint_altered(lint, stmt);
+	ListCell   *lc;
+
+	if (mig_lint_is_harmless(lint, rel))
+		return;
+	foreach_command(lc, stmt)
+	{
+		AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
+		MigLintConstraint *constraint;
+
+		if (command->subtype != AT_ValidateConstraint)
+			continue;
+		constraint = mig_model_constraint(lint->model, rel, command->name);
+		if (constraint == NULL || constraint->valid ||
+			constraint->transaction != lint->model->transaction)
+			continue;
+		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
+						psprintf("VALIDATE CONSTRAINT reads all of %s (%s) under the lock that adding the constraint took",
+								 mig_lint_name(lint, rel),
+								 mig_lint_how_much(lint, rel)),
+						"Validate it in the next migration, and CALL migrate.apply_each().");
+	}
+}
+
+/* the largest table that has the domain, or NULL */
+static MigLintRel *
+table_of_domain(MigLint *lint, List *names)
+{
+	TypeName	type;
+	int32		typmod;
+	bool		known;
+	bool		made;
+	Oid			domain;
+	MigLintRel *largest = NULL;
+	ListCell   *lc;
+
+	memset(&type, 0, sizeof(type));
+	type.type = T_TypeName;
+	type.names = names;
+	domain = mig_model_type(lint->model, &type, &typmod, &known, &made);
+	if (!OidIsValid(domain))
+		return NULL;
+	foreach(lc, mig_uses_of_domain(domain))
+	{
+		char	   *name = mig_facts_relation_name(lfirst_oid(lc));
+		MigLintRel *rel = name == NULL ? NULL :
+			mig_model_find(lint->model, mig_facts_schema_of(lfirst_oid(lc)),
+						   name);
+
+		if (!mig_lint_is_harmless(lint, rel) &&
+			(largest == NULL ||
+			 mig_model_size(lint->model, largest)->bytes <
+			 mig_model_size(lint->model, rel)->bytes))
+			largest = rel;
+	}
+	return largest;
+}
+
+static void
+domain_constraint_validates(MigLint *lint, Node *node)
+{
+	AlterDomainStmt *stmt = (AlterDomainStmt *) node;
+	MigLintRel *rel;
+
+	if (stmt->subtype != 'O' &&
+		(stmt->subtype != 'C' || ((Constraint *) stmt->def)->skip_validation))
+		return;
+	rel = table_of_domain(lint, stmt->typeName);
+	if (rel == NULL)
+		return;
+	mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
+					psprintf("the domain's new constraint reads all tables that have such a column, and blocks writes to them: %s has %s",
+							 mig_lint_name(lint, rel),
+							 mig_lint_how_much(lint, rel)),
+					"ALTER DOMAIN ... ADD CONSTRAINT ... NOT VALID; then, in the next migration, ALTER DOMAIN ... VALIDATE CONSTRAINT.");
+}
+
+static void
+domain_with_constraint(MigLint *lint, Node *node)
+{
+	CreateDomainStmt *stmt = (CreateDomainStmt *) node;
+	ListCell   *lc;
+
+	foreach(lc, stmt->constraints)
+	{
+		ConstrType	kind = lfirst_node(Constraint, lc)->contype;
+
+		if (kind != CONSTR_CHECK && kind != CONSTR_NOTNULL)
+			continue;
+		mig_lint_report(lint, MIG_LINT_NOTE, NULL,
+						"a domain's constraint is hard to change: a new one is checked in all tables at once",
+						"Put the CHECK on the columns of the tables.");
+		return;
+	}
+}
+
+const MigLintRule mig_rules_constraint[] = {
+	{"foreign-key-validates", true, T_AlterTableStmt, foreign_key_validates},
+	{"foreign-key-to-busy-table", false, T_Invalid, foreign_key_to_busy_table},
+	{"foreign-key-without-index", false, T_Invalid, foreign_key_without_index},
+	{"check-validates", true, T_AlterTableStmt, check_validates},
+	{"unique-blocks", true, T_AlterTableStmt, unique_blocks},
+	{"exclusion-blocks", true, T_AlterTableStmt, exclusion_blocks},
+	{"primary-key-sets-not-null", true, T_AlterTableStmt, primary_key_sets_not_null},
+	{"set-not-null-scans", true, T_AlterTableStmt, set_not_null_scans},
+	{"validate-in-same-migration", true, T_AlterTableStmt, validate_in_same_migration},
+	{"domain-constraint-validates", true, T_AlterDomainStmt, domain_constraint_validates},
+	{"domain-with-constraint", false, T_CreateDomainStmt, domain_with_constraint},
+	{NULL, false, T_Invalid, NULL}
+};

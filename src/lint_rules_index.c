@@ -1,0 +1,450 @@
+/*-------------------------------------------------------------------------
+ *
+ * lint_rules_index.c
+ *	  Rules about indexes, partitions and other things that take long.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_class.h"
+#include "commands/defrem.h"
+#include "lib/stringinfo.h"
+#include "storage/lockdefs.h"
+
+#include "compat.h"
+#include "lint_rules.h"
+
+/* "ON table (a, b)" with the names only */
+static char *
+index_columns(const IndexStmt *stmt)
+{
+	StringInfoData text;
+	ListCell   *lc;
+
+	initStringInfo(&text);
+	foreach(lc, stmt->indexParams)
+	{
+		const char *name = lfirst_node(IndexElem, lc)->name;
+
+		appendStringInfo(&text, "%s%s", text.len > 0 ? ", " : "",
+						 name ? mig_lint_quote(name) : "...");
+	}
+	return text.data;
+}
+
+static void
+create_index_blocks_writes(MigLint *lint, Node *node)
+{
+	IndexStmt  *stmt = (IndexStmt *) node;
+	MigLintRel *rel = mig_model_range(lint->model, stmt->relation);
+	char	   *name;
+	char	   *instead;
+
+	if (stmt->concurrent || mig_lint_is_harmless(lint, rel))
+		return;
+	name = mig_lint_name(lint, rel);
+	if (rel->relkind == RELKIND_PARTITIONED_TABLE)
+		instead = psprintf("CREATE INDEX ... ON ONLY %s, then CREATE INDEX CONCURRENTLY on each partition and ALTER INDEX ... ATTACH PARTITION.",
+						   name);
+	else
+		instead = psprintf("CREATE %sINDEX CONCURRENTLY %s ON %s (%s), in a migration of its own, run by CALL migrate.apply_each().",
+						   stmt->unique ? "UNIQUE " : "",
+						   stmt->idxname ? mig_lint_quote(stmt->idxname) : "...",
+						   name, index_columns(stmt));
+	mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
+					psprintf("CREATE INDEX blocks all writes to %s (%s) until the index is built",
+							 name, mig_lint_how_much(lint, rel)), instead);
+}
+
+static void
+index_concurrently_on_partitioned(MigLint *lint, Node *node)
+{
+	IndexStmt  *stmt = (IndexStmt *) node;
+	MigLintRel *rel = mig_model_range(lint->model, stmt->relation);
+
+	if (!stmt->concurrent || rel == NULL ||
+		rel->relkind != RELKIND_PARTITIONED_TABLE)
+		return;
+	mig_lint_report(lint, MIG_LINT_ERROR, rel,
+					psprintf("%s is partitioned: the server cannot create an index on it concurrently",
+							 mig_lint_name(lint, rel)),
+					psprintf("CREATE INDEX ... ON ONLY %s, then CREATE INDEX CONCURRENTLY on each partition and ALTER INDEX ... ATTACH PARTITION.",
+							 mig_lint_name(lint, rel)));
+}
+
+static void
+index_with_many_columns(MigLint *lint, Node *node)
+{
+	IndexStmt  *stmt = (IndexStmt *) node;
+
+	if (stmt->unique || list_length(stmt->indexParams) <= 3 ||
+		(stmt->accessMethod != NULL && strcmp(stmt->accessMethod, "btree") != 0))
+		return;
+	mig_lint_report(lint, MIG_LINT_NOTE,
+					mig_model_range(lint->model, stmt->relation),
+					psprintf("an index of %d columns is large, and seldom better than one of the first few",
+							 list_length(stmt->indexParams)),
+					"Keep the columns that narrow the rows down most.");
+}
+
+static bool
+same_columns(const MigLintIndex *index, List *params)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	if (list_length(index->columns) != list_length(params))
+		return false;
+	forboth(lc, index->columns, lc2, params)
+	{
+		IndexElem  *element = lfirst_node(IndexElem, lc2);
+
+		if (lfirst(lc) == NULL || element->name == NULL ||
+			strcmp(lfirst(lc), element->name) != 0 ||
+			element->opclass != NIL || element->collation != NIL ||
+			element->ordering != SORTBY_DEFAULT ||
+			element->nulls_ordering != SORTBY_NULLS_DEFAULT)
+			return false;
+	}
+	return true;
+}
+
+static void
+duplicate_index(MigLint *lint, Node *node)
+{
+	IndexStmt  *stmt = (IndexStmt *) node;
+	MigLintRel *rel = mig_model_range(lint->model, stmt->relation);
+	ListCell   *lc;
+
+	if (rel == NULL || stmt->whereClause != NULL ||
+		stmt->indexIncludingParams != NIL ||
+		(stmt->accessMethod != NULL && strcmp(stmt->accessMethod, "btree") != 0))
+		return;
+	foreach(lc, mig_model_indexes(lint->model, rel))
+	{
+		MigLintIndex *index = (MigLintIndex *) lfirst(lc);
+
+		if (!index->btree || index->partial || !index->valid ||
+			(stmt->unique && !index->unique) || index->name == NULL ||
+			!same_columns(index, stmt->indexParams))
+			continue;
+
+		/* IF NOT EXISTS does nothing then */
+		if (stmt->idxname != NULL && strcmp(stmt->idxname, index->name) == 0)
+			continue;
+		mig_lint_report(lint, MIG_LINT_WARNING, rel,
+						psprintf("index %s has the same columns already",
+								 mig_lint_quote(index->name)),
+						"Leave it out, or drop the other one.");
+		return;
+	}
+}
+
+/* CREATE INDEX IF NOT EXISTS is content with an index that is of no use */
+static void
+invalid_index_is_kept(MigLint *lint, Node *node)
+{
+	IndexStmt  *stmt = (IndexStmt *) node;
+	MigLintRel *rel = mig_model_range(lint->model, stmt->relation);
+	ListCell   *lc;
+
+	if (rel == NULL || stmt->idxname == NULL || !stmt->if_not_exists)
+		return;
+	foreach(lc, mig_model_indexes(lint->model, rel))
+	{
+		MigLintIndex *index = (MigLintIndex *) lfirst(lc);
+
+		if (index->valid || index->name == NULL ||
+			strcmp(index->name, stmt->idxname) != 0)
+			continue;
+		mig_lint_report(lint, MIG_LINT_ERROR, rel,
+						psprintf("index %s is there and is invalid: IF NOT EXISTS will leave it so",
+								 mig_lint_quote(index->name)),
+						psprintf("DROP INDEX CONCURRENTLY %s before, or REINDEX INDEX CONCURRENTLY %s instead.",
+								 mig_lint_quote(index->name),
+								 mig_lint_quote(index->name)));
+	}
+}
+
+static void
+drop_index_blocks(MigLint *lint, Node *node)
+{
+	DropStmt   *stmt = (DropStmt *) node;
+	ListCell   *lc;
+
+	if (stmt->removeType != OBJECT_INDEX || stmt->concurrent)
+		return;
+	foreach(lc, stmt->objects)
+	{
+		MigLintRel *index = mig_model_names(lint->model, lfirst(lc));
+		MigLintRel *table = index ? mig_model_table_of(lint->model, index) : NULL;
+
+		if (mig_lint_is_harmless(lint, table) ||
+			index->relkind == RELKIND_PARTITIONED_INDEX)
+			continue;
+		mig_lint_report(lint, mig_lint_is_busy(lint, table) ?
+						MIG_LINT_ERROR : MIG_LINT_WARNING, table,
+						psprintf("DROP INDEX waits for everybody who uses %s, and everybody else waits behind it",
+								 mig_lint_name(lint, table)),
+						psprintf("DROP INDEX CONCURRENTLY %s, in a migration of its own, run by CALL migrate.apply_each().",
+								 mig_lint_name(lint, index)));
+	}
+}
+
+static bool
+has_option(List *options, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, options)
+	{
+		DefElem    *option = lfirst_node(DefElem, lc);
+
+		if (strcmp(option->defname, name) != 0)
+			continue;
+
+		/* (concurrently false) */
+		return option->arg == NULL || !IsA(option->arg, String) ||
+			(pg_strcasecmp(strVal(option->arg), "false") != 0 &&
+			 pg_strcasecmp(strVal(option->arg), "off") != 0);
+	}
+	return false;
+}
+
+static void
+reindex_blocks(MigLint *lint, Node *node)
+{
+	ReindexStmt *stmt = (ReindexStmt *) node;
+	MigLintRel *rel;
+
+	if (has_option(stmt->params, "concurrently") || stmt->relation == NULL)
+		return;
+	rel = mig_model_range(lint->model, stmt->relation);
+	if (rel != NULL && stmt->kind == REINDEX_OBJECT_INDEX)
+		rel = mig_model_table_of(lint->model, rel);
+	if (mig_lint_is_harmless(lint, rel))
+		return;
+	mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
+					psprintf("REINDEX blocks writes to %s (%s), and reads that would use the index",
+							 mig_lint_name(lint, rel),
+							 mig_lint_how_much(lint, rel)),
+					psprintf("REINDEX %s CONCURRENTLY %s.",
+							 stmt->kind == REINDEX_OBJECT_INDEX ?
+							 "INDEX" : "TABLE",
+							 mig_lint_quote(stmt->relation->relname)));
+}
+
+static void
+concurrently_in_transaction(MigLint *lint, Node *node)
+{
+	const MigStatement *statement = &lint->body->statements[lint->statement];
+
+	if (lint->part != MIG_UP || statement->own_transaction == NULL ||
+		lint->entry->transactional != MIG_TX_ON)
+		return;
+	mig_lint_report(lint, MIG_LINT_ERROR, NULL,
+					psprintf("%s cannot run in a transaction block, which the migration demands",
+							 statement->own_transaction),
+					"Take out \"migrate:transactional on\".");
+}
+
+static void
+detach_partition_blocks(MigLint *lint, Node *node)
+{
+	ListCell   *lc;
+
+	foreach_command(lc, node)
+	{
+		AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
+		MigLintRel *rel;
+
+		if (command->subtype != AT_DetachPartition ||
+			((PartitionCmd *) command->def)->concurrent)
+			continue;
+		rel = mig_lint_altered(lint, node);
+		if (mig_lint_is_harmless(lint, rel))
+			continue;
+		mig_lint_report(lint, MIG_LINT_WARNING, rel,
+						psprintf("DETACH PARTITION blocks everybody who reads or writes %s",
+								 mig_lint_name(lint, rel)),
+						psprintf("ALTER TABLE %s DETACH PARTITION %s CONCURRENTLY, in a migration of its own.",
+								 mig_lint_name(lint, rel),
+								 mig_lint_quote(((PartitionCmd *) command->def)->name->relname)));
+	}
+}
+
+/* a CHECK that the server may be able to use instead of looking at the rows */
+static bool
+has_check(MigLint *lint, MigLintRel *rel)
+{
+	ListCell   *lc;
+
+	foreach(lc, mig_model_constraints(lint->model, rel))
+	{
+		MigLintConstraint *constraint = (MigLintConstraint *) lfirst(lc);
+
+		if (constraint->kind == 'c' && constraint->valid)
+			return true;
+	}
+	return false;
+}
+
+static void
+attach_partition_scans(MigLint *lint, Node *node)
+{
+	ListCell   *lc;
+
+	foreach_command(lc, node)
+	{
+		AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
+		MigLintRel *rel;
+
+		if (command->subtype != AT_AttachPartition ||
+			((PartitionCmd *) command->def)->bound == NULL)
+			continue;
+		rel = mig_model_range(lint->model,
+							  ((PartitionCmd *) command->def)->name);
+		if (mig_lint_is_harmless(lint, rel) || has_check(lint, rel))
+			continue;
+		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
+						psprintf("ATTACH PARTITION reads all of %s (%s) while nobody can use it",
+								 mig_lint_name(lint, rel),
+								 mig_lint_how_much(lint, rel)),
+						psprintf("Before, in migrations of their own: ALTER TABLE %s ADD CONSTRAINT ... CHECK (the partition's bounds) NOT VALID, and VALIDATE CONSTRAINT.",
+								 mig_lint_name(lint, rel)));
+	}
+}
+
+static void
+partition_of_blocks(MigLint *lint, Node *node)
+{
+	CreateStmt *stmt = (CreateStmt *) node;
+	MigLintRel *parent;
+
+	if (stmt->partbound == NULL || stmt->inhRelations == NIL)
+		return;
+	parent = mig_model_range(lint->model, linitial(stmt->inhRelations));
+	if (mig_lint_is_harmless(lint, parent))
+		return;
+	mig_lint_report(lint, MIG_LINT_WARNING, parent,
+					psprintf("PARTITION OF blocks everybody who reads or writes %s",
+							 mig_lint_name(lint, parent)),
+					psprintf("CREATE TABLE %s (LIKE %s INCLUDING ALL), then ALTER TABLE %s ATTACH PARTITION, which blocks nobody.",
+							 mig_lint_quote(stmt->relation->relname),
+							 mig_lint_name(lint, parent),
+							 mig_lint_name(lint, parent)));
+}
+
+static void
+refresh_blocks_reads(MigLint *lint, Node *node)
+{
+	RefreshMatViewStmt *stmt = (RefreshMatViewStmt *) node;
+	MigLintRel *rel = mig_model_range(lint->model, stmt->relation);
+
+	if (stmt->concurrent || mig_lint_is_harmless(lint, rel))
+		return;
+	mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
+					psprintf("REFRESH MATERIALIZED VIEW blocks all who read %s (%s) until it is filled again",
+							 mig_lint_name(lint, rel),
+							 mig_lint_how_much(lint, rel)),
+					psprintf("REFRESH MATERIALIZED VIEW CONCURRENTLY %s, which needs a unique index on it.",
+							 mig_lint_name(lint, rel)));
+}
+
+static void
+report_rewrite(MigLint *lint, MigLintRel *rel, const char *what)
+{
+	if (mig_lint_is_harmless(lint, rel))
+		return;
+	mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
+					psprintf("%s writes all of %s (%s) anew while nobody can read or write it",
+							 what, mig_lint_name(lint, rel),
+							 mig_lint_how_much(lint, rel)),
+					"Do it when nobody needs the table, or with pg_repack, or copy the rows into a new table in batches.");
+}
+
+static const char *
+rewriting_command(const AlterTableCmd *command)
+{
+	switch (command->subtype)
+	{
+		case AT_SetLogged:
+			return "SET LOGGED";
+		case AT_SetUnLogged:
+			return "SET UNLOGGED";
+		case AT_SetTableSpace:
+			return "SET TABLESPACE";
+		case AT_SetAccessMethod:
+			return "SET ACCESS METHOD";
+		default:
+			return MIG_IS_SET_EXPRESSION(command->subtype) ?
+				"SET EXPRESSION" : NULL;
+	}
+}
+
+static void
+rewrite_table(MigLint *lint, Node *node)
+{
+	ListCell   *lc;
+
+	if (IsA(node, ClusterStmt) && ((ClusterStmt *) node)->relation != NULL)
+		report_rewrite(lint, mig_model_range(lint->model,
+											 ((ClusterStmt *) node)->relation),
+					   "CLUSTER");
+	else if (IsA(node, VacuumStmt) &&
+			 has_option(((VacuumStmt *) node)->options, "full"))
+		foreach(lc, ((VacuumStmt *) node)->rels)
+			report_rewrite(lint, mig_model_range(lint->model,
+												 lfirst_node(VacuumRelation, lc)->relation),
+						   "VACUUM FULL");
+	foreach_command(lc, node)
+	{
+		const char *what = rewriting_command(lfirst(lc));
+
+		if (what != NULL)
+			report_rewrite(lint, mig_lint_altered(lint, node), what);
+	}
+}
+
+static void
+lock_table(MigLint *lint, Node *node)
+{
+	LockStmt   *stmt = (LockStmt *) node;
+	ListCell   *lc;
+
+	/* what does not get in the way of writers */
+	if (stmt->mode < ShareLock)
+		return;
+	foreach(lc, stmt->relations)
+	{
+		MigLintRel *rel = mig_model_range(lint->model, lfirst_node(RangeVar, lc));
+
+		if (mig_lint_is_harmless(lint, rel))
+			continue;
+		mig_lint_report(lint, MIG_LINT_WARNING, rel,
+						psprintf("LOCK TABLE blocks %s %s to the end of the migration",
+								 stmt->mode >= AccessExclusiveLock ?
+								 "all use of" : "writes to",
+								 mig_lint_name(lint, rel)),
+						"Leave it to the statements to take the locks that they need.");
+	}
+}
+
+const MigLintRule mig_rules_index[] = {
+	{"create-index-blocks-writes", true, T_IndexStmt, create_index_blocks_writes},
+	{"index-concurrently-on-partitioned", false, T_IndexStmt, index_concurrently_on_partitioned},
+	{"index-with-many-columns", false, T_IndexStmt, index_with_many_columns},
+	{"duplicate-index", false, T_IndexStmt, duplicate_index},
+	{"invalid-index-is-kept", false, T_IndexStmt, invalid_index_is_kept},
+	{"drop-index-blocks", false, T_DropStmt, drop_index_blocks},
+	{"reindex-blocks", true, T_ReindexStmt, reindex_blocks},
+	{"concurrently-in-transaction", false, T_Invalid, concurrently_in_transaction},
+	{"detach-partition-blocks", false, T_AlterTableStmt, detach_partition_blocks},
+	{"attach-partition-scans", true, T_AlterTableStmt, attach_partition_scans},
+	{"partition-of-blocks", false, T_CreateStmt, partition_of_blocks},
+	{"refresh-blocks-reads", true, T_RefreshMatViewStmt, refresh_blocks_reads},
+	{"rewrite-table", true, T_Invalid, rewrite_table},
+	{"lock-table", false, T_LockStmt, lock_table},
+	{NULL, false, T_Invalid, NULL}
+};

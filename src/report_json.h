@@ -1,0 +1,15 @@
+/*-------------------------------------------------------------------------
+ *
+ * report_json.h
+ *	  A report as JSON.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_REPORT_JSON_H
+#define MIG_REPORT_JSON_H
+
+#include "report.h"
+
+extern char *mig_report_json(const MigReport *report);
+
+#endif							/* MIG_REPORT_JSON_H */

@@ -1,0 +1,15 @@
+/*-------------------------------------------------------------------------
+ *
+ * report_markdown.h
+ *	  A report for a comment on a pull request.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_REPORT_MARKDOWN_H
+#define MIG_REPORT_MARKDOWN_H
+
+#include "report.h"
+
+extern char *mig_report_markdown(const MigReport *report);
+
+#endif							/* MIG_REPORT_MARKDOWN_H */

@@ -1,0 +1,127 @@
+/*-------------------------------------------------------------------------
+ *
+ * report_text.c
+ *	  Numbers, times and texts in a form for people.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "lib/stringinfo.h"
+
+#include "report_text.h"
+
+char *
+mig_show_bytes(int64 bytes)
+{
+	static const char *const units[] = {"kB", "MB", "GB", "TB", "PB"};
+	double		value = bytes;
+	int			unit = -1;
+
+	if (bytes < 1024)
+		return psprintf("%d bytes", (int) bytes);
+	while (value >= 1023.5 && unit < (int) lengthof(units) - 1)
+	{
+		value /= 1024;
+		unit++;
+	}
+	return psprintf(value < 9.95 ? "%.1f %s" : "%.0f %s", value, units[unit]);
+}
+
+char *
+mig_show_count(double count)
+{
+	char	   *digits = psprintf("%.0f", count < 0 ? -count : count);
+	int			length = strlen(digits);
+	StringInfoData buf;
+	int			i;
+
+	initStringInfo(&buf);
+	if (count < 0)
+		appendStringInfoChar(&buf, '-');
+	for (i = 0; i < length; i++)
+	{
+		if (i > 0 && (length - i) % 3 == 0)
+			appendStringInfoChar(&buf, ',');
+		appendStringInfoChar(&buf, digits[i]);
+	}
+	return buf.data;
+}
+
+char *
+mig_show_ms(double ms)
+{
+	int			seconds;
+
+	if (ms < 9.95)
+		return psprintf(ms < 0.095 ? "%.2f ms" : "%.1f ms", ms);
+	if (ms < 999.5)
+		return psprintf("%.0f ms", ms);
+	if (ms < 59950)
+		return psprintf(ms < 9950 ? "%.1f s" : "%.0f s", ms / 1000);
+	seconds = (int) rint(Min(ms, 3.6e12) / 1000);
+	if (seconds < 3600)
+		return psprintf("%d min %d s", seconds / 60, seconds % 60);
+	return psprintf("%d h %d min", seconds / 3600, seconds / 60 % 60);
+}
+
+/* time as report.c has it; what is not of that form is shown as it is */
+char *
+mig_show_time(const char *time)
+{
+	if (strlen(time) < 16 || time[10] != 'T')
+		return pstrdup(time);
+	return psprintf("%.10s %.5s UTC", time, time + 11);
+}
+
+char *
+mig_show_many(int64 count, const char *one, const char *many)
+{
+	return psprintf("%s %s", mig_show_count(count), count == 1 ? one : many);
+}
+
+/* characters that are made of the bytes E2 or EF and two more */
+static bool
+is_hidden(unsigned int code)
+{
+	return code == 0x200b ||	/* no width */
+		(code >= 0x200e && code <= 0x200f) ||	/* direction */
+		(code >= 0x2028 && code <= 0x202e) ||	/* lines, embedding */
+		(code >= 0x2060 && code <= 0x206f) ||
+		code == 0xfeff ||
+		(code >= 0xfff9 && code <= 0xfffb) ||	/* annotations */
+		code >= 0xfffe;
+}
+
+unsigned int
+mig_hidden_character(const char *p, bool is_utf8, int *length)
+{
+	const unsigned char *s = (const unsigned char *) p;
+	unsigned int code;
+
+	*length = 1;
+	if (s[0] < 0x80)
+		return (s[0] < 0x20 && s[0] != '\n' && s[0] != '\t') ||
+			s[0] == 0x7f ? s[0] : 0;
+	if (!is_utf8)
+		return 0;
+	if (s[0] == 0xc2 && s[1] < 0xa0)
+	{
+		*length = 2;
+		return s[1];
+	}
+	if (s[0] == 0xd8 && s[1] == 0x9c)
+	{
+		*length = 2;
+		return 0x61c;			/* direction, of Arabic letters */
+	}
+	if (s[0] != 0xe2 && s[0] != 0xef)
+		return 0;
+	code = (s[0] & 0x0f) << 12 | (s[1] & 0x3f) << 6 | (s[2] & 0x3f);
+	if (!is_hidden(code))
+		return 0;
+	*length = 3;
+	return code;
+}

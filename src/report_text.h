@@ -1,0 +1,26 @@
+/*-------------------------------------------------------------------------
+ *
+ * report_text.h
+ *	  Numbers, times and texts in a form for people.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_REPORT_TEXT_H
+#define MIG_REPORT_TEXT_H
+
+/* palloc'd, in ASCII */
+extern char *mig_show_bytes(int64 bytes);	/* 1.2 GB */
+extern char *mig_show_count(double count);	/* 40,000,000 */
+extern char *mig_show_ms(double ms);	/* 3.1 ms, 1.2 s, 2 min 5 s */
+extern char *mig_show_time(const char *time);	/* 2027-01-31 10:48 UTC */
+extern char *mig_show_many(int64 count, const char *one, const char *many);
+
+/*
+ * Is there a character at p that would not be seen, or would change how others
+ * are seen?  Then its code point, and its length in bytes; else 0.  p is in
+ * UTF-8, or, without is_utf8, in any encoding of the server's.
+ */
+extern unsigned int mig_hidden_character(const char *p, bool is_utf8,
+										 int *length);
+
+#endif							/* MIG_REPORT_TEXT_H */
