@@ -144,7 +144,7 @@ columns_in_name(IndexStmt *stmt)
 	foreach(lc, list_concat_copy(stmt->indexParams,
 								 stmt->indexIncludingParams))
 	{
-		const		IndexElem *element = (IndexElem *) lfirst(lc);
+		const IndexElem *element = (IndexElem *) lfirst(lc);
 		const char *column = element->name ? element->name : "expr";
 		char	   *name = pstrdup(column);
 		int			i = 1;

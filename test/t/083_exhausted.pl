@@ -259,6 +259,11 @@ foreach my $case (
 	like($err, $pattern, "$what: start() fails");
 	like($err, qr/HINT:  Raise the limit/, "$what: the hint says what to do");
 	super("$what CONNECTION LIMIT 1");
+
+	# a session of ours that has just ended may still be counted
+	$node->poll_query_until('postgres',
+		"SELECT count(*) <= 1 FROM pg_stat_activity WHERE datname = '$db'")
+	  or die;
 	$run = ask($session, 'SELECT migrate.start()');
 	(undef, $err) = ask($session, "CALL migrate.wait($run)");
 	unlike($err, qr/ERROR/, "$what: a worker is not one of them");
