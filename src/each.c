@@ -29,6 +29,7 @@
 #include "utils/timestamp.h"
 
 #include "books.h"
+#include "checksum.h"
 #include "chunk.h"
 #include "each.h"
 #include "errors.h"
@@ -247,7 +248,6 @@ static void
 record(void *arg)
 {
 	Each	   *each = (Each *) arg;
-	int			i = each->current - each->chunk.first;
 	const MigEntry *entry = each->steps[each->current].entry;
 	MigJournalRow row;
 
@@ -257,11 +257,6 @@ record(void *arg)
 	row.how = "apply";
 	row.replace = each->part == MIG_UP && entry->applied;
 	mig_batch_add(each->batch, &row);
-	mig_batch_add_body(each->batch, row.body, row.run,
-					   mig_chunk_text(&each->chunk, each->steps, i));
-	if (row.verify_body != NULL)
-		mig_batch_add_body(each->batch, row.verify_body, row.run,
-						   each->chunk.texts[i].verify);
 	mig_batch_flush(each->batch);
 	if (each->holds)
 		mig_ledger_hold(each->options->project, list_make1(entry->version),
@@ -304,13 +299,37 @@ look_again(Each *each)
 }
 
 static void
+store_body(Each *each, const char *text, const char *checksum)
+{
+	mig_batch_add_body(each->batch, mig_exact_hash(text, checksum),
+					   each->result->run, text);
+}
+
+/*
+ * The texts are stored together before any of them runs, which is much cheaper
+ * than one by one.
+ */
+static void
 load_chunk(void *arg)
 {
 	Each	   *each = (Each *) arg;
+	MigChunk   *chunk = &each->chunk;
+	int			i;
 
 	mig_execution_reset(&each->execution);
-	mig_chunk_load(&each->chunk, each->options->project, each->steps,
-				   each->nsteps, each->to_load);
+	mig_chunk_load(chunk, each->options->project, each->steps, each->nsteps,
+				   each->to_load);
+	for (i = 0; i < chunk->count; i++)
+	{
+		const MigTexts *texts = &chunk->texts[i];
+
+		store_body(each, mig_chunk_text(chunk, each->steps, i),
+				   each->part == MIG_UP ?
+				   texts->checksum : texts->down_checksum);
+		if (chunk->verifies[i] != NULL)
+			store_body(each, texts->verify, mig_checksum(texts->verify));
+	}
+	mig_batch_flush(each->batch);
 }
 
 /* the body and its record, in one transaction */
