@@ -482,12 +482,23 @@ mig_facts_array_of(Oid type)
 	return get_array_type(type);
 }
 
-bool
-mig_facts_enum_has(Oid type, const char *label)
+int
+mig_facts_enums_with(const char *label)
 {
-	return strlen(label) < NAMEDATALEN &&
-		SearchSysCacheExists2(ENUMTYPOIDNAME, ObjectIdGetDatum(type),
-							  CStringGetDatum(label));
+	Relation	rel = table_open(EnumRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	HeapTuple	tuple;
+	int			count = 0;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		if (strcmp(NameStr(((Form_pg_enum) GETSTRUCT(tuple))->enumlabel),
+				   label) == 0)
+			count++;
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return count;
 }
 
 bool
