@@ -231,7 +231,8 @@ add_relation_size(Oid relation, MigLintSize *size)
 		size->rows += estimate_rows(relation, form, bytes);
 		if (OidIsValid(form->reltoastrelid))
 			size->bytes += file_bytes(form->reltoastrelid);
-		size->writes += writes_per_second(relation);
+		if (bytes > 0)
+			size->writes += writes_per_second(relation);
 	}
 	ReleaseSysCache(tuple);
 }
