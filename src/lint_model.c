@@ -125,8 +125,9 @@ mig_model_end_aside(MigLintModel *model)
 static void
 make_key(char *key, const char *schema, const char *name)
 {
-	memset(key, 0, MIG_LINT_KEY_LENGTH);
-	snprintf(key, MIG_LINT_KEY_LENGTH, "%s.%s", schema, name);
+	strlcpy(key, schema, NAMEDATALEN);
+	strlcat(key, ".", MIG_LINT_KEY_LENGTH);
+	strlcat(key, name, MIG_LINT_KEY_LENGTH);
 }
 
 static List *
@@ -253,7 +254,10 @@ mig_model_find(MigLintModel *model, const char *schema, const char *name)
 
 	if (schema != NULL)
 		return find_in_schema(model, schema, name);
-	rel = find_in_schema(model, "pg_catalog", name);
+
+	/* nothing else is in pg_catalog, which comes first */
+	rel = strncmp(name, "pg_", 3) == 0 ?
+		find_in_schema(model, "pg_catalog", name) : NULL;
 	foreach(lc, model->path)
 	{
 		if (rel != NULL)

@@ -46,6 +46,7 @@ typedef struct MigLintEnum
 	char	   *name;
 	int			made;			/* step, -1: by no step of the plan */
 	List	   *labels;			/* of MigLintLabel *, those added */
+	List	   *first;			/* of char *, those it was made with */
 } MigLintEnum;
 
 typedef struct MigLintLabel
