@@ -177,7 +177,7 @@ my @forms = (
 	[ 'DELETE FROM heap', 'heap ROW EXCLUSIVE', 'scan heap 50' ],
 	[ 'MERGE INTO heap USING t ON heap.id = t.id WHEN MATCHED THEN DELETE', 'heap ROW EXCLUSIVE', 't ACCESS SHARE' ],
 	[ q{DO 'BEGIN EXECUTE ''ALTER TABLE t ADD x int''; DELETE FROM heap; END'}, "t $ae", 'heap ROW EXCLUSIVE', 'scan heap 50' ],
-	[ 'GRANT SELECT ON t TO somebody' ],
+	[ 'GRANT SELECT ON t TO somebody', $major >= 18 ? 't ACCESS SHARE' : () ],
 );
 
 # What rehearse() says of project 'form', in the words of the table above.
