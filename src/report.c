@@ -30,12 +30,6 @@
 	"pg_catalog.to_char(pg_catalog.timezone('UTC', " time ")," \
 	" 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
 
-typedef struct Gathering
-{
-	MigReport  *report;
-	int			body_limit;
-} Gathering;
-
 /* mig_sql_begin() without becoming somebody else */
 static void
 open_as_caller(MigSqlScope *scope)
@@ -206,7 +200,7 @@ select_entries(MigReport *report)
 static void
 gather_plan(void *arg)
 {
-	MigReport  *report = ((Gathering *) arg)->report;
+	MigReport  *report = (MigReport *) arg;
 	const char *args[2] = {report->project, report->target};
 	MigSqlScope scope;
 	int			nsteps;
@@ -283,30 +277,40 @@ read_body(MigSqlScope *scope, uint64 row, int col, MigReportBody *body)
 	body->lines = mig_get_int8(row, col + 2);
 }
 
+/* what rows about migrations are joined with, to know which step they are of */
+static Datum
+versions_of_steps(const MigReport *report)
+{
+	char	  **versions = palloc(sizeof(char *) * Max(report->nsteps, 1));
+	int			i;
+
+	for (i = 0; i < report->nsteps; i++)
+		versions[i] = report->steps[i].version;
+	return mig_text_array(versions, report->nsteps);
+}
+
+#define STEPS(parameter) \
+	"ROWS FROM (pg_catalog.unnest(" parameter ")) WITH ORDINALITY v (version, n)"
+
 static void
 gather_bodies(MigReport *report, int body_limit)
 {
 	Oid			types[3] = {TEXTOID, TEXTARRAYOID, INT4OID};
 	Datum		values[3];
-	char	  **versions = palloc(sizeof(char *) * Max(report->nsteps, 1));
 	MigSqlScope scope;
 	uint64		nrows;
 	uint64		row;
-	int			i;
 
 	if (!report->bodies_shown || report->nsteps == 0)
 		return;
-	for (i = 0; i < report->nsteps; i++)
-		versions[i] = report->steps[i].version;
 	values[0] = CStringGetTextDatum(report->project);
-	values[1] = mig_text_array(versions, report->nsteps);
+	values[1] = versions_of_steps(report);
 	values[2] = Int32GetDatum(body_limit);
 
 	open_as_caller(&scope);
 	nrows = mig_sql("SELECT v.n, " BODY_COLUMNS("m.up") ", "
 					BODY_COLUMNS("m.down")
-					" FROM ROWS FROM (pg_catalog.unnest($2)) WITH ORDINALITY"
-					"  v (version, n)"
+					" FROM " STEPS("$2")
 					" JOIN migrate.migration m ON m.project" EQ "$1"
 					"  AND m.version" EQ "v.version",
 					3, types, values, NULL);
@@ -320,14 +324,300 @@ gather_bodies(MigReport *report, int body_limit)
 	close_as_caller(&scope);
 }
 
+
 /*
- * Gather what a run could be stopped from.  Returns its error, if it is one
- * that the report can show.
+ * Lint
+ */
+
+static void
+count_finding(MigReportCounts * counts, const char *severity)
+{
+	if (strcmp(severity, "error") == 0)
+		counts->errors++;
+	else if (strcmp(severity, "warning") == 0)
+		counts->warnings++;
+	else
+		counts->notes++;
+}
+
+static MigReportFinding *
+read_finding(MigSqlScope *scope, uint64 row)
+{
+	MigReportFinding *finding = rows_for(scope, 1, sizeof(MigReportFinding));
+
+	finding->part = mig_get_text(scope, row, 2);
+	finding->line = mig_get_int4(row, 3);
+	finding->rule = mig_get_text(scope, row, 4);
+	finding->severity = mig_get_text(scope, row, 5);
+	finding->relation = mig_get_text(scope, row, 6);
+	finding->bytes = mig_get_int8(row, 7);
+	finding->rows = mig_get_float8(row, 8);
+	finding->message = mig_get_text(scope, row, 9);
+	finding->instead = mig_get_text(scope, row, 10);
+	finding->link = mig_get_text(scope, row, 11);
+	finding->json = mig_get_text(scope, row, 12);
+	return finding;
+}
+
+static void
+gather_findings(void *arg)
+{
+	MigReport  *report = (MigReport *) arg;
+	Oid			types[3] = {TEXTOID, TEXTOID, TEXTARRAYOID};
+	Datum		values[3];
+	char		nulls[3] = {' ', ' ', ' '};
+	bool		no_target;
+	MigSqlScope scope;
+	uint64		nrows;
+	uint64		row;
+
+	values[0] = CStringGetTextDatum(report->project);
+	values[1] = mig_text_datum(report->target, &no_target);
+	nulls[1] = no_target ? 'n' : ' ';
+	values[2] = versions_of_steps(report);
+
+	open_as_caller(&scope);
+	nrows = mig_sql("SELECT v.n, f.body, f.line, f.rule, f.severity,"
+					" f.relation, coalesce(f.relation_bytes, -1),"
+					" coalesce(f.relation_rows, -1), f.message, f.instead,"
+					" f.link, (pg_catalog.to_jsonb(f) OPERATOR(pg_catalog.-)"
+					"  '{version,name,ordinality}'::pg_catalog.text[])::pg_catalog.text"
+					" FROM migrate.lint($2, NULL, $1) WITH ORDINALITY f"
+					" JOIN " STEPS("$3") " ON v.version" EQ "f.version"
+					" ORDER BY f.ordinality",
+					3, types, values, nulls);
+	for (row = 0; row < nrows; row++)
+	{
+		MigReportStep *step = &report->steps[mig_get_int8(row, 1) - 1];
+		MigReportFinding *finding = read_finding(&scope, row);
+		MemoryContext old = MemoryContextSwitchTo(scope.outer);
+
+		step->findings = lappend(step->findings, finding);
+		MemoryContextSwitchTo(old);
+		count_finding(&step->counts, finding->severity);
+		count_finding(&report->counts, finding->severity);
+	}
+	close_as_caller(&scope);
+}
+
+
+/*
+ * Rehearsal
+ */
+
+/* a field of the elements of an array of rows, as texts without nulls */
+#define FIELD(array, field) \
+	" ARRAY(SELECT coalesce(u." field "::pg_catalog.text, '-1')" \
+	"  FROM pg_catalog.unnest(r." array ") WITH ORDINALITY u" \
+	"  ORDER BY u.ordinality)"
+
+#define NAMES(array) \
+	" NULLIF(pg_catalog.array_to_string(r." array ", ', '), '')"
+
+static void
+read_locks(MigSqlScope *scope, uint64 row, int col,
+		   MigReportStatement * statement)
+{
+	char	  **fields[7];
+	int			count;
+	int			i;
+
+	for (i = 0; i < lengthof(fields); i++)
+		fields[i] = mig_get_text_array(scope, row, col + i, &count);
+	statement->nlocks = count;
+	statement->locks = rows_for(scope, count, sizeof(MigReportLock));
+	for (i = 0; i < count; i++)
+	{
+		MigReportLock *lock = &statement->locks[i];
+
+		lock->relation = fields[0][i];
+		lock->kind = fields[1][i];
+		lock->mode = fields[2][i];
+		lock->blocks_reads = fields[3][i][0] == 't';
+		lock->blocks_writes = fields[4][i][0] == 't';
+		lock->bytes = strtoll(fields[5][i], NULL, 10);
+		lock->rows = strtod(fields[6][i], NULL);
+	}
+}
+
+static void
+read_scans(MigSqlScope *scope, uint64 row, int col,
+		   MigReportStatement * statement)
+{
+	int			count;
+	char	  **relations = mig_get_text_array(scope, row, col, &count);
+	char	  **rows = mig_get_text_array(scope, row, col + 1, &count);
+	int			i;
+
+	statement->nscans = count;
+	statement->scans = rows_for(scope, count, sizeof(MigReportScan));
+	for (i = 0; i < count; i++)
+	{
+		statement->scans[i].relation = relations[i];
+		statement->scans[i].rows = strtod(rows[i], NULL);
+	}
+}
+
+static void
+read_statement(MigSqlScope *scope, uint64 row, MigReportStatement * statement)
+{
+	statement->part = mig_get_text(scope, row, 2);
+	statement->statement = mig_get_int4(row, 3);
+	statement->line = mig_get_int4(row, 4);
+	statement->tag = mig_get_text(scope, row, 5);
+	statement->execution_ms = mig_get_float8(row, 6);
+	statement->row_count = mig_get_int8(row, 7);
+	statement->wal_bytes = mig_get_int8(row, 8);
+	statement->rewritten = mig_get_text(scope, row, 9);
+	statement->reindexed = mig_get_text(scope, row, 10);
+	statement->created = mig_get_text(scope, row, 11);
+	statement->dropped = mig_get_text(scope, row, 12);
+	statement->truncated = mig_get_text(scope, row, 13);
+	statement->skipped = mig_get_text(scope, row, 14);
+	statement->sqlstate = mig_get_text(scope, row, 15);
+	statement->message = mig_get_text(scope, row, 16);
+	statement->hint = mig_get_text(scope, row, 17);
+	statement->json = mig_get_text(scope, row, 18);
+	read_locks(scope, row, 19, statement);
+	read_scans(scope, row, 26, statement);
+}
+
+int
+mig_report_strength(const MigReportLock * lock)
+{
+	if (lock->blocks_reads)
+		return 3;
+	if (lock->blocks_writes)
+		return 2;
+	return strcmp(lock->mode, "SHARE UPDATE EXCLUSIVE") == 0 ? 1 : 0;
+}
+
+/* is the first lock more in the way than the second, which may be NULL? */
+static bool
+is_worse(const MigReportLock * lock, const MigReportLock * other)
+{
+	int			strength = mig_report_strength(lock);
+	int			other_strength;
+
+	if (other == NULL)
+		return true;
+	other_strength = mig_report_strength(other);
+	return strength > other_strength ||
+		(strength == other_strength && lock->bytes > other->bytes);
+}
+
+/* add up what the statements of a migration say; a lock is held to its end */
+static void
+sum_up(MigReport *report, MigReportStep *step)
+{
+	double		worst_start = 0;
+	int			i;
+	int			j;
+
+	for (i = 0; i < step->nstatements; i++)
+	{
+		MigReportStatement *statement = &step->statements[i];
+
+		statement->start_ms = step->execution_ms;
+		step->execution_ms += statement->execution_ms;
+		if (statement->skipped != NULL)
+			step->skipped++;
+		else if (statement->sqlstate != NULL)
+			step->failed = statement;
+		for (j = 0; j < statement->nlocks; j++)
+		{
+			if (!is_worse(&statement->locks[j], step->worst))
+				continue;
+			step->worst = &statement->locks[j];
+			worst_start = statement->start_ms;
+		}
+	}
+	step->worst_ms = step->execution_ms - worst_start;
+	step->start_ms = report->execution_ms;
+	report->execution_ms += step->execution_ms;
+}
+
+/* the rows of a migration follow each other */
+static void
+share_out(MigReport *report, MigReportStatement * statements, const int *owners,
+		  int count)
+{
+	int			i;
+
+	for (i = 0; i < count; i++)
+	{
+		MigReportStep *step = &report->steps[owners[i]];
+
+		if (step->nstatements == 0)
+			step->statements = &statements[i];
+		step->nstatements++;
+	}
+	for (i = 0; i < report->nsteps; i++)
+		sum_up(report, &report->steps[i]);
+}
+
+static void
+gather_rehearsal(void *arg)
+{
+	MigReport  *report = (MigReport *) arg;
+	Oid			types[3] = {TEXTOID, TEXTOID, TEXTARRAYOID};
+	Datum		values[3];
+	char		nulls[3] = {' ', ' ', ' '};
+	bool		no_target;
+	MigReportStatement *statements;
+	int		   *owners;
+	MigSqlScope scope;
+	int			nrows;
+	int			row;
+
+	values[0] = CStringGetTextDatum(report->project);
+	values[1] = mig_text_datum(report->target, &no_target);
+	nulls[1] = no_target ? 'n' : ' ';
+	values[2] = versions_of_steps(report);
+
+	open_as_caller(&scope);
+	nrows = mig_sql("SELECT v.n, r.body, r.statement, r.line, r.tag,"
+					" r.execution_ms, r.row_count, r.wal_bytes,"
+					NAMES("rewritten") "," NAMES("reindexed") ","
+					NAMES("created") "," NAMES("dropped") ","
+					NAMES("truncated") ", r.skipped, r.sqlstate, r.message,"
+					" r.hint, (pg_catalog.to_jsonb(r) OPERATOR(pg_catalog.-)"
+					"  '{version,name,detail,ordinality}'::pg_catalog.text[])::pg_catalog.text,"
+					FIELD("locks", "relation") "," FIELD("locks", "kind") ","
+					FIELD("locks", "mode") "," FIELD("locks", "blocks_reads") ","
+					FIELD("locks", "blocks_writes") ","
+					FIELD("locks", "bytes") ","
+					FIELD("locks", "estimated_rows") ","
+					FIELD("scans", "relation") "," FIELD("scans", "row_count")
+					" FROM migrate.rehearse($2, NULL, $1) WITH ORDINALITY r"
+					" JOIN " STEPS("$3") " ON v.version" EQ "r.version"
+					" ORDER BY v.n, r.ordinality",
+					3, types, values, nulls);
+	statements = rows_for(&scope, nrows, sizeof(MigReportStatement));
+	owners = rows_for(&scope, nrows, sizeof(int));
+	for (row = 0; row < nrows; row++)
+	{
+		owners[row] = mig_get_int8(row, 1) - 1;
+		read_statement(&scope, row, &statements[row]);
+	}
+	close_as_caller(&scope);
+	share_out(report, statements, owners, nrows);
+	report->rehearsed = true;
+}
+
+
+/*
+ * All together
+ */
+
+/*
+ * Gather what may raise the errors of a run.  Returns the error, if it is one
+ * that a report can show.
  */
 static MigReportError *
-attempt(void (*gather) (void *arg), Gathering *gathering)
+attempt(void (*gather) (void *arg), MigReport *report)
 {
-	ErrorData  *edata = mig_subxact_run(gather, gathering, true);
+	ErrorData  *edata = mig_subxact_run(gather, report, true);
 	MigReportError *error;
 	char	   *sqlstate;
 
@@ -336,7 +626,8 @@ attempt(void (*gather) (void *arg), Gathering *gathering)
 	sqlstate = unpack_sql_state(edata->sqlerrcode);
 	if (strncmp(sqlstate, "MG", 2) != 0 ||
 		edata->sqlerrcode == MIG_ERRCODE_UNKNOWN_VERSION ||
-		edata->sqlerrcode == MIG_ERRCODE_EXTENSION)
+		edata->sqlerrcode == MIG_ERRCODE_EXTENSION ||
+		edata->sqlerrcode == MIG_ERRCODE_RECURSION)
 		ReThrowError(edata);
 	error = palloc(sizeof(MigReportError));
 	error->sqlstate = pstrdup(sqlstate);
@@ -351,16 +642,21 @@ mig_report_gather(const char *project, const char *target, bool rehearse,
 				  int body_limit)
 {
 	MigReport  *report = palloc0(sizeof(MigReport));
-	Gathering	gathering = {report, body_limit};
 
 	report->project = pstrdup(project);
 	report->target = target ? pstrdup(target) : NULL;
 	gather_head(report);
 	gather_entries(report);
 	select_entries(report);
-	report->plan_error = attempt(gather_plan, &gathering);
+	report->plan_error = attempt(gather_plan, report);
 	if (report->plan_error != NULL)
 		pending_instead_of_plan(report);
 	gather_bodies(report, body_limit);
+
+	/* these need a plan too */
+	if (report->plan_error == NULL)
+		report->lint_error = attempt(gather_findings, report);
+	if (report->plan_error == NULL && rehearse)
+		report->rehearsal_error = attempt(gather_rehearsal, report);
 	return report;
 }

@@ -54,6 +54,76 @@ typedef struct MigReportBody
 	int64		lines;
 } MigReportBody;
 
+/* a row of lint() */
+typedef struct MigReportFinding
+{
+	char	   *part;			/* NULL: about the migration as a whole */
+	int			line;			/* 0: not in a statement */
+	char	   *rule;
+	char	   *severity;		/* error, warning or note */
+	char	   *relation;
+	int64		bytes;			/* of the relation, -1: not known */
+	double		rows;
+	char	   *message;
+	char	   *instead;
+	char	   *link;
+	char	   *json;			/* the row, without version and name */
+}			MigReportFinding;
+
+/* how many of each severity */
+typedef struct MigReportCounts
+{
+	int			errors;
+	int			warnings;
+	int			notes;
+}			MigReportCounts;
+
+/* a lock that a statement took */
+typedef struct MigReportLock
+{
+	char	   *relation;
+	char	   *kind;
+	char	   *mode;			/* ACCESS EXCLUSIVE */
+	bool		blocks_reads;
+	bool		blocks_writes;
+	int64		bytes;			/* -1: not known */
+	double		rows;
+}			MigReportLock;
+
+/* a table that a statement read from one end to the other */
+typedef struct MigReportScan
+{
+	char	   *relation;
+	double		rows;
+}			MigReportScan;
+
+/* a row of rehearse() */
+typedef struct MigReportStatement
+{
+	char	   *part;			/* NULL: about the migration as a whole */
+	int			statement;
+	int			line;
+	char	   *tag;
+	double		start_ms;		/* since the migration began */
+	double		execution_ms;
+	int64		row_count;
+	int			nlocks;
+	MigReportLock *locks;
+	int			nscans;
+	MigReportScan *scans;
+	char	   *rewritten;		/* names with commas between, or NULL */
+	char	   *reindexed;
+	char	   *created;
+	char	   *dropped;
+	char	   *truncated;
+	int64		wal_bytes;
+	char	   *skipped;		/* why it was not run */
+	char	   *sqlstate;		/* of its error */
+	char	   *message;
+	char	   *hint;
+	char	   *json;			/* the row, without version, name and detail */
+}			MigReportStatement;
+
 /* a step of the plan */
 typedef struct MigReportStep
 {
@@ -69,6 +139,21 @@ typedef struct MigReportStep
 	bool		has_down;
 	MigReportBody up;
 	MigReportBody down;
+
+	/* lint() */
+	List	   *findings;		/* of MigReportFinding * */
+	MigReportCounts counts;
+
+	/* rehearse() */
+	int			nstatements;
+	MigReportStatement *statements;
+	double		start_ms;		/* since the rehearsal began */
+	double		execution_ms;
+	int			skipped;		/* statements that were not run */
+	const		MigReportStatement *failed; /* the one with the error, or NULL */
+	const		MigReportLock *worst;	/* the lock that is in the way most,
+										 * or NULL */
+	double		worst_ms;		/* how long it is held */
 } MigReportStep;
 
 typedef struct MigReport
@@ -97,6 +182,11 @@ typedef struct MigReport
 	MigReportError *plan_error;
 	int			nsteps;
 	MigReportStep *steps;
+	MigReportError *lint_error;
+	MigReportCounts counts;		/* of all findings */
+	bool		rehearsed;
+	MigReportError *rehearsal_error;
+	double		execution_ms;	/* of all that was rehearsed */
 } MigReport;
 
 /* how many of what is applied a report names */
@@ -108,5 +198,11 @@ typedef struct MigReport
  */
 extern MigReport *mig_report_gather(const char *project, const char *target,
 									bool rehearse, int body_limit);
+
+/*
+ * How much a lock is in the way of others: 3 of reads, 2 of writes, 1 of other
+ * migrations and VACUUM, 0 of hardly anybody.
+ */
+extern int	mig_report_strength(const MigReportLock * lock);
 
 #endif							/* MIG_REPORT_H */

@@ -147,6 +147,56 @@ put_attention(StringInfo buf, const MigReport *report)
 }
 
 static void
+put_counts(StringInfo buf, const char *key, const MigReportCounts * counts)
+{
+	element(buf, key);
+	appendStringInfo(buf, "{\"error\":%d,\"warning\":%d,\"note\":%d}",
+					 counts->errors, counts->warnings, counts->notes);
+}
+
+static void
+put_findings(StringInfo buf, const MigReportStep *step)
+{
+	ListCell   *lc;
+
+	put_counts(buf, "lint", &step->counts);
+	element(buf, "findings");
+	appendStringInfoChar(buf, '[');
+	foreach(lc, step->findings)
+	{
+		element(buf, NULL);
+		appendStringInfoString(buf, ((MigReportFinding *) lfirst(lc))->json);
+	}
+	appendStringInfoChar(buf, ']');
+}
+
+static void
+put_rehearsal(StringInfo buf, const MigReportStep *step)
+{
+	int			i;
+
+	element(buf, "rehearsal");
+	appendStringInfoChar(buf, '{');
+	put_float(buf, "execution_ms", step->execution_ms);
+	put_int(buf, "skipped", step->skipped);
+	put_text(buf, "error", step->failed ? step->failed->message : NULL);
+	put_text(buf, "worst_lock", step->worst ? step->worst->mode : NULL);
+	put_text(buf, "relation", step->worst ? step->worst->relation : NULL);
+	if (step->worst != NULL)
+		put_float(buf, "held_ms", step->worst_ms);
+	else
+		put_text(buf, "held_ms", NULL);
+	element(buf, "statements");
+	appendStringInfoChar(buf, '[');
+	for (i = 0; i < step->nstatements; i++)
+	{
+		element(buf, NULL);
+		appendStringInfoString(buf, step->statements[i].json);
+	}
+	appendStringInfoString(buf, "]}");
+}
+
+static void
 put_step(StringInfo buf, const MigReport *report, const MigReportStep *step)
 {
 	element(buf, NULL);
@@ -169,6 +219,10 @@ put_step(StringInfo buf, const MigReport *report, const MigReportStep *step)
 		put_text(buf, "up", step->up.text);
 		put_text(buf, "down", step->down.text);
 	}
+	if (report->plan_error == NULL && report->lint_error == NULL)
+		put_findings(buf, step);
+	if (report->rehearsed)
+		put_rehearsal(buf, step);
 	appendStringInfoChar(buf, '}');
 }
 
@@ -191,6 +245,11 @@ mig_report_json(const MigReport *report)
 	put_applied(&buf, report);
 	put_attention(&buf, report);
 	put_error(&buf, "plan_error", report->plan_error);
+	put_error(&buf, "lint_error", report->lint_error);
+	put_counts(&buf, "lint", &report->counts);
+	put_bool(&buf, "rehearsed", report->rehearsed);
+	put_error(&buf, "rehearsal_error", report->rehearsal_error);
+	put_float(&buf, "execution_ms", report->execution_ms);
 	element(&buf, "pending");
 	appendStringInfoChar(&buf, '[');
 	for (i = 0; i < report->nsteps; i++)

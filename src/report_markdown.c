@@ -314,13 +314,76 @@ append_error(StringInfo buf, const char *title, const MigReportError *error)
 }
 
 static void
+append_counts(StringInfo buf, const MigReportCounts * counts)
+{
+	const char *separator = "";
+
+	if (counts->errors + counts->warnings + counts->notes == 0)
+		appendStringInfoString(buf, ":white_check_mark: nothing found");
+	if (counts->errors > 0)
+	{
+		appendStringInfo(buf, ":x: %s",
+						 mig_show_many(counts->errors, "error", "errors"));
+		separator = ", ";
+	}
+	if (counts->warnings > 0)
+	{
+		appendStringInfo(buf, "%s:warning: %s", separator,
+						 mig_show_many(counts->warnings, "warning", "warnings"));
+		separator = ", ";
+	}
+	if (counts->notes > 0)
+		appendStringInfo(buf, "%s%s", separator,
+						 mig_show_many(counts->notes, "note", "notes"));
+}
+
+static void
+append_relation(StringInfo buf, const char *relation, int64 bytes, double rows)
+{
+	const char *size = mig_show_size(bytes, rows);
+
+	append_code(buf, relation);
+	if (size != NULL)
+		appendStringInfo(buf, " (%s)", size);
+}
+
+/* how the rehearsal of a migration went, in a few words */
+static void
+append_outcome(StringInfo buf, const MigReportStep *step)
+{
+	if (step->failed != NULL)
+	{
+		appendStringInfo(buf, ":x: fails, line %d: %s: ", step->failed->line,
+						 step->failed->sqlstate);
+		append_prose(buf, step->failed->message);
+		return;
+	}
+	if (step->skipped >= step->nstatements)
+	{
+		appendStringInfoString(buf, "not run");
+		return;
+	}
+	appendStringInfoString(buf, mig_show_ms(step->execution_ms));
+	if (step->skipped > 0)
+		appendStringInfo(buf, ", %s not run", mig_show_count(step->skipped));
+	if (step->worst == NULL)
+		return;
+	appendStringInfo(buf, "; %s on ", step->worst->mode);
+	append_relation(buf, step->worst->relation, step->worst->bytes,
+					step->worst->rows);
+	appendStringInfo(buf, " for %s", mig_show_ms(step->worst_ms));
+}
+
+static void
 append_overview(StringInfo buf, const MigReport *report)
 {
 	int			i;
 
 	if (report->nsteps == 0)
 		return;
-	appendStringInfoString(buf, "\n| | migration | transaction |\n|---:|---|---|\n");
+	appendStringInfo(buf, "\n| | migration | lint |%s\n|---:|---|---|%s\n",
+					 report->rehearsed ? " rehearsal |" : "",
+					 report->rehearsed ? "---|" : "");
 	for (i = 0; i < Min(report->nsteps, MAX_ROWS) &&
 		 buf->len < OVERVIEW_LIMIT; i++)
 	{
@@ -328,13 +391,151 @@ append_overview(StringInfo buf, const MigReport *report)
 
 		appendStringInfo(buf, "| %d | ", step->step);
 		append_migration(buf, step->version, step->name);
-		appendStringInfo(buf, " | %s |\n", report->plan_error != NULL ? "" :
-						 step->own_transaction ? "several" : "one");
+		appendStringInfoString(buf, " | ");
+		if (report->plan_error == NULL && report->lint_error == NULL)
+			append_counts(buf, &step->counts);
+		appendStringInfoString(buf, " |");
+		if (report->rehearsed)
+		{
+			appendStringInfoChar(buf, ' ');
+			append_outcome(buf, step);
+			appendStringInfoString(buf, " |");
+		}
+		appendStringInfoChar(buf, '\n');
 	}
-	append_more_row(buf, report->nsteps - i, 3);
+	append_more_row(buf, report->nsteps - i, report->rehearsed ? 4 : 3);
 }
 
-/* everything about a pending migration; NULL if there is nothing */
+static const char *
+sign_of(const char *severity)
+{
+	if (strcmp(severity, "error") == 0)
+		return ":x:";
+	return strcmp(severity, "warning") == 0 ? ":warning:" :
+		":information_source:";
+}
+
+static void
+append_findings(StringInfo buf, const MigReportStep *step)
+{
+	int			shown = 0;
+	ListCell   *lc;
+
+	if (step->findings == NIL)
+		return;
+	appendStringInfoString(buf, "\n| | where | rule | finding |\n|---|---|---|---|\n");
+	foreach(lc, step->findings)
+	{
+		const		MigReportFinding *finding = lfirst(lc);
+
+		if (shown++ == MAX_ROWS)
+			break;
+		appendStringInfo(buf, "| %s %s | ", sign_of(finding->severity),
+						 finding->severity);
+		if (finding->part != NULL && strcmp(finding->part, "up") != 0)
+			appendStringInfo(buf, "%s, ", finding->part);
+		if (finding->line > 0)
+			appendStringInfo(buf, "line %d", finding->line);
+		appendStringInfoString(buf, " | ");
+		append_code(buf, finding->rule);
+		appendStringInfoString(buf, " | ");
+		append_prose(buf, finding->message);
+		if (finding->instead != NULL)
+		{
+			appendStringInfoString(buf, "<br>**Instead:** ");
+			append_prose(buf, finding->instead);
+		}
+		appendStringInfoString(buf, " |\n");
+	}
+	append_more_row(buf, list_length(step->findings) - MAX_ROWS, 4);
+}
+
+static void
+append_named(StringInfo buf, const char *what, const char *names)
+{
+	if (names == NULL)
+		return;
+	appendStringInfo(buf, "<br>%s ", what);
+	append_code(buf, names);
+}
+
+/* what a statement did, for the last column */
+static void
+append_effects(StringInfo buf, const MigReportStatement * statement)
+{
+	int			i;
+
+	if (statement->skipped != NULL)
+	{
+		appendStringInfoString(buf, "not run: ");
+		append_prose(buf, statement->skipped);
+		return;
+	}
+	if (statement->sqlstate != NULL)
+	{
+		appendStringInfo(buf, ":x: **%s**: ", statement->sqlstate);
+		append_prose(buf, statement->message);
+		return;
+	}
+	appendStringInfo(buf, "%s, %s of WAL",
+					 mig_show_many(statement->row_count, "row", "rows"),
+					 mig_show_bytes(statement->wal_bytes));
+	for (i = 0; i < statement->nlocks; i++)
+	{
+		const		MigReportLock *lock = &statement->locks[i];
+
+		if (mig_report_strength(lock) == 0 || strcmp(lock->kind, "index") == 0)
+			continue;
+		appendStringInfo(buf, "<br>locks: %s on ", lock->mode);
+		append_relation(buf, lock->relation, lock->bytes, lock->rows);
+	}
+	append_named(buf, "writes anew:", statement->rewritten);
+	append_named(buf, "truncates:", statement->truncated);
+	append_named(buf, "drops:", statement->dropped);
+	for (i = 0; i < statement->nscans; i++)
+	{
+		appendStringInfoString(buf, "<br>reads all of ");
+		append_code(buf, statement->scans[i].relation);
+		appendStringInfo(buf, ": %s rows",
+						 mig_show_count(statement->scans[i].rows));
+	}
+}
+
+static void
+append_rehearsal(StringInfo buf, const MigReportStep *step)
+{
+	int			i;
+
+	if (step->nstatements == 0)
+		return;
+	appendStringInfoString(buf, "\n<details><summary>Rehearsal: ");
+	if (step->failed != NULL)
+		appendStringInfo(buf, "fails, line %d", step->failed->line);
+	else if (step->skipped >= step->nstatements)
+		appendStringInfoString(buf, "not run");
+	else
+		appendStringInfoString(buf, mig_show_ms(step->execution_ms));
+	appendStringInfoString(buf, "</summary>\n\n| line | statement | time | what it did |\n|---:|---|---:|---|\n");
+	for (i = 0; i < Min(step->nstatements, MAX_ROWS); i++)
+	{
+		const		MigReportStatement *statement = &step->statements[i];
+
+		appendStringInfoString(buf, "| ");
+		if (statement->line > 0)
+			appendStringInfo(buf, "%d", statement->line);
+		appendStringInfoString(buf, " | ");
+		if (statement->tag != NULL)
+			append_inline(buf, statement->tag, MAX_NAME, false);
+		appendStringInfo(buf, " | %s | ", statement->skipped != NULL ? "" :
+						 mig_show_ms(statement->execution_ms));
+		append_effects(buf, statement);
+		appendStringInfoString(buf, " |\n");
+	}
+	append_more_row(buf, step->nstatements - i, 4);
+	appendStringInfoString(buf, "\n</details>\n");
+}
+
+/* everything about a pending migration */
 static char *
 render_step(const MigReport *report, const MigReportStep *step, bool bodies)
 {
@@ -356,6 +557,8 @@ render_step(const MigReport *report, const MigReportStep *step, bool bodies)
 		append_prose(&buf, step->reason);
 		appendStringInfoString(&buf, ".\n");
 	}
+	append_findings(&buf, step);
+	append_rehearsal(&buf, step);
 	if (bodies)
 	{
 		append_body(&buf, "SQL", &step->up);
@@ -449,6 +652,8 @@ mig_report_markdown(const MigReport *report)
 	append_title(&buf, report);
 	append_attention(&buf, report);
 	append_error(&buf, "A run would be refused.", report->plan_error);
+	append_error(&buf, "Nothing was linted.", report->lint_error);
+	append_error(&buf, "Nothing was rehearsed.", report->rehearsal_error);
 	append_overview(&buf, report);
 	if (!report->bodies_shown && report->nsteps > 0)
 	{

@@ -82,6 +82,19 @@ mig_show_many(int64 count, const char *one, const char *many)
 	return psprintf("%s %s", mig_show_count(count), count == 1 ? one : many);
 }
 
+char *
+mig_show_size(int64 bytes, double rows)
+{
+	char	   *count;
+
+	if (rows < 0)
+		return bytes < 0 ? NULL : mig_show_bytes(bytes);
+	count = psprintf(rows == 1 ? "about %s row" : "about %s rows",
+					 mig_show_count(rows));
+	return bytes < 0 ? count :
+		psprintf("%s, %s", mig_show_bytes(bytes), count);
+}
+
 /* characters that are made of the bytes E2 or EF and two more */
 static bool
 is_hidden(unsigned int code)

@@ -15,6 +15,9 @@ extern char *mig_show_ms(double ms);	/* 3.1 ms, 1.2 s, 2 min 5 s */
 extern char *mig_show_time(const char *time);	/* 2027-01-31 10:48 UTC */
 extern char *mig_show_many(int64 count, const char *one, const char *many);
 
+/* "12 MB, about 200,000 rows"; -1: not known; NULL if neither is */
+extern char *mig_show_size(int64 bytes, double rows);
+
 /*
  * Is there a character at p that would not be seen, or would change how others
  * are seen?  Then its code point, and its length in bytes; else 0.  p is in
