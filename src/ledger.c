@@ -361,8 +361,8 @@ mig_ledger_texts(const char *project, MigEntry **entries, int count)
 #define APPLIED_COLUMNS 12
 #define POLICY_PROJECT 1
 #define POLICY_ROLE 2
-#define POLICY_FROZEN_REASON 9
-#define POLICY_COLUMNS 9
+#define POLICY_FROZEN_REASON 10
+#define POLICY_COLUMNS 10
 
 static void
 set_scan_key(ScanKey key, AttrNumber column, const char *value)
