@@ -200,6 +200,7 @@ mig_model_add(MigLintModel *model, const char *schema, const char *name,
 	rel->name = pstrdup(name);
 	rel->relkind = relkind;
 	rel->step = model->step;
+	rel->id = model->next_id++;
 	rel->columns_read = rel->indexes_read = true;
 	rel->constraints_read = rel->size_read = true;
 	make_key(key, schema, name);
@@ -433,14 +434,22 @@ MigLintRel *
 mig_model_table_of(MigLintModel *model, MigLintRel *index)
 {
 	Oid			table;
+	MigLintRel *rel;
 
 	if (!OidIsValid(index->oid))
-		return index->table;
+	{
+		rel = index->table == NULL ? NULL :
+			mig_model_find(model, index->table->schema, index->table->name);
+		return rel != NULL && rel->id == index->table->id ? rel : NULL;
+	}
 	table = mig_facts_index_table(index->oid);
 	if (!OidIsValid(table) || mig_facts_relation_name(table) == NULL)
 		return NULL;
-	return mig_model_find(model, mig_facts_schema_of(table),
-						  mig_facts_relation_name(table));
+	rel = mig_model_find(model, mig_facts_schema_of(table),
+						 mig_facts_relation_name(table));
+
+	/* it may be another one now */
+	return rel != NULL && rel->oid == table ? rel : NULL;
 }
 
 

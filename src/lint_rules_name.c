@@ -457,7 +457,8 @@ check_free(MigLint *lint, const RangeVar *range, const char *kind)
 									 range->relname);
 
 	/* an index goes with its table */
-	if (rel != NULL && rel->relkind == RELKIND_INDEX)
+	if (rel != NULL && (rel->relkind == RELKIND_INDEX ||
+						rel->relkind == RELKIND_PARTITIONED_INDEX))
 	{
 		MigLintRel *table = mig_model_table_of(lint->model, rel);
 

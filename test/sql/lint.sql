@@ -239,6 +239,8 @@ INSERT INTO cases (rule, fires, up) VALUES
 ('still-used', NULL, 'DROP VIEW shows; ALTER TABLE big DROP COLUMN used'),
 ('still-used', NULL, 'ALTER TABLE big DROP COLUMN price'),
 ('still-used', NULL, 'DROP TABLE few, child'),
+('still-used', NULL, 'ALTER TABLE big DROP COLUMN called; CREATE OR REPLACE FUNCTION calls() RETURNS bigint LANGUAGE sql AS ''SELECT 1::bigint'''),
+('still-used', NULL, 'ALTER TABLE big RENAME called TO was_called; ALTER TABLE big ADD COLUMN called int'),
 ('still-used', NULL, 'ALTER TABLE child DROP CONSTRAINT child_few; DROP TABLE few'),
 ('still-used', NULL, 'CREATE OR REPLACE FUNCTION calls() RETURNS bigint LANGUAGE sql AS ''SELECT 1::bigint''; ALTER TABLE big DROP COLUMN called'),
 ('type-of-used-column', 'error', 'ALTER TABLE big ALTER used TYPE bigint'),
@@ -285,6 +287,7 @@ INSERT INTO cases (rule, fires, up) VALUES
 ('already-exists', 'error', 'ALTER TABLE few ADD COLUMN a int'),
 ('already-exists', 'error', 'CREATE INDEX big_b ON big (b, a)'),
 ('already-exists', NULL, 'CREATE TABLE IF NOT EXISTS few (a int); ALTER TABLE few ADD COLUMN IF NOT EXISTS a int'),
+('already-exists', NULL, 'DROP TABLE big; CREATE TABLE big (b text); CREATE INDEX big_b ON big (b)'),
 ('already-exists', NULL, 'DROP TABLE child; CREATE TABLE child (a int); ALTER TABLE none DROP COLUMN a, ADD COLUMN a text'),
 ('name-too-long', 'warning', 'CREATE TABLE a2345678901234567890123456789012345678901234567890123456789012345 (a int)'),
 ('name-too-long', NULL, 'CREATE TABLE a23456789012345678901234567890123456789012345678901234567890123 (a int); SELECT ''a23456789012345678901234567890123456789012345678901234567890123456789'' /* a23456789012345678901234567890123456789012345678901234567890123456789 */'),
@@ -319,6 +322,7 @@ INSERT INTO cases (rule, fires, up, down) VALUES
 ('down-does-not-restore', 'note', 'DROP TABLE child', 'CREATE TABLE child (id int)'),
 ('down-does-not-restore', NULL, 'DROP TABLE none', 'CREATE TABLE none (id int)'),
 ('create-index-blocks-writes', 'error', 'DROP INDEX CONCURRENTLY big_b', 'CREATE INDEX big_b ON big (b)'),
+('already-exists', NULL, 'CREATE TABLE t (a int); CREATE INDEX i ON t (a)', 'DROP TABLE t; CREATE TABLE t (b int); CREATE INDEX i ON t (b)'),
 ('unknown-object', NULL, 'CREATE TABLE t (a int); ALTER TABLE big RENAME TO huge', 'DROP TABLE t; ALTER TABLE huge RENAME TO big');
 
 INSERT INTO cases (rule, fires, up, transactional) VALUES
