@@ -393,7 +393,8 @@ sub measure_rehearse
 sub measure_rehearsals
 {
 	sql('postgres', 'CREATE DATABASE tables TEMPLATE base');
-	sql('tables', join(' ', map { $_->[1] } bodies('create')));
+	wall('psql', '-X', '-q', '-1', '-d', 'tables', '-f',
+		write_file('tables.sql', join("\n", map { $_->[1] } bodies('create'))));
 	measure_rehearse("$count x CREATE TABLE", 'base', 'rehearse_create', bodies('create'));
 	measure_rehearse("$count x ALTER TABLE, one each", 'tables', 'rehearse_alter', bodies('alter'));
 	measure_rehearse(
