@@ -73,6 +73,7 @@ OBJS = \
 	src/report_text.o \
 	src/report_escape.o \
 	src/report_style.o \
+	src/report_timeline.o \
 	src/report_json.o \
 	src/report_markdown.o \
 	src/report_html.o \

@@ -330,7 +330,7 @@ gather_bodies(MigReport *report, int body_limit)
  */
 
 static void
-count_finding(MigReportCounts * counts, const char *severity)
+count_finding(MigReportCounts *counts, const char *severity)
 {
 	if (strcmp(severity, "error") == 0)
 		counts->errors++;
@@ -416,7 +416,7 @@ gather_findings(void *arg)
 
 static void
 read_locks(MigSqlScope *scope, uint64 row, int col,
-		   MigReportStatement * statement)
+		   MigReportStatement *statement)
 {
 	char	  **fields[7];
 	int			count;
@@ -442,7 +442,7 @@ read_locks(MigSqlScope *scope, uint64 row, int col,
 
 static void
 read_scans(MigSqlScope *scope, uint64 row, int col,
-		   MigReportStatement * statement)
+		   MigReportStatement *statement)
 {
 	int			count;
 	char	  **relations = mig_get_text_array(scope, row, col, &count);
@@ -459,7 +459,7 @@ read_scans(MigSqlScope *scope, uint64 row, int col,
 }
 
 static void
-read_statement(MigSqlScope *scope, uint64 row, MigReportStatement * statement)
+read_statement(MigSqlScope *scope, uint64 row, MigReportStatement *statement)
 {
 	statement->part = mig_get_text(scope, row, 2);
 	statement->statement = mig_get_int4(row, 3);
@@ -483,7 +483,7 @@ read_statement(MigSqlScope *scope, uint64 row, MigReportStatement * statement)
 }
 
 int
-mig_report_strength(const MigReportLock * lock)
+mig_report_strength(const MigReportLock *lock)
 {
 	if (lock->blocks_reads)
 		return 3;
@@ -494,7 +494,7 @@ mig_report_strength(const MigReportLock * lock)
 
 /* is the first lock more in the way than the second, which may be NULL? */
 static bool
-is_worse(const MigReportLock * lock, const MigReportLock * other)
+is_worse(const MigReportLock *lock, const MigReportLock *other)
 {
 	int			strength = mig_report_strength(lock);
 	int			other_strength;
@@ -539,7 +539,7 @@ sum_up(MigReport *report, MigReportStep *step)
 
 /* the rows of a migration follow each other */
 static void
-share_out(MigReport *report, MigReportStatement * statements, const int *owners,
+share_out(MigReport *report, MigReportStatement *statements, const int *owners,
 		  int count)
 {
 	int			i;

@@ -68,7 +68,7 @@ typedef struct MigReportFinding
 	char	   *instead;
 	char	   *link;
 	char	   *json;			/* the row, without version and name */
-}			MigReportFinding;
+} MigReportFinding;
 
 /* how many of each severity */
 typedef struct MigReportCounts
@@ -76,7 +76,7 @@ typedef struct MigReportCounts
 	int			errors;
 	int			warnings;
 	int			notes;
-}			MigReportCounts;
+} MigReportCounts;
 
 /* a lock that a statement took */
 typedef struct MigReportLock
@@ -88,14 +88,14 @@ typedef struct MigReportLock
 	bool		blocks_writes;
 	int64		bytes;			/* -1: not known */
 	double		rows;
-}			MigReportLock;
+} MigReportLock;
 
 /* a table that a statement read from one end to the other */
 typedef struct MigReportScan
 {
 	char	   *relation;
 	double		rows;
-}			MigReportScan;
+} MigReportScan;
 
 /* a row of rehearse() */
 typedef struct MigReportStatement
@@ -122,7 +122,7 @@ typedef struct MigReportStatement
 	char	   *message;
 	char	   *hint;
 	char	   *json;			/* the row, without version, name and detail */
-}			MigReportStatement;
+} MigReportStatement;
 
 /* a step of the plan */
 typedef struct MigReportStep
@@ -150,9 +150,8 @@ typedef struct MigReportStep
 	double		start_ms;		/* since the rehearsal began */
 	double		execution_ms;
 	int			skipped;		/* statements that were not run */
-	const		MigReportStatement *failed; /* the one with the error, or NULL */
-	const		MigReportLock *worst;	/* the lock that is in the way most,
-										 * or NULL */
+	const MigReportStatement *failed;	/* the one with the error, or NULL */
+	const MigReportLock *worst; /* the lock that is in the way most, or NULL */
 	double		worst_ms;		/* how long it is held */
 } MigReportStep;
 
@@ -203,6 +202,6 @@ extern MigReport *mig_report_gather(const char *project, const char *target,
  * How much a lock is in the way of others: 3 of reads, 2 of writes, 1 of other
  * migrations and VACUUM, 0 of hardly anybody.
  */
-extern int	mig_report_strength(const MigReportLock * lock);
+extern int	mig_report_strength(const MigReportLock *lock);
 
 #endif							/* MIG_REPORT_H */

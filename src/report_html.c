@@ -15,6 +15,7 @@
 #include "report_html.h"
 #include "report_style.h"
 #include "report_text.h"
+#include "report_timeline.h"
 
 /* of a body that is shown */
 #define MAX_LINES	2000
@@ -76,6 +77,16 @@ append_facts(StringInfo buf, const MigReport *report)
 		append_tagged(buf, "code", report->newest);
 	}
 	appendStringInfoString(buf, "</li>\n");
+	if (report->counts.errors > 0)
+		append_fact(buf, "error",
+					psprintf("&#10006; %s", mig_show_count(report->counts.errors)),
+					report->counts.errors == 1 ? "error found" : "errors found");
+	if (report->counts.warnings > 0)
+		append_fact(buf, "warning",
+					psprintf("&#9650; %s", mig_show_count(report->counts.warnings)),
+					report->counts.warnings == 1 ? "warning" : "warnings");
+	if (report->rehearsed)
+		append_fact(buf, "", mig_show_ms(report->execution_ms), "rehearsed");
 	if (report->nattention > 0)
 		append_fact(buf, "warning",
 					psprintf("&#9650; %s", mig_show_count(report->nattention)),
@@ -188,16 +199,48 @@ append_attention(StringInfo buf, const MigReport *report)
 	appendStringInfoString(buf, "</section>\n");
 }
 
-static void
-append_body(StringInfo buf, const char *title, const char *prefix,
-			const MigReportBody *body, bool open)
+/* which body of which migration lines are marked for */
+typedef struct Marked
 {
+	const MigReportStep *step;
+	const char *part;
+} Marked;
+
+/* a MigLineMark: the worst of the findings about a line */
+static const char *
+mark_line(int line, void *arg)
+{
+	const Marked *marked = (const Marked *) arg;
+	const char *result = NULL;
+	ListCell   *lc;
+
+	foreach(lc, marked->step->findings)
+	{
+		const MigReportFinding *finding = lfirst(lc);
+
+		if (finding->line != line || finding->part == NULL ||
+			strcmp(finding->part, marked->part) != 0)
+			continue;
+		if (result == NULL || strcmp(finding->severity, "error") == 0 ||
+			strcmp(result, "note") == 0)
+			result = finding->severity;
+	}
+	return result;
+}
+
+static void
+append_body(StringInfo buf, const char *title, const MigReportStep *step,
+			const char *part, const MigReportBody *body, bool open)
+{
+	Marked		marked = {step, part};
+
 	if (body->text == NULL)
 		return;
 	appendStringInfo(buf, "<details%s><summary>%s, %s</summary>\n<pre class=\"sql\" dir=\"ltr\">",
 					 open ? " open" : "", title,
 					 mig_show_many(body->lines, "line", "lines"));
-	mig_html_lines(buf, body->text, prefix, MAX_LINES, NULL, NULL);
+	mig_html_lines(buf, body->text, psprintf("%s%d", part, step->step),
+				   MAX_LINES, mark_line, &marked);
 	appendStringInfoString(buf, "</pre>\n");
 	if (body->lines > MAX_LINES)
 		appendStringInfo(buf, "<p class=\"soft\">%s more</p>\n",
@@ -237,6 +280,221 @@ append_about(StringInfo buf, const MigReport *report,
 	appendStringInfoString(buf, "</p>\n");
 }
 
+/* a line of a body that is shown, as a link to it */
+static void
+append_line(StringInfo buf, const MigReportStep *step, const char *part,
+			int line)
+{
+	const MigReportBody *body = NULL;
+
+	if (part == NULL || line <= 0)
+		return;
+	if (strcmp(part, "up") == 0)
+		body = &step->up;
+	else if (strcmp(part, "down") == 0)
+		body = &step->down;
+	if (body != &step->up)
+		appendStringInfo(buf, "%s, ", part);
+	if (body != NULL && body->text != NULL && line <= MAX_LINES)
+		appendStringInfo(buf, "<a href=\"#%s%d-%d\">line %d</a>", part,
+						 step->step, line, line);
+	else
+		appendStringInfo(buf, "line %d", line);
+}
+
+static void
+append_relation(StringInfo buf, const char *relation, int64 bytes, double rows)
+{
+	const char *size = mig_show_size(bytes, rows);
+
+	append_tagged(buf, "code", relation);
+	if (size != NULL)
+		appendStringInfo(buf, " <span class=\"soft\">(%s)</span>", size);
+}
+
+static void
+append_finding(StringInfo buf, const MigReportStep *step,
+			   const MigReportFinding *finding)
+{
+	appendStringInfo(buf, "<li class=\"boxed %s\"><p class=\"head small\"><b>%s %s</b> ",
+					 finding->severity, sign_of(finding->severity),
+					 finding->severity);
+	append_tagged(buf, "code", finding->rule);
+	appendStringInfoString(buf, "</p>\n<p>");
+	mig_html_text(buf, finding->message);
+	appendStringInfoString(buf, "</p>\n");
+	if (finding->instead != NULL)
+	{
+		appendStringInfoString(buf, "<p class=\"small\"><b>Instead:</b> ");
+		mig_html_text(buf, finding->instead);
+		appendStringInfoString(buf, "</p>\n");
+	}
+	if (finding->line > 0 || finding->relation != NULL)
+	{
+		appendStringInfoString(buf, "<p class=\"small soft\">");
+		append_line(buf, step, finding->part, finding->line);
+		if (finding->line > 0 && finding->relation != NULL)
+			appendStringInfoString(buf, " &middot; ");
+		if (finding->relation != NULL)
+			append_relation(buf, finding->relation, finding->bytes,
+							finding->rows);
+		appendStringInfoString(buf, "</p>\n");
+	}
+	appendStringInfoString(buf, "</li>\n");
+}
+
+static void
+append_findings(StringInfo buf, const MigReportStep *step)
+{
+	ListCell   *lc;
+
+	if (step->findings == NIL)
+		return;
+	appendStringInfoString(buf, "<ul class=\"list\">\n");
+	foreach(lc, step->findings)
+		append_finding(buf, step, lfirst(lc));
+	appendStringInfoString(buf, "</ul>\n");
+}
+
+static void
+append_named(StringInfo buf, const char *what, const char *names)
+{
+	if (names == NULL)
+		return;
+	appendStringInfo(buf, "<p class=\"small\">%s ", what);
+	append_tagged(buf, "code", names);
+	appendStringInfoString(buf, "</p>\n");
+}
+
+static void
+append_locks(StringInfo buf, const MigReportStatement *statement)
+{
+	static const char *const classes[] = {"soft", "note", "warning", "error"};
+	int			i;
+
+	for (i = 0; i < statement->nlocks; i++)
+	{
+		const MigReportLock *lock = &statement->locks[i];
+
+		if (strcmp(lock->kind, "index") == 0)
+			continue;
+		appendStringInfo(buf, "<p class=\"small\">takes <b class=\"%s\">%s</b> on ",
+						 classes[mig_report_strength(lock)], lock->mode);
+		append_relation(buf, lock->relation, lock->bytes, lock->rows);
+		appendStringInfoString(buf, "</p>\n");
+	}
+}
+
+/* what a statement did that ran to its end */
+static void
+append_effects(StringInfo buf, const MigReportStatement *statement)
+{
+	const char *separator = "";
+	int			i;
+
+	append_locks(buf, statement);
+	append_named(buf, "writes anew", statement->rewritten);
+	append_named(buf, "builds again", statement->reindexed);
+	append_named(buf, "creates", statement->created);
+	append_named(buf, "drops", statement->dropped);
+	append_named(buf, "truncates", statement->truncated);
+	appendStringInfoString(buf, "<p class=\"small soft\">");
+	if (statement->row_count > 0)
+	{
+		appendStringInfoString(buf, mig_show_many(statement->row_count, "row",
+												  "rows"));
+		separator = " &middot; ";
+	}
+	for (i = 0; i < statement->nscans; i++)
+	{
+		appendStringInfo(buf, "%sreads all of ", separator);
+		append_tagged(buf, "code", statement->scans[i].relation);
+		separator = " &middot; ";
+	}
+	appendStringInfo(buf, "%s%s of WAL</p>\n", separator,
+					 mig_show_bytes(statement->wal_bytes));
+}
+
+/* when a statement ran, within the time of its migration */
+static void
+append_meter(StringInfo buf, const MigReportStep *step,
+			 const MigReportStatement *statement)
+{
+	if (step->execution_ms <= 0)
+		return;
+	appendStringInfo(buf, "<svg class=\"meter\" width=\"100%%\" height=\"5\" aria-hidden=\"true\">"
+					 "<rect class=\"track\" width=\"100%%\" height=\"5\" rx=\"2\"/>"
+					 "<rect class=\"bar\" x=\"%.3f%%\" width=\"%.3f%%\" height=\"5\" rx=\"2\"/></svg>\n",
+					 100 * statement->start_ms / step->execution_ms,
+					 100 * statement->execution_ms / step->execution_ms);
+}
+
+static void
+append_statement(StringInfo buf, const MigReportStep *step,
+				 const MigReportStatement *statement)
+{
+	appendStringInfoString(buf, "<li><div class=\"row\"><span>");
+	if (statement->tag != NULL)
+	{
+		append_tagged(buf, "b", statement->tag);
+		appendStringInfoChar(buf, ' ');
+	}
+	append_line(buf, step, statement->part, statement->line);
+	appendStringInfo(buf, "</span><span>%s</span></div>\n",
+					 statement->skipped != NULL ? "not run" :
+					 mig_show_ms(statement->execution_ms));
+	if (statement->skipped == NULL)
+		append_meter(buf, step, statement);
+	if (statement->skipped != NULL)
+		append_tagged(buf, "p", statement->skipped);
+	else if (statement->sqlstate != NULL)
+	{
+		appendStringInfo(buf, "<div class=\"boxed error\"><p class=\"head\"><b>%s %s</b></p>\n<p>",
+						 sign_of("error"), statement->sqlstate);
+		mig_html_text(buf, statement->message);
+		appendStringInfoString(buf, "</p>\n");
+		if (statement->hint != NULL)
+			append_tagged(buf, "p", statement->hint);
+		appendStringInfoString(buf, "</div>\n");
+	}
+	else
+		append_effects(buf, statement);
+	appendStringInfoString(buf, "</li>\n");
+}
+
+/* a sentence, and a list of statements */
+static void
+append_rehearsal(StringInfo buf, const MigReport *report,
+				 const MigReportStep *step)
+{
+	int			i;
+
+	if (!report->rehearsed || step->nstatements == 0)
+		return;
+	appendStringInfoString(buf, "<p class=\"summary\"><b>Rehearsal:</b> ");
+	if (step->failed != NULL)
+		appendStringInfo(buf, "<b class=\"error\">%s fails</b>",
+						 sign_of("error"));
+	else if (step->skipped >= step->nstatements)
+		appendStringInfoString(buf, "not run");
+	else
+		appendStringInfoString(buf, mig_show_ms(step->execution_ms));
+	if (step->worst != NULL)
+	{
+		appendStringInfo(buf, ", with %s on ", step->worst->mode);
+		append_relation(buf, step->worst->relation, step->worst->bytes,
+						step->worst->rows);
+		appendStringInfo(buf, " for %s", mig_show_ms(step->worst_ms));
+	}
+	appendStringInfo(buf, "</p>\n<details%s><summary>%s</summary>\n<ol class=\"list statements\">\n",
+					 step->failed != NULL ? " open" : "",
+					 mig_show_many(step->nstatements, "statement",
+								   "statements"));
+	for (i = 0; i < step->nstatements; i++)
+		append_statement(buf, step, &step->statements[i]);
+	appendStringInfoString(buf, "</ol></details>\n");
+}
+
 static void
 append_step(StringInfo buf, const MigReport *report, const MigReportStep *step)
 {
@@ -245,10 +503,11 @@ append_step(StringInfo buf, const MigReport *report, const MigReportStep *step)
 	append_migration(buf, step->version, step->name);
 	appendStringInfoString(buf, "</h3>\n");
 	append_about(buf, report, step);
-	append_body(buf, "SQL", psprintf("up%d", step->step), &step->up,
+	append_findings(buf, step);
+	append_rehearsal(buf, report, step);
+	append_body(buf, "SQL", step, "up", &step->up,
 				step->up.lines <= OPEN_LINES);
-	append_body(buf, "The way back", psprintf("down%d", step->step),
-				&step->down, false);
+	append_body(buf, "The way back", step, "down", &step->down, false);
 	appendStringInfoString(buf, "</article>\n");
 }
 
@@ -259,6 +518,8 @@ append_pending(StringInfo buf, const MigReport *report)
 
 	appendStringInfoString(buf, "<section>\n<h2>Pending</h2>\n");
 	append_error(buf, "A run would be refused", report->plan_error);
+	append_error(buf, "Nothing was linted", report->lint_error);
+	append_error(buf, "Nothing was rehearsed", report->rehearsal_error);
 	if (report->nsteps == 0)
 		appendStringInfoString(buf, "<p class=\"card good\">&#10004; Nothing is pending.</p>\n");
 	else if (!report->bodies_shown)
@@ -323,6 +584,7 @@ mig_report_html(const MigReport *report)
 	append_head(&buf, report);
 	append_title(&buf, report);
 	append_attention(&buf, report);
+	mig_html_timeline(&buf, report);
 	append_pending(&buf, report);
 	append_latest(&buf, report);
 	append_footer(&buf, report);

@@ -147,7 +147,7 @@ put_attention(StringInfo buf, const MigReport *report)
 }
 
 static void
-put_counts(StringInfo buf, const char *key, const MigReportCounts * counts)
+put_counts(StringInfo buf, const char *key, const MigReportCounts *counts)
 {
 	element(buf, key);
 	appendStringInfo(buf, "{\"error\":%d,\"warning\":%d,\"note\":%d}",

@@ -314,7 +314,7 @@ append_error(StringInfo buf, const char *title, const MigReportError *error)
 }
 
 static void
-append_counts(StringInfo buf, const MigReportCounts * counts)
+append_counts(StringInfo buf, const MigReportCounts *counts)
 {
 	const char *separator = "";
 
@@ -426,7 +426,7 @@ append_findings(StringInfo buf, const MigReportStep *step)
 	appendStringInfoString(buf, "\n| | where | rule | finding |\n|---|---|---|---|\n");
 	foreach(lc, step->findings)
 	{
-		const		MigReportFinding *finding = lfirst(lc);
+		const MigReportFinding *finding = lfirst(lc);
 
 		if (shown++ == MAX_ROWS)
 			break;
@@ -461,7 +461,7 @@ append_named(StringInfo buf, const char *what, const char *names)
 
 /* what a statement did, for the last column */
 static void
-append_effects(StringInfo buf, const MigReportStatement * statement)
+append_effects(StringInfo buf, const MigReportStatement *statement)
 {
 	int			i;
 
@@ -482,7 +482,7 @@ append_effects(StringInfo buf, const MigReportStatement * statement)
 					 mig_show_bytes(statement->wal_bytes));
 	for (i = 0; i < statement->nlocks; i++)
 	{
-		const		MigReportLock *lock = &statement->locks[i];
+		const MigReportLock *lock = &statement->locks[i];
 
 		if (mig_report_strength(lock) == 0 || strcmp(lock->kind, "index") == 0)
 			continue;
@@ -518,7 +518,7 @@ append_rehearsal(StringInfo buf, const MigReportStep *step)
 	appendStringInfoString(buf, "</summary>\n\n| line | statement | time | what it did |\n|---:|---|---:|---|\n");
 	for (i = 0; i < Min(step->nstatements, MAX_ROWS); i++)
 	{
-		const		MigReportStatement *statement = &step->statements[i];
+		const MigReportStatement *statement = &step->statements[i];
 
 		appendStringInfoString(buf, "| ");
 		if (statement->line > 0)
