@@ -172,6 +172,7 @@ my @forms = (
 	# rows
 	[ 'SELECT count(c) FROM t', 't ACCESS SHARE', 'scan t 300' ],
 	[ 'SELECT * FROM t WHERE id = 1 FOR UPDATE', 't ROW SHARE' ],
+	[ 'SELECT count(*) FROM information_schema.tables' ],
 	[ 'INSERT INTO heap VALUES (0)', 'heap ROW EXCLUSIVE' ],
 	[ 'UPDATE t SET c = NULL', 't ROW EXCLUSIVE', 'scan t 300' ],
 	[ 'DELETE FROM heap', 'heap ROW EXCLUSIVE', 'scan heap 50' ],
