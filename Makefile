@@ -47,6 +47,7 @@ OBJS = \
 	src/lint_uses.o \
 	src/lint_text.o \
 	src/lint_model.o \
+	src/lint_table.o \
 	src/lint_effects.o \
 	src/lint_check.o \
 	src/lint_rules_index.o \

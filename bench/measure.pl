@@ -359,6 +359,52 @@ SQL
 	return;
 }
 
+# rehearse() beside apply()
+sub measure_rehearse
+{
+	my ($title, $base, $pattern, @bodies) = @_;
+	my $ready = "ready_$pattern";
+
+	sql('postgres', "CREATE DATABASE $ready TEMPLATE $base");
+	prepare($ready, $pattern, @bodies);
+	compare("$title: rehearsed",
+		{
+			name => 'apply()',
+			template => $ready,
+			script => script("apply_$pattern", 'SELECT * FROM migrate.apply();'),
+			check => "SELECT count(*) = $count FROM migrate.applied"
+		},
+		{
+			name => 'rehearse()',
+			template => $ready,
+			script => script("rehearse_$pattern", 'SELECT * FROM migrate.rehearse();'),
+			check => 'SELECT count(*) = 0 FROM migrate.applied'
+		},
+		{
+			name => 'rehearse_summary()',
+			template => $ready,
+			script => script("summary_$pattern", 'SELECT * FROM migrate.rehearse_summary();'),
+			check => 'SELECT count(*) = 0 FROM migrate.applied'
+		});
+	sql('postgres', "DROP DATABASE $ready");
+	return;
+}
+
+sub measure_rehearsals
+{
+	sql('postgres', 'CREATE DATABASE tables TEMPLATE base');
+	wall('psql', '-X', '-q', '-1', '-d', 'tables', '-f',
+		write_file('tables.sql', join("\n", map { $_->[1] } bodies('create'))));
+	measure_rehearse("$count x CREATE TABLE", 'base', 'rehearse_create', bodies('create'));
+	measure_rehearse("$count x ALTER TABLE, one each", 'tables', 'rehearse_alter', bodies('alter'));
+	measure_rehearse(
+		"$count x INSERT into the same table",
+		'tables',
+		'rehearse_insert',
+		map { [ sprintf('3%05d', $_), "INSERT INTO table_00001 VALUES ($_);", 'SELECT 1;' ] } 1 .. $count);
+	return;
+}
+
 # ---------------------------------------------------------------------------
 # Nothing to do, and looking
 # ---------------------------------------------------------------------------
@@ -495,6 +541,7 @@ if ($wanted{create} || $wanted{alter})
 	measure_ddl('create', "$count x CREATE TABLE", 'base', 'created');
 	measure_ddl('alter', "$count x ALTER TABLE", 'created', 'altered') if $wanted{alter};
 }
+measure_rehearsals() if $wanted{rehearse};
 fill_history('history', $history) if $wanted{noop} || $wanted{status};
 measure_noop() if $wanted{noop};
 measure_status() if $wanted{status};

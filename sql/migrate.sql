@@ -798,10 +798,10 @@ CREATE FUNCTION migrate.rehearse_summary(target pg_catalog.text DEFAULT NULL,
 				pg_catalog.count(r.tag) FILTER (WHERE r.skipped IS NULL) AS statements,
 				pg_catalog.count(r.skipped) AS skipped,
 				pg_catalog.sum(r.execution_ms) AS execution_ms,
-				(pg_catalog.array_agg(r.lock ORDER BY r.weight DESC,
+				(pg_catalog.array_agg(r.lock ORDER BY r.weight DESC, r.is_index,
 					(r.lock).bytes DESC NULLS LAST, r.ordinality)
 					FILTER (WHERE r.weight IS NOT NULL))[1] AS lock,
-				(pg_catalog.array_agg(r.rest_ms ORDER BY r.weight DESC,
+				(pg_catalog.array_agg(r.rest_ms ORDER BY r.weight DESC, r.is_index,
 					(r.lock).bytes DESC NULLS LAST, r.ordinality)
 					FILTER (WHERE r.weight IS NOT NULL))[1] AS held_ms,
 				pg_catalog.sum(r.rewritten_bytes)::pg_catalog.int8 AS rewritten_bytes,
@@ -809,7 +809,7 @@ CREATE FUNCTION migrate.rehearse_summary(target pg_catalog.text DEFAULT NULL,
 				pg_catalog.min(r.message) FILTER (WHERE r.skipped IS NULL) AS message,
 				pg_catalog.bool_and(r.statement IS NULL AND r.skipped IS NOT NULL) AS not_run
 			FROM (
-				SELECT s.*, k.lock, k.weight, pg_catalog.sum(s.execution_ms)
+				SELECT s.*, k.lock, k.weight, k.is_index, pg_catalog.sum(s.execution_ms)
 					OVER (PARTITION BY s.version ORDER BY s.ordinality DESC) AS rest_ms
 				FROM migrate.rehearse(rehearse_summary.target,
 					rehearse_summary.versions, rehearse_summary.project)
@@ -818,10 +818,11 @@ CREATE FUNCTION migrate.rehearse_summary(target pg_catalog.text DEFAULT NULL,
 					SELECT u AS lock, pg_catalog.array_position(ARRAY['ACCESS SHARE',
 						'ROW SHARE', 'ROW EXCLUSIVE', 'SHARE UPDATE EXCLUSIVE',
 						'SHARE', 'SHARE ROW EXCLUSIVE', 'EXCLUSIVE',
-						'ACCESS EXCLUSIVE'], u.mode) AS weight
+						'ACCESS EXCLUSIVE'], u.mode) AS weight,
+						u.kind OPERATOR(pg_catalog.=) 'index' AS is_index
 					FROM pg_catalog.unnest(s.locks) u
-					ORDER BY 2 DESC, u.bytes DESC NULLS LAST, u.relation LIMIT 1
-				) k ON true
+					ORDER BY 2 DESC, 3, u.bytes DESC NULLS LAST, u.relation LIMIT 1
+				) k ON (true)
 			) r
 			GROUP BY r.version
 		) m

@@ -581,6 +581,8 @@ mig_background_main(void)
 	context = AllocSetContextCreate(TopMemoryContext, "migrate worker",
 									ALLOCSET_DEFAULT_SIZES);
 	my_run = request.run;
+	SetConfigOption("application_name", MyBgworkerEntry->bgw_name,
+					PGC_USERSET, PGC_S_SESSION);
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	MemoryContextSwitchTo(context);

@@ -41,6 +41,7 @@ static const char *const table_names[] = {
 static bool trust = false;
 static Oid	trusted_owner = InvalidOid;
 static Oid	trusted_extension;
+static uint64 generation = 1;
 static Oid	trusted_tables[lengthof(table_names)];
 
 /* version of the extension's objects as installed, NULL if it is not */
@@ -211,6 +212,7 @@ static void
 forget_owner(Datum arg, int cache, uint32 hash)
 {
 	trusted_owner = InvalidOid;
+	generation++;
 }
 
 static void
@@ -221,8 +223,14 @@ forget_owner_of_table(Datum arg, Oid relation)
 	for (i = 0; i < lengthof(table_names); i++)
 	{
 		if (relation == InvalidOid || relation == trusted_tables[i])
-			trusted_owner = InvalidOid;
+			forget_owner((Datum) 0, 0, 0);
 	}
+}
+
+uint64
+mig_books_generation(void)
+{
+	return trust ? generation : 0;
 }
 
 void

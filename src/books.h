@@ -25,6 +25,12 @@ extern Oid	mig_books_owner(void);
 extern void mig_books_trust_begin(void);
 extern void mig_books_trust_end(void);
 
+/*
+ * Changes whenever the definition of one of the tables may have changed; 0
+ * outside of begin and end, where nobody looks.
+ */
+extern uint64 mig_books_generation(void);
+
 /* the extension's own OID; 0 if it is not installed in this database */
 extern Oid	mig_books_extension(void);
 

@@ -29,6 +29,7 @@
 #include "utils/timestamp.h"
 
 #include "books.h"
+#include "checksum.h"
 #include "chunk.h"
 #include "each.h"
 #include "errors.h"
@@ -247,7 +248,6 @@ static void
 record(void *arg)
 {
 	Each	   *each = (Each *) arg;
-	int			i = each->current - each->chunk.first;
 	const MigEntry *entry = each->steps[each->current].entry;
 	MigJournalRow row;
 
@@ -257,11 +257,6 @@ record(void *arg)
 	row.how = "apply";
 	row.replace = each->part == MIG_UP && entry->applied;
 	mig_batch_add(each->batch, &row);
-	mig_batch_add_body(each->batch, row.body, row.run,
-					   mig_chunk_text(&each->chunk, each->steps, i));
-	if (row.verify_body != NULL)
-		mig_batch_add_body(each->batch, row.verify_body, row.run,
-						   each->chunk.texts[i].verify);
 	mig_batch_flush(each->batch);
 	if (each->holds)
 		mig_ledger_hold(each->options->project, list_make1(entry->version),
@@ -304,13 +299,37 @@ look_again(Each *each)
 }
 
 static void
+store_body(Each *each, const char *text, const char *checksum)
+{
+	mig_batch_add_body(each->batch, mig_exact_hash(text, checksum),
+					   each->result->run, text);
+}
+
+/*
+ * The texts are stored together before any of them runs, which is much cheaper
+ * than one by one.
+ */
+static void
 load_chunk(void *arg)
 {
 	Each	   *each = (Each *) arg;
+	MigChunk   *chunk = &each->chunk;
+	int			i;
 
 	mig_execution_reset(&each->execution);
-	mig_chunk_load(&each->chunk, each->options->project, each->steps,
-				   each->nsteps, each->to_load);
+	mig_chunk_load(chunk, each->options->project, each->steps, each->nsteps,
+				   each->to_load);
+	for (i = 0; i < chunk->count; i++)
+	{
+		const MigTexts *texts = &chunk->texts[i];
+
+		store_body(each, mig_chunk_text(chunk, each->steps, i),
+				   each->part == MIG_UP ?
+				   texts->checksum : texts->down_checksum);
+		if (chunk->verifies[i] != NULL)
+			store_body(each, texts->verify, mig_checksum(texts->verify));
+	}
+	mig_batch_flush(each->batch);
 }
 
 /* the body and its record, in one transaction */
@@ -356,20 +375,31 @@ look_before_steps(void *arg)
 }
 
 static void
-hint_where_it_stands(Each *each, ErrorData *edata, int finished)
+hint_where_it_stands(Each *each, ErrorData *edata, const MigStepwise *stepwise)
 {
 	const char *call = each->part == MIG_UP ? "apply_each" : "rollback_each";
+	const char *stands;
 
 	if (edata->sqlerrcode == MIG_ERRCODE_PARTIAL)
 		return;
-	if (finished > 0)
+	if (stepwise->finished == 0)
+		stands = "None of its statements is committed";
+	else if (stepwise->finished == 1)
+		stands = "The first of its statements is committed";
+	else
+		stands = psprintf("The first %d of its statements are committed",
+						  stepwise->finished);
+	if (stepwise->committed_some)
 		mig_error_add_hint(edata,
-						   psprintf("The first %d of its statements are committed: the next CALL migrate.%s() goes on after them.",
-									finished, call));
+						   psprintf("%s, and statement %d has committed a part of its work: say with migrate.resume() where to go on.",
+									stands, stepwise->finished + 1));
 	else
 		mig_error_add_hint(edata,
-						   psprintf("None of its statements is committed: the next CALL migrate.%s() starts again.",
-									call));
+						   psprintf("%s: the next CALL migrate.%s() %s.",
+									stands, call,
+									stepwise->finished == 0 ? "starts again" :
+									stepwise->finished == 1 ?
+									"goes on after it" : "goes on after them"));
 }
 
 static ErrorData *
@@ -400,8 +430,32 @@ run_in_steps(Each *each)
 	stepwise.finish_arg = each;
 	edata = mig_stepwise_run(&stepwise);
 	if (edata != NULL)
-		hint_where_it_stands(each, edata, stepwise.finished);
+		hint_where_it_stands(each, edata, &stepwise);
 	return edata;
+}
+
+/*
+ * An error that no statement of the body has raised by itself, of a constraint
+ * that was put off for example.  Our own name the migration.
+ */
+static void
+add_context(const Each *each, ErrorData *edata)
+{
+	const MigEntry *entry = each->steps[each->current].entry;
+	const char *part = mig_part_name(each->part);
+
+	if (edata->context != NULL)
+		return;
+	if (each->execution.statement < 0 &&
+		strncmp(unpack_sql_state(edata->sqlerrcode), "MG", 2) == 0)
+		return;
+	if (each->execution.statement >= 0)
+		edata->context = psprintf("migration \"%s\", %s body, statement %d",
+								  entry->version, part,
+								  each->execution.statement + 1);
+	else
+		edata->context = psprintf("end of the %s body of migration \"%s\"",
+								  part, entry->version);
 }
 
 static ErrorData *
@@ -430,6 +484,7 @@ run_step(Each *each)
 		mig_batch_discard(each->batch);
 		mig_execute_explain_timeout(edata,
 									each->steps[each->current].entry->version);
+		add_context(each, edata);
 	}
 	mig_locktrace_end();
 	mig_execute_migration_end();
@@ -447,25 +502,6 @@ typedef struct Failing
 	MigJournalRow *row;
 	const char *text;
 } Failing;
-
-/* where it happened, if a body's statement was running */
-static void
-locate_failure(const MigExecution *execution, ErrorData *edata,
-			   MigFailure *failure)
-{
-	const MigStatement *statement;
-
-	if (execution->body == NULL || execution->statement < 0)
-		return;
-	statement = &execution->body->statements[execution->statement];
-	failure->position = mig_error_locate(edata, execution->body->text,
-										 statement->location,
-										 statement->length);
-	failure->in_body = true;
-	failure->part = execution->label->part;
-	failure->statement = execution->statement + 1;
-	failure->line = statement->line;
-}
 
 static void
 restore_settings(void *arg)
@@ -512,10 +548,13 @@ fail(Each *each, ErrorData *edata)
 	memset(&failure, 0, sizeof(failure));
 	second = mig_transaction_run(restore_settings, each);
 	if (second != NULL)
-		ReThrowError(edata);
+		ereport(WARNING,
+				(errcode(second->sqlerrcode),
+				 errmsg("the settings of the session are not as they were: %s",
+						second->message)));
 	if (each->result->run == 0)
 		ReThrowError(edata);	/* it had not begun */
-	locate_failure(&each->execution, edata, &failure);
+	mig_execution_locate(&each->execution, edata, &failure);
 	hints.project = each->options->project;
 	hints.role = each->role;
 	hints.ledger_was_empty = each->ledger_was_empty;

@@ -554,14 +554,18 @@ taken_again(MigEffects *effects, const Known *known, LOCKMODE stronger_than)
 	return NoLock;
 }
 
-/* that queries lock the indexes that they use is nobody's concern */
+/*
+ * That queries lock the indexes that they use is nobody's concern, nor that they
+ * do so with the views of information_schema.
+ */
 static bool
-is_worth_telling(const ClassRow *row, LOCKMODE mode)
+is_worth_telling(const Known *known, const ClassRow *row, LOCKMODE mode)
 {
 	if (kind_name(row) == NULL || is_toast(row))
 		return false;
 	return (LOCKBIT_ON(mode) & STRONG_MODES) != 0 ||
-		(row->relkind != RELKIND_INDEX &&
+		(known->relation >= FirstNormalObjectId &&
+		 row->relkind != RELKIND_INDEX &&
 		 row->relkind != RELKIND_PARTITIONED_INDEX);
 }
 
@@ -612,7 +616,7 @@ check_locks(Report *report, Known *known, const ClassRow *before)
 	news = mig_ownlocks_conflicts(LOCKBIT_ON(mode)) &
 		~mig_ownlocks_conflicts(known->taken);
 	remember_locks(effects, known, held, taken);
-	if (mode != NoLock && news != 0 && is_worth_telling(before, mode))
+	if (mode != NoLock && news != 0 && is_worth_telling(known, before, mode))
 		report_lock(report, known, before, mode, again != NoLock);
 }
 

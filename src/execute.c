@@ -69,6 +69,24 @@ mig_execution_reset(MigExecution *execution)
 }
 
 void
+mig_execution_locate(const MigExecution *execution, ErrorData *edata,
+					 MigFailure *failure)
+{
+	const MigStatement *statement;
+
+	if (execution->body == NULL || execution->statement < 0)
+		return;
+	statement = &execution->body->statements[execution->statement];
+	failure->position = mig_error_locate(edata, execution->body->text,
+										 statement->location,
+										 statement->length);
+	failure->in_body = true;
+	failure->part = execution->label->part;
+	failure->statement = execution->statement + 1;
+	failure->line = statement->line;
+}
+
+void
 mig_execution_add_timing(MigExecution *execution, const MigTiming *timing)
 {
 	if (execution->ntimings == execution->max_timings)

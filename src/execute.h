@@ -65,6 +65,13 @@ extern void mig_execution_add_timing(MigExecution *execution,
 									 const MigTiming *timing);
 
 /*
+ * Where an error happened, if a statement was running: points the error at the
+ * body, and tells the journal.
+ */
+extern void mig_execution_locate(const MigExecution *execution,
+								 ErrorData *edata, MigFailure *failure);
+
+/*
  * Settings that every body starts with, until the end of the GUC nest level
  * that the caller has opened.
  */

@@ -150,6 +150,8 @@ struct MigBatch
 	List	   *undone;			/* of versions (char *) */
 	List	   *bodies;			/* of BodyToStore * */
 	Size		bytes;			/* of bodies */
+	uint64		generation;		/* of the books, when this was asked: */
+	bool		foreign_code;
 	Datum		values[J_NCOLUMNS]; /* what is the same for every row */
 	bool		nulls[J_NCOLUMNS];
 };
@@ -592,11 +594,18 @@ insert_bodies(List *bodies)
 
 /* would inserting into the books need the owner's identity? */
 static bool
-runs_foreign_code(void)
+runs_foreign_code(MigBatch *batch)
 {
-	return mig_bulk_needs_sql(mig_books_relation("journal")) ||
+	uint64		generation = mig_books_generation();
+
+	/* nobody has touched the tables since it was asked */
+	if (generation != 0 && generation == batch->generation)
+		return batch->foreign_code;
+	batch->foreign_code = mig_bulk_needs_sql(mig_books_relation("journal")) ||
 		mig_bulk_needs_sql(mig_books_relation("applied")) ||
 		mig_bulk_needs_sql(mig_books_relation("body"));
+	batch->generation = generation;
+	return batch->foreign_code;
 }
 
 void
@@ -605,14 +614,15 @@ mig_batch_flush(MigBatch *batch)
 	MigSqlScope scope;
 	bool		sql;
 
-	if (batch->journal.count == 0)
+	if (batch->journal.count == 0 && batch->bodies == NIL)
 		return;
 	(void) mig_books_owner();
-	sql = batch->undone != NIL || runs_foreign_code();
+	sql = batch->undone != NIL || runs_foreign_code(batch);
 	if (sql)
 		mig_books_open(&scope);
-	mig_bulk_insert(mig_books_relation("journal"), batch->journal.tuples,
-					batch->journal.count);
+	if (batch->journal.count > 0)
+		mig_bulk_insert(mig_books_relation("journal"), batch->journal.tuples,
+						batch->journal.count);
 	take_from_ledger(batch->project, batch->undone);
 	if (batch->applied.count > 0)
 		mig_bulk_insert(mig_books_relation("applied"), batch->applied.tuples,

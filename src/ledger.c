@@ -19,6 +19,7 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -362,8 +363,8 @@ mig_ledger_texts(const char *project, MigEntry **entries, int count)
 #define APPLIED_COLUMNS 12
 #define POLICY_PROJECT 1
 #define POLICY_ROLE 2
-#define POLICY_FROZEN_REASON 9
-#define POLICY_COLUMNS 9
+#define POLICY_FROZEN_REASON 10
+#define POLICY_COLUMNS 10
 
 static void
 set_scan_key(ScanKey key, AttrNumber column, const char *value)
@@ -374,26 +375,34 @@ set_scan_key(ScanKey key, AttrNumber column, const char *value)
 }
 
 /*
- * The row with this primary key, deformed, its values copied; false if there
- * is none.
+ * Some columns of the row with this primary key, copied; false if there is
+ * none.  table_columns is how many the table must have.
  */
 static bool
-read_row_by_key(const char *table, int nkeys, ScanKey keys, int ncolumns,
-				Datum *values, bool *nulls)
+read_by_key(const char *table, int table_columns, int nkeys, ScanKey keys,
+			int ncolumns, const AttrNumber *columns, Datum *values,
+			bool *nulls)
 {
 	Relation	rel = table_open(mig_books_relation(table), AccessShareLock);
 	TupleDesc	desc = RelationGetDescr(rel);
 	SysScanDesc scan;
 	HeapTuple	tuple;
 	bool		found;
+	int			i;
 
-	mig_books_check_columns(table, desc->natts, ncolumns);
+	mig_books_check_columns(table, desc->natts, table_columns);
 	scan = systable_beginscan(rel, MIG_PRIMARY_KEY_INDEX(rel), true,
 							  GetActiveSnapshot(), nkeys, keys);
 	tuple = systable_getnext(scan);
 	found = HeapTupleIsValid(tuple);
-	if (found)
-		heap_deform_tuple(heap_copytuple(tuple), desc, values, nulls);
+	for (i = 0; found && i < ncolumns; i++)
+	{
+		Form_pg_attribute column = TupleDescAttr(desc, columns[i] - 1);
+
+		values[i] = heap_getattr(tuple, columns[i], desc, &nulls[i]);
+		if (!nulls[i])
+			values[i] = datumCopy(values[i], column->attbyval, column->attlen);
+	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return found;
@@ -418,27 +427,29 @@ static MigLookAgain
 look_at_applied(const char *project, MigPart part, const MigEntry *entry,
 				const MigTexts *texts)
 {
+	static const AttrNumber columns[] = {
+		APPLIED_CHECKSUM, APPLIED_RUN, APPLIED_N
+	};
 	ScanKeyData keys[3];
-	Datum		values[APPLIED_COLUMNS];
-	bool		nulls[APPLIED_COLUMNS];
+	Datum		values[3];
+	bool		nulls[3];
 	bool		applied;
 
 	set_scan_key(&keys[0], APPLIED_PROJECT, project);
 	set_scan_key(&keys[1], APPLIED_TARGET, "");
 	set_scan_key(&keys[2], APPLIED_VERSION, entry->version);
-	applied = read_row_by_key("applied", 3, keys, APPLIED_COLUMNS, values,
-							  nulls);
+	applied = read_by_key("applied", APPLIED_COLUMNS, 3, keys, 3, columns,
+						  values, nulls);
 	if (part == MIG_DOWN && !applied)
 		return MIG_ALREADY_DONE;
 	if (applied && part == MIG_UP &&
-		strcmp(TextDatumGetCString(values[APPLIED_CHECKSUM - 1]),
-			   texts->checksum) == 0 && !entry->partial)
+		strcmp(TextDatumGetCString(values[0]), texts->checksum) == 0 && !entry->partial)
 		return MIG_ALREADY_DONE;
 	if (applied != entry->applied)
 		return MIG_TEXT_CHANGED;
 	if (applied &&
-		(DatumGetInt64(values[APPLIED_RUN - 1]) != entry->run ||
-		 DatumGetInt32(values[APPLIED_N - 1]) != entry->n))
+		(DatumGetInt64(values[1]) != entry->run ||
+		 DatumGetInt32(values[2]) != entry->n))
 		return MIG_TEXT_CHANGED;
 	return MIG_STILL_THE_SAME;
 }
@@ -447,34 +458,35 @@ static bool
 text_is_the_same(const char *project, MigPart part, const MigEntry *entry,
 				 const MigTexts *texts)
 {
+	static const AttrNumber columns[] = {
+		MIGRATION_CHECKSUM, MIGRATION_DOWN_CHECKSUM, MIGRATION_HELD_REASON
+	};
 	ScanKeyData keys[2];
-	Datum		values[MIGRATION_COLUMNS];
-	bool		nulls[MIGRATION_COLUMNS];
+	Datum		values[3];
+	bool		nulls[3];
 
 	set_scan_key(&keys[0], MIGRATION_PROJECT, project);
 	set_scan_key(&keys[1], MIGRATION_VERSION, entry->version);
-	if (!read_row_by_key("migration", 2, keys, MIGRATION_COLUMNS, values,
-						 nulls))
+	if (!read_by_key("migration", MIGRATION_COLUMNS, 2, keys, 3, columns,
+					 values, nulls))
 		return false;
-	return !differ(text_or_null(values[MIGRATION_CHECKSUM - 1],
-								nulls[MIGRATION_CHECKSUM - 1]),
-				   texts->checksum) &&
-		!differ(text_or_null(values[MIGRATION_DOWN_CHECKSUM - 1],
-							 nulls[MIGRATION_DOWN_CHECKSUM - 1]),
-				texts->down_checksum) &&
-		(part == MIG_DOWN || nulls[MIGRATION_HELD_REASON - 1]);
+	return !differ(text_or_null(values[0], nulls[0]), texts->checksum) &&
+		!differ(text_or_null(values[1], nulls[1]), texts->down_checksum) &&
+		(part == MIG_DOWN || nulls[2]);
 }
 
 static bool
 policy_is_silent(const char *project)
 {
+	static const AttrNumber columns[] = {POLICY_ROLE, POLICY_FROZEN_REASON};
 	ScanKeyData key;
-	Datum		values[POLICY_COLUMNS];
-	bool		nulls[POLICY_COLUMNS];
+	Datum		values[2];
+	bool		nulls[2];
 
 	set_scan_key(&key, POLICY_PROJECT, project);
-	return !read_row_by_key("policy", 1, &key, POLICY_COLUMNS, values, nulls) ||
-		(nulls[POLICY_ROLE - 1] && nulls[POLICY_FROZEN_REASON - 1]);
+	return !read_by_key("policy", POLICY_COLUMNS, 1, &key, 2, columns, values,
+						nulls) ||
+		(nulls[0] && nulls[1]);
 }
 
 MigLookAgain

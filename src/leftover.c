@@ -6,12 +6,15 @@
  * A CREATE INDEX CONCURRENTLY that fails leaves an INVALID index, and one that
  * is being built looks just the same.  What may be dropped is therefore found
  * by what was there before: an index that is not valid, on the table of the
- * statement, that did not exist when the statement was started, and whose
- * table nobody else has locked as a build would.
+ * statement and of its name, or of one that it could have been given, that did
+ * not exist when the statement was started, and whose table nobody else has
+ * locked as a build would.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
+
+#include <ctype.h>
 
 #include "access/genam.h"
 #include "access/htup_details.h"
@@ -47,6 +50,7 @@ typedef struct Search
 	bool		only_invalid;
 	List	   *relations;		/* of Oid; NIL: all */
 	const char *name;			/* NULL: any */
+	IndexStmt  *unnamed;		/* of a name that it could get; NULL: any */
 	const MigPartialStep *before;	/* not those that were there */
 } Search;
 
@@ -116,6 +120,60 @@ has_rebuild_suffix(const char *name)
 }
 
 static bool
+contains_string(List *strings, const char *string)
+{
+	ListCell   *lc;
+
+	foreach(lc, strings)
+	{
+		if (strcmp((char *) lfirst(lc), string) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* what the server puts for the columns into the name of an index */
+static char *
+columns_in_name(IndexStmt *stmt)
+{
+	List	   *names = NIL;
+	ListCell   *lc;
+	StringInfoData joined;
+
+	initStringInfo(&joined);
+	foreach(lc, list_concat_copy(stmt->indexParams,
+								 stmt->indexIncludingParams))
+	{
+		const IndexElem *element = (IndexElem *) lfirst(lc);
+		const char *column = element->name ? element->name : "expr";
+		char	   *name = pstrdup(column);
+		int			i = 1;
+
+		while (contains_string(names, name))
+			name = psprintf("%s%d", column, i++);
+		names = lappend(names, name);
+		if (joined.len < NAMEDATALEN)
+			appendStringInfo(&joined, "%s%s", joined.len > 0 ? "_" : "", name);
+	}
+	return joined.data;
+}
+
+/* could the server have given this name to an index without one? */
+static bool
+could_be_named(IndexStmt *stmt, const char *name)
+{
+	int			length = strlen(name);
+	int			digits = 0;
+	char	   *label;
+
+	while (digits < length && isdigit((unsigned char) name[length - digits - 1]))
+		digits++;
+	label = psprintf("idx%s", name + length - digits);
+	return strcmp(makeObjectName(stmt->relation->relname,
+								 columns_in_name(stmt), label), name) == 0;
+}
+
+static bool
 was_there_before(const MigPartialStep *before, Oid index)
 {
 	int			i;
@@ -144,6 +202,8 @@ matches(const Search *search, Form_pg_index form)
 	if (name == NULL || get_rel_relkind(form->indexrelid) != RELKIND_INDEX)
 		return false;
 	if (search->name != NULL && strcmp(name, search->name) != 0)
+		return false;
+	if (search->unnamed != NULL && !could_be_named(search->unnamed, name))
 		return false;
 	return !search->rebuilt || has_rebuild_suffix(name);
 }
@@ -222,7 +282,11 @@ mig_leftover_find(const MigStatement *statement, const char *sql,
 	search.only_invalid = true;
 	search.rebuilt = (statement->resume == MIG_RESUME_REINDEX);
 	if (IsA(stmt, IndexStmt))
+	{
 		search.name = ((IndexStmt *) stmt)->idxname;
+		if (search.name == NULL)
+			search.unnamed = (IndexStmt *) stmt;
+	}
 	search.before = step;
 	return find_indexes(&search);
 }

@@ -16,6 +16,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_constraint.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -285,6 +286,46 @@ check_plan(MigLint *lint, const Rules *rules, bool downs)
  * The whole
  */
 
+static bool
+equal_names(List *a, List *b)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	if (list_length(a) != list_length(b))
+		return false;
+	forboth(lc, a, lc2, b)
+		if (strcmp(lfirst(lc), lfirst(lc2)) != 0)
+		return false;
+	return true;
+}
+
+/* is it still there, or has the plan dropped it again, or made it twice? */
+static bool
+has_foreign_key(MigLint *lint, MigLintRel *rel, const MigLintForeignKey *key)
+{
+	ListCell   *lc;
+
+	foreach(lc, lint->foreign_keys)
+	{
+		const MigLintForeignKey *other = (MigLintForeignKey *) lfirst(lc);
+
+		if (other == key)
+			break;
+		if (other->reported == rel && equal_names(other->columns, key->columns))
+			return false;
+	}
+	foreach(lc, mig_model_constraints(lint->model, rel))
+	{
+		const MigLintConstraint *constraint = (MigLintConstraint *) lfirst(lc);
+
+		if (constraint->kind == CONSTRAINT_FOREIGN &&
+			equal_names(constraint->columns, key->columns))
+			return true;
+	}
+	return false;
+}
+
 static void
 check_foreign_key(MigLint *lint, MigLintForeignKey *key)
 {
@@ -296,9 +337,10 @@ check_foreign_key(MigLint *lint, MigLintForeignKey *key)
 		rel = mig_model_find(lint->model, key->finding.relation,
 							 key->finding.message);
 	key->finding.relation = key->finding.message = NULL;
-	if (rel == NULL || rel->dropped ||
+	if (rel == NULL || rel->dropped || !has_foreign_key(lint, rel, key) ||
 		mig_lint_has_index(lint, rel, key->columns))
 		return;
+	key->reported = rel;
 	severity = mig_lint_scale(lint, rel);
 	mig_lint_report_at(lint, &key->finding, Max(severity, MIG_LINT_NOTE), rel,
 					   psprintf("there is no index on %s (%s): DELETE and UPDATE of the table that it refers to read all of %s for each row",

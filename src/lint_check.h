@@ -9,6 +9,7 @@
 #define MIG_LINT_CHECK_H
 
 #include "lint_effects.h"
+#include "lint_table.h"
 #include "lint_text.h"
 #include "lint_uses.h"
 #include "plan.h"
@@ -68,6 +69,7 @@ typedef struct MigLintForeignKey
 	MigFinding	finding;
 	MigLintRel *rel;
 	List	   *columns;
+	MigLintRel *reported;		/* that table, once it is */
 } MigLintForeignKey;
 
 /* a lock that others have to wait for */

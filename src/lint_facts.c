@@ -231,7 +231,8 @@ add_relation_size(Oid relation, MigLintSize *size)
 		size->rows += estimate_rows(relation, form, bytes);
 		if (OidIsValid(form->reltoastrelid))
 			size->bytes += file_bytes(form->reltoastrelid);
-		size->writes += writes_per_second(relation);
+		if (bytes > 0)
+			size->writes += writes_per_second(relation);
 	}
 	ReleaseSysCache(tuple);
 }
@@ -482,12 +483,23 @@ mig_facts_array_of(Oid type)
 	return get_array_type(type);
 }
 
-bool
-mig_facts_enum_has(Oid type, const char *label)
+int
+mig_facts_enums_with(const char *label)
 {
-	return strlen(label) < NAMEDATALEN &&
-		SearchSysCacheExists2(ENUMTYPOIDNAME, ObjectIdGetDatum(type),
-							  CStringGetDatum(label));
+	Relation	rel = table_open(EnumRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	HeapTuple	tuple;
+	int			count = 0;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		if (strcmp(NameStr(((Form_pg_enum) GETSTRUCT(tuple))->enumlabel),
+				   label) == 0)
+			count++;
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return count;
 }
 
 bool

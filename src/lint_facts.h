@@ -87,7 +87,9 @@ extern bool mig_facts_not_null_proved(Oid relation,
 /* a type by name in one schema */
 extern Oid	mig_facts_type(Oid schema, const char *name);
 extern Oid	mig_facts_array_of(Oid type);
-extern bool mig_facts_enum_has(Oid type, const char *label);
+
+/* how many enum types have this value? */
+extern int	mig_facts_enums_with(const char *label);
 extern bool mig_facts_is_checked_domain(Oid type);
 
 /* typmod of a raw type name; false if that takes more than is known here */

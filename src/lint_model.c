@@ -125,8 +125,9 @@ mig_model_end_aside(MigLintModel *model)
 static void
 make_key(char *key, const char *schema, const char *name)
 {
-	memset(key, 0, MIG_LINT_KEY_LENGTH);
-	snprintf(key, MIG_LINT_KEY_LENGTH, "%s.%s", schema, name);
+	strlcpy(key, schema, NAMEDATALEN);
+	strlcat(key, ".", MIG_LINT_KEY_LENGTH);
+	strlcat(key, name, MIG_LINT_KEY_LENGTH);
 }
 
 static List *
@@ -199,6 +200,7 @@ mig_model_add(MigLintModel *model, const char *schema, const char *name,
 	rel->name = pstrdup(name);
 	rel->relkind = relkind;
 	rel->step = model->step;
+	rel->id = model->next_id++;
 	rel->columns_read = rel->indexes_read = true;
 	rel->constraints_read = rel->size_read = true;
 	make_key(key, schema, name);
@@ -253,7 +255,10 @@ mig_model_find(MigLintModel *model, const char *schema, const char *name)
 
 	if (schema != NULL)
 		return find_in_schema(model, schema, name);
-	rel = find_in_schema(model, "pg_catalog", name);
+
+	/* nothing else is in pg_catalog, which comes first */
+	rel = strncmp(name, "pg_", 3) == 0 ?
+		find_in_schema(model, "pg_catalog", name) : NULL;
 	foreach(lc, model->path)
 	{
 		if (rel != NULL)
@@ -429,14 +434,22 @@ MigLintRel *
 mig_model_table_of(MigLintModel *model, MigLintRel *index)
 {
 	Oid			table;
+	MigLintRel *rel;
 
 	if (!OidIsValid(index->oid))
-		return index->table;
+	{
+		rel = index->table == NULL ? NULL :
+			mig_model_find(model, index->table->schema, index->table->name);
+		return rel != NULL && rel->id == index->table->id ? rel : NULL;
+	}
 	table = mig_facts_index_table(index->oid);
 	if (!OidIsValid(table) || mig_facts_relation_name(table) == NULL)
 		return NULL;
-	return mig_model_find(model, mig_facts_schema_of(table),
-						  mig_facts_relation_name(table));
+	rel = mig_model_find(model, mig_facts_schema_of(table),
+						 mig_facts_relation_name(table));
+
+	/* it may be another one now */
+	return rel != NULL && rel->oid == table ? rel : NULL;
 }
 
 

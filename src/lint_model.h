@@ -25,6 +25,7 @@ typedef struct MigLintRel
 	bool		emptied;		/* by TRUNCATE */
 	bool		written;		/* the plan has put rows into it */
 	int			step;			/* of the plan that made it, -1: none */
+	int			id;				/* the same in copies and under other names */
 	struct MigLintRel *table;	/* of an index that the plan made */
 
 	/* read when first asked for */
@@ -46,6 +47,7 @@ typedef struct MigLintEnum
 	char	   *name;
 	int			made;			/* step, -1: by no step of the plan */
 	List	   *labels;			/* of MigLintLabel *, those added */
+	List	   *first;			/* of char *, those it was made with */
 } MigLintEnum;
 
 typedef struct MigLintLabel
@@ -81,6 +83,7 @@ typedef struct MigLintModel
 	List	   *functions;		/* "v:name" of functions made, v volatility */
 	List	   *gone;			/* "kind:name" of other objects dropped */
 	int			step;			/* that is being looked at */
+	int			next_id;
 	int			transaction;
 
 	/* after a statement that may do anything at all */

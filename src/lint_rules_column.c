@@ -107,7 +107,7 @@ rewriting_kind(MigLint *lint, const ColumnDef *column)
 {
 	const Constraint *generated = column_constraint(column, CONSTR_GENERATED);
 
-	if (mig_effects_is_serial(column))
+	if (mig_table_is_serial(column))
 		return "serial";
 	if (column_constraint(column, CONSTR_IDENTITY) != NULL)
 		return "an identity";
@@ -156,7 +156,7 @@ add_column_not_null(MigLint *lint, Node *stmt)
 			column_constraint(column, CONSTR_DEFAULT) != NULL ||
 			column_constraint(column, CONSTR_IDENTITY) != NULL ||
 			column_constraint(column, CONSTR_GENERATED) != NULL ||
-			mig_effects_is_serial(column))
+			mig_table_is_serial(column))
 			continue;
 		mig_lint_report(lint, MIG_LINT_ERROR, rel,
 						psprintf("%s has no default and must not be null: that fails, for %s has rows",

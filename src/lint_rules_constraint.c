@@ -170,7 +170,7 @@ foreign_key_without_index(MigLint *lint, Node *stmt)
 
 			later->finding.message = pstrdup(range->relname);
 			later->finding.relation =
-				pstrdup(mig_effects_schema(lint->model, range));
+				pstrdup(mig_table_schema(lint->model, range));
 		}
 		foreach(lc2, key->columns)
 			later->columns = lappend(later->columns, pstrdup(lfirst(lc2)));

@@ -282,6 +282,37 @@ is_gone(MigLint *lint, const MigLintUse *use)
 							 psprintf("%s.%s", table, use->subname));
 }
 
+/* does the body make or drop a function of that name after this statement? */
+static bool
+is_replaced_later(const MigLint *lint, const char *name)
+{
+	char	   *schema;
+	ListCell   *lc;
+	int			i;
+
+	for (i = lint->statement + 1; i < list_length(lint->trees); i++)
+	{
+		Node	   *stmt = list_nth_node(RawStmt, lint->trees, i)->stmt;
+
+		if (IsA(stmt, CreateFunctionStmt) &&
+			strcmp(mig_model_last_name(((CreateFunctionStmt *) stmt)->funcname,
+									   &schema), name) == 0)
+			return true;
+		if (!IsA(stmt, DropStmt) ||
+			((DropStmt *) stmt)->removeType != OBJECT_FUNCTION)
+			continue;
+		foreach(lc, ((DropStmt *) stmt)->objects)
+		{
+			ObjectWithArgs *function = lfirst_node(ObjectWithArgs, lc);
+
+			if (strcmp(mig_model_last_name(function->objname, &schema),
+					   name) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
 static List *
 functions_with(MigLint *lint, const char *word1, const char *word2)
 {
@@ -301,7 +332,8 @@ functions_with(MigLint *lint, const char *word1, const char *word2)
 		MigLintFunction *function = (MigLintFunction *) lfirst(lc);
 
 		if (mig_uses_mentions(function, word1, word2) &&
-			!mig_model_is_gone(lint->model, "function", function->name))
+			!mig_model_is_gone(lint->model, "function", function->name) &&
+			!is_replaced_later(lint, function->name))
 			found = lappend(found, psprintf("function %s.%s",
 											mig_lint_quote(function->schema),
 											mig_lint_quote(function->name)));
@@ -328,6 +360,52 @@ some_of(List *names)
 	if (list_length(names) > n)
 		appendStringInfo(&text, " and %d more", list_length(names) - n);
 	return text.data;
+}
+
+static bool
+adds_column(Node *stmt, const char *table, const char *column)
+{
+	ListCell   *lc;
+
+	foreach_command(lc, stmt)
+	{
+		AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
+
+		if (command->subtype == AT_AddColumn &&
+			strcmp(((AlterTableStmt *) stmt)->relation->relname, table) == 0 &&
+			strcmp(((ColumnDef *) command->def)->colname, column) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* does the body make something of that name after this statement? */
+static bool
+is_made_again(const MigLint *lint, const char *table, const char *column)
+{
+	int			i;
+
+	for (i = lint->statement; i < list_length(lint->trees); i++)
+	{
+		Node	   *stmt = list_nth_node(RawStmt, lint->trees, i)->stmt;
+		const RangeVar *made = NULL;
+
+		if (column != NULL && adds_column(stmt, table, column))
+			return true;
+		if (IsA(stmt, CreateStmt))
+			made = ((CreateStmt *) stmt)->relation;
+		else if (IsA(stmt, ViewStmt))
+			made = ((ViewStmt *) stmt)->view;
+		else if (IsA(stmt, CreateTableAsStmt))
+			made = ((CreateTableAsStmt *) stmt)->into->rel;
+		if (made != NULL && strcmp(made->relname, table) == 0)
+			return true;
+		if (IsA(stmt, RenameStmt) && i > lint->statement &&
+			((RenameStmt *) stmt)->renameType == OBJECT_TABLE &&
+			strcmp(((RenameStmt *) stmt)->newname, table) == 0)
+			return true;
+	}
+	return false;
 }
 
 /* column NULL: the table; also_dropped is in nobody's way */
@@ -358,7 +436,8 @@ report_uses(MigLint *lint, MigLintRel *rel, MigLintColumn *column,
 								 "the server will refuse to drop %s, which is used by %s",
 								 what, some_of(blocking)),
 						"Drop what uses it before, by name, or change it so that it does not.");
-	names = functions_with(lint, rel->name, column ? column->name : NULL);
+	if (!is_made_again(lint, rel->name, column ? column->name : NULL))
+		names = functions_with(lint, rel->name, column ? column->name : NULL);
 	if (names != NIL)
 		mig_lint_report(lint, MIG_LINT_WARNING, rel,
 						psprintf("%s is named in the text of %s, which will fail when it is called",

@@ -439,7 +439,7 @@ unknown_type(MigLint *lint, Node *stmt)
 		char	   *schema;
 
 		if (!IsA(column, ColumnDef) || column->typeName == NULL ||
-			mig_effects_is_serial(column) ||
+			mig_table_is_serial(column) ||
 			OidIsValid(mig_model_type(lint->model, column->typeName, &typmod,
 									  &known, &made)) || made)
 			continue;
@@ -453,14 +453,40 @@ static void
 check_free(MigLint *lint, const RangeVar *range, const char *kind)
 {
 	MigLintRel *rel = mig_model_find(lint->model,
-									 mig_effects_schema(lint->model, range),
+									 mig_table_schema(lint->model, range),
 									 range->relname);
 
+	/* an index goes with its table */
+	if (rel != NULL && (rel->relkind == RELKIND_INDEX ||
+						rel->relkind == RELKIND_PARTITIONED_INDEX))
+	{
+		MigLintRel *table = mig_model_table_of(lint->model, rel);
+
+		if (table == NULL || table->dropped)
+			return;
+	}
 	if (rel != NULL)
 		mig_lint_report(lint, MIG_LINT_ERROR, rel,
 						psprintf("%s %s exists already", kind,
 								 mig_lint_name(lint, rel)),
 						"Choose another name, or drop what is there before.");
+}
+
+/* columns are dropped before others are added */
+static bool
+drops_column(Node *stmt, const char *name)
+{
+	ListCell   *lc;
+
+	foreach_command(lc, stmt)
+	{
+		AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
+
+		if (command->subtype == AT_DropColumn &&
+			strcmp(command->name, name) == 0)
+			return true;
+	}
+	return false;
 }
 
 static void
@@ -499,7 +525,8 @@ already_exists(MigLint *lint, Node *stmt)
 			rel == NULL)
 			continue;
 		name = ((ColumnDef *) command->def)->colname;
-		if (mig_model_column(lint->model, rel, name) != NULL)
+		if (!drops_column(stmt, name) &&
+			mig_model_column(lint->model, rel, name) != NULL)
 			mig_lint_report(lint, MIG_LINT_ERROR, rel,
 							psprintf("column %s of %s exists already",
 									 mig_lint_quote(name),

@@ -435,7 +435,7 @@ down_does_not_restore(MigLint *lint, Node *stmt)
 		RangeVar   *range = ((CreateStmt *) stmt)->relation;
 
 		if (was_lost(lint, psprintf("%s.%s.",
-									mig_effects_schema(lint->model, range),
+									mig_table_schema(lint->model, range),
 									range->relname)))
 			mig_lint_report(lint, MIG_LINT_NOTE, NULL,
 							psprintf("table %s comes back without its rows",

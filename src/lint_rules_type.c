@@ -113,7 +113,7 @@ small_key(MigLint *lint, Node *stmt)
 		ColumnDef  *column = lfirst_node(ColumnDef, lc);
 
 		if (!is_of_type(column, small, lengthof(small)) ||
-			(!mig_effects_is_serial(column) &&
+			(!mig_table_is_serial(column) &&
 			 !has_constraint(column, CONSTR_IDENTITY)) ||
 			!is_primary_key(stmt, column))
 			continue;
@@ -134,7 +134,7 @@ serial_column(MigLint *lint, Node *stmt)
 	{
 		ColumnDef  *column = lfirst_node(ColumnDef, lc);
 
-		if (!mig_effects_is_serial(column))
+		if (!mig_table_is_serial(column))
 			continue;
 		mig_lint_report(lint, MIG_LINT_NOTE, NULL,
 						psprintf("the sequence of %s is an object with rights of its own",
@@ -235,8 +235,32 @@ typedef struct EnumSearch
 	const MigLintEnum *type;
 } EnumSearch;
 
+/* is the value one of another enum, so that nobody knows which is meant? */
+static bool
+is_ambiguous(const MigLint *lint, const MigLintEnum *type, const char *label)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, lint->model->enums)
+	{
+		const MigLintEnum *other = (MigLintEnum *) lfirst(lc);
+
+		if (other == type)
+			continue;
+		foreach(lc2, other->first)
+			if (strcmp(lfirst(lc2), label) == 0)
+			return true;
+		foreach(lc2, other->labels)
+			if (strcmp(((MigLintLabel *) lfirst(lc2))->label, label) == 0)
+			return true;
+	}
+	return mig_facts_enums_with(label) > 0;
+}
+
+/* name is that of the enum if a cast says so, else NULL */
 static const MigLintLabel *
-find_label(EnumSearch *search, const char *text)
+find_label(EnumSearch *search, const char *text, const char *name)
 {
 	ListCell   *lc;
 	ListCell   *lc2;
@@ -245,34 +269,53 @@ find_label(EnumSearch *search, const char *text)
 	{
 		const MigLintEnum *type = (MigLintEnum *) lfirst(lc);
 
+		if (name != NULL && strcmp(name, type->name) != 0)
+			continue;
 		foreach(lc2, type->labels)
 		{
 			const MigLintLabel *label = (MigLintLabel *) lfirst(lc2);
 
 			/* what is made with its type can be used at once from 17 on */
-			if (strcmp(label->label, text) == 0 &&
-				!(MIG_NEW_ENUM_IS_SAFE && type->made == label->step))
-			{
-				search->type = type;
-				return label;
-			}
+			if (strcmp(label->label, text) != 0 ||
+				(MIG_NEW_ENUM_IS_SAFE && type->made == label->step) ||
+				(name == NULL && is_ambiguous(search->lint, type, text)))
+				continue;
+			search->type = type;
+			return label;
 		}
 	}
 	return NULL;
+}
+
+static const char *
+string_constant(Node *node)
+{
+	A_Const    *constant = (A_Const *) node;
+
+	return node != NULL && IsA(node, A_Const) && !constant->isnull &&
+		IsA(&constant->val, String) ? strVal(&constant->val) : NULL;
 }
 
 static bool
 search_label(Node *node, void *arg)
 {
 	EnumSearch *search = (EnumSearch *) arg;
+	const char *text;
 
 	if (node == NULL || search->label != NULL)
 		return false;
-	if (IsA(node, A_Const) && !((A_Const *) node)->isnull &&
-		IsA(&((A_Const *) node)->val, String))
+	if (IsA(node, TypeCast) &&
+		(text = string_constant(((TypeCast *) node)->arg)) != NULL &&
+		((TypeCast *) node)->typeName->names != NIL)
 	{
-		search->label = find_label(search,
-								   strVal(&((A_Const *) node)->val));
+		search->label = find_label(search, text,
+								   strVal(llast(((TypeCast *) node)->typeName->names)));
+		return search->label != NULL;
+	}
+	text = string_constant(node);
+	if (text != NULL)
+	{
+		search->label = find_label(search, text, NULL);
 		return search->label != NULL;
 	}
 	return raw_expression_tree_walker(node, search_label, arg);
@@ -327,6 +370,10 @@ enum_value_used_at_once(MigLint *lint, Node *stmt)
 	if (search.label == NULL)
 		return;
 	same = search.label->transaction == lint->model->transaction;
+
+	/* a step of its own, or a down body, which is run another time */
+	if (!same && (lint->part != MIG_UP || search.label->step == lint->step))
+		return;
 	mig_lint_report(lint, same ? MIG_LINT_ERROR : MIG_LINT_NOTE, NULL,
 					same ?
 					psprintf("a value that this migration adds to enum %s cannot be used before it is committed",

@@ -67,8 +67,13 @@ describe_step(const char *project, int step, MigEntry *entry, MigPart part,
 	bool		own = false;
 	char	   *reason;
 
+	if (entry->partial)
+	{
+		own = true;
+		reason = "partly done";
+	}
 	/* what somebody has said is about the up body */
-	if (part == MIG_UP && entry->transactional == MIG_TX_OFF)
+	else if (part == MIG_UP && entry->transactional == MIG_TX_OFF)
 	{
 		own = true;
 		reason = "marked as not transactional";

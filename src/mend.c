@@ -226,6 +226,22 @@ check_statement_number(const MigBody *body, const MigLabel *label,
 						   body->nstatements)));
 }
 
+/* the step that begins with a statement and has not finished, or NULL */
+static const MigPartialStep *
+started_step(const MigPartialKey *key, int statement)
+{
+	ListCell   *lc;
+
+	foreach(lc, mig_partial_read(key))
+	{
+		const MigPartialStep *step = (const MigPartialStep *) lfirst(lc);
+
+		if (!step->finished && step->statement == statement)
+			return step;
+	}
+	return NULL;
+}
+
 void
 mig_mend_resume(const char *project, const char *version, int at, int done,
 				const char *note, MigMendSink sink, void *arg)
@@ -236,6 +252,7 @@ mig_mend_resume(const char *project, const char *version, int at, int done,
 	MigBody    *body;
 	MigBatch   *batch;
 	MigJournalRow row;
+	const MigPartialStep *started;
 	int			last;
 
 	mend_begin(project, false, NULL);
@@ -254,8 +271,13 @@ mig_mend_resume(const char *project, const char *version, int at, int done,
 	mig_journal_event(&row, mig_journal_next_run(), project, "resume",
 					  psprintf("after statement %d%s%s", last,
 							   note ? ": " : "", note ? note : ""));
+	started = started_step(&key, last + 1);
 	mig_partial_declare(&key, last,
 						last > 0 ? mig_body_hash(body, last) : NULL, row.run);
+
+	/* what it found when it was started tells what it has left */
+	if (last > 0 && started != NULL)
+		mig_partial_start(&key, started, row.run);
 	batch = mig_batch_begin();
 	row.n = 1;
 	row.version = entry->version;

@@ -213,7 +213,7 @@ mig_partial_forget_start(const MigPartialKey *key, int statement)
 	mig_books_open(&scope);
 	mig_sql("DELETE FROM migrate.step" WHERE_KEY
 			" AND statement OPERATOR(pg_catalog.=) $4"
-			" AND finished_at IS NULL",
+			" AND finished_at IS NULL AND commits OPERATOR(pg_catalog.=) 0",
 			4, types, values, NULL);
 	mig_books_close(&scope);
 }

@@ -56,7 +56,7 @@ extern void mig_partial_finish(const MigPartialKey *key, int statement,
 /* in a transaction that a started step is going to commit by itself */
 extern void mig_partial_count_commit(const MigPartialKey *key, int statement);
 
-/* the step has not been started after all */
+/* the step has not been started after all, unless it has committed anything */
 extern void mig_partial_forget_start(const MigPartialKey *key, int statement);
 
 /* all rows of a version: it is not partly applied any more */

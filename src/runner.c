@@ -373,42 +373,10 @@ run_everything(void *arg)
  * Failure
  */
 
-/* where it happened, if a body's statement was running */
-static void
-locate_failure(Run *run, ErrorData *edata, MigFailure *failure)
-{
-	MigExecution *execution = &run->execution;
-	const MigStatement *statement;
-
-	if (run->current < 0 || execution->body == NULL ||
-		execution->statement < 0)
-		return;
-	statement = &execution->body->statements[execution->statement];
-	failure->position = mig_error_locate(edata, execution->body->text,
-										 statement->location,
-										 statement->length);
-	failure->in_body = true;
-	failure->part = execution->label->part;
-	failure->statement = execution->statement + 1;
-	failure->line = statement->line;
-}
-
 static double
 elapsed_ms(TimestampTz since)
 {
 	return (GetCurrentTimestamp() - since) / 1000.0;
-}
-
-/* a line in the server log, whatever becomes of the journal */
-static void
-log_failure(const Run *run, const ErrorData *edata, const char *version)
-{
-	ereport(LOG_SERVER_ONLY,
-			(errmsg("migrate: %s of migration \"%s\" of project \"%s\" failed in run " INT64_FORMAT ": %s: %s",
-					run->action, version ? version : "",
-					run->options->project, run->id,
-					unpack_sql_state(edata->sqlerrcode), edata->message),
-			 errhidestmt(true), errhidecontext(true)));
 }
 
 static void
@@ -462,7 +430,8 @@ fail(Run *run, ErrorData *edata, MigRunSink sink, void *arg)
 
 	memset(&failure, 0, sizeof(failure));
 	memset(&row, 0, sizeof(row));
-	locate_failure(run, edata, &failure);
+	if (run->current >= 0)
+		mig_execution_locate(&run->execution, edata, &failure);
 	hints.project = run->options->project;
 	hints.role = run->role;
 	hints.ledger_was_empty = run->ledger_was_empty;
@@ -495,7 +464,7 @@ fail(Run *run, ErrorData *edata, MigRunSink sink, void *arg)
 
 	if (run->id != 0)
 	{
-		log_failure(run, edata, row.version);
+		mig_failure_log(&row, edata);
 		if (raise)
 			mig_failure_record(&row, text);
 		else

@@ -129,14 +129,32 @@ check_text(const Progress *progress, const MigPartialStep *step)
 		refuse_changed_text(progress, step);
 }
 
-/* timings of what ran before, so that the journal has them all */
+/*
+ * Timings of what ran before, so that the journal has them all.  What somebody
+ * has declared to be done took no time that is known.
+ */
 static void
-take_over_timings(MigExecution *execution, const MigPartialStep *step)
+take_over_timings(const Progress *progress, const MigPartialStep *step)
 {
+	MigStepwise *stepwise = progress->stepwise;
 	int			i;
 
-	for (i = 0; i < step->ntimings; i++)
-		mig_execution_add_timing(execution, &step->timings[i]);
+	for (i = step->statement; i <= step->last_statement; i++)
+	{
+		int			n = i - step->statement;
+		MigTiming	timing;
+
+		memset(&timing, 0, sizeof(timing));
+		timing.part = stepwise->key.part;
+		if (n < step->ntimings)
+			timing = step->timings[n];
+		else
+		{
+			timing.line = statement_at(progress, i - 1)->line;
+			timing.tag = statement_at(progress, i - 1)->tag;
+		}
+		mig_execution_add_timing(stepwise->execution, &timing);
+	}
 }
 
 /*
@@ -182,7 +200,7 @@ find_position(void *arg)
 		}
 		check_text(progress, step);
 		progress->next = Max(progress->next, step->last_statement);
-		take_over_timings(stepwise->execution, step);
+		take_over_timings(progress, step);
 	}
 
 	/* what was started may be another statement now */
@@ -260,6 +278,7 @@ check_interrupted(const Progress *progress)
 	if (statement_at(progress, progress->next)->resume == MIG_RESUME_PROCEDURE &&
 		step->commits > 0)
 		refuse_unknown(progress,
+					   step->commits == 1 ? "It had committed once by then." :
 					   psprintf("It had committed %d times by then.",
 								step->commits));
 	if (progress->own &&
@@ -373,7 +392,12 @@ run_alone(void *arg)
 	mig_lock_regain_session();
 	CommandCounterIncrement();
 	if (statement->resume == MIG_RESUME_CREATE_INDEX)
+	{
+		/* an error of this belongs to the statement */
+		stepwise->execution->statement = progress->next;
 		mig_leftover_check_index(progress->sql);
+		stepwise->execution->statement = -1;
+	}
 	finish_step(progress, timings_since(stepwise->execution,
 										progress->first_timing));
 }
@@ -406,25 +430,64 @@ drop_leftover(void *arg)
 					progress->stepwise->key.version)));
 }
 
+/* the row that says that the step at hand is started */
+static const MigPartialStep *
+started_step(const Progress *progress)
+{
+	ListCell   *lc;
+
+	foreach(lc, mig_partial_read(&progress->stepwise->key))
+	{
+		const MigPartialStep *step = (const MigPartialStep *) lfirst(lc);
+
+		if (!step->finished && step->statement == progress->next + 1)
+			return step;
+	}
+	return NULL;
+}
+
+/* after an error: is there anything that the step has left behind? */
+static bool
+has_left_something(const Progress *progress)
+{
+	const MigStatement *statement = statement_at(progress, progress->next);
+	const MigPartialStep *step = started_step(progress);
+
+	if (step == NULL)
+		return false;
+	switch (statement->resume)
+	{
+		case MIG_RESUME_CREATE_INDEX:
+		case MIG_RESUME_REINDEX:
+			return progress->own &&
+				mig_leftover_find(statement, progress->sql, step) != NIL;
+		case MIG_RESUME_DETACH:
+			return progress->own &&
+				mig_leftover_replacement(progress->sql) != NULL;
+		case MIG_RESUME_PROCEDURE:
+			return step->commits > 0;
+		case MIG_RESUME_PREPARED:
+			return false;
+		case MIG_RESUME_REPEAT:
+			/* the index is marked as not to be used first */
+			return statement->own_transaction != NULL &&
+				strcmp(statement->tag, "DROP INDEX") == 0;
+	}
+	return true;				/* keep compiler quiet */
+}
+
 static void
 forget_start(void *arg)
 {
 	Progress   *progress = (Progress *) arg;
 
-	mig_partial_forget_start(&progress->stepwise->key, progress->next + 1);
+	if (!has_left_something(progress))
+		mig_partial_forget_start(&progress->stepwise->key,
+								 progress->next + 1);
+	else if (statement_at(progress, progress->next)->resume == MIG_RESUME_PROCEDURE)
+		progress->stepwise->committed_some = true;
 }
 
-/*
- * An error, as opposed to a crash, means that COMMIT PREPARED has done
- * nothing: there is no doubt about it that somebody would have to clear.
- */
-static void
-clear_doubt(Progress *progress)
-{
-	if (progress->own &&
-		statement_at(progress, progress->next)->resume == MIG_RESUME_PREPARED)
-		(void) mig_transaction_run(forget_start, progress);
-}
 
 static void
 choose_step(Progress *progress)
@@ -468,7 +531,8 @@ run_next_step(Progress *progress)
 	counted_key = NULL;
 	mig_bodies_end();
 	if (edata != NULL)
-		clear_doubt(progress);
+		/* an error, as opposed to a crash, leaves nothing in most cases */
+		(void) mig_transaction_run(forget_start, progress);
 	else if (locked)
 		mig_lock_statement_end();
 	progress->interrupted = NULL;

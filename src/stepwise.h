@@ -29,6 +29,9 @@ typedef struct MigStepwise
 
 	/* result: so many statements are committed */
 	int			finished;
+
+	/* and the one after them has committed a part of its own work */
+	bool		committed_some;
 } MigStepwise;
 
 /*

@@ -28,6 +28,7 @@
 #include "utils/snapmgr.h"
 
 #include "compat.h"
+#include "runlock.h"
 #include "toplevel.h"
 
 static List *
@@ -103,8 +104,11 @@ why_not_at_top_level(Node *context)
 void
 mig_toplevel_require(Node *context, const char *procedure)
 {
-	const char *why = why_not_at_top_level(context);
+	const char *why;
 
+	/* a body may be able to, but must not: and it must not even commit */
+	mig_refuse_recursion();
+	why = why_not_at_top_level(context);
 	if (why == NULL)
 		return;
 	ereport(ERROR,

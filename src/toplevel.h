@@ -22,7 +22,7 @@ extern uint64 mig_toplevel_run(const char *sql);
 /*
  * Raise ERRCODE_INVALID_TRANSACTION_TERMINATION, saying why, unless a
  * procedure with this call context (fcinfo->context) may commit and may run
- * statements at top level.
+ * statements at top level; MIG_ERRCODE_RECURSION in a body.
  */
 extern void mig_toplevel_require(Node *context, const char *procedure);
 

@@ -248,9 +248,10 @@ END
 
 # Each right gives exactly its functions and columns.
 my %functions = (
-	look => [ qw(check current failures heads history outcome plan plan_rollback
-		  progress statements status version version_key) ],
-	run => [ qw(apply apply_each cancel redo rollback rollback_each rollback_run
+	look => [ qw(check current failures heads history lint outcome plan plan_rollback
+		  progress report statements status version version_key) ],
+	run => [ qw(apply apply_each cancel redo rehearse rehearse_rollback
+		  rehearse_summary rollback rollback_each rollback_run
 		  rollback_to start verify wait) ],
 	write => [qw(add load load_directory load_table remove script)],
 	mend => [qw(amend hold prune_journal resume stamp stamp_to unhold unstamp)]);

@@ -287,6 +287,22 @@ is( app(q{SELECT action, version, sqlstate FROM migrate.failure}),
 	"apply|1|57P02\napply|1|57P02",
 	'the journal says that sessions have ended before their run did');
 
+# what somebody else has left meanwhile, and names that the server makes
+fresh(
+	q{CREATE TABLE t (a int, "B b" int, c int);
+	INSERT INTO t VALUES (1, 1, 1), (1, 1, 1)});
+add('1', q{CREATE INDEX CONCURRENTLY ON t (a, (c + 1), "B b" DESC, (c + 2)) INCLUDE (c)});
+cut_off('pg_terminate_backend', 'INSERT INTO t VALUES (1, 1, 1)');
+my $made_name = q{"t_a_expr_B b_expr1_c_idx"};
+is(indexes('t'), "$made_name?", 'names: it has got one');
+run_sql($node, $db, 'app', "CREATE UNIQUE INDEX CONCURRENTLY $_")
+  foreach 'his_idx ON t (a)', 'ON t (c)';
+is(indexes('t'), "$made_name? his_idx? t_c_idx?", 'names: others have failed too');
+works('names: the next call goes on');
+is(indexes('t'), "$made_name his_idx? t_c_idx?",
+	'names: has dropped its own and no other');
+sound('names');
+
 # a build of its partitions, one of which has a leftover
 fresh(
 	q{CREATE TABLE parted (n int) PARTITION BY LIST (n);
@@ -434,7 +450,7 @@ my $made = q{SELECT count(*) FROM pg_database WHERE datname = 'made'};
 is(app($made), '1', 'CREATE DATABASE: there it is');
 my $user = session($node, 'made');
 fails('DROP DATABASE: fails while somebody is connected', qr/ERROR:  55006/);
-is(states(), "1 applied\n2 partial 1?", 'DROP DATABASE: partly applied');
+is(states(), "1 applied\n2 failed", 'DROP DATABASE: has left nothing');
 $user->quit;
 $node->poll_query_until('postgres',
 	q{SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = 'made')});
@@ -461,7 +477,7 @@ super(
 		ALTER SYSTEM RESET work_mem')});
 fails('ALTER SYSTEM: the statement after it fails',
 	qr/ERROR:  22012/, $each, $superuser);
-is(states(), '1 partial 1,2?', 'ALTER SYSTEM: it is done');
+is(states(), '1 partial 1', 'ALTER SYSTEM: it is done');
 super('CREATE TABLE wanted ()');
 works('ALTER SYSTEM: the next call goes on', $each, $superuser);
 is(states(), '1 applied', 'ALTER SYSTEM: applied');
@@ -551,7 +567,7 @@ foreach my $statement ('CALL work(1, 4)', $do)
 		'transactional => false');
 	app('INSERT INTO bad VALUES (1)');
 	fails("$name: fails before the first commit", qr/ERROR:  P0001: bad 1/);
-	is(states(), '1 partial 1,2?', "$name: after the first statement");
+	is(states(), '1 partial 1', "$name: after the first statement");
 	app('DELETE FROM bad; INSERT INTO bad VALUES (3)');
 	fails("$name: without a commit it is repeated", qr/ERROR:  P0001: bad 3/);
 	is(app($done), '0 1 2', "$name: two commits");
@@ -673,16 +689,16 @@ my $first = "CREATE TABLE a (id int);\nCREATE INDEX CONCURRENTLY a_idx ON a (id)
 fresh();
 app(load($first . "SELECT 1/0;\n"));
 fails('text: the last statement fails', qr/ERROR:  22012/);
-is(states(), '001 partial 1,2,3?', 'text: two steps are done');
+is(states(), '001 partial 1,2', 'text: two steps are done');
 works('text: the part that was not run may be changed',
 	load($first . "CREATE TABLE b (id int) ;\nSELECT 1/0;\n"));
 fails('text: the new text is run', qr/ERROR:  22012.*statement 4/s);
-is(states(), '001 partial 1,2,4?', 'text: to its error');
+is(states(), '001 partial 1,2', 'text: to its error');
 works('text: what was run may be changed in the files',
 	load("CREATE TABLE a (id bigint);\nCREATE INDEX CONCURRENTLY a_idx ON a (id);\nSELECT 1;\n"));
 $err = fails('text: but the next call refuses to go on',
 	qr/ERROR:  MG022: migration "001" is partly applied, and the part that has run was changed/);
-is(states(), '001 partial 1,2,4?', 'text: and changes nothing');
+is(states(), '001 partial 1,2', 'text: and changes nothing');
 app(q{SELECT migrate.resume('001', done => 2)});
 works('text: until somebody has said where to go on');
 is(app(q{SELECT to_regclass('a'), to_regclass('b')}),
@@ -727,6 +743,7 @@ foreach my $case (
 
 	fresh('CREATE SCHEMA s');
 	add('1', "$settings $end");
+	add('2', q{CREATE TABLE next AS SELECT current_setting('work_mem') AS v});
 	my $session = session($node, $db, 'app');
 	my $mypid = pid_of($session);
 	ask($session, $mine);
@@ -747,7 +764,7 @@ foreach my $case (
 	if ($name ne 'success')
 	{
 		# the steps that are done are not run again, their settings count
-		is(states(), '1 partial 4,5,8?', "settings, $name: partly applied");
+		is(states(), "1 partial 4,5\n2 pending", "settings, $name: partly applied");
 		app(q{SELECT migrate.amend('1', up => } . quote($settings) . ')');
 		(undef, $err) = ask($session, $each);
 		unlike($err, qr/ERROR/, "settings, $name: the next call goes on");
@@ -757,6 +774,8 @@ foreach my $case (
 		'7MB 7MB', "settings, $name: they last over the steps");
 	is(app(q{SELECT to_regclass('s.late')}),
 		's.late', "settings, $name: the search_path too");
+	is(app('SELECT v FROM next'),
+		'6MB', "settings, $name: the next migration has those of the session");
 	$session->quit;
 	sound("settings, $name");
 }
@@ -808,7 +827,7 @@ fails('partial: made', qr/ERROR:  22012/);
 fails('partial: cannot be removed', qr/ERROR:  MG022/,
 	q{SELECT migrate.remove('1')});
 works('partial: prune leaves it alone', $files);
-is(states(), "1 partial 1,2?\n002 pending", 'partial: it is still there');
+is(states(), "1 partial 1\n002 pending", 'partial: it is still there');
 fails('partial: check() finds it', qr/ERROR:  MG020/,
 	q{SELECT migrate.check()});
 fails('partial: apply() does not run it', qr/ERROR:  MG0(08|22)/,
