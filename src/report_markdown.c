@@ -43,7 +43,7 @@
 static void
 append_character(StringInfo buf, const char *p, int length)
 {
-	static const char special[] = "\\`*_[]<>#|~$@&";
+	static const char special[] = "\\`*_[]<>#|~$@&:";
 
 	if (length > 1 || strchr(special, *p) == NULL)
 		appendBinaryStringInfo(buf, p, length);
@@ -83,8 +83,7 @@ append_inline(StringInfo buf, const char *text, int max_length, bool code)
 		{
 			length = pg_mblen(text);
 			append_character(buf, text, length);
-			if (!code && (*text == '@' || *text == '#' ||
-						  strncmp(text, "://", 3) == 0))
+			if (!code && (*text == '@' || *text == '#'))
 				appendStringInfoString(buf, "&#8203;");
 		}
 	}
