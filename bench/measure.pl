@@ -478,6 +478,69 @@ sub measure_status
 }
 
 # ---------------------------------------------------------------------------
+# Linting
+# ---------------------------------------------------------------------------
+
+# Migrations that the linter has nothing against: of new tables, of tables that
+# are there, and of very many statements.
+sub measure_lint
+{
+	my %bodies = (
+		'create' => [ bodies('create') ],
+		'alter' => [ bodies('alter') ],
+		'2 MB' => [
+			[
+				'1',
+				join("\n",
+					map { "INSERT INTO rows_of_2mb VALUES ($_, 'a text of some length, as they are');" }
+					  1 .. 28500),
+				'DELETE FROM rows_of_2mb WHERE id > 0;'
+			]
+		]);
+
+	sql('postgres', 'CREATE DATABASE lint TEMPLATE base');
+	sql('lint', 'CREATE TABLE rows_of_2mb (id int, note text)',
+		map { $_->[1] } @{ $bodies{create} });
+	foreach my $what (sort keys %bodies)
+	{
+		my %files =
+		  map { ("$_->[0]_lint.sql" => "-- migrate:up\n$_->[1]\n-- migrate:down\n$_->[2]\n") }
+		  @{ $bodies{$what} };
+		my $load = write_file('load_lint.sql',
+			'SELECT count(*) FROM migrate.load('
+			  . dollar(JSON::PP->new->canonical->encode(\%files))
+			  . "::jsonb, project => '$what');\n");
+
+		wall('psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', 'lint', '-f', $load);
+	}
+
+	# where the tables are not there yet
+	sql('postgres', 'CREATE DATABASE lint_empty TEMPLATE lint');
+	sql('lint_empty', map { $_->[2] } @{ $bodies{create} });
+
+	printf "\n%-44s %9s\n", 'linting, in a session', 'wall ms';
+	foreach my $case ([ "$count x CREATE TABLE", 'create', 'lint_empty' ],
+		[ "$count x ALTER TABLE", 'alter', 'lint' ],
+		[ 'one body of 2 MB', '2 MB', 'lint' ])
+	{
+		my ($title, $project, $database) = @$case;
+		my $query = "SELECT count(*) FROM migrate.lint(project => '$project')";
+		my @wall;
+
+		foreach my $run (1 .. $runs)
+		{
+			my $script = write_file('lint.sql', "$query;\n\\timing on\n$query;\n");
+			my $said = `psql -X -q -A -t -v ON_ERROR_STOP=1 -d $database -f $script`;
+
+			die "failed: $query\n" unless $? == 0 && $said =~ /^0\n0\nTime: ([\d.]+) ms/;
+			push @wall, $1;
+		}
+		printf "%-44s %9.1f\n", $title, median(@wall);
+	}
+	return;
+}
+
+# ---------------------------------------------------------------------------
 # Memory
 # ---------------------------------------------------------------------------
 
@@ -546,3 +609,4 @@ fill_history('history', $history) if $wanted{noop} || $wanted{status};
 measure_noop() if $wanted{noop};
 measure_status() if $wanted{status};
 measure_memory() if $wanted{memory};
+measure_lint() if $wanted{lint};

@@ -53,6 +53,9 @@
 /* bytes of a row of a table that has never been analysed */
 #define GUESSED_ROW_BYTES 100
 
+/* one load into a new database makes no table a busy one */
+#define SHORTEST_SECONDS 600.0
+
 Oid
 mig_facts_schema(const char *name)
 {
@@ -193,7 +196,7 @@ writes_per_second(Oid relation)
 	if (writes == 0)
 		return 0;
 	seconds = (GetCurrentTimestamp() - counting_since()) / 1000000.0;
-	return writes / Max(seconds, 1.0);
+	return writes / Max(seconds, SHORTEST_SECONDS);
 }
 
 /* rows of a table whose main fork has so many bytes */

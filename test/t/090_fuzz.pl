@@ -113,6 +113,7 @@ BEGIN
 	END IF;
 	PERFORM fuzz.try('SELECT * FROM migrate.plan(project => $1)', project);
 	PERFORM fuzz.try('SELECT migrate.check(project => $1)', project);
+	PERFORM fuzz.try('SELECT * FROM migrate.lint(project => $1)', project);
 	PERFORM fuzz.try('SELECT migrate.script(''base'', ''head'', $1)', project);
 	PERFORM fuzz.try('SELECT migrate.script(''head'', ''base'', $1)', project);
 	PERFORM fuzz.parse_script('base', 'head', project);
