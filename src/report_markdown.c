@@ -43,12 +43,14 @@
 static void
 append_character(StringInfo buf, const char *p, int length)
 {
-	static const char special[] = "\\`*_[]<>#|~$@&:";
+	static const char special[] = "\\`*_[]<>#|~$@&";
 
-	if (length > 1 || strchr(special, *p) == NULL)
-		appendBinaryStringInfo(buf, p, length);
-	else
+	/* "://" would make a link */
+	if (length == 1 && (strchr(special, *p) != NULL ||
+						(*p == ':' && p[1] == '/')))
 		appendStringInfo(buf, "&#%d;", *p);
+	else
+		appendBinaryStringInfo(buf, p, length);
 }
 
 /*

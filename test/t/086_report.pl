@@ -1,6 +1,6 @@
 # Reports in all formats: their facts are those of the other functions, nothing
 # in the database can make them say or do anything else, and people can read
-# them.  The screenshots go to tmp_check/output, which .ci/run keeps.
+# them.  Pages and screenshots go to tmp_check/output, which .ci/run keeps.
 #
 # Needs roles, a browser, and parsers of HTML and of GitHub's Markdown that are
 # not ours.
@@ -546,7 +546,7 @@ cmp_ok(length(decode_utf8($markdown)), '<', 65536, 'a comment has fewer than 65,
 is_deeply([ shown_and_more($markdown) ], [ 150, 0 ],
 	'SQL that has no room makes room for the rest');
 like($markdown, qr/^SQL: 1 line, left out here\.$/m, 'which is said');
-sql("SELECT count(migrate.add(to_char(n, 'FM0000') || repeat('|', 90), 'SELECT 1', 'SELECT 1', name => repeat('@', 300))) FROM generate_series(151, 3000) n");
+sql("SELECT count(migrate.add(to_char(n, 'FM0000') || repeat('|', 90), 'SELECT 1', 'SELECT 1', name => repeat('\@', 300))) FROM generate_series(151, 3000) n");
 $markdown = report('markdown');
 cmp_ok(length(decode_utf8($markdown)), '<', 65536, 'however many there are');
 my ($shown, $more) = shown_and_more($markdown);
