@@ -250,7 +250,8 @@ pending_instead_of_plan(MigReport *report)
 		MigReportStep *step = &report->steps[report->nsteps];
 
 		if (strcmp(entry->state, "pending") != 0 &&
-			strcmp(entry->state, "failed") != 0)
+			strcmp(entry->state, "failed") != 0 &&
+			(strcmp(entry->state, "partial") != 0 || entry->applied_at != NULL))
 			continue;
 		step->step = ++report->nsteps;
 		step->version = entry->version;

@@ -11,11 +11,16 @@
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
+
 #include "report_escape.h"
 #include "report_html.h"
 #include "report_style.h"
 #include "report_text.h"
 #include "report_timeline.h"
+
+/* characters of a name */
+#define MAX_NAME	200
 
 /* of a body that is shown */
 #define MAX_LINES	2000
@@ -34,14 +39,28 @@ append_tagged(StringInfo buf, const char *tag, const char *text)
 	appendStringInfo(buf, "</%s>", tag);
 }
 
+/* a name, which may be of any length */
+static void
+append_name(StringInfo buf, const char *tag, const char *name)
+{
+	int			length = strlen(name);
+	int			shown = pg_mbcharcliplen(name, length, MAX_NAME);
+
+	appendStringInfo(buf, "<%s>", tag);
+	mig_html_text(buf, pnstrdup(name, shown));
+	if (shown < length)
+		appendStringInfoString(buf, "&hellip;");
+	appendStringInfo(buf, "</%s>", tag);
+}
+
 static void
 append_migration(StringInfo buf, const char *version, const char *name)
 {
-	append_tagged(buf, "code", version);
+	append_name(buf, "code", version);
 	if (name != NULL && name[0] != '\0')
 	{
 		appendStringInfoChar(buf, ' ');
-		append_tagged(buf, "bdi", name);
+		append_name(buf, "bdi", name);
 	}
 }
 
@@ -183,7 +202,7 @@ append_attention(StringInfo buf, const MigReport *report)
 		const char *class = strcmp(entry->state, "held") == 0 ? "note" :
 			strcmp(entry->state, "failed") == 0 ? "error" : "warning";
 
-		appendStringInfo(buf, "<div class=\"boxed %s\"><p class=\"head\"><b>%s %s</b></p>\n<p>",
+		appendStringInfo(buf, "<div class=\"boxed %s\"><p class=\"head\"><b>%s %s</b> ",
 						 class, sign_of(class), entry->state);
 		append_migration(buf, entry->version, entry->name);
 		appendStringInfoString(buf, "</p>\n");
@@ -194,7 +213,7 @@ append_attention(StringInfo buf, const MigReport *report)
 		else if (strcmp(entry->state, "missing") == 0)
 			append_tagged(buf, "p", "Applied, but its text is not stored any more.");
 		else if (strcmp(entry->state, "partial") == 0)
-			append_tagged(buf, "p", "Some of its transactions are done; the next run goes on from there.");
+			append_tagged(buf, "p", "A run has begun with it and not ended it.");
 		if (entry->error != NULL)
 			append_failure(buf, entry);
 		appendStringInfoString(buf, "</div>\n");
@@ -517,9 +536,9 @@ append_pending(StringInfo buf, const MigReport *report)
 	append_error(buf, "A run would be refused", report->plan_error);
 	append_error(buf, "Nothing was linted", report->lint_error);
 	append_error(buf, "Nothing was rehearsed", report->rehearsal_error);
-	if (report->nsteps == 0)
+	if (report->nsteps == 0 && report->plan_error == NULL)
 		appendStringInfoString(buf, "<p class=\"card good\">&#10004; Nothing is pending.</p>\n");
-	else if (!report->bodies_shown)
+	else if (report->nsteps > 0 && !report->bodies_shown)
 	{
 		appendStringInfoString(buf, "<p class=\"soft\">The SQL is not shown: role ");
 		append_tagged(buf, "bdi", report->role);

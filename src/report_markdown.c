@@ -249,7 +249,7 @@ append_reason(StringInfo buf, const MigReportEntry *entry)
 	else if (strcmp(entry->state, "missing") == 0)
 		appendStringInfoString(buf, "applied, but its text is not stored any more");
 	else if (strcmp(entry->state, "partial") == 0 && entry->error == NULL)
-		appendStringInfoString(buf, "some of its transactions are done");
+		appendStringInfoString(buf, "a run has begun with it and not ended it");
 	if (entry->error == NULL)
 		return;
 	if (entry->held_reason != NULL)

@@ -48,6 +48,7 @@ const char	mig_report_style[] =
 ".facts .warning b{color:var(--warning)}\n"
 ".card{margin:0 0 1rem;padding:1rem 1.1rem;background:var(--card);"
 "border:1px solid var(--rule);border-radius:.6rem}\n"
+".boxed+.card{margin-top:1rem}\n"
 ".card>:last-child{margin-bottom:0}\n"
 ".number{display:inline-block;min-width:1.6em;margin-right:.4em;"
 "padding:0 .4em;border-radius:1em;background:var(--band);color:var(--soft);"

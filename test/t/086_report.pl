@@ -10,7 +10,9 @@
 use strict;
 use warnings;
 
+use CPAN::Meta::YAML;
 use Encode qw(decode_utf8 encode_utf8);
+use File::Temp qw(tempdir);
 use FindBin;
 use lib $FindBin::RealBin;
 
@@ -413,7 +415,7 @@ run_sql($node, $db, 'app', 'CALL migrate.apply_each()');
 %state = map { $_->{version} => $_ } @{ json_report()->{attention} };
 is("@{$state{5}}{qw(state sqlstate)}", 'partial 23505',
 	'what is partly done, and its error');
-like(report('markdown'), qr/:warning: partial \| some|:warning: partial \| 23505/,
+like(report('markdown'), qr/:warning: partial \| 23505: could not create unique index/,
 	'partial, as Markdown');
 page_is_sound(report('html'), 'partial');
 
@@ -555,6 +557,42 @@ is($shown + $more, 3000, 'and the others are counted');
 like($markdown, qr{</sub>\n*\z}, 'it ends where it should');
 is(scalar(() = $markdown =~ /<details>/g), scalar(() = $markdown =~ m{</details>}g),
 	'nothing is cut in the middle');
+
+# ---------------------------------------------------------------------------
+# The pipeline of the page
+# ---------------------------------------------------------------------------
+
+database('staging');
+my %page = page_blocks('doc/report.md');
+my $work = tempdir(CLEANUP => 1);
+mkdir "$work/migrations";
+append_to_file("$work/migrations/001_users.sql", "CREATE TABLE users (a int);\n");
+mkdir "$work/bin";
+append_to_file("$work/bin/gh", <<'END');
+#!/bin/sh
+# fails as if there were no comment to edit yet
+case "$*" in *--edit-last*) exit 1 ;; esac
+echo "$*" >gh.log
+END
+chmod 0755, "$work/bin/gh";
+my $workflow = CPAN::Meta::YAML->read_string($page{'pull-request'})->[0];
+{
+	local $ENV{PATH} = "$work/bin:$FindBin::RealBin/../../bin:$ENV{PATH}";
+	local $ENV{DATABASE_URL} = $node->connstr($db) . ' user=app';
+	local $ENV{PULL_REQUEST} = 17;
+
+	foreach my $step (grep { $_->{run} } @{ $workflow->{jobs}{report}{steps} })
+	{
+		append_to_file("$work/step.sh", "cd $work\n$step->{run}");
+		command_ok([ 'sh', '-e', "$work/step.sh" ], "the step $step->{name}");
+		unlink "$work/step.sh";
+	}
+}
+is(slurp_file("$work/gh.log"), "pr comment 17 --body-file report.md\n",
+	'comments on the pull request');
+like(slurp_file("$work/report.md"), qr/CREATE TABLE users/, 'with the SQL');
+page_is_sound(slurp_file("$work/report.html"), 'the artefact');
+is(sql('SELECT count(*) FROM migrate.applied'), '0', 'and applies nothing');
 
 # ---------------------------------------------------------------------------
 # In a browser
