@@ -132,6 +132,58 @@ cut_transaction(MigLint *lint)
 }
 
 static void
+rename_in_keys(MigLint *lint, const RenameStmt *stmt)
+{
+	MigLintRel *rel;
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	if (stmt->renameType == OBJECT_TABLE)
+		rel = mig_model_find(lint->model, stmt->relation->schemaname,
+							 stmt->newname);
+	else if (stmt->renameType == OBJECT_COLUMN)
+		rel = mig_model_range(lint->model, stmt->relation);
+	else
+		return;
+	foreach(lc, rel ? lint->foreign_keys : NIL)
+	{
+		MigLintForeignKey *key = (MigLintForeignKey *) lfirst(lc);
+
+		if (key->rel == NULL || key->rel->id != rel->id)
+			continue;
+		key->rel = rel;
+		foreach(lc2, key->columns)
+		{
+			if (stmt->renameType == OBJECT_COLUMN &&
+				strcmp(lfirst(lc2), stmt->subname) == 0)
+				lfirst(lc2) = MemoryContextStrdup(lint->context, stmt->newname);
+		}
+	}
+}
+
+/* keep up with tables that are made and renamed after their foreign keys */
+static void
+follow_foreign_keys(MigLint *lint, Node *stmt)
+{
+	ListCell   *lc;
+
+	if (lint->foreign_keys == NIL || lint->part != MIG_UP)
+		return;
+	if (IsA(stmt, CreateStmt))
+	{
+		foreach(lc, lint->foreign_keys)
+		{
+			MigLintForeignKey *key = (MigLintForeignKey *) lfirst(lc);
+
+			if (key->rel == NULL)
+				key->rel = mig_model_find(lint->model, key->schema, key->table);
+		}
+	}
+	else if (IsA(stmt, RenameStmt))
+		rename_in_keys(lint, (RenameStmt *) stmt);
+}
+
+static void
 check_statement(MigLint *lint, const Rules *rules, Node *stmt)
 {
 	NodeTag		tag = nodeTag(stmt);
@@ -149,6 +201,7 @@ check_statement(MigLint *lint, const Rules *rules, Node *stmt)
 		rule->check(lint, stmt);
 	}
 	mig_effects_apply(lint->model, stmt);
+	follow_foreign_keys(lint, stmt);
 	cut_transaction(lint);
 }
 
@@ -333,10 +386,6 @@ check_foreign_key(MigLint *lint, MigLintForeignKey *key)
 	MigSeverity severity;
 	char	   *columns = mig_lint_list(key->columns);
 
-	if (rel == NULL && key->finding.message != NULL)
-		rel = mig_model_find(lint->model, key->finding.relation,
-							 key->finding.message);
-	key->finding.relation = key->finding.message = NULL;
 	if (rel == NULL || rel->dropped || !has_foreign_key(lint, rel, key) ||
 		mig_lint_has_index(lint, rel, key->columns))
 		return;

@@ -68,6 +68,8 @@ typedef struct MigLintForeignKey
 {
 	MigFinding	finding;
 	MigLintRel *rel;
+	char	   *schema;			/* of the table, while rel is not there yet */
+	char	   *table;
 	List	   *columns;
 	MigLintRel *reported;		/* that table, once it is */
 } MigLintForeignKey;

@@ -168,9 +168,8 @@ foreign_key_without_index(MigLint *lint, Node *stmt)
 		{
 			RangeVar   *range = ((CreateStmt *) stmt)->relation;
 
-			later->finding.message = pstrdup(range->relname);
-			later->finding.relation =
-				pstrdup(mig_table_schema(lint->model, range));
+			later->table = pstrdup(range->relname);
+			later->schema = pstrdup(mig_table_schema(lint->model, range));
 		}
 		foreach(lc2, key->columns)
 			later->columns = lappend(later->columns, pstrdup(lfirst(lc2)));

@@ -534,6 +534,21 @@ mig_table_alter(MigLintModel *model, const AlterTableStmt *stmt)
 		alter_table_command(model, rel, lfirst(lc));
 }
 
+/* a copy of the names with the new one in the place of the old one */
+static List *
+renamed(List *names, const RenameStmt *stmt)
+{
+	List	   *copy = list_copy(names);
+	ListCell   *lc;
+
+	foreach(lc, copy)
+	{
+		if (lfirst(lc) != NULL && strcmp(lfirst(lc), stmt->subname) == 0)
+			lfirst(lc) = pstrdup(stmt->newname);
+	}
+	return copy;
+}
+
 void
 mig_table_rename_column(MigLintModel *model, const RenameStmt *stmt)
 {
@@ -547,18 +562,20 @@ mig_table_rename_column(MigLintModel *model, const RenameStmt *stmt)
 	column->name = pstrdup(stmt->newname);
 
 	/* entries may be shared with the model that this is an overlay of */
+	foreach(lc, mig_model_constraints(model, rel))
+	{
+		MigLintConstraint *constraint = palloc(sizeof(MigLintConstraint));
+
+		*constraint = *(MigLintConstraint *) lfirst(lc);
+		constraint->columns = renamed(constraint->columns, stmt);
+		lfirst(lc) = constraint;
+	}
 	foreach(lc, mig_model_indexes(model, rel))
 	{
 		MigLintIndex *index = palloc(sizeof(MigLintIndex));
-		ListCell   *lc2;
 
 		*index = *(MigLintIndex *) lfirst(lc);
-		index->columns = list_copy(index->columns);
-		foreach(lc2, index->columns)
-		{
-			if (lfirst(lc2) != NULL && strcmp(lfirst(lc2), stmt->subname) == 0)
-				lfirst(lc2) = pstrdup(stmt->newname);
-		}
+		index->columns = renamed(index->columns, stmt);
 		lfirst(lc) = index;
 	}
 }

@@ -134,6 +134,8 @@ INSERT INTO cases (rule, fires, up) VALUES
 ('foreign-key-without-index', NULL, 'ALTER TABLE big ADD FOREIGN KEY (fk_indexed) REFERENCES few NOT VALID'),
 ('foreign-key-without-index', NULL, 'CREATE TABLE t (a int REFERENCES few); CREATE INDEX ON t (a, (a + 1))'),
 ('foreign-key-without-index', NULL, 'CREATE TABLE t (a int PRIMARY KEY REFERENCES few)'),
+('foreign-key-without-index', NULL, 'CREATE TABLE t (a int REFERENCES few); ALTER TABLE t RENAME TO u; ALTER TABLE u RENAME a TO b; CREATE INDEX ON u (b)'),
+('foreign-key-without-index', 'note', 'CREATE TABLE t (a int REFERENCES few); ALTER TABLE t RENAME TO u; ALTER TABLE u RENAME a TO b'),
 ('foreign-key-without-index', NULL, 'CREATE TABLE t (a int CONSTRAINT f REFERENCES few); ALTER TABLE t DROP CONSTRAINT f'),
 ('check-validates', 'error', 'ALTER TABLE big ADD CHECK (a > 0)'),
 ('check-validates', NULL, 'ALTER TABLE big ADD CHECK (a > 0) NOT VALID'),
