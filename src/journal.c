@@ -620,6 +620,9 @@ mig_batch_flush(MigBatch *batch)
 	sql = batch->undone != NIL || runs_foreign_code(batch);
 	if (sql)
 		mig_books_open(&scope);
+
+	/* for what goes into TOAST tables */
+	PushActiveSnapshot(GetTransactionSnapshot());
 	if (batch->journal.count > 0)
 		mig_bulk_insert(mig_books_relation("journal"), batch->journal.tuples,
 						batch->journal.count);
@@ -628,6 +631,7 @@ mig_batch_flush(MigBatch *batch)
 		mig_bulk_insert(mig_books_relation("applied"), batch->applied.tuples,
 						batch->applied.count);
 	insert_bodies(batch->bodies);
+	PopActiveSnapshot();
 	if (sql)
 		mig_books_close(&scope);
 	mig_batch_discard(batch);
