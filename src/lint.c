@@ -175,7 +175,8 @@ follow_foreign_keys(MigLint *lint, Node *stmt)
 		{
 			MigLintForeignKey *key = (MigLintForeignKey *) lfirst(lc);
 
-			if (key->rel == NULL)
+			/* one of a table that is nowhere has no name to look for */
+			if (key->rel == NULL && key->table != NULL)
 				key->rel = mig_model_find(lint->model, key->schema, key->table);
 		}
 	}

@@ -131,6 +131,7 @@ INSERT INTO cases (rule, fires, up) VALUES
 ('foreign-key-validates', NULL, 'ALTER TABLE none ADD FOREIGN KEY (big_id) REFERENCES big'),
 ('foreign-key-without-index', 'error', 'ALTER TABLE big ADD FOREIGN KEY (fk) REFERENCES few NOT VALID'),
 ('foreign-key-without-index', 'note', 'CREATE TABLE t (a int REFERENCES few)'),
+('foreign-key-without-index', NULL, 'ALTER TABLE nowhere ADD FOREIGN KEY (fk) REFERENCES few; CREATE TABLE two ()'),
 ('foreign-key-without-index', NULL, 'ALTER TABLE big ADD FOREIGN KEY (fk_indexed) REFERENCES few NOT VALID'),
 ('foreign-key-without-index', NULL, 'CREATE TABLE t (a int REFERENCES few); CREATE INDEX ON t (a, (a + 1))'),
 ('foreign-key-without-index', NULL, 'CREATE TABLE t (a int PRIMARY KEY REFERENCES few)'),
