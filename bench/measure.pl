@@ -338,6 +338,13 @@ SQL
 			template => "ready_$part",
 			script => script("apply_each_$part", 'CALL migrate.apply_each();'),
 			check => $changed
+		},
+		{
+			name => 'apply_each() without NOTICEs',
+			template => "ready_$part",
+			script => script("apply_each_quiet_$part",
+				"SET migrate.progress_notices = 'off';\nCALL migrate.apply_each();"),
+			check => $changed
 		});
 
 	sql('postgres', "CREATE DATABASE $done TEMPLATE ready_$part");
