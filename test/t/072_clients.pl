@@ -109,6 +109,11 @@ sub surroundings
 sub install_node_postgres
 {
 	local $ENV{npm_config_cache} = "$work/npm-cache";
+
+	# npm brings its own certificates; a network may have some of its own, too
+	my $certificates = '/etc/ssl/certs/ca-certificates.crt';
+	local $ENV{NODE_EXTRA_CA_CERTS} = $ENV{NODE_EXTRA_CA_CERTS}
+	  // (-e $certificates ? $certificates : '');
 	append_to_file("$work/package.json", '{"private": true}');
 	my ($status, $out, $err) = run_program(
 		qw(npm install --no-audit --no-fund --no-update-notifier pg@8));
