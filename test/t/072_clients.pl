@@ -5,7 +5,7 @@
 # Needs a server that a program can reach by TCP, since JDBC knows nothing else.
 #
 # Packages: python3-psycopg2 python3-sqlalchemy python3-django
-# Packages: node:nodejs npm:npm javac:default-jdk-headless libpostgresql-jdbc-java
+# Packages: node:nodejs node:node-pg javac:default-jdk-headless libpostgresql-jdbc-java
 
 use strict;
 use warnings;
@@ -100,14 +100,16 @@ sub surroundings
 		PGHOST => $node->host,
 		PGPORT => $node->port,
 		PGDATABASE => $db,
-		NODE_PATH => "$work/node_modules",
+		NODE_PATH => "$work/node_modules:/usr/share/nodejs",
 		JDBC_URL => 'jdbc:postgresql://127.0.0.1:'
 		  . $node->port
 		  . "/$db?user=postgres&password=$password");
 }
 
+# Debian's package if it is there, which needs Debian's own node; else npm's.
 sub install_node_postgres
 {
+	return if -d '/usr/share/nodejs/pg';
 	local $ENV{npm_config_cache} = "$work/npm-cache";
 
 	# npm brings its own certificates; a network may have some of its own, too
