@@ -16,6 +16,7 @@
 #include "utils/builtins.h"
 
 #include "books.h"
+#include "errors.h"
 #include "partial.h"
 #include "statement.h"
 
@@ -177,8 +178,13 @@ mig_partial_finish(const MigPartialKey *key, int statement,
 				" indexes = NULL" WHERE_KEY
 				" AND statement OPERATOR(pg_catalog.=) $4",
 				6, types, values, NULL) != 1)
-		elog(ERROR, "step %d of migration \"%s\" is not in migrate.step",
-			 statement, key->version);
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_PARTIAL),
+				 errmsg("somebody has changed how far migration \"%s\" has come while it was running",
+						key->version),
+				 errdetail("Statement %d is not in migrate.step any more.",
+						   statement),
+				 errhint("Look at what is there, and say with migrate.resume() where to go on.")));
 	mig_books_close(&scope);
 }
 
