@@ -16,11 +16,13 @@
 # A block with a name (```sql name) is run by the test that names page and block.
 #
 # An output is compared without regard to blanks, numbers with a decimal point,
-# times and hashes; "..." stands for anything.  Other blocks are not run.
+# times and hashes; "..." stands for anything, on a line of its own for any lines
+# or none.  Other blocks are not run.
 #
 # Comments of the page say more:
 #
 #	<!-- test: fails MG008 -->			the next block fails with that SQLSTATE
+#	<!-- test: fails 28000 before 17 -->	... and succeeds in that version
 #	<!-- test: status 3 -->				... with that exit status (sh)
 #	<!-- test: run sql                  a block that readers do not see; also sh
 #	SELECT ... -->
@@ -204,8 +206,11 @@ sub normalize
 sub matches
 {
 	my ($expected, $actual) = @_;
-	my $pattern = join '.*?', map { quotemeta } split /\.\.\./, normalize($expected), -1;
+	my $pattern = join '(?:\n.*?)?', map {
+		join '.*?', map { quotemeta } split /\.\.\./, $_, -1
+	} split /\n\.\.\.(?=\n)/, normalize($expected), -1;
 
+	$pattern =~ s/\bN\b/(?:N|\\d+)/g;    # a time may be 3 as well as 3.001
 	return normalize($actual) =~ /\A$pattern\z/s;
 }
 
@@ -359,9 +364,10 @@ sub run_comment
 	my ($name, $item) = @_;
 	my $what = $item->{what};
 
-	if ($what =~ /^fails (\w{5})$/)
+	if ($what =~ /^fails (\w{5})(?: before (\d+))?$/)
 	{
-		$next{fails} = $1;
+		%next = defined $2 && $node->pg_version >= $2 ?
+		  (succeeds => 1) : (fails => $1);
 	}
 	elsif ($what =~ /^status (\d+)$/)
 	{
@@ -409,7 +415,7 @@ sub run_item
 	elsif ($item->{kind} =~ /^(sql|sh)$/)
 	{
 		$item->{expected} = $after->{text}
-		  if $after && $after->{kind} eq 'text';
+		  if $after && $after->{kind} eq 'text' && !$next{succeeds};
 		run_block($name, { %$item, %next });
 	}
 	elsif ($item->{kind} =~ /^(yaml|json)$/)
