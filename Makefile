@@ -42,6 +42,7 @@ OBJS = \
 	src/failure.o \
 	src/hint.o \
 	src/chunk.o \
+	src/agenda.o \
 	src/prepare.o \
 	src/lint_facts.o \
 	src/lint_uses.o \

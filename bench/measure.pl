@@ -137,11 +137,12 @@ sub drop_database
 # Rivals
 # ---------------------------------------------------------------------------
 
-# Measure rivals against the first one.  Each is a name, a template, and a psql
-# script, or a command.
+# Measure rivals against the first one.  Each is a name, a template, and what it
+# does: a script for psql, a call that psql -c makes, or a command.
 sub compare
 {
 	my ($title, @rivals) = @_;
+	my $reading = write_file('reading.sql', reading());
 	my (%wall, %cpu);
 
 	foreach my $run (1 .. $runs)
@@ -159,9 +160,14 @@ sub compare
 			}
 			else
 			{
+				my @does =
+				  $rival->{call}
+				  ? ('-c', $rival->{call}, '-f', $reading)
+				  : ('-f', $rival->{script});
+
 				push @{ $wall{ $rival->{name} } },
 				  wall('psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1',
-					'-d', $database, '-f', $rival->{script});
+					'-d', $database, @does);
 				push @{ $cpu{ $rival->{name} } }, cpu();
 			}
 			die "$rival->{name}: the outcome is wrong\n"
@@ -261,7 +267,19 @@ sub measure_ddl
 	  ? "SELECT count(*) = $count FROM pg_class WHERE relname LIKE 'table\\_%' AND relkind = 'r'"
 	  : "SELECT count(*) = $count FROM pg_attribute WHERE attname = 'amount'";
 	my $unchanged = $changed;
-	my $applied = 'SELECT * FROM migrate.apply();';
+	my $applied = 'SELECT * FROM migrate.apply()';
+	my $loop = <<'SQL';
+DO $loop$
+DECLARE
+	up text;
+BEGIN
+	FOR up IN SELECT b.up FROM public.body b ORDER BY version LOOP
+		EXECUTE up;
+		COMMIT;
+	END LOOP;
+END
+$loop$
+SQL
 
 	$unchanged =~ s/= $count/= 0/;
 	sql('postgres', "CREATE DATABASE ready_$part TEMPLATE $base");
@@ -277,29 +295,19 @@ sub measure_ddl
 		{
 			name => 'plpgsql loop, no records',
 			template => "ready_$part",
-			script => script("loop_$part", <<'SQL'),
-DO $loop$
-DECLARE
-	up text;
-BEGIN
-	FOR up IN SELECT b.up FROM public.body b ORDER BY version LOOP
-		EXECUTE up;
-	END LOOP;
-END
-$loop$;
-SQL
+			call => $loop =~ s/^\s*COMMIT;\n//mr,
 			check => $changed
 		},
 		{
 			name => 'apply()',
 			template => "ready_$part",
-			script => script("apply_$part", $applied),
+			call => $applied,
 			check => $changed
 		},
 		{
 			name => 'load() and apply()',
 			template => $base,
-			script => script("load_apply_$part", "\\i $load\n$applied"),
+			script => script("load_apply_$part", "\\i $load\n$applied;"),
 			check => $changed
 		},
 		{
@@ -319,24 +327,19 @@ SQL
 		{
 			name => 'plpgsql loop with COMMIT, no records',
 			template => "ready_$part",
-			script => script("loop_commit_$part", <<'SQL'),
-DO $loop$
-DECLARE
-	up text;
-BEGIN
-	FOR up IN SELECT b.up FROM public.body b ORDER BY version LOOP
-		EXECUTE up;
-		COMMIT;
-	END LOOP;
-END
-$loop$;
-SQL
+			call => $loop,
+			check => $changed
+		},
+		{
+			name => 'the same with a NOTICE for each',
+			template => "ready_$part",
+			call => $loop =~ s/^(\s*)(COMMIT;\n)/$1$2$1RAISE NOTICE 'applied %', left(up, 30);\n/mr,
 			check => $changed
 		},
 		{
 			name => 'apply_each()',
 			template => "ready_$part",
-			script => script("apply_each_$part", 'CALL migrate.apply_each();'),
+			call => 'CALL migrate.apply_each()',
 			check => $changed
 		},
 		{
@@ -552,8 +555,8 @@ sub measure_lint
 # ---------------------------------------------------------------------------
 
 # Private memory of the backend in kB: its peak, estimated as the peak of all of
-# it less what it shares now, and what its contexts hold while the last body
-# runs.
+# it less what it shares now, what it has afterwards, and what its contexts hold
+# while the last body runs.
 sub memory_of
 {
 	my ($number, $how) = @_;
@@ -565,16 +568,17 @@ sub memory_of
 	add_trivial($database, $number);
 	sql($database, "SELECT migrate.add('999999', " . dollar($inside) . ')',
 		'CREATE TABLE public.body AS SELECT version, up FROM migrate.migration');
-	my $peak = sql($database, $how, <<'END');
+	my $process = sql($database, $how, <<'END');
 SELECT 'peak ' || (sum(kb) FILTER (WHERE what = 'VmHWM')
 	- sum(kb) FILTER (WHERE what IN ('RssFile', 'RssShmem')))
+	|| ' after ' || sum(kb) FILTER (WHERE what = 'RssAnon')
 FROM (SELECT m[1] AS what, m[2]::int AS kb
 	FROM regexp_matches(pg_read_file('/proc/self/status'), '(\w+):\s+(\d+) kB', 'g') AS m) AS s
 END
 	my $contexts = sql($database, 'SELECT round(kb) FROM public.inside');
 
 	drop_database($database);
-	return ($peak =~ /peak (\d+)/)[0], $contexts;
+	return $process =~ /peak (\d+) after (\d+)/, $contexts;
 }
 
 sub measure_memory
@@ -585,14 +589,14 @@ sub measure_memory
 		'apply()' => 'SELECT count(*) FROM migrate.apply()',
 		'apply_each()' => 'CALL migrate.apply_each()');
 
-	printf "\n%-44s %12s %12s\n", 'memory of the backend', 'peak kB', 'contexts kB';
+	printf "\n%-44s %10s %10s %12s\n", 'memory of the backend', 'peak kB', 'after kB',
+	  'contexts kB';
 	foreach my $name ('plpgsql loop', 'apply()', 'apply_each()')
 	{
 		foreach my $number (1, 1000, 10000)
 		{
-			my ($peak, $contexts) = memory_of($number, $how{$name});
-
-			printf "%-44s %12d %12d\n", "$name, $number trivial bodies", $peak, $contexts;
+			printf "%-44s %10d %10d %12d\n", "$name, $number trivial bodies",
+			  memory_of($number, $how{$name});
 		}
 	}
 	return;

@@ -19,6 +19,10 @@
  */
 #include "postgres.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "executor/spi.h"
@@ -28,6 +32,7 @@
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
+#include "agenda.h"
 #include "books.h"
 #include "checksum.h"
 #include "chunk.h"
@@ -51,6 +56,9 @@
 /* how often a migration is tried again, unless migrate.lock_retries says */
 #define LOCK_RETRIES 10
 
+/* migrations after which memory is given back to the operating system */
+#define LARGE_PLAN 500
+
 typedef struct Each
 {
 	const MigRunOptions *options;
@@ -70,16 +78,15 @@ typedef struct Each
 
 	MemoryContext context;		/* the run */
 	MemoryContext migration;	/* one migration */
-	int			nsteps;			/* 0: nothing to do */
-	MigStep    *steps;
-	MigChunk	chunk;
+	MigAgenda	agenda;
+	MigChunk	chunk;			/* of the agenda's steps */
 	MigBatch   *batch;
 	MigExecution execution;
 	List	   *settings;		/* of the session, before the run */
 	bool		pinned;			/* it has others now */
 
-	int			to_load;		/* first step of the next chunk */
-	int			current;		/* step that is running, -1: none */
+	int			to_load;		/* the step that comes next */
+	int			current;		/* the one that is running, -1: none */
 	bool		skipped;		/* it was done already */
 	TimestampTz run_started_at;
 	TimestampTz started_at;		/* of the current step */
@@ -92,36 +99,6 @@ typedef struct Each
 /*
  * Before the run
  */
-
-/* the plan's entries, without the rest of the project */
-static void
-keep_steps(Each *each, const MigPlan *plan)
-{
-	MigEntry   *entries = palloc_extended(sizeof(MigEntry) * plan->nsteps,
-										  MCXT_ALLOC_HUGE);
-	int			i;
-
-	each->steps = palloc_extended(sizeof(MigStep) * plan->nsteps,
-								  MCXT_ALLOC_HUGE);
-	for (i = 0; i < plan->nsteps; i++)
-	{
-		const MigEntry *from = plan->steps[i];
-		MigEntry   *entry = &entries[i];
-
-		*entry = *from;
-		entry->version = pstrdup(from->version);
-		entry->name = pstrdup(from->name);
-		entry->requires = NULL;
-		entry->path = from->path ? pstrdup(from->path) : NULL;
-		entry->down_path = from->down_path ? pstrdup(from->down_path) : NULL;
-		entry->verify_path = from->verify_path ?
-			pstrdup(from->verify_path) : NULL;
-		entry->held_reason = entry->added_by = entry->how = NULL;
-		each->steps[i].entry = entry;
-		each->steps[i].part = each->part;
-	}
-	each->nsteps = plan->nsteps;
-}
 
 static void
 write_run_row(Each *each)
@@ -144,15 +121,13 @@ write_run_row(Each *each)
 	mig_runbook_insert(&row);
 }
 
-/*
- * There was nothing to do, though migrate.state did not say so: let it know.
- */
+/* let migrate.state know if nothing is left to do */
 static void
-note_complete(const char *name, const MigProject *project)
+note_complete(const char *name, const MigTally *tally)
 {
 	MigState	state;
 
-	mig_plan_state(project, &state);
+	mig_plan_tally_state(tally, &state);
 	if (state.complete)
 		mig_ledger_set_state(name, &state);
 }
@@ -185,7 +160,7 @@ prepare(void *arg)
 		each->holds = each->part == MIG_DOWN &&
 			mig_prepare_holds(each->options, prepared.policy);
 		each->contained = mig_prepare_must_contain(prepared.plan);
-		keep_steps(each, prepared.plan);
+		mig_agenda_begin(&each->agenda, each->part, prepared.plan);
 		write_run_row(each);
 		each->has_row = true;
 		each->batch = mig_batch_begin();
@@ -200,7 +175,12 @@ prepare(void *arg)
 			!prepared.policy->allow_out_of_order;
 	}
 	else if (each->part == MIG_UP)
-		note_complete(each->options->project, prepared.project);
+	{
+		MigTally	tally = {0};
+
+		mig_plan_tally_all(&tally, prepared.project);
+		note_complete(each->options->project, &tally);
+	}
 	MemoryContextSwitchTo(each->context);
 	MemoryContextDelete(context);
 }
@@ -233,7 +213,7 @@ fill_row(Each *each, MigJournalRow *row)
 		row->execution_ms = elapsed_ms(each->run_started_at);
 		return;
 	}
-	mig_chunk_fill_row(&each->chunk, each->steps,
+	mig_chunk_fill_row(&each->chunk, each->agenda.steps,
 					   each->current - each->chunk.first, row);
 	row->started_at = each->started_at;
 	row->execution_ms = elapsed_ms(each->started_at);
@@ -243,12 +223,32 @@ fill_row(Each *each, MigJournalRow *row)
 	row->wal_end = GetXLogInsertRecPtr();
 }
 
+/* the step that is running */
+static MigStep *
+current_step(const Each *each)
+{
+	return &each->agenda.steps[each->current];
+}
+
+static const MigEntry *
+current_entry(const Each *each)
+{
+	return current_step(each)->entry;
+}
+
+/* its number among all, from 1 */
+static int
+position(const Each *each)
+{
+	return each->agenda.first + each->current + 1;
+}
+
 /* in the migration's last transaction */
 static void
 record(void *arg)
 {
 	Each	   *each = (Each *) arg;
-	const MigEntry *entry = each->steps[each->current].entry;
+	const MigEntry *entry = current_entry(each);
 	MigJournalRow row;
 
 	mig_lock_recheck();
@@ -275,7 +275,7 @@ static void
 look_again(Each *each)
 {
 	int			i = each->current - each->chunk.first;
-	const MigEntry *entry = each->steps[each->current].entry;
+	const MigEntry *entry = current_entry(each);
 
 	switch (mig_ledger_look_again(each->options->project, each->part, entry,
 								  &each->chunk.texts[i]))
@@ -317,13 +317,20 @@ load_chunk(void *arg)
 	int			i;
 
 	mig_execution_reset(&each->execution);
-	mig_chunk_load(chunk, each->options->project, each->steps, each->nsteps,
-				   each->to_load);
+	if (each->to_load >= each->agenda.count)
+	{
+		mig_agenda_read(&each->agenda, each->options->project,
+						each->agenda.first + each->agenda.count);
+		chunk->count = 0;
+		each->to_load = 0;
+	}
+	mig_chunk_load(chunk, each->options->project, each->agenda.steps,
+				   each->agenda.count, each->to_load);
 	for (i = 0; i < chunk->count; i++)
 	{
 		const MigTexts *texts = &chunk->texts[i];
 
-		store_body(each, mig_chunk_text(chunk, each->steps, i),
+		store_body(each, mig_chunk_text(chunk, each->agenda.steps, i),
 				   each->part == MIG_UP ?
 				   texts->checksum : texts->down_checksum);
 		if (chunk->verifies[i] != NULL)
@@ -369,7 +376,7 @@ look_before_steps(void *arg)
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_AUTHOR),
 				 errmsg("migration \"%s\" cannot be kept from the rights of the session",
-						each->steps[each->current].entry->version),
+						current_entry(each)->version),
 				 errdetail("It takes several transactions, the session is a superuser's, and the body another role's."),
 				 errhint("Connect as the role itself, or read the body and set migrate.trust_authors.")));
 }
@@ -407,7 +414,7 @@ run_in_steps(Each *each)
 {
 	MigChunk   *chunk = &each->chunk;
 	int			i = each->current - chunk->first;
-	const MigStep *step = &each->steps[each->current];
+	const MigStep *step = current_step(each);
 	MigStepwise stepwise;
 	ErrorData  *edata = mig_transaction_run(look_before_steps, each);
 
@@ -441,7 +448,7 @@ run_in_steps(Each *each)
 static void
 add_context(const Each *each, ErrorData *edata)
 {
-	const MigEntry *entry = each->steps[each->current].entry;
+	const MigEntry *entry = current_entry(each);
 	const char *part = mig_part_name(each->part);
 
 	if (edata->context != NULL)
@@ -470,11 +477,11 @@ run_step(Each *each)
 	each->wal_start = GetXLogInsertRecPtr();
 	each->execution.progress.run = each->result->run;
 	each->execution.progress.action = mig_chunk_action(each->part);
-	each->execution.progress.position = each->current + 1;
-	each->execution.progress.total = each->nsteps;
+	each->execution.progress.position = position(each);
+	each->execution.progress.total = each->agenda.nsteps;
 	mig_progress_mark(true);
 	mig_execute_migration_begin();
-	if (mig_chunk_own_transaction(&each->chunk, each->steps,
+	if (mig_chunk_own_transaction(&each->chunk, each->agenda.steps,
 								  each->current - each->chunk.first) != NULL)
 		edata = run_in_steps(each);
 	else
@@ -483,7 +490,7 @@ run_step(Each *each)
 	{
 		mig_batch_discard(each->batch);
 		mig_execute_explain_timeout(edata,
-									each->steps[each->current].entry->version);
+									current_entry(each)->version);
 		add_context(each, edata);
 	}
 	mig_locktrace_end();
@@ -567,7 +574,7 @@ fail(Each *each, ErrorData *edata)
 	fill_row(each, &row);
 	row.failure = &failure;
 	if (each->current >= 0)
-		failing.text = mig_chunk_text(&each->chunk, each->steps,
+		failing.text = mig_chunk_text(&each->chunk, each->agenda.steps,
 									  each->current - each->chunk.first);
 	mig_failure_log(&row, edata);
 
@@ -609,7 +616,7 @@ pause_before_retry(const Each *each, const ErrorData *failure, int retry,
 	int			ms = mig_lock_pause_ms(retry);
 	ErrorData  *edata;
 
-	mig_progress_notice_retry(each->steps[each->current].entry->version, retry,
+	mig_progress_notice_retry(current_entry(each)->version, retry,
 							  retries, ms, each->blockers);
 	edata = mig_transaction_run(pause_between_attempts, &ms);
 	if (edata != NULL)
@@ -672,12 +679,12 @@ run_or_fail(Each *each, void (*function) (void *arg))
 static void
 report_step(Each *each)
 {
-	const MigEntry *entry = each->steps[each->current].entry;
+	const MigEntry *entry = current_entry(each);
 
 	each->result->migrations++;
 	each->result->statements += each->execution.ntimings;
 	mig_progress_notice(each->part == MIG_UP ? "applied" : "rolled back",
-						each->current + 1, each->nsteps, entry->version,
+						position(each), each->agenda.nsteps, entry->version,
 						entry->name, each->execution_ms, true);
 }
 
@@ -692,70 +699,54 @@ finish_background_row(void *arg)
 }
 
 static void
-notice_gaps(const Each *each, const MigProject *project)
+add_to_tally(const MigEntry *entry, void *arg)
 {
-	MigPlan		plan;
-	int			i;
-
-	memset(&plan, 0, sizeof(plan));
-	plan.nsteps = each->nsteps;
-	plan.steps = palloc_extended(sizeof(MigEntry *) * plan.nsteps,
-								 MCXT_ALLOC_HUGE);
-	for (i = 0; i < plan.nsteps; i++)
-		plan.steps[i] = each->steps[i].entry;
-	mig_prepare_notice_gaps(project, &plan);
+	mig_plan_tally((MigTally *) arg, entry);
 }
 
 static void
 finish_run(void *arg)
 {
 	Each	   *each = (Each *) arg;
-	MemoryContext context = AllocSetContextCreate(each->context,
-												  "migrate end of run",
-												  ALLOCSET_DEFAULT_SIZES);
-	MigProject *project;
-	MigEntry   *entries;
-	int			count;
+	MigTally	tally = {0};
 
-	MemoryContextSwitchTo(context);
-	entries = mig_ledger_entries(each->options->project, false, &count);
-	project = mig_plan_project(each->options->project, entries, count, false);
-	note_complete(each->options->project, project);
+	mig_ledger_scan(each->options->project, add_to_tally, &tally);
+	note_complete(each->options->project, &tally);
 	if (each->gaps_matter)
-		notice_gaps(each, project);
+		mig_prepare_notice_gaps(tally.highest, mig_agenda_gaps(&each->agenda));
 	mig_runbook_end(each->result->run, MIG_RUN_SUCCESS,
 					each->result->migrations);
 	restore_settings(each);
-	MemoryContextSwitchTo(each->context);
-	MemoryContextDelete(context);
+}
+
+static void
+run_next(Each *each)
+{
+	ErrorData  *edata;
+
+	if (each->to_load >= each->chunk.first + each->chunk.count)
+		run_or_fail(each, load_chunk);
+	each->current = each->to_load;
+	edata = run_attempts(each);
+	if (edata != NULL)
+		fail(each, edata);
+	if (!each->skipped)
+		report_step(each);
+	each->to_load = each->current + 1;
+	each->current = -1;
 }
 
 static void
 run_all(Each *each)
 {
-	ErrorData  *edata;
 	int			i;
 
-	for (i = 0; i < each->nsteps; i++)
+	for (i = 0; i < each->agenda.nsteps; i++)
 	{
-		MemoryContextSwitchTo(each->context);
-		each->current = -1;
-		if (i >= each->chunk.first + each->chunk.count)
-		{
-			each->to_load = i;
-			run_or_fail(each, load_chunk);
-		}
-		each->current = i;
 		MemoryContextSwitchTo(each->migration);
-		edata = run_attempts(each);
-		if (edata != NULL)
-			fail(each, edata);
-		if (!each->skipped)
-			report_step(each);
+		run_next(each);
 		MemoryContextReset(each->migration);
 	}
-	each->current = -1;
-	MemoryContextSwitchTo(each->context);
 	run_or_fail(each, finish_run);
 }
 
@@ -794,7 +785,7 @@ run(Each *each)
 {
 	MemoryContextSwitchTo(each->context);
 	run_or_fail(each, prepare);
-	if (each->nsteps > 0)
+	if (each->agenda.nsteps > 0)
 	{
 		each->execution.contained = each->contained;
 		run_all(each);
@@ -841,10 +832,23 @@ begin_undo(void *arg)
 	each->locked = mig_lock_try_session();
 }
 
+/*
+ * The C library keeps what was freed for this process, up to megabytes.  The
+ * session may be one of a pool, which lives on for days.
+ */
+static void
+give_memory_back(void)
+{
+#ifdef __GLIBC__
+	(void) malloc_trim(0);
+#endif
+}
+
 static void
 run_under_lock(Each *each, void (*begin_function) (void *arg))
 {
 	MemoryContext old = CurrentMemoryContext;
+	int			nsteps;
 
 	MemoryContextSwitchTo(each->context);
 	mig_books_trust_begin();
@@ -862,7 +866,10 @@ run_under_lock(Each *each, void (*begin_function) (void *arg))
 		run_or_fail(each, finish_background_row);
 	mig_books_trust_end();
 	MemoryContextSwitchTo(old);
+	nsteps = each->agenda.nsteps;
 	MemoryContextDelete(each->context);
+	if (nsteps >= LARGE_PLAN)
+		give_memory_back();
 }
 
 void

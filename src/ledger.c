@@ -134,7 +134,7 @@ mig_ledger_policy(const char *project)
 	return policy;
 }
 
-/* columns of the query in mig_ledger_entries(); those from E_ERROR on are details */
+/* columns of the query in read_entries(); those from E_ERROR on are details */
 enum EntryColumn
 {
 	E_VERSION = 1, E_NAME, E_KIND, E_REQUIRES, E_STORED, E_APPLIED,
@@ -168,10 +168,10 @@ enum EntryColumn
 #define ENTRY_TABLES \
 	" FROM (SELECT * FROM migrate.migration" \
 	"  WHERE project OPERATOR(pg_catalog.=) $1" \
-	"  AND ($2 IS NULL OR version OPERATOR(pg_catalog.=) $2)) m" \
+	"  AND ($2 IS NULL OR version OPERATOR(pg_catalog.=) ANY ($2))) m" \
 	" FULL JOIN (SELECT * FROM migrate.applied" \
 	"  WHERE project OPERATOR(pg_catalog.=) $1" \
-	"  AND ($2 IS NULL OR version OPERATOR(pg_catalog.=) $2)" \
+	"  AND ($2 IS NULL OR version OPERATOR(pg_catalog.=) ANY ($2))" \
 	"  AND target OPERATOR(pg_catalog.=) '') a" \
 	" ON a.version OPERATOR(pg_catalog.=) m.version"
 
@@ -253,53 +253,161 @@ read_entry(MigSqlScope *scope, uint64 row, bool details, MigEntry *entry,
 	entry->execution_ms = mig_get_float8(row, E_EXECUTION_MS);
 }
 
-/* all versions, or the one that is named */
-static MigEntry *
-read_entries(const char *project, const char *version, bool details,
-			 int *count)
+static void
+removed_meanwhile(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("a migration was removed at this moment"),
+			 errhint("Make the call again.")));
+}
+
+/*
+ * Reading entries in portions, so that their rows and they themselves are not
+ * in memory together.
+ */
+typedef struct EntryCursor
 {
 	MigSqlScope scope;
-	Oid			types[2] = {TEXTOID, TEXTOID};
+	Portal		portal;
+} EntryCursor;
+
+#define ROWS_AT_ONCE 256
+
+/* all versions, or these if versions is not NULL */
+static void
+open_entries(EntryCursor *cursor, const char *sql, const char *project,
+			 char **versions, int count)
+{
+	Oid			types[2] = {TEXTOID, TEXTARRAYOID};
 	Datum		values[2] = {CStringGetTextDatum(project)};
 	char		nulls[2] = {' ', ' '};
-	bool		isnull;
+
+	if (versions != NULL)
+		values[1] = mig_text_array(versions, count);
+	else
+		nulls[1] = 'n';
+	mig_books_open(&cursor->scope);
+	cursor->portal = SPI_cursor_open_with_args(NULL, sql, 2, types, values,
+											   nulls, false, 0);
+}
+
+/* number of rows that the getters of sqlutil.h reach now; 0 after the last */
+static uint64
+fetch_entries(EntryCursor *cursor)
+{
+	SPI_freetuptable(SPI_tuptable);
+	SPI_cursor_fetch(cursor->portal, true, ROWS_AT_ONCE);
+	return SPI_processed;
+}
+
+static void
+close_entries(EntryCursor *cursor)
+{
+	SPI_cursor_close(cursor->portal);
+	mig_books_close(&cursor->scope);
+}
+
+static MigEntry *
+read_entries(const char *project, char **versions, int nversions, bool details,
+			 int *count)
+{
+	EntryCursor cursor;
 	MigEntry   *entries;
+	Size		room = versions ? nversions : ROWS_AT_ONCE;
+	Size		n = 0;
 	uint64		nrows;
 	uint64		i;
 
-	values[1] = mig_text_datum(version, &isnull);
-	if (isnull)
-		nulls[1] = 'n';
-	mig_books_open(&scope);
-	nrows = mig_sql(details ?
-					"SELECT " ENTRY_COLUMNS ", f.message,"
-					" coalesce(m.checksum, a.checksum), m.down_checksum,"
-					" a.applied_by, a.applied_at, a.execution_ms"
-					ENTRY_TABLES ENTRY_FAILURE " ORDER BY 1" :
-					"SELECT " ENTRY_COLUMNS ENTRY_TABLES " ORDER BY 1",
-					2, types, values, nulls);
-	entries = MemoryContextAllocHuge(scope.outer,
-									 sizeof(MigEntry) * Max(nrows, 1));
-	memset(entries, 0, sizeof(MigEntry) * nrows);
-	for (i = 0; i < nrows; i++)
-		read_entry(&scope, i, details, &entries[i],
-				   i > 0 ? &entries[i - 1] : NULL);
-	mig_books_close(&scope);
-	*count = (int) nrows;
+	open_entries(&cursor, details ?
+				 "SELECT " ENTRY_COLUMNS ", f.message,"
+				 " coalesce(m.checksum, a.checksum), m.down_checksum,"
+				 " a.applied_by, a.applied_at, a.execution_ms"
+				 ENTRY_TABLES ENTRY_FAILURE " ORDER BY 1" :
+				 "SELECT " ENTRY_COLUMNS ENTRY_TABLES " ORDER BY 1",
+				 project, versions, nversions);
+	entries = MemoryContextAlloc(cursor.scope.outer, sizeof(MigEntry) * room);
+	while ((nrows = fetch_entries(&cursor)) > 0)
+	{
+		while (n + nrows > room)
+		{
+			room *= 2;
+			entries = repalloc_huge(entries, sizeof(MigEntry) * room);
+		}
+		memset(&entries[n], 0, sizeof(MigEntry) * nrows);
+		for (i = 0; i < nrows; i++, n++)
+			read_entry(&cursor.scope, i, details, &entries[n],
+					   n > 0 ? &entries[n - 1] : NULL);
+	}
+	close_entries(&cursor);
+	*count = (int) n;
 	return entries;
+}
+
+void
+mig_ledger_scan(const char *project,
+				void (*take) (const MigEntry *entry, void *arg), void *arg)
+{
+	EntryCursor cursor;
+	MemoryContext portion = AllocSetContextCreate(CurrentMemoryContext,
+												  "migrate entries",
+												  ALLOCSET_DEFAULT_SIZES);
+	MigEntry	entry;
+	uint64		nrows;
+	uint64		i;
+
+	open_entries(&cursor, "SELECT " ENTRY_COLUMNS ENTRY_TABLES, project, NULL, 0);
+	cursor.scope.outer = portion;
+	while ((nrows = fetch_entries(&cursor)) > 0)
+	{
+		for (i = 0; i < nrows; i++)
+		{
+			memset(&entry, 0, sizeof(entry));
+			read_entry(&cursor.scope, i, false, &entry, NULL);
+			take(&entry, arg);
+		}
+		MemoryContextReset(portion);
+	}
+	close_entries(&cursor);
+	MemoryContextDelete(portion);
 }
 
 MigEntry *
 mig_ledger_entries(const char *project, bool details, int *count)
 {
-	return read_entries(project, NULL, details, count);
+	return read_entries(project, NULL, 0, details, count);
+}
+
+static int
+compare_version(const void *key, const void *entry)
+{
+	return strcmp(key, ((const MigEntry *) entry)->version);
+}
+
+MigEntry **
+mig_ledger_entries_of(const char *project, char **versions, int count)
+{
+	int			found;
+	MigEntry   *entries = read_entries(project, versions, count, false, &found);
+	MigEntry  **result = palloc(sizeof(MigEntry *) * count);
+	int			i;
+
+	for (i = 0; i < count; i++)
+	{
+		result[i] = bsearch(versions[i], entries, found, sizeof(MigEntry),
+							compare_version);
+		if (result[i] == NULL)
+			removed_meanwhile();
+	}
+	return result;
 }
 
 MigEntry *
 mig_ledger_entry(const char *project, const char *version)
 {
 	int			count;
-	MigEntry   *entry = read_entries(project, version, true, &count);
+	MigEntry   *entry = read_entries(project, unconstify(char **, &version),
+									 1, true, &count);
 
 	return count > 0 ? entry : NULL;
 }
@@ -329,10 +437,7 @@ mig_ledger_texts(const char *project, MigEntry **entries, int count)
 					"  AND m.version OPERATOR(pg_catalog.=) v.version",
 					2, types, values, NULL);
 	if (nrows != count)
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("a migration was removed at this moment"),
-				 errhint("Call the function again.")));
+		removed_meanwhile();
 	for (i = 0; i < count; i++)
 	{
 		MigTexts   *text = &texts[mig_get_int4(i, 1) - 1];

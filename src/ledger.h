@@ -50,6 +50,19 @@ extern MigPolicy *mig_ledger_policy(const char *project);
 extern MigEntry *mig_ledger_entries(const char *project, bool details,
 									int *count);
 
+/*
+ * The same one by one and in no order, without details, for what does not need
+ * them together.  An entry lives as long as the call of take, which must not
+ * run SQL.
+ */
+extern void mig_ledger_scan(const char *project,
+							void (*take) (const MigEntry *entry, void *arg),
+							void *arg);
+
+/* these, in their order, without details; an error if one is not there */
+extern MigEntry **mig_ledger_entries_of(const char *project, char **versions,
+										int count);
+
 /* one of them, with details; NULL if there is none */
 extern MigEntry *mig_ledger_entry(const char *project, const char *version);
 

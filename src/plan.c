@@ -64,31 +64,69 @@ mig_plan_is_pending(const MigEntry *entry)
 		 (entry->kind == MIG_REPEATABLE && entry->up_changed));
 }
 
+bool
+mig_plan_can_leave_gap(const MigEntry *entry)
+{
+	return entry->kind == MIG_VERSIONED && entry->nrequires == 0;
+}
+
+static void
+remember(char **version, const char *value)
+{
+	if (*version != NULL)
+		pfree(*version);
+	*version = pstrdup(value);
+}
+
+void
+mig_plan_tally(MigTally *tally, const MigEntry *entry)
+{
+	if (mig_plan_is_pending(entry) || entry->held_reason != NULL ||
+		entry->partial ||
+		(entry->applied && entry->kind == MIG_VERSIONED &&
+		 (entry->up_changed || entry->down_changed)))
+		tally->incomplete = true;
+	if (!entry->applied)
+		return;
+	tally->applied++;
+	if (tally->newest == NULL || entry->run > tally->newest_run ||
+		(entry->run == tally->newest_run && entry->n > tally->newest_n))
+	{
+		remember(&tally->newest, entry->version);
+		tally->newest_run = entry->run;
+		tally->newest_n = entry->n;
+	}
+	if (entry->kind == MIG_VERSIONED &&
+		(tally->highest == NULL ||
+		 mig_version_compare(tally->highest, entry->version) < 0))
+		remember(&tally->highest, entry->version);
+}
+
+void
+mig_plan_tally_all(MigTally *tally, const MigProject *project)
+{
+	int			i;
+
+	for (i = 0; i < project->count; i++)
+		mig_plan_tally(tally, &project->entries[i]);
+}
+
+void
+mig_plan_tally_state(const MigTally *tally, MigState *state)
+{
+	memset(state, 0, sizeof(MigState));
+	state->complete = !tally->incomplete;
+	state->applied = tally->applied;
+	state->newest = tally->newest;
+}
+
 void
 mig_plan_state(const MigProject *project, MigState *state)
 {
-	MigEntry   *newest = NULL;
-	int			i;
+	MigTally	tally = {0};
 
-	memset(state, 0, sizeof(MigState));
-	state->complete = true;
-	for (i = 0; i < project->count; i++)
-	{
-		MigEntry   *entry = &project->entries[i];
-
-		if (mig_plan_is_pending(entry) || entry->held_reason != NULL ||
-			entry->partial ||
-			(entry->applied && entry->kind == MIG_VERSIONED &&
-			 (entry->up_changed || entry->down_changed)))
-			state->complete = false;
-		if (!entry->applied)
-			continue;
-		state->applied++;
-		if (newest == NULL || entry->run > newest->run ||
-			(entry->run == newest->run && entry->n > newest->n))
-			newest = entry;
-	}
-	state->newest = newest ? newest->version : NULL;
+	mig_plan_tally_all(&tally, project);
+	mig_plan_tally_state(&tally, state);
 }
 
 static void

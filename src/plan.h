@@ -58,7 +58,25 @@ extern bool mig_plan_is_pending(const MigEntry *entry);
  */
 extern bool *mig_plan_held(const MigProject *project, bool only_pending);
 
-/* what migrate.state has to say of a project */
+/*
+ * What the entries of a project say together, taken one by one.  Begins as
+ * zeroes; strings are copied into CurrentMemoryContext.
+ */
+typedef struct MigTally
+{
+	int64		applied;
+	bool		incomplete;		/* something keeps migrate.state from it */
+	char	   *newest;			/* version that was applied last, or NULL */
+	int64		newest_run;
+	int			newest_n;
+	char	   *highest;		/* highest versioned one that is applied */
+} MigTally;
+
+extern void mig_plan_tally(MigTally *tally, const MigEntry *entry);
+extern void mig_plan_tally_all(MigTally *tally, const MigProject *project);
+
+/* what migrate.state has to say of it, or of a project */
+extern void mig_plan_tally_state(const MigTally *tally, MigState *state);
 extern void mig_plan_state(const MigProject *project, MigState *state);
 
 /*
@@ -99,6 +117,12 @@ extern MigPlan *mig_plan_down(const MigProject *project,
  * that the target names?  Raises MIG_ERRCODE_UNKNOWN_VERSION.
  */
 extern bool *mig_plan_up_to(const MigProject *project, const char *target);
+
+/*
+ * Once it is undone while a higher version stays applied, will it be out of
+ * order?
+ */
+extern bool mig_plan_can_leave_gap(const MigEntry *entry);
 
 /* entries (MigEntry *) that no other one follows */
 extern List *mig_plan_heads(const MigProject *project);

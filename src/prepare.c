@@ -185,28 +185,17 @@ mig_prepare_holds(const MigRunOptions *options, const MigPolicy *policy)
 }
 
 void
-mig_prepare_notice_gaps(const MigProject *project, const MigPlan *plan)
+mig_prepare_notice_gaps(const char *highest, List *versions)
 {
-	const MigEntry *newest = NULL;
 	List	   *gaps = NIL;
-	int			i;
+	ListCell   *lc;
 
-	for (i = 0; i < project->count; i++)
+	if (highest == NULL)
+		return;
+	foreach(lc, versions)
 	{
-		const MigEntry *entry = &project->entries[i];
-
-		if (entry->applied && entry->kind == MIG_VERSIONED &&
-			(newest == NULL ||
-			 mig_version_compare(newest->version, entry->version) < 0))
-			newest = entry;
-	}
-	for (i = 0; newest != NULL && i < plan->nsteps; i++)
-	{
-		const MigEntry *entry = plan->steps[i];
-
-		if (entry->kind == MIG_VERSIONED && entry->nrequires == 0 &&
-			mig_version_compare(entry->version, newest->version) < 0)
-			gaps = lappend(gaps, entry->version);
+		if (mig_version_compare(lfirst(lc), highest) < 0)
+			gaps = lappend(gaps, lfirst(lc));
 	}
 	if (gaps != NIL)
 		ereport(NOTICE,

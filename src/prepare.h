@@ -64,9 +64,12 @@ extern bool mig_prepare_undo(const MigRunOptions *options,
 extern bool mig_prepare_holds(const MigRunOptions *options,
 							  const MigPolicy *policy);
 
-/* after an undo: say which versions will be out of order from now on */
-extern void mig_prepare_notice_gaps(const MigProject *project,
-									const MigPlan *plan);
+/*
+ * After an undo of versions (char *) for which mig_plan_can_leave_gap(): say
+ * which of them will be out of order from now on, given the highest that is
+ * still applied, or NULL.
+ */
+extern void mig_prepare_notice_gaps(const char *highest, List *versions);
 
 /*
  * There is something to do: tell the client of a setting that may end its

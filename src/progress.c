@@ -115,7 +115,9 @@ mig_progress_notice_retry(const char *version, int retry, int retries,
 static void
 append_name(StringInfo buf, const char *key, const char *value)
 {
-	appendStringInfo(buf, ",\"%s\":", key);
+	appendStringInfoString(buf, ",\"");
+	appendStringInfoString(buf, key);
+	appendStringInfoString(buf, "\":");
 	if (value == NULL)
 		appendStringInfoString(buf, "null");
 	else

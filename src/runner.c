@@ -681,6 +681,22 @@ prepare_undo(const MigRunOptions *options, const MigDownChoice *choice,
 	return mig_prepare_undo(options, choice, prepared);
 }
 
+static void
+notice_gaps(const MigProject *project, const MigPlan *plan)
+{
+	MigTally	tally = {0};
+	List	   *versions = NIL;
+	int			i;
+
+	for (i = 0; i < plan->nsteps; i++)
+	{
+		if (mig_plan_can_leave_gap(plan->steps[i]))
+			versions = lappend(versions, plan->steps[i]->version);
+	}
+	mig_plan_tally_all(&tally, project);
+	mig_prepare_notice_gaps(tally.highest, versions);
+}
+
 void
 mig_run_rollback(const MigRunOptions *options, const MigDownChoice *choice,
 				 MigRunSink sink, void *arg)
@@ -693,9 +709,10 @@ mig_run_rollback(const MigRunOptions *options, const MigDownChoice *choice,
 	run = run_begin(options, "rollback", &prepared);
 	add_steps(run, MIG_DOWN, prepared.plan->steps, prepared.plan->nsteps);
 	run_execute(run, sink, arg);
-	if (!options->dry_run && !prepared.policy->allow_out_of_order &&
-		!mig_prepare_holds(options, prepared.policy))
-		mig_prepare_notice_gaps(prepared.project, prepared.plan);
+	if (options->dry_run || prepared.policy->allow_out_of_order ||
+		mig_prepare_holds(options, prepared.policy))
+		return;
+	notice_gaps(prepared.project, prepared.plan);
 }
 
 static int

@@ -1,0 +1,118 @@
+/*-------------------------------------------------------------------------
+ *
+ * agenda.c
+ *	  What a run of many transactions has to do.
+ *
+ * A run can be long, and its memory must not grow with it: of all steps it
+ * keeps the version, and the rest only of those that are next.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+
+#include "agenda.h"
+#include "ledger.h"
+
+/* as many as a chunk has at most */
+#define STEPS_AT_ONCE 1024
+
+struct MigAgendaItem
+{
+	char	   *version;
+	bool		can_leave_gap;
+};
+
+static void
+copy_entry(MigEntry *entry, const MigEntry *from)
+{
+	*entry = *from;
+	entry->version = pstrdup(from->version);
+	entry->name = pstrdup(from->name);
+	entry->requires = NULL;
+	entry->path = from->path ? pstrdup(from->path) : NULL;
+	entry->down_path = from->down_path ? pstrdup(from->down_path) : NULL;
+	entry->verify_path = from->verify_path ? pstrdup(from->verify_path) : NULL;
+	entry->held_reason = entry->added_by = entry->how = NULL;
+}
+
+/* make room for the steps from number first on, and their entries */
+static MigEntry *
+begin_steps(MigAgenda *agenda, int first)
+{
+	MigEntry   *entries;
+	int			i;
+
+	MemoryContextReset(agenda->context);
+	agenda->first = first;
+	agenda->count = Min(agenda->nsteps - first, STEPS_AT_ONCE);
+	agenda->steps = MemoryContextAlloc(agenda->context,
+									   sizeof(MigStep) * agenda->count);
+	entries = MemoryContextAlloc(agenda->context,
+								 sizeof(MigEntry) * agenda->count);
+	for (i = 0; i < agenda->count; i++)
+	{
+		agenda->steps[i].part = agenda->part;
+		agenda->steps[i].entry = &entries[i];
+	}
+	return entries;
+}
+
+void
+mig_agenda_begin(MigAgenda *agenda, MigPart part, const MigPlan *plan)
+{
+	MemoryContext old;
+	MigEntry   *entries;
+	int			i;
+
+	agenda->context = AllocSetContextCreate(CurrentMemoryContext,
+											"migrate next steps",
+											ALLOCSET_DEFAULT_SIZES);
+	agenda->part = part;
+	agenda->nsteps = plan->nsteps;
+	agenda->items = palloc_extended(sizeof(MigAgendaItem) * plan->nsteps,
+									MCXT_ALLOC_HUGE);
+	for (i = 0; i < plan->nsteps; i++)
+	{
+		agenda->items[i].version = pstrdup(plan->steps[i]->version);
+		agenda->items[i].can_leave_gap = mig_plan_can_leave_gap(plan->steps[i]);
+	}
+	entries = begin_steps(agenda, 0);
+	old = MemoryContextSwitchTo(agenda->context);
+	for (i = 0; i < agenda->count; i++)
+		copy_entry(&entries[i], plan->steps[i]);
+	MemoryContextSwitchTo(old);
+}
+
+void
+mig_agenda_read(MigAgenda *agenda, const char *project, int first)
+{
+	MigEntry   *entries = begin_steps(agenda, first);
+	char	  **versions = palloc(sizeof(char *) * agenda->count);
+	MigEntry  **read;
+	MemoryContext old;
+	int			i;
+
+	for (i = 0; i < agenda->count; i++)
+		versions[i] = agenda->items[first + i].version;
+	read = mig_ledger_entries_of(project, versions, agenda->count);
+	old = MemoryContextSwitchTo(agenda->context);
+	for (i = 0; i < agenda->count; i++)
+		copy_entry(&entries[i], read[i]);
+	MemoryContextSwitchTo(old);
+}
+
+List *
+mig_agenda_gaps(const MigAgenda *agenda)
+{
+	List	   *versions = NIL;
+	int			i;
+
+	for (i = 0; i < agenda->nsteps; i++)
+	{
+		if (agenda->items[i].can_leave_gap)
+			versions = lappend(versions, agenda->items[i].version);
+	}
+	return versions;
+}

@@ -1,0 +1,44 @@
+/*-------------------------------------------------------------------------
+ *
+ * agenda.h
+ *	  What a run of many transactions has to do.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_AGENDA_H
+#define MIG_AGENDA_H
+
+#include "chunk.h"
+#include "plan.h"
+
+typedef struct MigAgendaItem MigAgendaItem;
+
+/* steps [first, first + count) of nsteps are in memory */
+typedef struct MigAgenda
+{
+	MemoryContext context;		/* of those steps */
+	MigPart		part;
+	int			nsteps;			/* 0: nothing to do */
+	MigAgendaItem *items;
+	int			first;
+	int			count;
+	MigStep    *steps;
+} MigAgenda;
+
+/*
+ * Copy from a plan what is needed of it into CurrentMemoryContext, and of the
+ * first steps all.
+ */
+extern void mig_agenda_begin(MigAgenda *agenda, MigPart part,
+							 const MigPlan *plan);
+
+/*
+ * Read the steps from number first on from the books, instead of those that
+ * were in memory.  Raises an error if one has been removed.
+ */
+extern void mig_agenda_read(MigAgenda *agenda, const char *project, int first);
+
+/* versions (char *) for which mig_plan_can_leave_gap() */
+extern List *mig_agenda_gaps(const MigAgenda *agenda);
+
+#endif							/* MIG_AGENDA_H */

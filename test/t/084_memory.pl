@@ -1,0 +1,96 @@
+# A run does not need more memory because it is longer: neither while its last
+# body runs nor afterwards, when the session goes back to its pool.
+#
+# A plan has to be made of all migrations, so the peak before the first body is
+# not the same; bench/run measures it.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+
+use MigrateTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $db = 'long';
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init;
+$node->append_conf('postgresql.conf', "fsync = off\nautovacuum = off\n");
+$node->start;
+
+# What the contexts of the backend hold while the last body runs.
+my $inside = <<'END';
+CREATE TABLE inside AS SELECT sum(used_bytes) AS bytes FROM pg_backend_memory_contexts
+END
+
+# Private memory of this process and what else it is made of, in kB.
+my $now = <<'END';
+SELECT substring(pg_read_file('/proc/self/status') FROM 'RssAnon:\s+(\d+)'),
+	pg_read_file('/proc/self/maps') LIKE '%libasan%'
+END
+
+# Run migrations up or down, the bodies of which SQL makes of n, and return the
+# bytes of the contexts inside of the last, the kB of the process afterwards, and
+# whether a sanitizer has a share in these.
+sub memory_of
+{
+	my ($count, $down, $before, $body) = @_;
+	my $name = $down ? "$count down" : "$count up";
+	my @last = $down ? ('000001', 'SELECT 1', $inside) : ('999999', $inside);
+
+	owner_database($node, $db, owner => $superuser);
+	query($node, $db, $superuser, $before);
+	query($node, $db, $superuser, qq{
+SELECT count(*) FROM migrate.load((
+	SELECT jsonb_object_agg(format('%s_x.sql', 100000 + n),
+		format(E'-- migrate:up\n%1\$s\n-- migrate:down\n%1\$s\n', $body))
+	FROM generate_series(1, $count) n))});
+	query($node, $db, $superuser,
+		'SELECT migrate.add(' . join(', ', map { quote($_) } @last) . ')');
+	query($node, $db, $superuser, 'CALL migrate.apply_each()') if $down;
+	my $call = $down ? 'CALL migrate.rollback_each(1000000)' : 'CALL migrate.apply_each()';
+	my ($status, $out, $err) = run_sql($node, $db, $superuser,
+		"\\o /dev/null\nSET migrate.progress_notices = off;\n$call;\n\\o\n$now");
+
+	is($status, 0, "$name: no error") or diag($err);
+	my ($kb, $sanitizer) = $out =~ /^(\d+)\|([tf])$/m;
+	my $bytes = query($node, $db, $superuser, 'SELECT bytes FROM inside');
+	note("$name: $bytes bytes inside, $kb kB afterwards");
+	return [ $bytes, $kb, $sanitizer ];
+}
+
+# At most so many times as much, where the process's memory is its own.
+sub at_most
+{
+	my ($name, $factor, $large, $small) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+	cmp_ok($large->[0], '<=', $factor * $small->[0], "$name: in the last body");
+	cmp_ok($large->[1], '<=', $factor * $small->[1], "$name: afterwards")
+	  if $large->[2] eq 'f';
+	return;
+}
+
+my $trivial = q{format('SELECT %s;', n)};
+my $thousand = memory_of(1000, 0, 'SELECT', $trivial);
+
+at_most('10,000 beside 1,000', 1.2, memory_of(10000, 0, 'SELECT', $trivial), $thousand);
+at_most('down, 5,000 beside 1,000', 1.2,
+	memory_of(5000, 1, 'SELECT', $trivial),
+	memory_of(1000, 1, 'SELECT', $trivial));
+
+# In one transaction the server itself would keep a description of a table for
+# each of its new columns.
+my $columns = memory_of(2000, 0, q{
+DO $$ BEGIN
+	FOR i IN 0..7 LOOP EXECUTE format('CREATE TABLE t%s (id int)', i); END LOOP;
+END $$}, q{format('ALTER TABLE t%s ADD COLUMN c%s int;', n % 8, n)});
+
+at_most('2,000 ADD COLUMN beside 1,000 trivial ones', 2, $columns, $thousand);
+cmp_ok($columns->[0], '<', 20 * 1024 * 1024, '2,000 ADD COLUMN: less than 20 MB');
+
+$node->stop;
+done_testing();
