@@ -1,10 +1,10 @@
-# Something has run out: disk space, the lock table, the slots for background
-# workers, the connections of a role.  The run fails with the server's error and a
-# way out, nothing is half done, the failure is journalled where that is possible,
-# the server stays up, and when there is enough again the next call works.
+# Something has run out: the lock table, the slots for background workers, the
+# connections of a role.  The run fails with the server's error and a way out,
+# nothing is half done, the failure is journalled where that is possible, the server
+# stays up, and when there is enough again the next call works.  For disk space see
+# 087_full_disk.pl.
 #
-# Needs settings that only a restart changes.  A disk that is full is played by a
-# limit on the size of files (prlimit), which anybody can set and take back.
+# Needs settings that only a restart changes.
 
 use strict;
 use warnings;
@@ -89,73 +89,6 @@ my $each = 'CALL migrate.apply_each()';
 my $err;
 
 # ---------------------------------------------------------------------------
-# Disk space
-# ---------------------------------------------------------------------------
-
-# Limit the files that sessions to come can write, in bytes.
-sub limit_files
-{
-	my ($limit) = @_;
-	system_or_bail('prlimit', '--pid', $node->{_pid}, "--fsize=$limit:");
-	return;
-}
-
-# more than a segment of the log, less than 25000 rows that do not compress
-my $full = 17 * 1024 * 1024;
-my $rows = q{SELECT i, (SELECT string_agg(md5(format('%s %s', i, j)), '')
-		FROM generate_series(1, 28) j) AS x FROM generate_series(1, 25000) i};
-
-owner_database($node, $db);
-app( qq{CREATE TABLE big AS $rows;
-	SELECT migrate.add('1', 'CREATE TABLE t_1 (id int)', 'DROP TABLE t_1');
-	SELECT migrate.add('2', } . quote("CREATE TABLE t_2 AS $rows") . q{, 'DROP TABLE t_2')});
-limit_files($full);
-my $no_space = qr/ERROR:  \w+: could not (?:extend|write).*HINT:  .*Check free disk space/s;
-$err = fails('disk, apply(): fails', $no_space, $apply);
-like($err, qr/CONTEXT:  .*migration "2", up body, statement 1, line 1/s,
-	'disk, apply(): says where');
-unlike($err, qr/WARNING/, 'disk, apply(): and is journalled');
-is(failures(), '1', 'disk, apply(): in the journal');
-is(app('SELECT count(*) FROM migrate.applied'),
-	'0', 'disk, apply(): nothing is half done');
-sound('disk, apply()');
-
-fails('disk, apply_each(): fails', $no_space, $each);
-is(failures(), '2', 'disk, apply_each(): in the journal');
-is(app('SELECT string_agg(version, $$ $$) FROM migrate.applied'),
-	'1', 'disk, apply_each(): what came before stays');
-sound('disk, apply_each()');
-my $run = app('SELECT migrate.start()');
-fails('disk, start(): fails', $no_space, "CALL migrate.wait($run)");
-sound('disk, start()');
-
-limit_files('unlimited');
-works('disk: there is enough again', $each);
-is(app('SELECT count(*) FROM t_2'), '25000', 'disk: the work is done');
-sound('disk, again');
-
-# a concurrent build, in the middle
-app(q{SELECT migrate.add('3', 'CREATE TABLE t_3 (id int);
-	CREATE INDEX CONCURRENTLY big_x ON big (x, i);
-	INSERT INTO t_3 VALUES (1)', 'DROP INDEX big_x; DROP TABLE t_3')});
-limit_files($full);
-fails('disk, a build: fails', qr/ERROR:  \w+: could not (?:extend|write)/, $each);
-is(app('SELECT string_agg(state, $$ $$) FROM migrate.status()'),
-	'applied applied partial', 'disk, a build: partly applied');
-is(failures(), '4', 'disk, a build: in the journal');
-fails('disk, a build: fails again', qr/ERROR:  \w+: could not (?:extend|write)/,
-	$each);
-is(super(q{SELECT count(*) FROM pg_index WHERE NOT indisvalid}),
-	'1', 'disk, a build: one index is left, not two');
-limit_files('unlimited');
-works('disk, a build: there is enough again', $each);
-is(super(q{SELECT count(*) FILTER (WHERE indisvalid), count(*) FROM pg_index
-		WHERE indrelid = 'big'::regclass}),
-	'1|1', 'disk, a build: the index is valid');
-is(app('SELECT count(*) FROM t_3'), '1', 'disk, a build: the work is done once');
-sound('disk, a build');
-
-# ---------------------------------------------------------------------------
 # The lock table
 # ---------------------------------------------------------------------------
 
@@ -236,7 +169,7 @@ $node->append_conf('postgresql.conf', 'max_worker_processes = 8');
 $node->restart;
 app(q{SELECT migrate.remove('2');
 	SELECT migrate.add('2', 'CREATE TABLE t_2 (id int)', 'DROP TABLE t_2')});
-$run = app('SELECT migrate.start()');
+my $run = app('SELECT migrate.start()');
 works('slots: there are enough now', "CALL migrate.wait($run)");
 is(app('SELECT count(*) FROM migrate.applied'), '2', 'slots: the work is done');
 sound('slots, again');
