@@ -852,4 +852,19 @@ fails('contained: refused for a superuser as well',
 works('contained: as the role itself');
 sound('contained');
 
+# a superuser's hand in the books, while the step runs that they are about
+fresh('CREATE TABLE t (id int)');
+my $build = 'CREATE TABLE t_1 (id int); CREATE INDEX CONCURRENTLY i ON t (id)';
+my $add = q{SELECT migrate.add('1', up => };
+super($add . quote("DELETE FROM migrate.step; $build") . ')');
+$err = fails('step taken away: noticed',
+	qr/ERROR:  MG022: somebody has changed how far migration "1" has come/, $each, $superuser);
+like($err, qr/HINT:  .*migrate\.resume\(\)/, 'step taken away: says what to do');
+is(states(), '1 failed', 'step taken away: it was rolled back');
+super(q{SELECT migrate.remove('1')});
+super($add . quote($build) . ')');
+works('step taken away: another text', $each, $superuser);
+is(indexes('t'), 'i', 'step taken away: the index is built');
+sound('step taken away');
+
 done_testing();
