@@ -349,22 +349,26 @@ mig_ledger_scan(const char *project,
 				void (*take) (const MigEntry *entry, void *arg), void *arg)
 {
 	EntryCursor cursor;
-	MemoryContext portion = AllocSetContextCreate(CurrentMemoryContext,
-												  "migrate entries",
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext portion = AllocSetContextCreate(caller, "migrate entries",
 												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext spi;
 	MigEntry	entry;
 	uint64		nrows;
 	uint64		i;
 
 	open_entries(&cursor, "SELECT " ENTRY_COLUMNS ENTRY_TABLES, project, NULL, 0);
 	cursor.scope.outer = portion;
+	spi = CurrentMemoryContext;
 	while ((nrows = fetch_entries(&cursor)) > 0)
 	{
 		for (i = 0; i < nrows; i++)
 		{
 			memset(&entry, 0, sizeof(entry));
 			read_entry(&cursor.scope, i, false, &entry, NULL);
+			MemoryContextSwitchTo(caller);
 			take(&entry, arg);
+			MemoryContextSwitchTo(spi);
 		}
 		MemoryContextReset(portion);
 	}

@@ -108,7 +108,8 @@ sub wait_for_pooler
 {
 	my $end = time + $timeout;
 
-	while ((through('SELECT 1'))[0] != 0)
+	# a psql that cannot connect may be gone before it is told anything
+	while (!eval { (through('SELECT 1'))[0] == 0 })
 	{
 		die 'pgbouncer does not answer: '
 		  . slurp_file("$pooler_dir/output")
