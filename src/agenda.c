@@ -21,8 +21,21 @@
 struct MigAgendaItem
 {
 	char	   *version;
+	int64		run;			/* what the ledger had when it was planned */
+	int			n;
+	bool		applied;
 	bool		can_leave_gap;
 };
+
+static void
+set_item(MigAgendaItem *item, const MigEntry *entry)
+{
+	item->version = pstrdup(entry->version);
+	item->run = entry->run;
+	item->n = entry->n;
+	item->applied = entry->applied;
+	item->can_leave_gap = mig_plan_can_leave_gap(entry);
+}
 
 static void
 copy_entry(MigEntry *entry, const MigEntry *from)
@@ -74,10 +87,7 @@ mig_agenda_begin(MigAgenda *agenda, MigPart part, const MigPlan *plan)
 	agenda->items = palloc_extended(sizeof(MigAgendaItem) * plan->nsteps,
 									MCXT_ALLOC_HUGE);
 	for (i = 0; i < plan->nsteps; i++)
-	{
-		agenda->items[i].version = pstrdup(plan->steps[i]->version);
-		agenda->items[i].can_leave_gap = mig_plan_can_leave_gap(plan->steps[i]);
-	}
+		set_item(&agenda->items[i], plan->steps[i]);
 	entries = begin_steps(agenda, 0);
 	old = MemoryContextSwitchTo(agenda->context);
 	for (i = 0; i < agenda->count; i++)
@@ -99,7 +109,16 @@ mig_agenda_read(MigAgenda *agenda, const char *project, int first)
 	read = mig_ledger_entries_of(project, versions, agenda->count);
 	old = MemoryContextSwitchTo(agenda->context);
 	for (i = 0; i < agenda->count; i++)
+	{
+		const MigAgendaItem *item = &agenda->items[first + i];
+
 		copy_entry(&entries[i], read[i]);
+
+		/* whoever looks again compares with the plan */
+		entries[i].applied = item->applied;
+		entries[i].run = item->run;
+		entries[i].n = item->n;
+	}
 	MemoryContextSwitchTo(old);
 }
 

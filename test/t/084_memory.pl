@@ -56,6 +56,12 @@ SELECT count(*) FROM migrate.load((
 		"\\o /dev/null\nSET migrate.progress_notices = off;\n$call;\n\\o\n$now");
 
 	is($status, 0, "$name: no error") or diag($err);
+	is(query($node, $db, $superuser, q{
+SELECT count(*) FROM (
+	SELECT version, lag(version) OVER (ORDER BY n) AS before FROM migrate.journal
+	WHERE run = (SELECT max(run) FROM migrate.journal)) j
+WHERE before IS NULL OR } . ($down ? 'version < before' : 'version > before')),
+		$count + 1, "$name: each one in its turn");
 	my ($kb, $sanitizer) = $out =~ /^(\d+)\|([tf])$/m;
 	my $bytes = query($node, $db, $superuser, 'SELECT bytes FROM inside');
 	note("$name: $bytes bytes inside, $kb kB afterwards");
