@@ -51,6 +51,7 @@ use MigrateTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(usleep);
 
 if (!defined $disk)
 {
@@ -147,6 +148,21 @@ migrate.progress_notices = off
 	return;
 }
 
+# Start the server that has given up, once it is gone.
+sub start_again
+{
+	my $end = time + $PostgreSQL::Test::Utils::timeout_default;
+
+	while (-e $node->data_dir . '/postmaster.pid')
+	{
+		die 'the server does not go' if time > $end;
+		usleep(20_000);
+	}
+	$node->_update_pid(0);
+	$node->start;
+	return;
+}
+
 # ---------------------------------------------------------------------------
 # The database is on the full disk
 # ---------------------------------------------------------------------------
@@ -228,8 +244,7 @@ foreach my $call ($apply, $each)
 	fails("log, $call", qr/server closed the connection|terminating connection/, $call);
 	is(crashes(), $call eq $apply ? 1 : 2, "log, $call: the server gives up");
 	leave(undef);
-	$node->_update_pid(0);
-	$node->start;
+	start_again();
 	is(app('SELECT string_agg(version, $$ $$) FROM migrate.applied'),
 		$call eq $apply ? '' : '1', "log, $call: what was committed stays");
 	sound("log, $call");
