@@ -13,6 +13,7 @@ OBJS = \
 	src/version.o \
 	src/sqlutil.o \
 	src/subxact.o \
+	src/outbox.o \
 	src/ownlocks.o \
 	src/bulk.o \
 	src/statement.o \

@@ -46,6 +46,7 @@
 #include "ledger.h"
 #include "lint.h"
 #include "locktrace.h"
+#include "outbox.h"
 #include "progress.h"
 #include "runbook.h"
 #include "runlock.h"
@@ -719,6 +720,15 @@ finish_run(void *arg)
 	restore_settings(each);
 }
 
+/* nobody has to know how far the run is before this one has ended */
+static bool
+is_brief(const Each *each)
+{
+	int			i = each->current - each->chunk.first;
+
+	return each->chunk.bodies[i]->brief && each->chunk.verifies[i] == NULL;
+}
+
 static void
 run_next(Each *each)
 {
@@ -727,6 +737,8 @@ run_next(Each *each)
 	if (each->to_load >= each->chunk.first + each->chunk.count)
 		run_or_fail(each, load_chunk);
 	each->current = each->to_load;
+	if (!is_brief(each))
+		mig_outbox_send();
 	edata = run_attempts(each);
 	if (edata != NULL)
 		fail(each, edata);
@@ -747,6 +759,7 @@ run_all(Each *each)
 		run_next(each);
 		MemoryContextReset(each->migration);
 	}
+	mig_outbox_send();
 	run_or_fail(each, finish_run);
 }
 

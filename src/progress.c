@@ -23,6 +23,7 @@
 #include "books.h"
 #include "compat.h"
 #include "guc.h"
+#include "outbox.h"
 #include "progress.h"
 
 #define CHANNEL "migrate"
@@ -96,10 +97,20 @@ mig_progress_notice(const char *action, int position, int total,
 	if (which == MIG_NOTICES_OFF ||
 		(which == MIG_NOTICES_SLOW && execution_ms < SLOW_MS))
 		return;
-	ereport(NOTICE,
-			(errmsg("%s \"%s\"%s%s (%d of %d, %.1f ms)", action, version,
-					name[0] ? " " : "", name, position, total,
-					execution_ms)));
+	if (each)
+		mig_outbox_open();
+	PG_TRY();
+	{
+		ereport(NOTICE,
+				(errmsg("%s \"%s\"%s%s (%d of %d, %.1f ms)", action, version,
+						name[0] ? " " : "", name, position, total,
+						execution_ms)));
+	}
+	PG_FINALLY();
+	{
+		mig_outbox_close();
+	}
+	PG_END_TRY();
 }
 
 void

@@ -655,6 +655,59 @@ take_off_transactions(List *trees, MigPart part)
 	return open ? trees : rest;
 }
 
+static bool
+refers_to_table(List *constraints)
+{
+	ListCell   *lc;
+
+	foreach(lc, constraints)
+	{
+		if (lfirst_node(Constraint, lc)->contype == CONSTR_FOREIGN)
+			return true;
+	}
+	return false;
+}
+
+/* a table that has nothing to do with another one */
+static bool
+creates_lone_table(const CreateStmt *stmt)
+{
+	ListCell   *lc;
+
+	if (stmt->inhRelations != NIL || stmt->partbound != NULL ||
+		stmt->ofTypename != NULL)
+		return false;
+	foreach(lc, stmt->tableElts)
+	{
+		Node	   *element = (Node *) lfirst(lc);
+
+		if (IsA(element, ColumnDef) ?
+			refers_to_table(((ColumnDef *) element)->constraints) :
+			!IsA(element, Constraint) ||
+			refers_to_table(list_make1(element)))
+			return false;
+	}
+	return true;
+}
+
+static bool
+is_brief(Node *stmt)
+{
+	switch (nodeTag(stmt))
+	{
+		case T_CreateStmt:
+			return creates_lone_table((CreateStmt *) stmt);
+		case T_CompositeTypeStmt:
+		case T_CreateEnumStmt:
+		case T_CreateFunctionStmt:
+			return true;
+		case T_CreateSchemaStmt:
+			return ((CreateSchemaStmt *) stmt)->schemaElts == NIL;
+		default:
+			return false;
+	}
+}
+
 static void
 fill_statement(MigStatement *statement, const char *text, const RawStmt *raw,
 			   int location, int end)
@@ -688,7 +741,7 @@ parse_body(const char *text, const MigLabel *label, MemoryContext context,
 
 	body->text = text;
 	body->mentions_deferrable = mentions(text, "deferr");
-	body->only_ddl = true;
+	body->only_ddl = body->brief = true;
 	body->statements = palloc(sizeof(MigStatement) * Max(list_length(*trees), 1));
 	foreach(lc, *trees)
 	{
@@ -703,6 +756,8 @@ parse_body(const char *text, const MigLabel *label, MemoryContext context,
 		fill_statement(statement, text, raw, location, end);
 		if (statement->log_level != LOGSTMT_DDL)
 			body->only_ddl = false;
+		if (!is_brief(raw->stmt))
+			body->brief = false;
 		for (; counted < location; counted++)
 		{
 			if (text[counted] == '\n')

@@ -55,10 +55,15 @@ typedef struct MigBody
 	int			nstatements;
 	MigStatement *statements;
 
-
 	/* may something be put off to the end of the transaction? */
 	bool		mentions_deferrable;
 	bool		only_ddl;		/* and so fires no trigger of a table */
+
+	/*
+	 * Makes nothing but new, empty objects that refer to no table, and so is
+	 * not expected to wait or to take long.
+	 */
+	bool		brief;
 } MigBody;
 
 /*
