@@ -133,11 +133,12 @@ append_name(StringInfo buf, const char *key, const char *value)
 		appendStringInfoString(buf, "null");
 	else
 	{
-		int			length = pg_mbcliplen(value, strlen(value), MAX_NAME_BYTES);
-		char	   *clipped = pnstrdup(value, length);
+		int			length = strlen(value);
 
-		escape_json(buf, clipped);
-		pfree(clipped);
+		if (length > MAX_NAME_BYTES)
+			value = pnstrdup(value, pg_mbcliplen(value, length,
+												 MAX_NAME_BYTES));
+		escape_json(buf, value);
 	}
 }
 
