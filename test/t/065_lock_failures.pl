@@ -97,12 +97,16 @@ sub count_of
 	return scalar(() = $text =~ /$pattern/g);
 }
 
-# Wait until the runner pauses before its next attempt.
+# Does the runner pause before its next attempt?
+sub pausing
+{
+	return "SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = $runner_pid";
+}
+
+# Wait until it does.
 sub is_pausing
 {
-	return $node->poll_query_until($db,
-		"SELECT wait_event = 'PgSleep' FROM pg_stat_activity WHERE pid = $runner_pid"
-	);
+	return $node->poll_query_until($db, pausing());
 }
 
 my $age = qr/\d+\.\d s/;
@@ -355,8 +359,16 @@ $node->safe_psql('postgres', 'REVOKE reporter FROM app');
 # cancelled in the pause, which statement_timeout does not count
 ask($runner, 'SET migrate.lock_retries = 100');
 ask_start($runner, 'SELECT * FROM migrate.apply()');
-is_pausing() or die 'there is no pause';
-$node->safe_psql($db, "SELECT pg_cancel_backend($runner_pid)");
+
+# in one go, for the pause may be short
+$node->safe_psql($db, qq{DO \$\$
+BEGIN
+	LOOP
+		PERFORM pg_stat_clear_snapshot();
+		EXIT WHEN (${\pausing()});
+	END LOOP;
+	PERFORM pg_cancel_backend($runner_pid);
+END\$\$});
 $messages = (ask_wait($runner))[1];
 like($messages, qr/ERROR:  57014: .*DETAIL:  The run was to be tried again after this error: .*Process $other_pid /s,
 	'a pause can be cancelled');
