@@ -15,9 +15,6 @@
 #include "agenda.h"
 #include "ledger.h"
 
-/* as many as a chunk has at most */
-#define STEPS_AT_ONCE 1024
-
 struct MigAgendaItem
 {
 	char	   *version;
@@ -59,7 +56,7 @@ begin_steps(MigAgenda *agenda, int first)
 
 	MemoryContextReset(agenda->context);
 	agenda->first = first;
-	agenda->count = Min(agenda->nsteps - first, STEPS_AT_ONCE);
+	agenda->count = Min(agenda->nsteps - first, MIG_CHUNK_MIGRATIONS);
 	agenda->steps = MemoryContextAlloc(agenda->context,
 									   sizeof(MigStep) * agenda->count);
 	entries = MemoryContextAlloc(agenda->context,
@@ -99,15 +96,18 @@ void
 mig_agenda_read(MigAgenda *agenda, const char *project, int first)
 {
 	MigEntry   *entries = begin_steps(agenda, first);
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext,
+												  "migrate read steps",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(scratch);
 	char	  **versions = palloc(sizeof(char *) * agenda->count);
 	MigEntry  **read;
-	MemoryContext old;
 	int			i;
 
 	for (i = 0; i < agenda->count; i++)
 		versions[i] = agenda->items[first + i].version;
 	read = mig_ledger_entries_of(project, versions, agenda->count);
-	old = MemoryContextSwitchTo(agenda->context);
+	MemoryContextSwitchTo(agenda->context);
 	for (i = 0; i < agenda->count; i++)
 	{
 		const MigAgendaItem *item = &agenda->items[first + i];
@@ -120,6 +120,7 @@ mig_agenda_read(MigAgenda *agenda, const char *project, int first)
 		entries[i].n = item->n;
 	}
 	MemoryContextSwitchTo(old);
+	MemoryContextDelete(scratch);
 }
 
 List *

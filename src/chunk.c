@@ -16,8 +16,7 @@
 #include "chunk.h"
 #include "errors.h"
 
-/* limits of a chunk; one body may be larger than that on its own */
-#define CHUNK_MIGRATIONS 1024
+/* the other limit of a chunk; one body may be larger than that on its own */
 #define CHUNK_BYTES (1024 * 1024)
 
 void
@@ -34,7 +33,7 @@ chunk_size(const MigStep *steps, int nsteps, int first)
 	int64		bytes = 0;
 	int			count = 0;
 
-	while (first + count < nsteps && count < CHUNK_MIGRATIONS)
+	while (first + count < nsteps && count < MIG_CHUNK_MIGRATIONS)
 	{
 		const MigStep *step = &steps[first + count];
 

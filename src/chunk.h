@@ -12,6 +12,9 @@
 #include "ledger.h"
 #include "statement.h"
 
+/* how many migrations a chunk has at most */
+#define MIG_CHUNK_MIGRATIONS 1024
+
 /* something that a run does: a body of a migration */
 typedef struct MigStep
 {

@@ -27,6 +27,7 @@
 #include "access/xlog.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/evtcache.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/timeout.h"
@@ -57,8 +58,8 @@
 /* how often a migration is tried again, unless migrate.lock_retries says */
 #define LOCK_RETRIES 10
 
-/* migrations after which memory is given back to the operating system */
-#define LARGE_PLAN 500
+/* entries after which memory is given back to the operating system */
+#define LARGE_PROJECT 500
 
 typedef struct Each
 {
@@ -85,6 +86,8 @@ typedef struct Each
 	MigExecution execution;
 	List	   *settings;		/* of the session, before the run */
 	bool		pinned;			/* it has others now */
+	int			nentries;		/* of the project */
+	bool		event_triggers; /* DDL may run anything */
 
 	int			to_load;		/* the step that comes next */
 	int			current;		/* the one that is running, -1: none */
@@ -150,6 +153,7 @@ prepare(void *arg)
 		something = mig_prepare_apply(each->options, &prepared);
 	else
 		something = mig_prepare_undo(each->options, each->choice, &prepared);
+	each->nentries = prepared.project->count;
 	if (something && each->part == MIG_UP)
 		mig_lint_before_run(each->options->project, prepared.project,
 							prepared.plan, prepared.policy);
@@ -318,6 +322,8 @@ load_chunk(void *arg)
 	int			i;
 
 	mig_execution_reset(&each->execution);
+	each->event_triggers = EventCacheLookup(EVT_DDLCommandStart) != NIL ||
+		EventCacheLookup(EVT_DDLCommandEnd) != NIL;
 	if (each->to_load >= each->agenda.count)
 	{
 		mig_agenda_read(&each->agenda, each->options->project,
@@ -726,7 +732,8 @@ is_brief(const Each *each)
 {
 	int			i = each->current - each->chunk.first;
 
-	return each->chunk.bodies[i]->brief && each->chunk.verifies[i] == NULL;
+	return each->chunk.bodies[i]->brief && each->chunk.verifies[i] == NULL &&
+		!each->event_triggers;
 }
 
 static void
@@ -735,7 +742,10 @@ run_next(Each *each)
 	ErrorData  *edata;
 
 	if (each->to_load >= each->chunk.first + each->chunk.count)
+	{
+		mig_outbox_send();
 		run_or_fail(each, load_chunk);
+	}
 	each->current = each->to_load;
 	if (!is_brief(each))
 		mig_outbox_send();
@@ -861,7 +871,7 @@ static void
 run_under_lock(Each *each, void (*begin_function) (void *arg))
 {
 	MemoryContext old = CurrentMemoryContext;
-	int			nsteps;
+	int			nentries;
 
 	MemoryContextSwitchTo(each->context);
 	mig_books_trust_begin();
@@ -879,9 +889,9 @@ run_under_lock(Each *each, void (*begin_function) (void *arg))
 		run_or_fail(each, finish_background_row);
 	mig_books_trust_end();
 	MemoryContextSwitchTo(old);
-	nsteps = each->agenda.nsteps;
+	nentries = each->nentries;
 	MemoryContextDelete(each->context);
-	if (nsteps >= LARGE_PLAN)
+	if (nentries >= LARGE_PROJECT)
 		give_memory_back();
 }
 

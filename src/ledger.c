@@ -365,6 +365,7 @@ mig_ledger_scan(const char *project,
 		for (i = 0; i < nrows; i++)
 		{
 			memset(&entry, 0, sizeof(entry));
+			MemoryContextSwitchTo(portion);
 			read_entry(&cursor.scope, i, false, &entry, NULL);
 			MemoryContextSwitchTo(caller);
 			take(&entry, arg);

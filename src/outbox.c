@@ -8,7 +8,7 @@
  * small migration does.  Here a NOTICE that follows another one closely is left
  * in the server's buffer by a flush that does nothing.  It goes out with the
  * first message that is sent after SEND_INTERVAL_MS, with any other message,
- * when the buffer is full, and at the end of the call.
+ * when the buffer is full, and at the end of the call; there is no timer.
  *
  *-------------------------------------------------------------------------
  */
@@ -23,6 +23,7 @@
 #undef USE_SSL
 #include "libpq/libpq.h"
 #include "tcop/tcopprot.h"
+#include "utils/guc.h"
 #include "utils/timestamp.h"
 
 #include "outbox.h"
@@ -35,9 +36,14 @@ static PQcommMethods put_off;
 static bool unsent = false;
 static TimestampTz sent_at = 0;
 
+/*
+ * Of one message.  The server looks for interrupts after that, and what it then
+ * says as its last word must be sent.
+ */
 static int
 flush_nothing(void)
 {
+	mig_outbox_close();
 	return 0;
 }
 
@@ -46,7 +52,9 @@ mig_outbox_open(void)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
-	unsent = whereToSendOutput == DestRemote &&
+	if (whereToSendOutput != DestRemote || client_min_messages > NOTICE)
+		return;
+	unsent = now >= sent_at &&	/* the clock may have been set */
 		!TimestampDifferenceExceeds(sent_at, now, SEND_INTERVAL_MS);
 	if (!unsent)
 	{

@@ -9,7 +9,7 @@
 #define MIG_OUTBOX_H
 
 /*
- * What is raised between these two stays in the server's buffer if something
+ * A NOTICE that is raised between these two stays in the server's buffer if one
  * was sent a moment ago, and is sent at once otherwise.  close also belongs
  * into the clean-up after an error.
  */

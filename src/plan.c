@@ -78,6 +78,17 @@ remember(char **version, const char *value)
 	*version = pstrdup(value);
 }
 
+/* the last, whatever the order in which they come */
+static bool
+is_newer(const MigEntry *entry, const MigTally *tally)
+{
+	if (entry->run != tally->newest_run)
+		return entry->run > tally->newest_run;
+	if (entry->n != tally->newest_n)
+		return entry->n > tally->newest_n;
+	return strcmp(entry->version, tally->newest) > 0;
+}
+
 void
 mig_plan_tally(MigTally *tally, const MigEntry *entry)
 {
@@ -89,8 +100,7 @@ mig_plan_tally(MigTally *tally, const MigEntry *entry)
 	if (!entry->applied)
 		return;
 	tally->applied++;
-	if (tally->newest == NULL || entry->run > tally->newest_run ||
-		(entry->run == tally->newest_run && entry->n > tally->newest_n))
+	if (tally->newest == NULL || is_newer(entry, tally))
 	{
 		remember(&tally->newest, entry->version);
 		tally->newest_run = entry->run;

@@ -97,6 +97,7 @@ mig_progress_notice(const char *action, int position, int total,
 	if (which == MIG_NOTICES_OFF ||
 		(which == MIG_NOTICES_SLOW && execution_ms < SLOW_MS))
 		return;
+	HOLD_CANCEL_INTERRUPTS();
 	if (each)
 		mig_outbox_open();
 	PG_TRY();
@@ -111,16 +112,19 @@ mig_progress_notice(const char *action, int position, int total,
 		mig_outbox_close();
 	}
 	PG_END_TRY();
+	RESUME_CANCEL_INTERRUPTS();
 }
 
 void
 mig_progress_notice_retry(const char *version, int retry, int retries,
 						  int pause_ms, const char *detail)
 {
+	HOLD_CANCEL_INTERRUPTS();
 	ereport(NOTICE,
 			(errmsg("migration \"%s\" could not get a lock, trying again in %d ms (retry %d of %d)",
 					version, pause_ms, retry, retries),
 			 detail ? errdetail("%s", detail) : 0));
+	RESUME_CANCEL_INTERRUPTS();
 }
 
 static void

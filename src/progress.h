@@ -39,13 +39,17 @@ extern void mig_progress_restore(void);
 /*
  * Tell the client about one migration that was run, if it wants to know; each
  * says that the run has a transaction for each, and that it calls
- * mig_outbox_send() before a body that may take long.
+ * mig_outbox_send() before a body that may take long.  No cancel is heeded
+ * here, where no transaction of a migration would catch it.
  */
 extern void mig_progress_notice(const char *action, int position, int total,
 								const char *version, const char *name,
 								double execution_ms, bool each);
 
-/* tell the client that locks could not be got, and when that is tried again */
+/*
+ * Tell the client that locks could not be got, and when that is tried again.
+ * Nor is a cancel heeded here.
+ */
 extern void mig_progress_notice_retry(const char *version, int retry,
 									  int retries, int pause_ms,
 									  const char *detail);

@@ -656,35 +656,37 @@ take_off_transactions(List *trees, MigPart part)
 }
 
 static bool
-refers_to_table(List *constraints)
+has_more_to_do(List *constraints)
 {
 	ListCell   *lc;
 
 	foreach(lc, constraints)
 	{
-		if (lfirst_node(Constraint, lc)->contype == CONSTR_FOREIGN)
+		ConstrType	type = lfirst_node(Constraint, lc)->contype;
+
+		if (type == CONSTR_FOREIGN || type == CONSTR_GENERATED)
 			return true;
 	}
 	return false;
 }
 
-/* a table that has nothing to do with another one */
+/* a table whose definition refers to no other one, and evaluates nothing */
 static bool
 creates_lone_table(const CreateStmt *stmt)
 {
 	ListCell   *lc;
 
 	if (stmt->inhRelations != NIL || stmt->partbound != NULL ||
-		stmt->ofTypename != NULL)
+		stmt->partspec != NULL || stmt->ofTypename != NULL)
 		return false;
 	foreach(lc, stmt->tableElts)
 	{
 		Node	   *element = (Node *) lfirst(lc);
 
 		if (IsA(element, ColumnDef) ?
-			refers_to_table(((ColumnDef *) element)->constraints) :
+			has_more_to_do(((ColumnDef *) element)->constraints) :
 			!IsA(element, Constraint) ||
-			refers_to_table(list_make1(element)))
+			has_more_to_do(list_make1(element)))
 			return false;
 	}
 	return true;
@@ -697,9 +699,7 @@ is_brief(Node *stmt)
 	{
 		case T_CreateStmt:
 			return creates_lone_table((CreateStmt *) stmt);
-		case T_CompositeTypeStmt:
 		case T_CreateEnumStmt:
-		case T_CreateFunctionStmt:
 			return true;
 		case T_CreateSchemaStmt:
 			return ((CreateSchemaStmt *) stmt)->schemaElts == NIL;

@@ -60,8 +60,9 @@ typedef struct MigBody
 	bool		only_ddl;		/* and so fires no trigger of a table */
 
 	/*
-	 * Makes nothing but new, empty objects that refer to no table, and so is
-	 * not expected to wait or to take long.
+	 * Makes nothing but new, empty tables, enums and schemas, and so is not
+	 * expected to wait or to take long.  It may all the same, for somebody
+	 * who makes one of that name for example.
 	 */
 	bool		brief;
 } MigBody;

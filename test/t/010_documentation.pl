@@ -190,9 +190,9 @@ sub normalize
 
 	$text =~ s/\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d+)?([+-]\d\d(:\d\d)?)?/TIME/g;
 	$text =~ s/\b[0-9a-f]{64}\b/HASH/g;
-	$text =~ s/\b\d+(\.\d+)?(e-\d+)? ms\b/N ms/g;
-	$text =~ s/\b\d+\.\d+(e-\d+)?\b/N/g;
-	$text =~ s/\b(process|PID) \d+/$1 N/gi;
+	$text =~ s/\b\d+(\.\d+)?(e-\d+)? ms\b/<N> ms/g;
+	$text =~ s/\b\d+\.\d+(e-\d+)?\b/<N>/g;
+	$text =~ s/\b(process|PID) \d+/$1 <N>/gi;
 	$text =~ s/"(\w+_\w+)"/$1/g;    # messages quote settings from 17 on
 	$text =~ s/-{2,}/-/g;
 	$text =~ s/[ \t]+/ /g;
@@ -210,7 +210,7 @@ sub matches
 		join '.*?', map { quotemeta } split /\.\.\./, $_, -1
 	} split /\n\.\.\.(?=\n)/, normalize($expected), -1;
 
-	$pattern =~ s/\bN\b/(?:N|\\d+)/g;    # a time may be 3 as well as 3.001
+	$pattern =~ s/\\<N\\>/(?:<N>|\\d+)/g;    # a time may be 3 as well as 3.001
 	return normalize($actual) =~ /\A$pattern\z/s;
 }
 
@@ -366,8 +366,8 @@ sub run_comment
 
 	if ($what =~ /^fails (\w{5})(?: before (\d+))?$/)
 	{
-		%next = defined $2 && $node->pg_version >= $2 ?
-		  (succeeds => 1) : (fails => $1);
+		%next = (%next, defined $2 && $node->pg_version >= $2 ?
+			  (succeeds => 1) : (fails => $1));
 	}
 	elsif ($what =~ /^status (\d+)$/)
 	{

@@ -1,7 +1,9 @@
 # What apply_each() tells its client arrives while the run goes on: before
 # anything that may take long, whoever waits has been told of all that is done.
+# In between small migrations are told of together.
 #
-# Needs a client that is watched while its call has not returned.
+# Needs a client that is watched while its call has not returned, and calls that
+# are cancelled and ended from outside.
 
 use strict;
 use warnings;
@@ -22,6 +24,7 @@ $node->append_conf('postgresql.conf', q{
 autovacuum = off
 # no NOTICE of another attempt
 migrate.lock_timeout = 0
+migrate.failure_quiet = 0
 });
 $node->start;
 owner_database($node, $db);
@@ -86,6 +89,8 @@ foreach my $case (
 	[ 'a copy', 'CREATE TABLE twin (LIKE t)' ],
 	[ 'a partition', 'CREATE TABLE part PARTITION OF p DEFAULT' ],
 	[ 'an heir', 'CREATE TABLE heir () INHERITS (t)' ],
+	[ 'a row type', 'CREATE TYPE row AS (a t2)' ],
+	[ 'a function', q{CREATE FUNCTION f() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM t'} ],
 	[ 'a step', 'CREATE INDEX CONCURRENTLY ON t (id)' ],
 	[ 'a block', 'DO $$BEGIN PERFORM FROM t; END$$' ])
 {
@@ -121,6 +126,98 @@ add(20, q{DO $$BEGIN RAISE NOTICE 'by the way'; END$$});
 like($messages, qr/\(20 of 21, .*NOTICE:  00000: by the way.*\(21 of 21, /s,
 	'what a body says is where it belongs');
 
-$_->quit foreach $client, $other;
+# A trigger for DDL may do anything.
+$node->safe_psql($db, q{
+CREATE FUNCTION wait_for_t() RETURNS event_trigger LANGUAGE plpgsql AS
+	'BEGIN IF tg_tag = ''CREATE TYPE'' THEN PERFORM FROM public.t; END IF; END';
+GRANT SELECT ON t TO PUBLIC;
+CREATE EVENT TRIGGER wait_for_t ON ddl_command_end EXECUTE FUNCTION wait_for_t()});
+$first = $version + 1;
+add(20, q{CREATE TYPE mood AS ENUM ('good')});
+ask($other, 'BEGIN; LOCK TABLE t');
+ask_start($client, 'CALL migrate.apply_each()');
+is_waiting($node, $pid) or die 'the trigger does not wait';
+is(arrived($client, 20), versions($first, $first + 19),
+	'an event trigger waits: the client knows what has run before');
+ask($other, 'COMMIT');
+ask_wait($client);
+$node->safe_psql($db, 'DROP EVENT TRIGGER wait_for_t');
+
+# Small ones wake the client now and then only.
+sub client_wakeups
+{
+	my ($client_pid) = ask($client, '\! echo $PPID') =~ /(\d+)/;
+	return slurp_file("/proc/$client_pid/status") =~ /^voluntary_ctxt_switches:\s+(\d+)/m
+	  ? $1
+	  : die 'no context switches';
+}
+
+sub add_small
+{
+	my ($count) = @_;
+	my $last = $version + $count;
+
+	query($node, $db, 'app', qq{
+SELECT count(migrate.add(to_char(n, 'FM000000'), format('CREATE TABLE small_%s (id int)', n)))
+FROM generate_series($version + 1, $last) n});
+	$version = $last;
+	return;
+}
+
+add_small(400);
+my $before = client_wakeups();
+(undef, $messages) = ask($client, 'CALL migrate.apply_each()');
+my $after = client_wakeups();
+is(scalar(() = $messages =~ /NOTICE:  00000: applied/g), 400, '400 small ones are told of');
+cmp_ok($after - $before, '<', 200, 'with fewer messages than that');
+
+$other->quit;
+
+# Interrupted at any moment, at that of a NOTICE too.
+sub interrupt
+{
+	my ($how) = @_;
+
+	add_small(600);
+	ask_start($client, 'CALL migrate.apply_each()');
+	$node->poll_query_until($db, "SELECT application_name LIKE 'migrate apply %'
+		FROM pg_stat_activity WHERE pid = $pid") or die 'the run does not begin';
+	$node->safe_psql($db, "SELECT $how($pid)");
+	return (ask_wait($client))[1];
+}
+
+foreach my $try (1 .. 15)
+{
+	my $failures = query($node, $db, 'app', 'SELECT count(*) FROM migrate.failure');
+
+	$messages = interrupt('pg_cancel_backend');
+	if ($messages !~ /ERROR:  57014/)
+	{
+		note('the run was quicker than the cancel');
+		ask($client, 'SELECT');
+		next;
+	}
+	is(ask($client, 'SHOW search_path'), '"$user", public',
+		"cancelled ($try): the settings are the session's own");
+	is(query($node, $db, 'app', 'SELECT count(*) FROM migrate.failure'),
+		$failures + 1, "cancelled ($try): it is journalled");
+	is(query($node, $db, 'app', 'SELECT count(*) FROM migrate.run WHERE outcome IS NULL'),
+		0, "cancelled ($try): no run is open");
+}
+foreach my $try (1 .. 15)
+{
+	like(interrupt('pg_terminate_backend'),
+		qr/FATAL:  57P01: terminating connection due to administrator command/,
+		"terminated ($try): the client is told");
+	eval { $client->quit };
+	$client = session($node, $db, 'app');
+	$pid = pid_of($client);
+}
+(undef, $messages) = ask($client, 'CALL migrate.apply_each()');
+unlike($messages, qr/ERROR|FATAL/, 'interrupted: the next call works');
+is(query($node, $db, 'app', 'SELECT count(*) FROM migrate.status() WHERE state <> $$applied$$'),
+	0, 'interrupted: everything is applied');
+
+$client->quit;
 $node->stop;
 done_testing();

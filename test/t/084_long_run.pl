@@ -1,5 +1,8 @@
+# Runs of thousands of migrations.
+#
 # A run does not need more memory because it is longer: neither while its last
-# body runs nor afterwards, when the session goes back to its pool.
+# body runs nor afterwards, when the session goes back to its pool.  What it
+# reads when it has begun long ago it compares with what it has planned.
 #
 # A plan has to be made of all migrations, so the peak before the first body is
 # not the same; bench/run measures it.
@@ -97,6 +100,59 @@ END $$}, q{format('ALTER TABLE t%s ADD COLUMN c%s int;', n % 8, n)});
 
 at_most('2,000 ADD COLUMN beside 1,000 trivial ones', 2, $columns, $thousand);
 cmp_ok($columns->[0], '<', 20 * 1024 * 1024, '2,000 ADD COLUMN: less than 20 MB');
+
+# A session that finds 10,000 migrations and applies one of them.
+owner_database($node, $db, owner => $superuser);
+query($node, $db, $superuser, q{
+SELECT count(*) FROM migrate.load((
+	SELECT jsonb_object_agg(format('%s_x.sql', 100000 + n), 'SELECT 1;')
+	FROM generate_series(1, 10000) n));
+SELECT count(*) FROM migrate.stamp_to('head');
+SELECT migrate.add('999999', 'SELECT 1')});
+my ($status, $out, $err) = run_sql($node, $db, $superuser, qq{
+SET migrate.progress_notices = off;
+\\o /dev/null
+CALL migrate.apply_each();
+\\o
+$now});
+is($status, 0, 'one of 10,000: is applied') or diag($err);
+cmp_ok($out =~ /^(\d+)\|f$/m ? $1 : 0, '<=', 1.2 * $thousand->[1],
+	'one of 10,000: afterwards')
+  if $thousand->[2] eq 'f';
+
+# What the first body does to the books of one that is read much later.
+foreach my $case (
+	[
+		'applied by somebody else, with another text',
+		q{INSERT INTO migrate.applied
+			(project, target, version, name, checksum, applied_at, applied_by, how, execution_ms, run, n)
+		SELECT project, '', version, name, repeat('0', 64), now(), current_user, 'apply', 0, 1, 1
+		FROM migrate.migration WHERE version = '101150'},
+		qr/ERROR:  40001: migration "101150" was changed at this moment/
+	],
+	[
+		'removed',
+		q{ALTER TABLE migrate.migration DISABLE TRIGGER ALL;
+		DELETE FROM migrate.migration WHERE version = '101150';
+		ALTER TABLE migrate.migration ENABLE TRIGGER ALL},
+		qr/ERROR:  40001: a migration was removed at this moment/
+	])
+{
+	my ($name, $body, $error) = @$case;
+
+	owner_database($node, $db, owner => $superuser);
+	query($node, $db, $superuser, q{
+SELECT count(*) FROM migrate.load((
+	SELECT jsonb_object_agg(format('%s_x.sql', 100000 + n), 'SELECT 1;')
+	FROM generate_series(1, 1200) n));
+SELECT migrate.add('000001', } . quote($body) . ')');
+	my (undef, undef, $messages) = run_sql($node, $db, $superuser,
+		'SET migrate.progress_notices = off; ' . "\nCALL migrate.apply_each()");
+	like($messages, $error, "$name: is noticed") or diag($messages);
+	is(query($node, $db, $superuser, q{
+SELECT count(*) FROM migrate.journal WHERE outcome = 'success' AND version = '101150'}),
+		0, "$name: is not run");
+}
 
 $node->stop;
 done_testing();
