@@ -49,6 +49,7 @@
 #include "locktrace.h"
 #include "outbox.h"
 #include "progress.h"
+#include "recheck.h"
 #include "runbook.h"
 #include "runlock.h"
 #include "settings.h"
@@ -282,8 +283,8 @@ look_again(Each *each)
 	int			i = each->current - each->chunk.first;
 	const MigEntry *entry = current_entry(each);
 
-	switch (mig_ledger_look_again(each->options->project, each->part, entry,
-								  &each->chunk.texts[i]))
+	switch (mig_recheck(each->options->project, each->part, entry,
+						&each->chunk.texts[i]))
 	{
 		case MIG_STILL_THE_SAME:
 			break;

@@ -70,22 +70,6 @@ extern MigEntry *mig_ledger_entry(const char *project, const char *version);
 extern MigTexts *mig_ledger_texts(const char *project, MigEntry **entries,
 								  int count);
 
-/*
- * Is a body still to be run, as it was planned and read?  Quick, for it is
- * asked before each migration.
- */
-typedef enum MigLookAgain
-{
-	MIG_STILL_THE_SAME,
-	MIG_ALREADY_DONE,			/* or undone */
-	MIG_TEXT_CHANGED,			/* or held, or removed */
-	MIG_POLICY_FORBIDS			/* or a role is demanded: ask guard.c */
-} MigLookAgain;
-
-extern MigLookAgain mig_ledger_look_again(const char *project, MigPart part,
-										  const MigEntry *entry,
-										  const MigTexts *texts);
-
 extern bool mig_ledger_is_applied(const char *project, const char *version);
 
 /* applied migrations of other projects that require one of these versions */

@@ -1,0 +1,28 @@
+/*-------------------------------------------------------------------------
+ *
+ * recheck.h
+ *	  Is a body still to be run, as it was planned and read?
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_RECHECK_H
+#define MIG_RECHECK_H
+
+#include "ledger.h"
+
+/*
+ * Is a body still to be run, as it was planned and read?  Quick, for it is
+ * asked before each migration.
+ */
+typedef enum MigRecheck
+{
+	MIG_STILL_THE_SAME,
+	MIG_ALREADY_DONE,			/* or undone */
+	MIG_TEXT_CHANGED,			/* or held, or removed */
+	MIG_POLICY_FORBIDS			/* or a role is demanded: ask guard.c */
+} MigRecheck;
+
+extern MigRecheck mig_recheck(const char *project, MigPart part,
+							  const MigEntry *entry, const MigTexts *texts);
+
+#endif							/* MIG_RECHECK_H */
