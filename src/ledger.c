@@ -130,36 +130,54 @@ mig_ledger_policy(const char *project)
 	return policy;
 }
 
-/* columns of the query in read_entries(); those from E_ERROR on are details */
+/* how much of an entry is read; each has what those before it have */
+typedef enum EntryDepth
+{
+	ENTRY_STANDING,				/* what mig_plan_tally() asks */
+	ENTRY_PLAN,
+	ENTRY_DETAILS
+} EntryDepth;
+
+/* columns of the queries, in three parts as above */
 enum EntryColumn
 {
-	E_VERSION = 1, E_NAME, E_KIND, E_REQUIRES, E_STORED, E_APPLIED,
-	E_UP_CHANGED, E_DOWN_CHANGED, E_HAS_DOWN, E_HAS_VERIFY, E_IRREVERSIBLE,
-	E_TRANSACTIONAL, E_PATH, E_DOWN_PATH, E_VERIFY_PATH, E_HELD_REASON, E_ADDED_BY, E_LENGTH, E_HOW,
-	E_RUN, E_N, E_PARTIAL, E_ERROR, E_CHECKSUM, E_DOWN_CHECKSUM, E_APPLIED_BY,
-	E_APPLIED_AT, E_EXECUTION_MS
+	E_VERSION = 1, E_KIND, E_STORED, E_APPLIED, E_UP_CHANGED, E_DOWN_CHANGED,
+	E_HELD_REASON, E_RUN, E_N, E_PARTIAL,
+	E_NAME, E_REQUIRES, E_HAS_DOWN, E_HAS_VERIFY, E_IRREVERSIBLE,
+	E_TRANSACTIONAL, E_PATH, E_DOWN_PATH, E_VERIFY_PATH, E_ADDED_BY, E_LENGTH,
+	E_HOW,
+	E_ERROR, E_CHECKSUM, E_DOWN_CHECKSUM, E_APPLIED_BY, E_APPLIED_AT,
+	E_EXECUTION_MS
 };
 
-#define ENTRY_COLUMNS \
-	"coalesce(m.version, a.version), coalesce(m.name, a.name)," \
-	" m.kind OPERATOR(pg_catalog.=) 'repeatable', m.requires," \
+#define STANDING_COLUMNS \
+	"coalesce(m.version, a.version)," \
+	" m.kind OPERATOR(pg_catalog.=) 'repeatable'," \
 	" m.version IS NOT NULL, a.version IS NOT NULL," \
 	" m.checksum OPERATOR(pg_catalog.<>) a.checksum," \
 	" m.version IS NOT NULL AND a.version IS NOT NULL" \
 	"  AND m.down_checksum IS DISTINCT FROM a.down_checksum," \
+	" m.held_reason, a.run, a.n," \
+	" coalesce(m.version, a.version) OPERATOR(pg_catalog.=) ANY (" \
+	"  SELECT s.version FROM migrate.step s" \
+	"  WHERE s.project OPERATOR(pg_catalog.=) $1" \
+	"  AND s.target OPERATOR(pg_catalog.=) '')"
+
+#define PLAN_COLUMNS \
+	STANDING_COLUMNS ", coalesce(m.name, a.name), m.requires," \
 	" m.down IS NOT NULL, m.verify IS NOT NULL, m.irreversible," \
 	" CASE m.transactional WHEN false THEN 1 WHEN true THEN 2 ELSE 0 END," \
-	" m.path, m.down_path, m.verify_path, m.held_reason, m.added_by," \
+	" m.path, m.down_path, m.verify_path, m.added_by," \
 	" (pg_catalog.octet_length(m.up)::pg_catalog.int8" \
 	"  OPERATOR(pg_catalog.+)" \
 	"  coalesce(pg_catalog.octet_length(m.down), 0)" \
 	"  OPERATOR(pg_catalog.+)" \
 	"  coalesce(pg_catalog.octet_length(m.verify), 0))," \
-	" a.how, a.run, a.n," \
-	" coalesce(m.version, a.version) OPERATOR(pg_catalog.=) ANY (" \
-	"  SELECT s.version FROM migrate.step s" \
-	"  WHERE s.project OPERATOR(pg_catalog.=) $1" \
-	"  AND s.target OPERATOR(pg_catalog.=) '')"
+	" a.how"
+
+#define DETAIL_COLUMNS \
+	PLAN_COLUMNS ", f.message, coalesce(m.checksum, a.checksum)," \
+	" m.down_checksum, a.applied_by, a.applied_at, a.execution_ms"
 
 #define ENTRY_TABLES \
 	" FROM (SELECT * FROM migrate.migration" \
@@ -192,13 +210,13 @@ enum EntryColumn
 	"  OR m.checksum OPERATOR(pg_catalog.<>) a.checksum)"
 
 /*
- * Like mig_get_text(), but the string of the row before serves again if it is
+ * Like mig_row_text(), but the string of the row before serves again if it is
  * the same: few roles apply many migrations.
  */
 static char *
-get_repeated_text(MigSqlScope *scope, uint64 row, int col, char *before)
+get_repeated_text(MigSqlScope *scope, const MigRow *row, int col, char *before)
 {
-	char	   *text = mig_get_text(scope, row, col);
+	char	   *text = mig_row_text(scope, row, col);
 
 	if (text != NULL && before != NULL && strcmp(text, before) == 0)
 	{
@@ -208,45 +226,56 @@ get_repeated_text(MigSqlScope *scope, uint64 row, int col, char *before)
 	return text;
 }
 
+static void
+read_standing(MigSqlScope *scope, const MigRow *row, MigEntry *entry)
+{
+	entry->version = mig_row_text(scope, row, E_VERSION);
+	entry->kind = mig_row_bool(row, E_KIND) ? MIG_REPEATABLE : MIG_VERSIONED;
+	entry->stored = mig_row_bool(row, E_STORED);
+	entry->applied = mig_row_bool(row, E_APPLIED);
+	entry->up_changed = mig_row_bool(row, E_UP_CHANGED);
+	entry->down_changed = mig_row_bool(row, E_DOWN_CHANGED);
+	entry->held_reason = mig_row_text(scope, row, E_HELD_REASON);
+	entry->run = mig_row_int8(row, E_RUN);
+	entry->n = mig_row_int4(row, E_N);
+	entry->partial = mig_row_bool(row, E_PARTIAL);
+}
+
 /* before is the entry that was read before this one, or NULL */
 static void
-read_entry(MigSqlScope *scope, uint64 row, bool details, MigEntry *entry,
-		   const MigEntry *before)
+read_entry(MigSqlScope *scope, uint64 number, EntryDepth depth,
+		   MigEntry *entry, const MigEntry *before)
 {
-	entry->version = mig_get_text(scope, row, E_VERSION);
-	entry->name = mig_get_text(scope, row, E_NAME);
-	entry->kind = mig_get_bool(row, E_KIND) ? MIG_REPEATABLE : MIG_VERSIONED;
-	entry->requires = mig_get_text_array(scope, row, E_REQUIRES,
-										 &entry->nrequires);
-	entry->stored = mig_get_bool(row, E_STORED);
-	entry->applied = mig_get_bool(row, E_APPLIED);
-	entry->up_changed = mig_get_bool(row, E_UP_CHANGED);
-	entry->down_changed = mig_get_bool(row, E_DOWN_CHANGED);
-	entry->has_down = mig_get_bool(row, E_HAS_DOWN);
-	entry->has_verify = mig_get_bool(row, E_HAS_VERIFY);
-	entry->irreversible = mig_get_bool(row, E_IRREVERSIBLE);
-	entry->transactional = mig_get_int4(row, E_TRANSACTIONAL);
-	entry->path = mig_get_text(scope, row, E_PATH);
-	entry->down_path = mig_get_text(scope, row, E_DOWN_PATH);
-	entry->verify_path = mig_get_text(scope, row, E_VERIFY_PATH);
-	entry->held_reason = mig_get_text(scope, row, E_HELD_REASON);
-	entry->added_by = get_repeated_text(scope, row, E_ADDED_BY,
-										before ? before->added_by : NULL);
-	entry->length = mig_get_int8(row, E_LENGTH);
-	entry->how = get_repeated_text(scope, row, E_HOW,
-								   before ? before->how : NULL);
-	entry->run = mig_get_int8(row, E_RUN);
-	entry->n = mig_get_int4(row, E_N);
-	entry->partial = mig_get_bool(row, E_PARTIAL);
-	if (!details)
+	MigRow		row;
+
+	mig_row_read(&row, number);
+	read_standing(scope, &row, entry);
+	if (depth < ENTRY_PLAN)
 		return;
-	entry->error = mig_get_text(scope, row, E_ERROR);
-	entry->checksum = mig_get_text(scope, row, E_CHECKSUM);
-	entry->down_checksum = mig_get_text(scope, row, E_DOWN_CHECKSUM);
-	entry->applied_by = get_repeated_text(scope, row, E_APPLIED_BY,
+	entry->name = mig_row_text(scope, &row, E_NAME);
+	entry->requires = mig_row_text_array(scope, &row, E_REQUIRES,
+										 &entry->nrequires);
+	entry->has_down = mig_row_bool(&row, E_HAS_DOWN);
+	entry->has_verify = mig_row_bool(&row, E_HAS_VERIFY);
+	entry->irreversible = mig_row_bool(&row, E_IRREVERSIBLE);
+	entry->transactional = mig_row_int4(&row, E_TRANSACTIONAL);
+	entry->path = mig_row_text(scope, &row, E_PATH);
+	entry->down_path = mig_row_text(scope, &row, E_DOWN_PATH);
+	entry->verify_path = mig_row_text(scope, &row, E_VERIFY_PATH);
+	entry->added_by = get_repeated_text(scope, &row, E_ADDED_BY,
+										before ? before->added_by : NULL);
+	entry->length = mig_row_int8(&row, E_LENGTH);
+	entry->how = get_repeated_text(scope, &row, E_HOW,
+								   before ? before->how : NULL);
+	if (depth < ENTRY_DETAILS)
+		return;
+	entry->error = mig_row_text(scope, &row, E_ERROR);
+	entry->checksum = mig_row_text(scope, &row, E_CHECKSUM);
+	entry->down_checksum = mig_row_text(scope, &row, E_DOWN_CHECKSUM);
+	entry->applied_by = get_repeated_text(scope, &row, E_APPLIED_BY,
 										  before ? before->applied_by : NULL);
-	entry->applied_at = mig_get_timestamptz(row, E_APPLIED_AT);
-	entry->execution_ms = mig_get_float8(row, E_EXECUTION_MS);
+	entry->applied_at = mig_row_timestamptz(&row, E_APPLIED_AT);
+	entry->execution_ms = mig_row_float8(&row, E_EXECUTION_MS);
 }
 
 static void
@@ -316,11 +345,9 @@ read_entries(const char *project, char **versions, int nversions, bool details,
 	uint64		i;
 
 	open_entries(&cursor, details ?
-				 "SELECT " ENTRY_COLUMNS ", f.message,"
-				 " coalesce(m.checksum, a.checksum), m.down_checksum,"
-				 " a.applied_by, a.applied_at, a.execution_ms"
-				 ENTRY_TABLES ENTRY_FAILURE " ORDER BY 1" :
-				 "SELECT " ENTRY_COLUMNS ENTRY_TABLES " ORDER BY 1",
+				 "SELECT " DETAIL_COLUMNS ENTRY_TABLES ENTRY_FAILURE
+				 " ORDER BY 1" :
+				 "SELECT " PLAN_COLUMNS ENTRY_TABLES " ORDER BY 1",
 				 project, versions, nversions);
 	entries = MemoryContextAlloc(cursor.scope.outer, sizeof(MigEntry) * room);
 	while ((nrows = fetch_entries(&cursor)) > 0)
@@ -332,8 +359,8 @@ read_entries(const char *project, char **versions, int nversions, bool details,
 		}
 		memset(&entries[n], 0, sizeof(MigEntry) * nrows);
 		for (i = 0; i < nrows; i++, n++)
-			read_entry(&cursor.scope, i, details, &entries[n],
-					   n > 0 ? &entries[n - 1] : NULL);
+			read_entry(&cursor.scope, i, details ? ENTRY_DETAILS : ENTRY_PLAN,
+					   &entries[n], n > 0 ? &entries[n - 1] : NULL);
 	}
 	close_entries(&cursor);
 	*count = (int) n;
@@ -353,7 +380,8 @@ mig_ledger_scan(const char *project,
 	uint64		nrows;
 	uint64		i;
 
-	open_entries(&cursor, "SELECT " ENTRY_COLUMNS ENTRY_TABLES, project, NULL, 0);
+	open_entries(&cursor, "SELECT " STANDING_COLUMNS ENTRY_TABLES, project,
+				 NULL, 0);
 	cursor.scope.outer = portion;
 	spi = CurrentMemoryContext;
 	while ((nrows = fetch_entries(&cursor)) > 0)
@@ -362,7 +390,7 @@ mig_ledger_scan(const char *project,
 		{
 			memset(&entry, 0, sizeof(entry));
 			MemoryContextSwitchTo(portion);
-			read_entry(&cursor.scope, i, false, &entry, NULL);
+			read_entry(&cursor.scope, i, ENTRY_STANDING, &entry, NULL);
 			MemoryContextSwitchTo(caller);
 			take(&entry, arg);
 			MemoryContextSwitchTo(spi);

@@ -51,9 +51,10 @@ extern MigEntry *mig_ledger_entries(const char *project, bool details,
 									int *count);
 
 /*
- * The same one by one and in no order, without details, for what does not need
- * them together.  An entry lives as long as the call of take, which is made in
- * the caller's memory context and must not run SQL.
+ * The same one by one and in no order, for what does not need them together.
+ * Of an entry there is only what mig_plan_tally() asks for.  It lives as long
+ * as the call of take, which is made in the caller's memory context and must
+ * not run SQL.
  */
 extern void mig_ledger_scan(const char *project,
 							void (*take) (const MigEntry *entry, void *arg),

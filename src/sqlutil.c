@@ -18,6 +18,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "jit/jit.h"
@@ -97,11 +98,9 @@ get_value(uint64 row, int col, bool *isnull)
 						 isnull);
 }
 
-char *
-mig_get_text(MigSqlScope *scope, uint64 row, int col)
+static char *
+to_text(MigSqlScope *scope, Datum value, bool isnull)
 {
-	bool		isnull;
-	Datum		value = get_value(row, col, &isnull);
 	MemoryContext old;
 	char	   *result;
 
@@ -111,6 +110,40 @@ mig_get_text(MigSqlScope *scope, uint64 row, int col)
 	result = TextDatumGetCString(value);
 	MemoryContextSwitchTo(old);
 	return result;
+}
+
+static char **
+to_text_array(MigSqlScope *scope, Datum value, bool isnull, int *count)
+{
+	ArrayType  *array;
+	Datum	   *elements;
+	char	  **result;
+	MemoryContext old;
+	int			i;
+
+	*count = 0;
+	if (isnull)
+		return NULL;
+	array = DatumGetArrayTypeP(value);
+	if (ARR_NDIM(array) == 0)
+		return NULL;
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements,
+					  NULL, count);
+	old = MemoryContextSwitchTo(scope->outer);
+	result = palloc(sizeof(char *) * *count);
+	for (i = 0; i < *count; i++)
+		result[i] = TextDatumGetCString(elements[i]);
+	MemoryContextSwitchTo(old);
+	return result;
+}
+
+char *
+mig_get_text(MigSqlScope *scope, uint64 row, int col)
+{
+	bool		isnull;
+	Datum		value = get_value(row, col, &isnull);
+
+	return to_text(scope, value, isnull);
 }
 
 bool
@@ -163,26 +196,60 @@ mig_get_text_array(MigSqlScope *scope, uint64 row, int col, int *count)
 {
 	bool		isnull;
 	Datum		value = get_value(row, col, &isnull);
-	ArrayType  *array;
-	Datum	   *elements;
-	char	  **result;
-	MemoryContext old;
-	int			i;
 
-	*count = 0;
-	if (isnull)
-		return NULL;
-	array = DatumGetArrayTypeP(value);
-	if (ARR_NDIM(array) == 0)
-		return NULL;
-	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements,
-					  NULL, count);
-	old = MemoryContextSwitchTo(scope->outer);
-	result = palloc(sizeof(char *) * *count);
-	for (i = 0; i < *count; i++)
-		result[i] = TextDatumGetCString(elements[i]);
-	MemoryContextSwitchTo(old);
-	return result;
+	return to_text_array(scope, value, isnull, count);
+}
+
+void
+mig_row_read(MigRow *row, uint64 number)
+{
+	if (SPI_tuptable->tupdesc->natts > MIG_ROW_COLUMNS)
+		elog(ERROR, "too many columns: %d", SPI_tuptable->tupdesc->natts);
+	heap_deform_tuple(SPI_tuptable->vals[number], SPI_tuptable->tupdesc,
+					  row->values, row->nulls);
+}
+
+char *
+mig_row_text(MigSqlScope *scope, const MigRow *row, int col)
+{
+	return to_text(scope, row->values[col - 1], row->nulls[col - 1]);
+}
+
+bool
+mig_row_bool(const MigRow *row, int col)
+{
+	return !row->nulls[col - 1] && DatumGetBool(row->values[col - 1]);
+}
+
+int64
+mig_row_int8(const MigRow *row, int col)
+{
+	return row->nulls[col - 1] ? 0 : DatumGetInt64(row->values[col - 1]);
+}
+
+int32
+mig_row_int4(const MigRow *row, int col)
+{
+	return row->nulls[col - 1] ? 0 : DatumGetInt32(row->values[col - 1]);
+}
+
+double
+mig_row_float8(const MigRow *row, int col)
+{
+	return row->nulls[col - 1] ? 0 : DatumGetFloat8(row->values[col - 1]);
+}
+
+TimestampTz
+mig_row_timestamptz(const MigRow *row, int col)
+{
+	return row->nulls[col - 1] ? 0 : DatumGetTimestampTz(row->values[col - 1]);
+}
+
+char **
+mig_row_text_array(MigSqlScope *scope, const MigRow *row, int col, int *count)
+{
+	return to_text_array(scope, row->values[col - 1], row->nulls[col - 1],
+						 count);
 }
 
 Datum

@@ -58,6 +58,30 @@ extern TimestampTz mig_get_timestamptz(uint64 row, int col);
 extern char **mig_get_text_array(MigSqlScope *scope, uint64 row, int col,
 								 int *count);
 
+/*
+ * A row of the last result that is taken apart at once.  For results of many
+ * columns: the getters above walk over all columns before the one they want.
+ */
+#define MIG_ROW_COLUMNS 32
+
+typedef struct MigRow
+{
+	Datum		values[MIG_ROW_COLUMNS];
+	bool		nulls[MIG_ROW_COLUMNS];
+} MigRow;
+
+extern void mig_row_read(MigRow *row, uint64 number);
+
+/* as above */
+extern char *mig_row_text(MigSqlScope *scope, const MigRow *row, int col);
+extern bool mig_row_bool(const MigRow *row, int col);
+extern int64 mig_row_int8(const MigRow *row, int col);
+extern int32 mig_row_int4(const MigRow *row, int col);
+extern double mig_row_float8(const MigRow *row, int col);
+extern TimestampTz mig_row_timestamptz(const MigRow *row, int col);
+extern char **mig_row_text_array(MigSqlScope *scope, const MigRow *row,
+								 int col, int *count);
+
 /* text[] of C strings */
 extern Datum mig_text_array(char **strings, int count);
 
