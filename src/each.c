@@ -87,6 +87,7 @@ typedef struct Each
 	MigExecution execution;
 	List	   *settings;		/* of the session, before the run */
 	bool		pinned;			/* it has others now */
+	bool		limits_waits;	/* lock_timeout was, or is, one of them */
 	int			nentries;		/* of the project */
 	bool		event_triggers; /* DDL may run anything */
 
@@ -304,6 +305,14 @@ look_again(Each *each)
 	}
 }
 
+/* only bodies are to have migrate.lock_timeout */
+static void
+stop_limiting_waits(Each *each)
+{
+	if (each->limits_waits)
+		mig_execute_unpin_lock_timeout();
+}
+
 static void
 store_body(Each *each, const char *text, const char *checksum)
 {
@@ -322,6 +331,7 @@ load_chunk(void *arg)
 	MigChunk   *chunk = &each->chunk;
 	int			i;
 
+	stop_limiting_waits(each);
 	mig_execution_reset(&each->execution);
 	each->event_triggers = EventCacheLookup(EVT_DDLCommandStart) != NIL ||
 		EventCacheLookup(EVT_DDLCommandEnd) != NIL;
@@ -362,7 +372,8 @@ run_in_transaction(void *arg)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	MemoryContextSwitchTo(each->migration);
-	mig_execute_pin_lock_timeout();
+	if (mig_execute_pin_lock_timeout())
+		each->limits_waits = true;
 	mig_bodies_begin();
 	mig_execute_body(&each->execution, chunk->bodies[i], &chunk->labels[i]);
 	if (chunk->verifies[i] != NULL)
@@ -379,6 +390,7 @@ look_before_steps(void *arg)
 {
 	Each	   *each = (Each *) arg;
 
+	stop_limiting_waits(each);
 	look_again(each);
 	if (each->contained)
 		ereport(ERROR,
@@ -718,6 +730,7 @@ finish_run(void *arg)
 	Each	   *each = (Each *) arg;
 	MigTally	tally = {0};
 
+	stop_limiting_waits(each);
 	mig_ledger_scan(each->options->project, add_to_tally, &tally);
 	note_complete(each->options->project, &tally);
 	if (each->gaps_matter)

@@ -195,10 +195,19 @@ mig_execute_pin_session(const char *search_path)
 	pin_settings(search_path, GUC_ACTION_SET);
 }
 
-void
+bool
 mig_execute_pin_lock_timeout(void)
 {
-	pin_lock_timeout(GUC_ACTION_LOCAL);
+	if (LockTimeout != 0)
+		return false;
+	pin_lock_timeout(GUC_ACTION_SET);
+	return LockTimeout != 0;
+}
+
+void
+mig_execute_unpin_lock_timeout(void)
+{
+	pin("lock_timeout", "0", GUC_ACTION_SET);
 }
 
 /* says which statement of which body it was */

@@ -78,11 +78,20 @@ extern void mig_execution_locate(const MigExecution *execution,
 extern void mig_execute_pin_settings(const char *search_path);
 
 /*
- * The same in two parts: for the session, where bodies run in several
- * transactions, and for the transaction.
+ * The same for the session, where bodies run in several transactions, but for
+ * lock_timeout.
  */
 extern void mig_execute_pin_session(const char *search_path);
-extern void mig_execute_pin_lock_timeout(void);
+
+/*
+ * lock_timeout for the session, false if it has a limit already; to be taken
+ * back before anything that is not a body in a transaction.  It is not set for
+ * each transaction: as long as a setting is to be put back, the server of 15
+ * goes through all its settings wherever a nest level ends, which is several
+ * times in a CREATE TABLE.
+ */
+extern bool mig_execute_pin_lock_timeout(void);
+extern void mig_execute_unpin_lock_timeout(void);
 
 /*
  * What migrate.timeout limits: everything in between.  The error of a

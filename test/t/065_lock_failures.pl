@@ -459,6 +459,44 @@ like(
 ask($other, 'COMMIT');
 ask($runner, 'CALL migrate.apply_each()');
 
+# Ours is for bodies in a transaction, not for a concurrent build after them, nor
+# for what the run itself writes.  Each wait lasts three times as long as the limit.
+sub waits_for_long
+{
+	my ($what) = @_;
+	$node->poll_query_until($db, qq{
+SELECT state = 'idle' OR EXISTS (SELECT FROM pg_locks l WHERE l.pid = a.pid AND NOT granted AND $what
+	AND clock_timestamp() - waitstart > '600 ms')
+FROM pg_stat_activity a WHERE pid = $runner_pid});
+	return $node->safe_psql($db, "SELECT state FROM pg_stat_activity WHERE pid = $runner_pid") eq 'active';
+}
+
+my $superuser_session = session($node, $db, $superuser);
+my $limit = q{current_setting('lock_timeout')};
+my $wait_for_key = q{DO $$ BEGIN
+	WHILE NOT pg_try_advisory_xact_lock(1001) LOOP PERFORM pg_sleep(0.01); END LOOP;
+END $$};
+
+add("CREATE TABLE shop.limits AS SELECT $limit AS lock_timeout");
+add('CREATE INDEX CONCURRENTLY orders_id ON shop.orders (id)');
+add("INSERT INTO shop.limits VALUES ($limit); $wait_for_key");
+add("INSERT INTO shop.limits VALUES ($limit) --" . 'x' x 1_100_000);
+ask($other, 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1');
+ask($third, 'SELECT pg_advisory_lock(1001)');
+ask_start($runner, "RESET lock_timeout; SET migrate.lock_retries = 0; SET migrate.lock_timeout = '200ms'; CALL migrate.apply_each()");
+ok(waits_for_long(q{locktype = 'virtualxid'}), 'a concurrent build after a body: waits for longer');
+ask($other, 'COMMIT');
+ask($superuser_session, 'BEGIN; LOCK TABLE migrate.body, migrate.state');
+ask($third, 'SELECT pg_advisory_unlock(1001)');
+ok(waits_for_long(q{relation = 'migrate.body'::regclass}), 'texts that are stored in the middle of the run: as well');
+ask($superuser_session, 'COMMIT; BEGIN; LOCK TABLE migrate.state');
+ok(waits_for_long(q{relation = 'migrate.state'::regclass}), 'the end of the run: as well');
+ask($superuser_session, 'COMMIT');
+is((ask_wait($runner))[1], '', 'and the run succeeds');
+is(query($node, $db, 'app', 'SELECT string_agg(lock_timeout, $$ $$) FROM shop.limits'),
+	'200ms 200ms 200ms', 'every body in a transaction has the limit');
+is(ask($runner, 'SHOW lock_timeout'), '0', 'the session does not keep it');
+
 # ---------------------------------------------------------------------------
 # The timer is off afterwards
 # ---------------------------------------------------------------------------
