@@ -105,8 +105,24 @@ checked_extension(void)
 	return extension;
 }
 
-Oid
-mig_books_relation(const char *name)
+/* a table that has been looked up since the last change to any */
+static Oid
+trusted_table(const char *name)
+{
+	int			i;
+
+	if (!trust || !OidIsValid(trusted_owner))
+		return InvalidOid;
+	for (i = 0; i < lengthof(table_names); i++)
+	{
+		if (strcmp(table_names[i], name) == 0)
+			return trusted_tables[i];
+	}
+	return InvalidOid;
+}
+
+static Oid
+find_relation(const char *name)
 {
 	Oid			namespace = get_namespace_oid(MIG_SCHEMA_NAME, true);
 	Oid			relation = OidIsValid(namespace) ?
@@ -119,6 +135,14 @@ mig_books_relation(const char *name)
 						MIG_SCHEMA_NAME, name, MIG_EXTENSION_NAME),
 				 errhint("Restore it from a backup, or drop the extension and create it again.")));
 	return relation;
+}
+
+Oid
+mig_books_relation(const char *name)
+{
+	Oid			relation = trusted_table(name);
+
+	return OidIsValid(relation) ? relation : find_relation(name);
 }
 
 void
@@ -137,7 +161,7 @@ mig_books_check_columns(const char *name, int columns, int expected)
 static Oid
 checked_table_owner(const char *name, Oid extension)
 {
-	Oid			relation = mig_books_relation(name);
+	Oid			relation = find_relation(name);
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
 	Form_pg_class form;
 	Oid			owner;
@@ -171,7 +195,7 @@ check_owner(void)
 	{
 		Oid			table_owner = checked_table_owner(table_names[i], extension);
 
-		trusted_tables[i] = mig_books_relation(table_names[i]);
+		trusted_tables[i] = find_relation(table_names[i]);
 		if (i > 0 && table_owner != owner)
 			ereport(ERROR,
 					(errcode(MIG_ERRCODE_EXTENSION),

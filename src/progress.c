@@ -69,11 +69,15 @@ mig_progress_unmark(void)
 void
 mig_progress_mark(bool session)
 {
-	TimestampTz now = GetCurrentTimestamp();
+	uint32		now = (uint32) timestamptz_to_time_t(GetCurrentTimestamp());
 
+	/* that of the migration before serves for all of the same second */
+	if (mark_held && mark_of_session && session && mark.locktag_field3 == now &&
+		MIG_LOCK_HELD_BY_ME(&mark, AccessShareLock))
+		return;
 	mig_progress_unmark();
-	SET_LOCKTAG_OBJECT(mark, MyDatabaseId, mig_books_relation("journal"),
-					   (uint32) timestamptz_to_time_t(now), 0);
+	SET_LOCKTAG_OBJECT(mark, MyDatabaseId, mig_books_relation("journal"), now,
+					   0);
 	(void) LockAcquire(&mark, AccessShareLock, session, false);
 	mark_of_session = session;
 	mark_held = true;
