@@ -27,6 +27,7 @@ OBJS = \
 	src/guard.o \
 	src/progress.o \
 	src/partial.o \
+	src/quiet.o \
 	src/recheck.o \
 	src/runbook.o \
 	src/effects.o \

@@ -6,7 +6,8 @@
  * The runner lock is held for the session, over the ends of the transactions.
  * The plan is made once, under the lock; before each migration its row and its
  * place in the ledger are looked at again, for a superuser can change the
- * books without the lock.
+ * books without the lock.  Only while nobody else commits anything, and no
+ * body of this run could have changed the books, is that left out.
  *
  * An error aborts the transaction of its migration, and with that the session
  * gives up the runner lock.  The failure is then journalled in the next
@@ -49,6 +50,7 @@
 #include "locktrace.h"
 #include "outbox.h"
 #include "progress.h"
+#include "quiet.h"
 #include "recheck.h"
 #include "runbook.h"
 #include "runlock.h"
@@ -84,6 +86,7 @@ typedef struct Each
 	MigAgenda	agenda;
 	MigChunk	chunk;			/* of the agenda's steps */
 	MigBatch   *batch;
+	MigQuiet	quiet;			/* since the plan was made */
 	MigExecution execution;
 	List	   *settings;		/* of the session, before the run */
 	bool		pinned;			/* it has others now */
@@ -149,6 +152,7 @@ prepare(void *arg)
 	MigPrepared prepared;
 	bool		something;
 
+	mig_quiet_begin(&each->quiet);
 	MemoryContextSwitchTo(context);
 	(void) mig_runbook_sweep();
 	if (each->choice == NULL)
@@ -190,6 +194,7 @@ prepare(void *arg)
 	}
 	MemoryContextSwitchTo(each->context);
 	MemoryContextDelete(context);
+	mig_quiet_own_commit(&each->quiet);
 }
 
 
@@ -276,7 +281,9 @@ record(void *arg)
 
 /*
  * Look again whether the migration is still to be run, and its text the one
- * that was read before.
+ * that was read before.  While nobody else commits anything the server has the
+ * same answers as before; and the key of the ledger, which does not let a
+ * version in twice, is asked in any case.
  */
 static void
 look_again(Each *each)
@@ -284,6 +291,8 @@ look_again(Each *each)
 	int			i = each->current - each->chunk.first;
 	const MigEntry *entry = current_entry(each);
 
+	if (mig_quiet_holds(&each->quiet))
+		return;
 	switch (mig_recheck(each->options->project, each->part, entry,
 						&each->chunk.texts[i]))
 	{
@@ -355,6 +364,20 @@ load_chunk(void *arg)
 			store_body(each, texts->verify, mig_checksum(texts->verify));
 	}
 	mig_batch_flush(each->batch);
+	mig_quiet_own_commit(&each->quiet);
+}
+
+/*
+ * Does the current step only create objects, running nobody's code?  Nobody has
+ * to know how far the run is before it has ended, and the books are not touched.
+ */
+static bool
+is_brief(const Each *each)
+{
+	int			i = each->current - each->chunk.first;
+
+	return each->chunk.bodies[i]->brief && each->chunk.verifies[i] == NULL &&
+		!each->event_triggers;
 }
 
 /* the body and its record, in one transaction */
@@ -383,6 +406,8 @@ run_in_transaction(void *arg)
 	record(each);
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "could not disconnect from SPI");
+	if (is_brief(each))
+		mig_quiet_own_commit(&each->quiet);
 }
 
 static void
@@ -738,16 +763,6 @@ finish_run(void *arg)
 	mig_runbook_end(each->result->run, MIG_RUN_SUCCESS,
 					each->result->migrations);
 	restore_settings(each);
-}
-
-/* nobody has to know how far the run is before this one has ended */
-static bool
-is_brief(const Each *each)
-{
-	int			i = each->current - each->chunk.first;
-
-	return each->chunk.bodies[i]->brief && each->chunk.verifies[i] == NULL &&
-		!each->event_triggers;
 }
 
 static void

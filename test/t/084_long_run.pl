@@ -154,5 +154,77 @@ SELECT count(*) FROM migrate.journal WHERE outcome = 'success' AND version = '10
 		0, "$name: is not run");
 }
 
+# While nobody else commits anything, the rows of a migration are not asked for
+# again before it.
+my $scans = q{SELECT sum(idx_scan) FROM pg_stat_user_indexes WHERE schemaname = 'migrate'
+	AND relname IN ('migration', 'policy')};
+
+owner_database($node, $db, owner => $superuser);
+query($node, $db, $superuser, q{
+SELECT count(*) FROM migrate.load((
+	SELECT jsonb_object_agg(format('%s_x.sql', 100000 + n), format('CREATE TABLE quiet_%s ()', n))
+	FROM generate_series(1, 300) n))});
+my @scans = split /\n/, query($node, $db, $superuser, qq{
+$scans;
+SET migrate.progress_notices = off;
+\\o /dev/null
+CALL migrate.apply_each();
+SELECT pg_stat_force_next_flush();
+\\o
+$scans});
+cmp_ok($scans[1] - $scans[0], '<', 100, '300 migrations in a quiet database: few questions');
+
+# What a superuser does to the books while a body waits that only creates a table
+# is seen before the next one.  When the texts have been stored by an earlier run,
+# the transaction that reads them has no id: that must not hide the one commit.
+foreach my $case (
+	[
+		'held', q{UPDATE migrate.migration SET held_reason = 'bad' WHERE version = '2'},
+		qr/ERROR:  40001: migration "2" was changed at this moment/
+	],
+	[
+		'frozen', q{INSERT INTO migrate.policy (project, frozen_reason) VALUES ('default', 'audit')},
+		qr/ERROR:  MG\d+: .*frozen/
+	],
+	[
+		'applied',
+		q{INSERT INTO migrate.applied
+			(project, target, version, name, checksum, applied_at, applied_by, how, execution_ms, run, n)
+		SELECT project, '', version, name, checksum, now(), current_user, 'apply', 0, 1, 1
+		FROM migrate.migration WHERE version = '2'},
+		qr/^$/
+	])
+{
+	my ($name, $change, $error) = @$case;
+
+	foreach my $stored (0, 1)
+	{
+		my $test = $stored ? "$name, texts stored before" : $name;
+
+		owner_database($node, $db, owner => $superuser);
+		query($node, $db, $superuser, q{
+SELECT migrate.add('1', 'CREATE TABLE quiet_1 ()', 'DROP TABLE quiet_1');
+SELECT migrate.add('2', 'CREATE TABLE quiet_2 ()', 'DROP TABLE quiet_2')});
+		query($node, $db, $superuser,
+			'CALL migrate.apply_each(); CALL migrate.rollback_each(2)')
+		  if $stored;
+
+		my $runner = session($node, $db, $superuser);
+		my $runner_pid = pid_of($runner);
+		my $blocker = session($node, $db, $superuser);
+
+		ask($blocker, 'BEGIN; LOCK TABLE pg_type IN SHARE MODE');
+		ask_start($runner,
+			'SET migrate.progress_notices = off; SET migrate.lock_timeout = 0; CALL migrate.apply_each()');
+		is_waiting($node, $runner_pid) or die 'the first body does not wait';
+		query($node, $db, $superuser, "SET session_replication_role = replica; $change");
+		ask($blocker, 'COMMIT');
+		like((ask_wait($runner))[1], $error, "$test: is noticed");
+		is(query($node, $db, $superuser, q{SELECT to_regclass('quiet_1'), to_regclass('quiet_2')}),
+			'quiet_1|', "$test: is not run");
+		$_->quit foreach $runner, $blocker;
+	}
+}
+
 $node->stop;
 done_testing();
