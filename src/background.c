@@ -588,7 +588,10 @@ mig_background_main(void)
 	MemoryContextSwitchTo(context);
 	row = mig_runbook_read(request.run);
 	if (row == NULL)
-		elog(ERROR, "run " INT64_FORMAT " is not in migrate.run", request.run);
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("run " INT64_FORMAT " does not exist", request.run),
+				 errdetail("Its row was deleted from migrate.run before its background worker has begun.")));
 	mig_runbook_start(request.run);
 	apply_settings(row->settings);
 	sql = call_of(row);

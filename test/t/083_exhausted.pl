@@ -230,4 +230,21 @@ is(super(q{SELECT tableowner FROM pg_tables WHERE tablename = 't_4'}),
 	'group_role', 'the role that has asked for it runs it');
 sound('NOLOGIN');
 
+# ---------------------------------------------------------------------------
+# Rows
+# ---------------------------------------------------------------------------
+
+# a superuser has taken that of the run away
+my $logged = log_size($node);
+
+super(q{BEGIN; SELECT migrate.start(); DELETE FROM migrate.run WHERE outcome IS NULL; COMMIT});
+$node->poll_query_until($db,
+	q{SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'migrate run'})
+  or die 'the worker does not end';
+like(
+	log_since($node, $logged),
+	qr/ERROR:  run \d+ does not exist\n.*DETAIL:  Its row was deleted from migrate\.run/,
+	'a run without a row: the log says why it ended');
+sound('a run without a row');
+
 done_testing();
