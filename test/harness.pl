@@ -20,10 +20,11 @@ use TAP::Harness;
 my ($count_file, $jobs, @files) = @ARGV;
 my $dump = File::Temp->newdir();
 
-# a file that hangs is ended after this many seconds, and has failed; the fuzz
-# test runs for as long as it is told to
-my $seconds =
-  ($ENV{MIGRATE_TEST_TIMEOUT} || 300) + ($ENV{MIGRATE_FUZZ_SECONDS} || 0);
+# a file that hangs is ended after this many seconds, and has failed; those that
+# are told how long to run have longer, two seconds for each run that is killed
+my $seconds = $ENV{MIGRATE_TEST_TIMEOUT} || 300;
+$seconds += $ENV{$_} || 0 foreach qw(MIGRATE_FUZZ_SECONDS MIGRATE_RACE_SECONDS);
+$seconds += 2 * ($ENV{MIGRATE_KILLS} || 0);
 my @limit = ('timeout', '--foreground', '--kill-after=10', $seconds);
 
 # the raw output of each file goes to a file of the same path below this
