@@ -591,7 +591,7 @@ mig_background_main(void)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("run " INT64_FORMAT " does not exist", request.run),
-				 errdetail("Its row was deleted from migrate.run before its background worker has begun.")));
+				 errdetail("Its row was deleted from migrate.run before its background worker had begun.")));
 	mig_runbook_start(request.run);
 	apply_settings(row->settings);
 	sql = call_of(row);

@@ -105,7 +105,7 @@ checked_extension(void)
 	return extension;
 }
 
-/* a table that has been looked up since the last change to any */
+/* OID of a table, if none of the tables has changed since they were checked */
 static Oid
 trusted_table(const char *name)
 {
@@ -157,11 +157,10 @@ mig_books_check_columns(const char *name, int columns, int expected)
 				 errhint("A column that was added counts even when it has been dropped: restore the books from a dump without it.")));
 }
 
-/* owner of a table of ours, having made sure that it is one */
+/* owner of a table, having made sure that it is ours; name is for errors */
 static Oid
-checked_table_owner(const char *name, Oid extension)
+checked_table_owner(Oid relation, const char *name, Oid extension)
 {
-	Oid			relation = find_relation(name);
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
 	Form_pg_class form;
 	Oid			owner;
@@ -193,9 +192,12 @@ check_owner(void)
 
 	for (i = 0; i < lengthof(table_names); i++)
 	{
-		Oid			table_owner = checked_table_owner(table_names[i], extension);
+		Oid			table_owner;
 
+		/* noted first: from now on forget_owner_of_table() knows it */
 		trusted_tables[i] = find_relation(table_names[i]);
+		table_owner = checked_table_owner(trusted_tables[i], table_names[i],
+										  extension);
 		if (i > 0 && table_owner != owner)
 			ereport(ERROR,
 					(errcode(MIG_ERRCODE_EXTENSION),
@@ -219,16 +221,20 @@ check_owner(void)
 Oid
 mig_books_owner(void)
 {
-	if (!trust)
-		return check_owner();
-	if (!OidIsValid(trusted_owner))
-	{
-		Oid			owner = check_owner();
+	uint64		before = generation;
+	Oid			owner;
 
+	if (trust && OidIsValid(trusted_owner))
+		return trusted_owner;
+	owner = check_owner();
+
+	/* unless one of them has changed while we looked at the others */
+	if (trust && generation == before)
+	{
 		trusted_extension = mig_books_extension();
 		trusted_owner = owner;
 	}
-	return trusted_owner;
+	return owner;
 }
 
 /* any table or role: these are rare */

@@ -18,9 +18,10 @@
 extern Oid	mig_books_owner(void);
 
 /*
- * Between begin and end mig_books_owner() does not look again at what no
- * message of the server says has changed; for runs that ask it before and
- * after each of many small transactions.
+ * Between begin and end mig_books_owner() and mig_books_relation(), but for
+ * the sequence, do not look again at what no message of the server says has
+ * changed; for runs that ask them before and after each of many small
+ * transactions.
  */
 extern void mig_books_trust_begin(void);
 extern void mig_books_trust_end(void);

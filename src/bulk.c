@@ -46,20 +46,32 @@ has_insert_trigger(Relation rel)
  * cost more than inserting.  If there are others, somebody wants them heeded.
  */
 static bool
+is_own_check(const char *table, const char *check)
+{
+	static const char *const own[] = {
+		"applied_how_check", "journal_outcome_check",
+		"run_mode_check", "run_outcome_check"
+	};
+	int			i;
+
+	for (i = 0; i < lengthof(own); i++)
+	{
+		if (strcmp(check, own[i]) == 0)
+			return strncmp(check, table, strlen(table)) == 0;
+	}
+	return false;
+}
+
+static bool
 has_foreign_check(Relation rel)
 {
 	TupleConstr *constr = rel->rd_att->constr;
-	const char *name = RelationGetRelationName(rel);
 	int			i;
 
 	for (i = 0; constr != NULL && i < constr->num_check; i++)
 	{
-		const char *check = constr->check[i].ccname;
-
-		if (strncmp(check, name, strlen(name)) != 0 ||
-			strcmp(check + strlen(name),
-				   strcmp(name, "applied") == 0 ? "_how_check" :
-				   "_outcome_check") != 0)
+		if (!is_own_check(RelationGetRelationName(rel),
+						  constr->check[i].ccname))
 			return true;
 	}
 	return false;
@@ -133,7 +145,8 @@ bool
 mig_bulk_needs_sql(Oid relation)
 {
 	Relation	rel = table_open(relation, RowExclusiveLock);
-	bool		result = has_insert_trigger(rel) || has_foreign_check(rel);
+	bool		result = has_insert_trigger(rel) || has_foreign_check(rel) ||
+		rel->rd_rules != NULL;
 
 	table_close(rel, NoLock);
 	return result;

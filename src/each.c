@@ -36,6 +36,7 @@
 
 #include "agenda.h"
 #include "books.h"
+#include "bulk.h"
 #include "checksum.h"
 #include "chunk.h"
 #include "each.h"
@@ -90,7 +91,7 @@ typedef struct Each
 	MigExecution execution;
 	List	   *settings;		/* of the session, before the run */
 	bool		pinned;			/* it has others now */
-	bool		limits_waits;	/* lock_timeout was, or is, one of them */
+	bool		limits_waits;	/* it has had lock_timeout at least once */
 	int			nentries;		/* of the project */
 	bool		event_triggers; /* DDL may run anything */
 
@@ -128,6 +129,14 @@ write_run_row(Each *each)
 	row.note = unconstify(char *, each->options->note);
 	row.backend_pid = MyProcPid;
 	mig_runbook_insert(&row);
+}
+
+/* a transaction that has changed nothing in the books that is read again */
+static void
+note_own_commit(Each *each)
+{
+	if (each->batch != NULL && !mig_batch_runs_foreign_code(each->batch))
+		mig_quiet_own_commit(&each->quiet);
 }
 
 /* let migrate.state know if nothing is left to do */
@@ -194,7 +203,8 @@ prepare(void *arg)
 	}
 	MemoryContextSwitchTo(each->context);
 	MemoryContextDelete(context);
-	mig_quiet_own_commit(&each->quiet);
+	if (!mig_bulk_needs_sql(mig_books_relation("run")))
+		note_own_commit(each);
 }
 
 
@@ -279,11 +289,18 @@ record(void *arg)
 	each->execution_ms = row.execution_ms;
 }
 
+/* only bodies are to have migrate.lock_timeout */
+static void
+stop_limiting_waits(Each *each)
+{
+	if (each->limits_waits)
+		mig_execute_unpin_lock_timeout();
+}
+
 /*
  * Look again whether the migration is still to be run, and its text the one
  * that was read before.  While nobody else commits anything the server has the
- * same answers as before; and the key of the ledger, which does not let a
- * version in twice, is asked in any case.
+ * same answers as before.
  */
 static void
 look_again(Each *each)
@@ -293,6 +310,7 @@ look_again(Each *each)
 
 	if (mig_quiet_holds(&each->quiet))
 		return;
+	stop_limiting_waits(each);
 	switch (mig_recheck(each->options->project, each->part, entry,
 						&each->chunk.texts[i]))
 	{
@@ -312,14 +330,6 @@ look_again(Each *each)
 							entry->version),
 					 errhint("Call the procedure again.")));
 	}
-}
-
-/* only bodies are to have migrate.lock_timeout */
-static void
-stop_limiting_waits(Each *each)
-{
-	if (each->limits_waits)
-		mig_execute_unpin_lock_timeout();
 }
 
 static void
@@ -364,7 +374,7 @@ load_chunk(void *arg)
 			store_body(each, texts->verify, mig_checksum(texts->verify));
 	}
 	mig_batch_flush(each->batch);
-	mig_quiet_own_commit(&each->quiet);
+	note_own_commit(each);
 }
 
 /*
@@ -389,6 +399,7 @@ run_in_transaction(void *arg)
 	int			i = each->current - chunk->first;
 
 	MemoryContextSwitchTo(each->migration);
+	mig_progress_mark(true);
 	look_again(each);
 	if (each->skipped)
 		return;
@@ -406,8 +417,8 @@ run_in_transaction(void *arg)
 	record(each);
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "could not disconnect from SPI");
-	if (is_brief(each))
-		mig_quiet_own_commit(&each->quiet);
+	if (is_brief(each) && each->part == MIG_UP && !current_entry(each)->applied)
+		note_own_commit(each);
 }
 
 static void
@@ -415,6 +426,7 @@ look_before_steps(void *arg)
 {
 	Each	   *each = (Each *) arg;
 
+	mig_progress_mark(true);
 	stop_limiting_waits(each);
 	look_again(each);
 	if (each->contained)
@@ -524,7 +536,6 @@ run_step(Each *each)
 	each->execution.progress.action = mig_chunk_action(each->part);
 	each->execution.progress.position = position(each);
 	each->execution.progress.total = each->agenda.nsteps;
-	mig_progress_mark(true);
 	mig_execute_migration_begin();
 	if (mig_chunk_own_transaction(&each->chunk, each->agenda.steps,
 								  each->current - each->chunk.first) != NULL)
@@ -562,7 +573,6 @@ restore_settings(void *arg)
 
 	if (each->pinned)
 		mig_settings_restore(each->settings);
-	each->pinned = false;
 }
 
 static void
@@ -800,6 +810,7 @@ run_all(Each *each)
 	}
 	mig_outbox_send();
 	run_or_fail(each, finish_run);
+	each->pinned = false;
 }
 
 static Each *

@@ -84,8 +84,9 @@ extern void mig_execute_pin_settings(const char *search_path);
 extern void mig_execute_pin_session(const char *search_path);
 
 /*
- * lock_timeout for the session, false if it has a limit already; to be taken
- * back before anything that is not a body in a transaction.  It is not set for
+ * lock_timeout for the session.  False if there is nothing to do, because
+ * there is a limit, ours or another, or because there is to be none.  To be
+ * taken back before anything that is not a body in a transaction.  It is not set for
  * each transaction: as long as a setting is to be put back, the server of 15
  * goes through all its settings wherever a nest level ends, which is several
  * times in a CREATE TABLE.

@@ -592,9 +592,8 @@ insert_bodies(List *bodies)
 	table_close(body_table, NoLock);
 }
 
-/* would inserting into the books need the owner's identity? */
-static bool
-runs_foreign_code(MigBatch *batch)
+bool
+mig_batch_runs_foreign_code(MigBatch *batch)
 {
 	uint64		generation = mig_books_generation();
 
@@ -617,7 +616,7 @@ mig_batch_flush(MigBatch *batch)
 	if (batch->journal.count == 0 && batch->bodies == NIL)
 		return;
 	(void) mig_books_owner();
-	sql = batch->undone != NIL || runs_foreign_code(batch);
+	sql = batch->undone != NIL || mig_batch_runs_foreign_code(batch);
 	if (sql)
 		mig_books_open(&scope);
 

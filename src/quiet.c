@@ -7,8 +7,10 @@
  * ended, and each snapshot bears the count as of when it was taken: equal
  * counts mean equal snapshots (GetSnapshotDataReuse() of procarray.c relies on
  * that).  The count only grows, so a run that adds one for each transaction of
- * its own sees whether there were others.  An aborted transaction counts as
- * well; to take that for a commit of somebody else does no harm.
+ * its own sees whether there were others.  Aborted transactions and
+ * subtransactions and prepared transactions count as well; to take one for a
+ * commit of somebody else does no harm.  Once there was another, the counts
+ * never meet again.
  *
  *-------------------------------------------------------------------------
  */
@@ -19,7 +21,7 @@
 
 #include "quiet.h"
 
-/* 0 where each transaction has a snapshot of its own, a copy */
+/* 0 in REPEATABLE READ and SERIALIZABLE, whose snapshot is a copy */
 static uint64
 completed_transactions(void)
 {

@@ -3,9 +3,9 @@
  * recheck.c
  *	  Is a body still to be run, as it was planned and read?
  *
- * Asked before each migration of a long run, in its transaction: so it reads
- * the rows by their keys, without SQL, and without another identity than the
- * caller's.  The snapshot is a new one.
+ * For each migration of a long run, in its transaction: so it reads the rows by
+ * their keys, without SQL, and without another identity than the caller's.  The
+ * snapshot is a new one.
  *
  *-------------------------------------------------------------------------
  */

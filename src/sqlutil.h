@@ -61,6 +61,7 @@ extern char **mig_get_text_array(MigSqlScope *scope, uint64 row, int col,
 /*
  * A row of the last result that is taken apart at once.  For results of many
  * columns: the getters above walk over all columns before the one they want.
+ * It points into SPI_tuptable and is gone with it.
  */
 #define MIG_ROW_COLUMNS 32
 

@@ -664,7 +664,8 @@ has_more_to_do(List *constraints)
 	{
 		ConstrType	type = lfirst_node(Constraint, lc)->contype;
 
-		if (type == CONSTR_FOREIGN || type == CONSTR_GENERATED)
+		if (type == CONSTR_FOREIGN || type == CONSTR_GENERATED ||
+			type == CONSTR_EXCLUSION)
 			return true;
 	}
 	return false;

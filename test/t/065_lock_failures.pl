@@ -471,7 +471,7 @@ FROM pg_stat_activity a WHERE pid = $runner_pid});
 	return $node->safe_psql($db, "SELECT state FROM pg_stat_activity WHERE pid = $runner_pid") eq 'active';
 }
 
-my $superuser_session = session($node, $db, $superuser);
+my ($auditor, $vacuumer) = map { session($node, $db, $superuser) } 1, 2;
 my $limit = q{current_setting('lock_timeout')};
 my $wait_for_key = q{DO $$ BEGIN
 	WHILE NOT pg_try_advisory_xact_lock(1001) LOOP PERFORM pg_sleep(0.01); END LOOP;
@@ -480,22 +480,40 @@ END $$};
 add("CREATE TABLE shop.limits AS SELECT $limit AS lock_timeout");
 add('CREATE INDEX CONCURRENTLY orders_id ON shop.orders (id)');
 add("INSERT INTO shop.limits VALUES ($limit); $wait_for_key");
+add("INSERT INTO shop.limits VALUES ($limit)");
 add("INSERT INTO shop.limits VALUES ($limit) --" . 'x' x 1_100_000);
 ask($other, 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1');
 ask($third, 'SELECT pg_advisory_lock(1001)');
 ask_start($runner, "RESET lock_timeout; SET migrate.lock_retries = 0; SET migrate.lock_timeout = '200ms'; CALL migrate.apply_each()");
 ok(waits_for_long(q{locktype = 'virtualxid'}), 'a concurrent build after a body: waits for longer');
 ask($other, 'COMMIT');
-ask($superuser_session, 'BEGIN; LOCK TABLE migrate.body, migrate.state');
+ask($auditor, 'BEGIN; LOCK TABLE migrate.policy');
+ask($vacuumer, 'BEGIN; LOCK TABLE migrate.state; SAVEPOINT body; LOCK TABLE migrate.body');
 ask($third, 'SELECT pg_advisory_unlock(1001)');
+ok(waits_for_long(q{relation = 'migrate.policy'::regclass}), 'a look at the books after a body: as well');
+ask($auditor, 'COMMIT');
 ok(waits_for_long(q{relation = 'migrate.body'::regclass}), 'texts that are stored in the middle of the run: as well');
-ask($superuser_session, 'COMMIT; BEGIN; LOCK TABLE migrate.state');
+ask($vacuumer, 'ROLLBACK TO SAVEPOINT body');
 ok(waits_for_long(q{relation = 'migrate.state'::regclass}), 'the end of the run: as well');
-ask($superuser_session, 'COMMIT');
+ask($vacuumer, 'COMMIT');
 is((ask_wait($runner))[1], '', 'and the run succeeds');
 is(query($node, $db, 'app', 'SELECT string_agg(lock_timeout, $$ $$) FROM shop.limits'),
-	'200ms 200ms 200ms', 'every body in a transaction has the limit');
+	'200ms 200ms 200ms 200ms', 'every body in a transaction has the limit');
 is(ask($runner, 'SHOW lock_timeout'), '0', 'the session does not keep it');
+
+# nor if the end of the run is refused, when its work is done
+query($node, $db, $superuser, q{
+	CREATE FUNCTION shop.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+	BEGIN RAISE EXCEPTION 'no end'; END $$;
+	CREATE TRIGGER refuse AFTER UPDATE ON migrate.run
+		FOR EACH ROW WHEN (new.outcome = 'success') EXECUTE FUNCTION shop.refuse()});
+add('SELECT 1');
+like(messages_of("SET search_path = shop; CALL migrate.apply_each()"),
+	qr/ERROR:  P0001: no end/, 'the end of a run is refused');
+is(ask($runner, 'SHOW lock_timeout; SHOW search_path'), "0\nshop", 'the session has its settings');
+query($node, $db, $superuser, 'DROP TRIGGER refuse ON migrate.run');
+is(ask($runner, 'RESET search_path; CALL migrate.apply_each(); SELECT outcome FROM migrate.run ORDER BY run DESC LIMIT 1') =~ /failure/,
+	1, 'and the run has failed');
 
 # ---------------------------------------------------------------------------
 # The timer is off afterwards

@@ -174,6 +174,27 @@ SELECT pg_stat_force_next_flush();
 $scans});
 cmp_ok($scans[1] - $scans[0], '<', 100, '300 migrations in a quiet database: few questions');
 
+# A superuser's trigger on the books may change them in the run's own transactions.
+foreach my $table (qw(run body journal applied))
+{
+	owner_database($node, $db, owner => $superuser);
+	query($node, $db, $superuser, qq{
+CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS \$\$
+BEGIN
+	INSERT INTO migrate.policy (project, frozen_reason) VALUES ('default', 'audit')
+	ON CONFLICT DO NOTHING;
+	RETURN NULL;
+END \$\$;
+SELECT migrate.add('1', 'CREATE TABLE quiet_1 ()');
+SELECT migrate.add('2', 'CREATE TABLE quiet_2 ()');
+CREATE TRIGGER audit AFTER INSERT ON migrate.$table FOR EACH ROW EXECUTE FUNCTION audit()});
+	my (undef, undef, $messages) = run_sql($node, $db, $superuser,
+		'SET migrate.progress_notices = off; CALL migrate.apply_each()');
+	like($messages, qr/ERROR:  MG\d+: .*frozen/, "frozen by a trigger on $table: is noticed");
+	is(query($node, $db, $superuser, q{SELECT to_regclass('quiet_2') IS NULL}), 't',
+		"frozen by a trigger on $table: is not run");
+}
+
 # What a superuser does to the books while a body waits that only creates a table
 # is seen before the next one.  When the texts have been stored by an earlier run,
 # the transaction that reads them has no id: that must not hide the one commit.
