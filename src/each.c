@@ -135,7 +135,7 @@ write_run_row(Each *each)
 static void
 note_own_commit(Each *each)
 {
-	if (each->batch != NULL && !mig_batch_runs_foreign_code(each->batch))
+	if (!mig_batch_runs_foreign_code(each->batch))
 		mig_quiet_own_commit(&each->quiet);
 }
 
@@ -203,7 +203,7 @@ prepare(void *arg)
 	}
 	MemoryContextSwitchTo(each->context);
 	MemoryContextDelete(context);
-	if (!mig_bulk_needs_sql(mig_books_relation("run")))
+	if (something && !mig_bulk_needs_sql(mig_books_relation("run")))
 		note_own_commit(each);
 }
 
