@@ -44,6 +44,38 @@
 #define POLICY_FROZEN_REASON 10
 #define POLICY_COLUMNS 10
 
+#define MAX_KEYS 3
+#define MAX_WANTED 3
+
+/* rows of a table of the books, found by their primary key of text columns */
+typedef struct Lookup
+{
+	const char *table;
+	int			table_columns;	/* how many it must have */
+	int			nkeys;
+	AttrNumber	keys[MAX_KEYS];
+	int			nwanted;
+	AttrNumber	wanted[MAX_WANTED];
+} Lookup;
+
+static const Lookup applied_lookup = {
+	"applied", APPLIED_COLUMNS,
+	3, {APPLIED_PROJECT, APPLIED_TARGET, APPLIED_VERSION},
+	3, {APPLIED_CHECKSUM, APPLIED_RUN, APPLIED_N}
+};
+
+static const Lookup migration_lookup = {
+	"migration", MIGRATION_COLUMNS,
+	2, {MIGRATION_PROJECT, MIGRATION_VERSION},
+	3, {MIGRATION_CHECKSUM, MIGRATION_DOWN_CHECKSUM, MIGRATION_HELD_REASON}
+};
+
+static const Lookup policy_lookup = {
+	"policy", POLICY_COLUMNS,
+	1, {POLICY_PROJECT},
+	2, {POLICY_ROLE, POLICY_FROZEN_REASON}
+};
+
 static void
 set_scan_key(ScanKey key, AttrNumber column, const char *value)
 {
@@ -52,34 +84,36 @@ set_scan_key(ScanKey key, AttrNumber column, const char *value)
 	key->sk_collation = C_COLLATION_OID;
 }
 
-/*
- * Some columns of the row with this primary key, copied; false if there is
- * none.  table_columns is how many the table must have.
- */
+/* the wanted columns of the row with this key, copied; false if there is none */
 static bool
-read_by_key(const char *table, int table_columns, int nkeys, ScanKey keys,
-			int ncolumns, const AttrNumber *columns, Datum *values,
-			bool *nulls)
+look_up(const Lookup *lookup, const char *const *key, Datum *values,
+		bool *nulls)
 {
-	Relation	rel = table_open(mig_books_relation(table), AccessShareLock);
+	Relation	rel = table_open(mig_books_relation(lookup->table),
+								 AccessShareLock);
 	TupleDesc	desc = RelationGetDescr(rel);
+	ScanKeyData keys[MAX_KEYS];
 	SysScanDesc scan;
 	HeapTuple	tuple;
 	bool		found;
 	int			i;
 
-	mig_books_check_columns(table, desc->natts, table_columns);
+	mig_books_check_columns(lookup->table, desc->natts, lookup->table_columns);
+	for (i = 0; i < lookup->nkeys; i++)
+		set_scan_key(&keys[i], lookup->keys[i], key[i]);
 	scan = systable_beginscan(rel, MIG_PRIMARY_KEY_INDEX(rel), true,
-							  GetActiveSnapshot(), nkeys, keys);
+							  GetActiveSnapshot(), lookup->nkeys, keys);
 	tuple = systable_getnext(scan);
 	found = HeapTupleIsValid(tuple);
-	for (i = 0; found && i < ncolumns; i++)
+	for (i = 0; found && i < lookup->nwanted; i++)
 	{
-		Form_pg_attribute column = TupleDescAttr(desc, columns[i] - 1);
+		AttrNumber	column = lookup->wanted[i];
+		Form_pg_attribute attribute = TupleDescAttr(desc, column - 1);
 
-		values[i] = heap_getattr(tuple, columns[i], desc, &nulls[i]);
+		values[i] = heap_getattr(tuple, column, desc, &nulls[i]);
 		if (!nulls[i])
-			values[i] = datumCopy(values[i], column->attbyval, column->attlen);
+			values[i] = datumCopy(values[i], attribute->attbyval,
+								  attribute->attlen);
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
@@ -105,19 +139,11 @@ static MigRecheck
 look_at_applied(const char *project, MigPart part, const MigEntry *entry,
 				const MigTexts *texts)
 {
-	static const AttrNumber columns[] = {
-		APPLIED_CHECKSUM, APPLIED_RUN, APPLIED_N
-	};
-	ScanKeyData keys[3];
-	Datum		values[3];
-	bool		nulls[3];
-	bool		applied;
+	const char *key[] = {project, "", entry->version};
+	Datum		values[MAX_WANTED];
+	bool		nulls[MAX_WANTED];
+	bool		applied = look_up(&applied_lookup, key, values, nulls);
 
-	set_scan_key(&keys[0], APPLIED_PROJECT, project);
-	set_scan_key(&keys[1], APPLIED_TARGET, "");
-	set_scan_key(&keys[2], APPLIED_VERSION, entry->version);
-	applied = read_by_key("applied", APPLIED_COLUMNS, 3, keys, 3, columns,
-						  values, nulls);
 	if (part == MIG_DOWN && !applied)
 		return MIG_ALREADY_DONE;
 	if (applied && part == MIG_UP &&
@@ -136,17 +162,11 @@ static bool
 text_is_the_same(const char *project, MigPart part, const MigEntry *entry,
 				 const MigTexts *texts)
 {
-	static const AttrNumber columns[] = {
-		MIGRATION_CHECKSUM, MIGRATION_DOWN_CHECKSUM, MIGRATION_HELD_REASON
-	};
-	ScanKeyData keys[2];
-	Datum		values[3];
-	bool		nulls[3];
+	const char *key[] = {project, entry->version};
+	Datum		values[MAX_WANTED];
+	bool		nulls[MAX_WANTED];
 
-	set_scan_key(&keys[0], MIGRATION_PROJECT, project);
-	set_scan_key(&keys[1], MIGRATION_VERSION, entry->version);
-	if (!read_by_key("migration", MIGRATION_COLUMNS, 2, keys, 3, columns,
-					 values, nulls))
+	if (!look_up(&migration_lookup, key, values, nulls))
 		return false;
 	return !differ(text_or_null(values[0], nulls[0]), texts->checksum) &&
 		!differ(text_or_null(values[1], nulls[1]), texts->down_checksum) &&
@@ -156,14 +176,10 @@ text_is_the_same(const char *project, MigPart part, const MigEntry *entry,
 static bool
 policy_is_silent(const char *project)
 {
-	static const AttrNumber columns[] = {POLICY_ROLE, POLICY_FROZEN_REASON};
-	ScanKeyData key;
-	Datum		values[2];
-	bool		nulls[2];
+	Datum		values[MAX_WANTED];
+	bool		nulls[MAX_WANTED];
 
-	set_scan_key(&key, POLICY_PROJECT, project);
-	return !read_by_key("policy", POLICY_COLUMNS, 1, &key, 2, columns, values,
-						nulls) ||
+	return !look_up(&policy_lookup, &project, values, nulls) ||
 		(nulls[0] && nulls[1]);
 }
 

@@ -10,10 +10,6 @@
 
 #include "ledger.h"
 
-/*
- * Is a body still to be run, as it was planned and read?  Quick, for it is
- * asked before each migration.
- */
 typedef enum MigRecheck
 {
 	MIG_STILL_THE_SAME,
@@ -22,6 +18,7 @@ typedef enum MigRecheck
 	MIG_POLICY_FORBIDS			/* or a role is demanded: ask guard.c */
 } MigRecheck;
 
+/* quick, for it may be asked before each migration */
 extern MigRecheck mig_recheck(const char *project, MigPart part,
 							  const MigEntry *entry, const MigTexts *texts);
 
