@@ -13,7 +13,6 @@ OBJS = \
 	src/version.o \
 	src/sqlutil.o \
 	src/subxact.o \
-	src/outbox.o \
 	src/ownlocks.o \
 	src/bulk.o \
 	src/statement.o \
@@ -27,7 +26,6 @@ OBJS = \
 	src/guard.o \
 	src/progress.o \
 	src/partial.o \
-	src/quiet.o \
 	src/recheck.o \
 	src/runbook.o \
 	src/effects.o \

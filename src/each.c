@@ -6,8 +6,7 @@
  * The runner lock is held for the session, over the ends of the transactions.
  * The plan is made once, under the lock; before each migration its row and its
  * place in the ledger are looked at again, for a superuser can change the
- * books without the lock.  Only while nobody else commits anything, and no
- * body of this run could have changed the books, is that left out.
+ * books without the lock.
  *
  * An error aborts the transaction of its migration, and with that the session
  * gives up the runner lock.  The failure is then journalled in the next
@@ -28,7 +27,6 @@
 #include "access/xlog.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "utils/evtcache.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/timeout.h"
@@ -36,7 +34,6 @@
 
 #include "agenda.h"
 #include "books.h"
-#include "bulk.h"
 #include "checksum.h"
 #include "chunk.h"
 #include "each.h"
@@ -49,9 +46,7 @@
 #include "ledger.h"
 #include "lint.h"
 #include "locktrace.h"
-#include "outbox.h"
 #include "progress.h"
-#include "quiet.h"
 #include "recheck.h"
 #include "runbook.h"
 #include "runlock.h"
@@ -87,13 +82,11 @@ typedef struct Each
 	MigAgenda	agenda;
 	MigChunk	chunk;			/* of the agenda's steps */
 	MigBatch   *batch;
-	MigQuiet	quiet;			/* since the plan was made */
 	MigExecution execution;
 	List	   *settings;		/* of the session, before the run */
 	bool		pinned;			/* it has others now */
 	bool		limits_waits;	/* it has had lock_timeout at least once */
 	int			nentries;		/* of the project */
-	bool		event_triggers; /* DDL may run anything */
 
 	int			to_load;		/* the step that comes next */
 	int			current;		/* the one that is running, -1: none */
@@ -131,14 +124,6 @@ write_run_row(Each *each)
 	mig_runbook_insert(&row);
 }
 
-/* a transaction that has changed nothing in the books that is read again */
-static void
-note_own_commit(Each *each)
-{
-	if (!mig_batch_runs_foreign_code(each->batch))
-		mig_quiet_own_commit(&each->quiet);
-}
-
 /* let migrate.state know if nothing is left to do */
 static void
 note_complete(const char *name, const MigTally *tally)
@@ -161,7 +146,6 @@ prepare(void *arg)
 	MigPrepared prepared;
 	bool		something;
 
-	mig_quiet_begin(&each->quiet);
 	MemoryContextSwitchTo(context);
 	(void) mig_runbook_sweep();
 	if (each->choice == NULL)
@@ -203,8 +187,6 @@ prepare(void *arg)
 	}
 	MemoryContextSwitchTo(each->context);
 	MemoryContextDelete(context);
-	if (something && !mig_bulk_needs_sql(mig_books_relation("run")))
-		note_own_commit(each);
 }
 
 
@@ -299,8 +281,7 @@ stop_limiting_waits(Each *each)
 
 /*
  * Look again whether the migration is still to be run, and its text the one
- * that was read before.  While nobody else commits anything the server has the
- * same answers as before.
+ * that was read before.
  */
 static void
 look_again(Each *each)
@@ -308,8 +289,6 @@ look_again(Each *each)
 	int			i = each->current - each->chunk.first;
 	const MigEntry *entry = current_entry(each);
 
-	if (mig_quiet_holds(&each->quiet))
-		return;
 	stop_limiting_waits(each);
 	switch (mig_recheck(each->options->project, each->part, entry,
 						&each->chunk.texts[i]))
@@ -352,8 +331,6 @@ load_chunk(void *arg)
 
 	stop_limiting_waits(each);
 	mig_execution_reset(&each->execution);
-	each->event_triggers = EventCacheLookup(EVT_DDLCommandStart) != NIL ||
-		EventCacheLookup(EVT_DDLCommandEnd) != NIL;
 	if (each->to_load >= each->agenda.count)
 	{
 		mig_agenda_read(&each->agenda, each->options->project,
@@ -374,20 +351,6 @@ load_chunk(void *arg)
 			store_body(each, texts->verify, mig_checksum(texts->verify));
 	}
 	mig_batch_flush(each->batch);
-	note_own_commit(each);
-}
-
-/*
- * Does the current step only create objects, running nobody's code?  Nobody has
- * to know how far the run is before it has ended, and the books are not touched.
- */
-static bool
-is_brief(const Each *each)
-{
-	int			i = each->current - each->chunk.first;
-
-	return each->chunk.bodies[i]->brief && each->chunk.verifies[i] == NULL &&
-		!each->event_triggers;
 }
 
 /* the body and its record, in one transaction */
@@ -417,8 +380,6 @@ run_in_transaction(void *arg)
 	record(each);
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "could not disconnect from SPI");
-	if (is_brief(each) && each->part == MIG_UP && !current_entry(each)->applied)
-		note_own_commit(each);
 }
 
 static void
@@ -782,12 +743,9 @@ run_next(Each *each)
 
 	if (each->to_load >= each->chunk.first + each->chunk.count)
 	{
-		mig_outbox_send();
 		run_or_fail(each, load_chunk);
 	}
 	each->current = each->to_load;
-	if (!is_brief(each))
-		mig_outbox_send();
 	edata = run_attempts(each);
 	if (edata != NULL)
 		fail(each, edata);
@@ -808,7 +766,6 @@ run_all(Each *each)
 		run_next(each);
 		MemoryContextReset(each->migration);
 	}
-	mig_outbox_send();
 	run_or_fail(each, finish_run);
 	each->pinned = false;
 }

@@ -151,7 +151,7 @@ struct MigBatch
 	List	   *bodies;			/* of BodyToStore * */
 	Size		bytes;			/* of bodies */
 	uint64		generation;		/* of the books, when this was asked: */
-	bool		foreign_code;
+	bool		needs_sql;
 	Datum		values[J_NCOLUMNS]; /* what is the same for every row */
 	bool		nulls[J_NCOLUMNS];
 };
@@ -592,19 +592,20 @@ insert_bodies(List *bodies)
 	table_close(body_table, NoLock);
 }
 
-bool
-mig_batch_runs_foreign_code(MigBatch *batch)
+/* has a superuser put triggers, rules or constraints on the tables? */
+static bool
+needs_sql(MigBatch *batch)
 {
 	uint64		generation = mig_books_generation();
 
 	/* nobody has touched the tables since it was asked */
 	if (generation != 0 && generation == batch->generation)
-		return batch->foreign_code;
-	batch->foreign_code = mig_bulk_needs_sql(mig_books_relation("journal")) ||
+		return batch->needs_sql;
+	batch->needs_sql = mig_bulk_needs_sql(mig_books_relation("journal")) ||
 		mig_bulk_needs_sql(mig_books_relation("applied")) ||
 		mig_bulk_needs_sql(mig_books_relation("body"));
 	batch->generation = generation;
-	return batch->foreign_code;
+	return batch->needs_sql;
 }
 
 void
@@ -616,7 +617,7 @@ mig_batch_flush(MigBatch *batch)
 	if (batch->journal.count == 0 && batch->bodies == NIL)
 		return;
 	(void) mig_books_owner();
-	sql = batch->undone != NIL || mig_batch_runs_foreign_code(batch);
+	sql = batch->undone != NIL || needs_sql(batch);
 	if (sql)
 		mig_books_open(&scope);
 

@@ -100,12 +100,6 @@ extern void mig_batch_add_body(MigBatch *batch, const char *hash, int64 run,
 							   const char *text);
 extern void mig_batch_flush(MigBatch *batch);
 
-/*
- * Has a superuser put triggers, rules or constraints on the tables that a batch
- * is written to?  What they do is not known.
- */
-extern bool mig_batch_runs_foreign_code(MigBatch *batch);
-
 /* forget what has not been written: its transaction was rolled back */
 extern void mig_batch_discard(MigBatch *batch);
 extern void mig_batch_end(MigBatch *batch);

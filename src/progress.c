@@ -23,7 +23,6 @@
 #include "books.h"
 #include "compat.h"
 #include "guc.h"
-#include "outbox.h"
 #include "progress.h"
 
 #define CHANNEL "migrate"
@@ -102,20 +101,10 @@ mig_progress_notice(const char *action, int position, int total,
 		(which == MIG_NOTICES_SLOW && execution_ms < SLOW_MS))
 		return;
 	HOLD_CANCEL_INTERRUPTS();
-	if (each)
-		mig_outbox_open();
-	PG_TRY();
-	{
-		ereport(NOTICE,
-				(errmsg("%s \"%s\"%s%s (%d of %d, %.1f ms)", action, version,
-						name[0] ? " " : "", name, position, total,
-						execution_ms)));
-	}
-	PG_FINALLY();
-	{
-		mig_outbox_close();
-	}
-	PG_END_TRY();
+	ereport(NOTICE,
+			(errmsg("%s \"%s\"%s%s (%d of %d, %.1f ms)", action, version,
+					name[0] ? " " : "", name, position, total,
+					execution_ms)));
 	RESUME_CANCEL_INTERRUPTS();
 }
 

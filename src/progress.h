@@ -38,9 +38,8 @@ extern void mig_progress_restore(void);
 
 /*
  * Tell the client about one migration that was run, if it wants to know; each
- * says that the run has a transaction for each, and that it calls
- * mig_outbox_send() before a body that may take long.  No cancel is heeded
- * here, where no transaction of a migration would catch it.
+ * says that the run has a transaction for each.  No cancel is heeded here,
+ * where no transaction of a migration would catch it.
  */
 extern void mig_progress_notice(const char *action, int position, int total,
 								const char *version, const char *name,

@@ -655,60 +655,6 @@ take_off_transactions(List *trees, MigPart part)
 	return open ? trees : rest;
 }
 
-static bool
-has_more_to_do(List *constraints)
-{
-	ListCell   *lc;
-
-	foreach(lc, constraints)
-	{
-		ConstrType	type = lfirst_node(Constraint, lc)->contype;
-
-		if (type == CONSTR_FOREIGN || type == CONSTR_GENERATED ||
-			type == CONSTR_EXCLUSION)
-			return true;
-	}
-	return false;
-}
-
-/* a table whose definition refers to no other one, and evaluates nothing */
-static bool
-creates_lone_table(const CreateStmt *stmt)
-{
-	ListCell   *lc;
-
-	if (stmt->inhRelations != NIL || stmt->partbound != NULL ||
-		stmt->partspec != NULL || stmt->ofTypename != NULL)
-		return false;
-	foreach(lc, stmt->tableElts)
-	{
-		Node	   *element = (Node *) lfirst(lc);
-
-		if (IsA(element, ColumnDef) ?
-			has_more_to_do(((ColumnDef *) element)->constraints) :
-			!IsA(element, Constraint) ||
-			has_more_to_do(list_make1(element)))
-			return false;
-	}
-	return true;
-}
-
-static bool
-is_brief(Node *stmt)
-{
-	switch (nodeTag(stmt))
-	{
-		case T_CreateStmt:
-			return creates_lone_table((CreateStmt *) stmt);
-		case T_CreateEnumStmt:
-			return true;
-		case T_CreateSchemaStmt:
-			return ((CreateSchemaStmt *) stmt)->schemaElts == NIL;
-		default:
-			return false;
-	}
-}
-
 static void
 fill_statement(MigStatement *statement, const char *text, const RawStmt *raw,
 			   int location, int end)
@@ -742,7 +688,7 @@ parse_body(const char *text, const MigLabel *label, MemoryContext context,
 
 	body->text = text;
 	body->mentions_deferrable = mentions(text, "deferr");
-	body->only_ddl = body->brief = true;
+	body->only_ddl = true;
 	body->statements = palloc(sizeof(MigStatement) * Max(list_length(*trees), 1));
 	foreach(lc, *trees)
 	{
@@ -757,8 +703,6 @@ parse_body(const char *text, const MigLabel *label, MemoryContext context,
 		fill_statement(statement, text, raw, location, end);
 		if (statement->log_level != LOGSTMT_DDL)
 			body->only_ddl = false;
-		if (!is_brief(raw->stmt))
-			body->brief = false;
 		for (; counted < location; counted++)
 		{
 			if (text[counted] == '\n')

@@ -58,15 +58,6 @@ typedef struct MigBody
 	/* may something be put off to the end of the transaction? */
 	bool		mentions_deferrable;
 	bool		only_ddl;		/* and so fires no trigger of a table */
-
-	/*
-	 * Makes nothing but new, empty tables, enums and schemas: evaluates no
-	 * expression, and reads and writes no row of a table that is there.  So
-	 * it cannot have changed the books, and is not expected to wait or to
-	 * take long.  It may all the same, for somebody who makes one of that
-	 * name for example.
-	 */
-	bool		brief;
 } MigBody;
 
 /*
