@@ -37,6 +37,9 @@ CREATE TABLE migrate.migration (
 	path			pg_catalog.text,
 	down_path		pg_catalog.text,
 	verify_path		pg_catalog.text,
+	up_line			pg_catalog.int4,
+	down_line		pg_catalog.int4,
+	verify_line		pg_catalog.int4,
 	source			pg_catalog.text,
 	checksum		pg_catalog.text COLLATE "C" NOT NULL,
 	down_checksum	pg_catalog.text COLLATE "C",
@@ -56,7 +59,11 @@ CREATE TABLE migrate.migration (
 			AND pg_catalog.cardinality(requires) OPERATOR(pg_catalog.=)
 				coalesce(pg_catalog.array_length(requires, 1), 0)),
 	CONSTRAINT migration_irreversible_check
-		CHECK (NOT (irreversible AND down IS NOT NULL))
+		CHECK (NOT (irreversible AND down IS NOT NULL)),
+	CONSTRAINT migration_line_check
+		CHECK (up_line OPERATOR(pg_catalog.>) 0
+			AND down_line OPERATOR(pg_catalog.>) 0
+			AND verify_line OPERATOR(pg_catalog.>) 0)
 );
 COMMENT ON TABLE migrate.migration IS
 	'the texts: a row per migration, applied or not';

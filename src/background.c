@@ -285,7 +285,7 @@ typedef struct RunError
 static void
 locate(RunError *error, const char *text, int statement_number, int position)
 {
-	MigLabel	label = {"", NULL, MIG_UP, true};
+	MigLabel	label = {"", NULL, MIG_UP, true, 0};
 	MigBody    *body = mig_body_parse(text, &label);
 	const MigStatement *statement;
 	int			shift;

@@ -79,19 +79,13 @@ parse_step(MigChunk *chunk, const MigStep *step, int i)
 	MigLabel   *label = &chunk->labels[i];
 
 	check_hash(step, texts);
-	label->version = step->entry->version;
-	label->path = mig_part_path(step->part, step->entry->path,
-								step->entry->down_path, NULL);
-	label->part = step->part;
+	mig_label_of_entry(label, step->entry, step->part, false);
 	chunk->bodies[i] = mig_body_parse(step->part == MIG_UP ?
 									  texts->up : texts->down, label);
 	if (step->part != MIG_UP || texts->verify == NULL)
 		return;
-	chunk->verify_labels[i] = *label;
-	chunk->verify_labels[i].part = MIG_VERIFY;
-	chunk->verify_labels[i].path =
-		mig_part_path(MIG_VERIFY, step->entry->path, NULL,
-					  step->entry->verify_path);
+	mig_label_of_entry(&chunk->verify_labels[i], step->entry, MIG_VERIFY,
+					   false);
 	chunk->verifies[i] = mig_body_parse(texts->verify,
 										&chunk->verify_labels[i]);
 }

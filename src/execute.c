@@ -221,11 +221,8 @@ statement_context_callback(void *arg)
 	if (execution->statement < 0)
 		return;
 	statement = &execution->body->statements[execution->statement];
-	errcontext("migration \"%s\"%s%s%s, %s body, statement %d, line %d",
-			   label->version, label->path ? " (" : "",
-			   label->path ? label->path : "", label->path ? ")" : "",
-			   mig_part_name(label->part), execution->statement + 1,
-			   statement->line);
+	errcontext("%s", mig_label_place(label, execution->statement + 1,
+									 statement->line));
 }
 
 /* as the server does for a statement that comes from a client */

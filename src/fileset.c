@@ -318,6 +318,7 @@ other_path(const MigSource *source, const MigScript *script)
 void
 mig_source_take(MigSource *source, MigPart part, const MigScript *script)
 {
+	source->lines[part] = 1;
 	switch (part)
 	{
 		case MIG_UP:

@@ -144,7 +144,7 @@ enum EntryColumn
 	E_VERSION = 1, E_KIND, E_STORED, E_APPLIED, E_UP_CHANGED, E_DOWN_CHANGED,
 	E_HELD_REASON, E_RUN, E_N, E_PARTIAL,
 	E_NAME, E_REQUIRES, E_HAS_DOWN, E_HAS_VERIFY, E_IRREVERSIBLE,
-	E_TRANSACTIONAL, E_PATH, E_DOWN_PATH, E_VERIFY_PATH, E_ADDED_BY, E_LENGTH,
+	E_TRANSACTIONAL, E_PATH, E_DOWN_PATH, E_VERIFY_PATH, E_UP_LINE, E_DOWN_LINE, E_VERIFY_LINE, E_ADDED_BY, E_LENGTH,
 	E_HOW,
 	E_ERROR, E_CHECKSUM, E_DOWN_CHECKSUM, E_APPLIED_BY, E_APPLIED_AT,
 	E_EXECUTION_MS
@@ -167,7 +167,8 @@ enum EntryColumn
 	STANDING_COLUMNS ", coalesce(m.name, a.name), m.requires," \
 	" m.down IS NOT NULL, m.verify IS NOT NULL, m.irreversible," \
 	" CASE m.transactional WHEN false THEN 1 WHEN true THEN 2 ELSE 0 END," \
-	" m.path, m.down_path, m.verify_path, m.added_by," \
+	" m.path, m.down_path, m.verify_path, m.up_line, m.down_line," \
+	" m.verify_line, m.added_by," \
 	" (pg_catalog.octet_length(m.up)::pg_catalog.int8" \
 	"  OPERATOR(pg_catalog.+)" \
 	"  coalesce(pg_catalog.octet_length(m.down), 0)" \
@@ -262,6 +263,9 @@ read_entry(MigSqlScope *scope, uint64 number, EntryDepth depth,
 	entry->path = mig_row_text(scope, &row, E_PATH);
 	entry->down_path = mig_row_text(scope, &row, E_DOWN_PATH);
 	entry->verify_path = mig_row_text(scope, &row, E_VERIFY_PATH);
+	entry->lines[MIG_UP] = mig_row_int4(&row, E_UP_LINE);
+	entry->lines[MIG_DOWN] = mig_row_int4(&row, E_DOWN_LINE);
+	entry->lines[MIG_VERIFY] = mig_row_int4(&row, E_VERIFY_LINE);
 	entry->added_by = get_repeated_text(scope, &row, E_ADDED_BY,
 										before ? before->added_by : NULL);
 	entry->length = mig_row_int8(&row, E_LENGTH);
@@ -634,7 +638,8 @@ mig_ledger_deferrable_constraints(void)
 enum SourceColumn
 {
 	S_ORD, S_VERSION, S_NAME, S_KIND, S_UP, S_DOWN, S_VERIFY, S_REQUIRES,
-	S_TRANSACTIONAL, S_IRREVERSIBLE, S_PATH, S_DOWN_PATH, S_VERIFY_PATH, S_SOURCE, S_CHECKSUM,
+	S_TRANSACTIONAL, S_IRREVERSIBLE, S_PATH, S_DOWN_PATH, S_VERIFY_PATH,
+	S_UP_LINE, S_DOWN_LINE, S_VERIFY_LINE, S_SOURCE, S_CHECKSUM,
 	S_DOWN_CHECKSUM, S_NCOLUMNS
 };
 
@@ -651,6 +656,7 @@ source_desc(void)
 		{"verify", TEXTOID}, {"requires", TEXTARRAYOID},
 		{"transactional", BOOLOID}, {"irreversible", BOOLOID},
 		{"path", TEXTOID}, {"down_path", TEXTOID}, {"verify_path", TEXTOID},
+		{"up_line", INT4OID}, {"down_line", INT4OID}, {"verify_line", INT4OID},
 		{"source", TEXTOID}, {"checksum", TEXTOID}, {"down_checksum", TEXTOID}
 	};
 	TupleDesc	desc = CreateTemplateTupleDesc(S_NCOLUMNS);
@@ -669,6 +675,7 @@ put_source(Tuplestorestate *rows, TupleDesc desc, int ord,
 {
 	Datum		values[S_NCOLUMNS];
 	bool		nulls[S_NCOLUMNS] = {false};
+	int			part;
 
 	values[S_ORD] = Int32GetDatum(ord);
 	values[S_VERSION] = CStringGetTextDatum(source->version);
@@ -687,6 +694,11 @@ put_source(Tuplestorestate *rows, TupleDesc desc, int ord,
 										 &nulls[S_DOWN_PATH]);
 	values[S_VERIFY_PATH] = mig_text_datum(source->verify_path,
 										   &nulls[S_VERIFY_PATH]);
+	for (part = MIG_UP; part <= MIG_VERIFY; part++)
+	{
+		values[S_UP_LINE + part] = Int32GetDatum(source->lines[part]);
+		nulls[S_UP_LINE + part] = source->lines[part] == 0;
+	}
 	values[S_SOURCE] = mig_text_datum(source->source, &nulls[S_SOURCE]);
 	values[S_CHECKSUM] = mig_text_datum(checksum, &nulls[S_CHECKSUM]);
 	values[S_DOWN_CHECKSUM] = mig_text_datum(down_checksum,
@@ -763,6 +775,9 @@ mig_ledger_compare(const char *project, List *sources, List *checksums,
 					"  AND NOT (m.path IS DISTINCT FROM i.path)"
 					"  AND NOT (m.down_path IS DISTINCT FROM i.down_path)"
 					"  AND NOT (m.verify_path IS DISTINCT FROM i.verify_path)"
+					"  AND NOT (m.up_line IS DISTINCT FROM i.up_line)"
+					"  AND NOT (m.down_line IS DISTINCT FROM i.down_line)"
+					"  AND NOT (m.verify_line IS DISTINCT FROM i.verify_line)"
 					"  AND NOT (m.source IS DISTINCT FROM i.source),"
 					" i.kind OPERATOR(pg_catalog.=) 'repeatable'"
 					"  AND m.checksum OPERATOR(pg_catalog.<>) i.checksum"
@@ -830,10 +845,12 @@ mig_ledger_insert(const char *project, List *sources, const char *added_by)
 {
 	write_sources("INSERT INTO migrate.migration (project, version, name, kind,"
 				  " up, down, verify, requires, transactional, irreversible,"
-				  " path, down_path, verify_path, source, added_by)"
+				  " path, down_path, verify_path, up_line, down_line,"
+				  " verify_line, source, added_by)"
 				  " SELECT $1, i.version, i.name, i.kind, i.up, i.down,"
 				  " i.verify, i.requires, i.transactional, i.irreversible,"
-				  " i.path, i.down_path, i.verify_path, i.source, $2"
+				  " i.path, i.down_path, i.verify_path, i.up_line,"
+				  " i.down_line, i.verify_line, i.source, $2"
 				  " FROM incoming i ORDER BY i.ord",
 				  project, sources, added_by);
 }
@@ -847,6 +864,8 @@ mig_ledger_replace(const char *project, List *sources, const char *added_by)
 				  " transactional = i.transactional,"
 				  " irreversible = i.irreversible, path = i.path,"
 				  " down_path = i.down_path, verify_path = i.verify_path,"
+				  " up_line = i.up_line, down_line = i.down_line,"
+				  " verify_line = i.verify_line,"
 				  " source = i.source, added_by = $2,"
 				  " added_at = pg_catalog.clock_timestamp()"
 				  " FROM incoming i"
@@ -860,7 +879,9 @@ mig_ledger_move(const char *project, List *sources)
 {
 	write_sources("UPDATE migrate.migration m SET name = i.name,"
 				  " path = i.path, down_path = i.down_path,"
-				  " verify_path = i.verify_path, source = i.source"
+				  " verify_path = i.verify_path, up_line = i.up_line,"
+				  " down_line = i.down_line, verify_line = i.verify_line,"
+				  " source = i.source"
 				  " FROM incoming i"
 				  " WHERE m.project OPERATOR(pg_catalog.=) $1"
 				  " AND m.version OPERATOR(pg_catalog.=) i.version",

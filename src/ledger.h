@@ -33,7 +33,7 @@ typedef struct MigComparison
 	bool		same_down;
 	bool		same_kind;
 	bool		same_rest;		/* verify, requires, kind, ... */
-	bool		same_place;		/* name, path, source */
+	bool		same_place;		/* name, path, lines, source */
 	bool		ran_before;		/* this very text was applied before */
 } MigComparison;
 
@@ -95,7 +95,7 @@ extern void mig_ledger_insert(const char *project, List *sources,
 extern void mig_ledger_replace(const char *project, List *sources,
 							   const char *added_by);
 
-/* only name, path and source: the texts are the same */
+/* only name, path, lines and source: the texts are the same */
 extern void mig_ledger_move(const char *project, List *sources);
 extern void mig_ledger_delete(const char *project, List *versions);
 extern void mig_ledger_hold(const char *project, List *versions,

@@ -223,10 +223,10 @@ static void
 check_body(MigLint *lint, const Rules *rules, const char *text, MigPart part)
 {
 	const MigEntry *entry = lint->entry;
-	MigLabel	label = {entry->version,
-	mig_part_path(part, entry->path, entry->down_path, NULL), part, true};
+	MigLabel	label;
 	ListCell   *lc;
 
+	mig_label_of_entry(&label, entry, part, true);
 	lint->part = part;
 	lint->body = mig_body_parse_trees(text, &label, &lint->trees);
 	lint->text = mig_text_scan(lint->body->text);

@@ -57,16 +57,16 @@ describe_step(const char *project, int step, MigEntry *entry, MigPart part,
 {
 	MigTexts   *texts = mig_ledger_texts(project, &entry, 1);
 
-	/* who may look may not read bodies */
-	MigLabel	label = {entry->version,
-		mig_part_path(part, entry->path, entry->down_path,
-					  entry->verify_path), part, true};
-	MigBody    *body = mig_body_parse(part == MIG_UP ? texts->up : texts->down,
-									  &label);
-	const MigStatement *statement = mig_body_own_transaction(body);
+	MigLabel	label;
+	MigBody    *body;
+	const MigStatement *statement;
 	bool		own = false;
 	char	   *reason;
 
+	/* who may look may not read bodies */
+	mig_label_of_entry(&label, entry, part, true);
+	body = mig_body_parse(part == MIG_UP ? texts->up : texts->down, &label);
+	statement = mig_body_own_transaction(body);
 	if (entry->partial)
 	{
 		own = true;
@@ -209,12 +209,11 @@ verify_one(const char *project, MigEntry *entry, MigExecution *execution,
 		   const char *search_path, MigVerifySink sink, void *arg)
 {
 	MigTexts   *texts = mig_ledger_texts(project, &entry, 1);
-	MigLabel	label = {entry->version,
-		mig_part_path(MIG_VERIFY, entry->path, NULL, entry->verify_path),
-	MIG_VERIFY, false};
+	MigLabel	label;
 	VerifyRun	run;
 	ErrorData  *edata;
 
+	mig_label_of_entry(&label, entry, MIG_VERIFY, false);
 	mig_execution_reset(execution);
 	run.execution = execution;
 	run.body = mig_body_parse(texts->verify, &label);

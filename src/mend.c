@@ -205,10 +205,7 @@ body_to_resume(const char *project, MigEntry *entry, MigPart part,
 {
 	MigTexts   *texts = mig_ledger_texts(project, &entry, 1);
 
-	label->version = entry->version;
-	label->path = mig_part_path(part, entry->path, entry->down_path, NULL);
-	label->part = part;
-	label->secret = true;
+	mig_label_of_entry(label, entry, part, true);
 	return mig_body_parse(part == MIG_UP ? texts->up : texts->down, label);
 }
 

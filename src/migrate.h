@@ -63,6 +63,8 @@ typedef struct MigSource
 	char	   *path;			/* the (up) file, NULL for add() */
 	char	   *down_path;		/* NULL: the same file */
 	char	   *verify_path;
+	int			lines[MIG_VERIFY + 1];	/* where each text begins in its file,
+										 * 0: not known */
 	const char *source;			/* name of the convention, NULL for add() */
 } MigSource;
 
@@ -90,6 +92,8 @@ typedef struct MigEntry
 	char	   *path;
 	char	   *down_path;		/* NULL: the same file */
 	char	   *verify_path;
+	int			lines[MIG_VERIFY + 1];	/* where each text begins in its file,
+										 * 0: not known */
 	char	   *held_reason;	/* NULL: not held */
 	char	   *added_by;
 	int64		length;			/* bytes of up, down and verify together */

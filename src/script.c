@@ -61,7 +61,7 @@ static void
 parse_down_and_verify(void *arg)
 {
 	TextsToParse *parse = (TextsToParse *) arg;
-	MigLabel	label = {parse->entry->version, NULL, MIG_DOWN, false};
+	MigLabel	label = {parse->entry->version, NULL, MIG_DOWN, false, 0};
 
 	if (parse->texts->down != NULL)
 		(void) mig_body_parse(parse->texts->down, &label);
@@ -178,12 +178,12 @@ append_step(StringInfo buf, const char *project, MigEntry *entry,
 			MigPart part, const char *search_path)
 {
 	MigTexts   *texts = mig_ledger_texts(project, &entry, 1);
-	MigLabel	label = {entry->version,
-	mig_part_path(part, entry->path, entry->down_path, NULL), part, false};
+	MigLabel	label;
 	const char *text = part == MIG_UP ? texts->up : texts->down;
 	MigBody    *body;
 	bool		own;
 
+	mig_label_of_entry(&label, entry, part, false);
 	body = mig_body_parse(text, &label);
 	own = mig_body_own_transaction(body) != NULL;
 	if (part == MIG_UP && entry->transactional != MIG_TX_RECOGNISE)

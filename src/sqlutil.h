@@ -63,7 +63,7 @@ extern char **mig_get_text_array(MigSqlScope *scope, uint64 row, int col,
  * columns: the getters above walk over all columns before the one they want.
  * It points into SPI_tuptable and is gone with it.
  */
-#define MIG_ROW_COLUMNS 32
+#define MIG_ROW_COLUMNS 48
 
 typedef struct MigRow
 {

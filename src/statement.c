@@ -34,6 +34,9 @@
 #include "errors.h"
 #include "statement.h"
 
+/* a text has fewer lines than bytes, of which there are less than 1 GB */
+#define MAX_FIRST_LINE 1000000000
+
 #define UTF8_BOM "\xEF\xBB\xBF"
 
 typedef struct ParseErrorArg
@@ -82,17 +85,67 @@ line_of(const char *text, int location)
 	return line;
 }
 
+/* anybody may have stored it: to count on from there must not overflow */
+static int
+sound_line(int line)
+{
+	return line > 0 && line <= MAX_FIRST_LINE ? line : 0;
+}
+
+void
+mig_label_of_entry(MigLabel *label, const MigEntry *entry, MigPart part,
+				   bool secret)
+{
+	label->version = entry->version;
+	label->path = mig_part_path(part, entry->path, entry->down_path,
+								entry->verify_path);
+	label->part = part;
+	label->secret = secret;
+	label->first_line = label->path ? sound_line(entry->lines[part]) : 0;
+}
+
+void
+mig_label_of_source(MigLabel *label, const MigSource *source, MigPart part)
+{
+	label->version = source->version;
+	label->path = mig_part_path(part, source->path, source->down_path,
+								source->verify_path);
+	label->part = part;
+	label->secret = false;
+	label->first_line = label->path ? sound_line(source->lines[part]) : 0;
+}
+
+char *
+mig_label_place(const MigLabel *label, int statement, int line)
+{
+	StringInfoData place;
+
+	initStringInfo(&place);
+	appendStringInfo(&place, "migration \"%s\"", label->version);
+	if (label->path != NULL && label->first_line > 0)
+		appendStringInfo(&place, " (%s:%d)", label->path, line);
+	else if (label->path != NULL)
+		appendStringInfo(&place, " (%s)", label->path);
+	appendStringInfo(&place, ", %s body", mig_part_name(label->part));
+	if (statement > 0)
+		appendStringInfo(&place, ", statement %d", statement);
+	if (label->path == NULL || label->first_line <= 0)
+		appendStringInfo(&place, ", line %d", line);
+	return place.data;
+}
+
+/* the line of a place in the text, as MigStatement has it */
+static int
+label_line(const MigLabel *label, const char *text, int location)
+{
+	return line_of(text, location) + Max(label->first_line, 1) - 1;
+}
+
 /* for use in ereport() */
 static int
 body_context(const MigLabel *label, int line)
 {
-	if (label->path != NULL)
-		return errcontext("migration \"%s\" (%s), %s body, line %d",
-						  label->version, label->path,
-						  mig_part_name(label->part), line);
-	else
-		return errcontext("migration \"%s\", %s body, line %d",
-						  label->version, mig_part_name(label->part), line);
+	return errcontext("%s", mig_label_place(label, 0, line));
 }
 
 /* byte offset of a position in characters, counted from 1 */
@@ -137,7 +190,7 @@ parse_error_callback(void *arg)
 	int			offset = byte_offset(where->text, position);
 	int			start = offset;
 	int			end = offset;
-	int			line = line_of(where->text, offset);
+	int			line = label_line(where->label, where->text, offset);
 
 	if (position <= 0)
 	{
@@ -181,7 +234,7 @@ refuse(const char *text, const MigLabel *label, int location,
 			 label->secret ? 0 :
 			 internalerrposition(pg_mbstrlen_with_len(text, location) + 1),
 			 label->secret ? 0 : internalerrquery(text),
-			 body_context(label, line_of(text, location))));
+			 body_context(label, label_line(label, text, location))));
 }
 
 /* where the text that a raw statement covers has its first token */
@@ -676,7 +729,7 @@ parse_body(const char *text, const MigLabel *label, MemoryContext context,
 	MigBody    *body = palloc0(sizeof(MigBody));
 	MemoryContext old;
 	ListCell   *lc;
-	int			line = 1;
+	int			line = Max(label->first_line, 1);
 	int			counted = 0;
 	int			total;
 

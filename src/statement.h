@@ -18,6 +18,8 @@ typedef struct MigLabel
 	const char *path;			/* may be NULL */
 	MigPart		part;
 	bool		secret;			/* errors must not show the text */
+	int			first_line;		/* the line of path that the text begins on,
+								 * 0: lines are those of the text */
 } MigLabel;
 
 /*
@@ -39,7 +41,8 @@ typedef struct MigStatement
 {
 	int			location;		/* in bytes, of the first token */
 	int			length;
-	int			line;			/* of the first token, from 1 */
+	int			line;			/* of the first token: of the file if the
+								 * label knows it, else of the text */
 	const char *tag;			/* command tag */
 	int			log_level;		/* a LogStmtLevel */
 
@@ -90,6 +93,18 @@ extern char *mig_body_hash(const MigBody *body, int last);
 extern const char *mig_part_path(MigPart part, const char *path,
 								 const char *down_path,
 								 const char *verify_path);
+
+/* the label of a stored text, and of one that is to be stored */
+extern void mig_label_of_entry(MigLabel *label, const MigEntry *entry,
+							   MigPart part, bool secret);
+extern void mig_label_of_source(MigLabel *label, const MigSource *source,
+								MigPart part);
+
+/*
+ * For CONTEXT: migration, file and line, body, and the statement unless it is
+ * 0.  In CurrentMemoryContext.
+ */
+extern char *mig_label_place(const MigLabel *label, int statement, int line);
 
 /* "up", "down", "verify" */
 extern const char *mig_part_name(MigPart part);

@@ -53,6 +53,9 @@ typedef enum MigrationColumn
 	M_PATH,
 	M_DOWN_PATH,
 	M_VERIFY_PATH,
+	M_UP_LINE,
+	M_DOWN_LINE,
+	M_VERIFY_LINE,
 	M_SOURCE,
 	M_CHECKSUM,
 	M_DOWN_CHECKSUM,
@@ -116,20 +119,19 @@ same_string(const char *a, const char *b)
 
 /* raise what is wrong with a body, NULL if there is none */
 static void
-parse_body(const char *version, const char *path, MigPart part,
-		   const char *text)
+parse_body(const MigLabel *label, const char *text)
 {
-	MigLabel	label = {version, path, part, false};
-
 	if (text != NULL)
-		(void) mig_body_parse(text, &label);
+		(void) mig_body_parse(text, label);
 }
 
-static const char *
-source_path(const MigSource *source, MigPart part)
+static void
+parse_source_body(const MigSource *source, MigPart part, const char *text)
 {
-	return mig_part_path(part, source->path, source->down_path,
-						 source->verify_path);
+	MigLabel	label;
+
+	mig_label_of_source(&label, source, part);
+	parse_body(&label, text);
 }
 
 typedef struct BodyToParse
@@ -144,8 +146,7 @@ parse_in_subtransaction(void *arg)
 {
 	BodyToParse *body = (BodyToParse *) arg;
 
-	parse_body(body->source->version, source_path(body->source, body->part),
-			   body->part, body->text);
+	parse_source_body(body->source, body->part, body->text);
 }
 
 /*
@@ -158,16 +159,18 @@ try_body(const MigSource *source, MigPart part, const char *text)
 {
 	BodyToParse body = {source, part, text};
 	ErrorData  *edata = mig_subxact_run(parse_in_subtransaction, &body, true);
+	MigLabel	label;
 
 	if (edata == NULL)
 		return;
 	if (edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
 		ReThrowError(edata);
+	mig_label_of_source(&label, source, part);
 	ereport(WARNING,
 			(errcode(edata->sqlerrcode),
 			 errmsg("the %s body of migration \"%s\" (%s) cannot be run: %s",
-					mig_part_name(part), source->version,
-					source_path(source, part), edata->message),
+					mig_part_name(part), source->version, label.path,
+					edata->message),
 			 edata->detail ? errdetail("%s", edata->detail) : 0));
 }
 
@@ -183,13 +186,11 @@ is_own_convention(const MigSource *source)
 static void
 parse_source(const MigSource *source)
 {
-	parse_body(source->version, source->path, MIG_UP, source->up);
+	parse_source_body(source, MIG_UP, source->up);
 	if (is_own_convention(source))
 	{
-		parse_body(source->version, source_path(source, MIG_DOWN), MIG_DOWN,
-				   source->down);
-		parse_body(source->version, source_path(source, MIG_VERIFY),
-				   MIG_VERIFY, source->verify);
+		parse_source_body(source, MIG_DOWN, source->down);
+		parse_source_body(source, MIG_VERIFY, source->verify);
 	}
 	else
 	{
@@ -201,18 +202,22 @@ parse_source(const MigSource *source)
 static void
 parse_row(const MigrationRow *row)
 {
-	char	   *version = get_text(row, M_VERSION);
-	char	   *path = get_text(row, M_PATH);
-	char	   *down_path = get_text(row, M_DOWN_PATH);
-	char	   *verify_path = get_text(row, M_VERIFY_PATH);
+	MigSource	source = {0};
+	int			part;
 
 	if (bodies_parsed)
 		return;
-	parse_body(version, path, MIG_UP, get_text(row, M_UP));
-	parse_body(version, mig_part_path(MIG_DOWN, path, down_path, NULL),
-			   MIG_DOWN, get_text(row, M_DOWN));
-	parse_body(version, mig_part_path(MIG_VERIFY, path, NULL, verify_path),
-			   MIG_VERIFY, get_text(row, M_VERIFY));
+	source.version = get_text(row, M_VERSION);
+	source.path = get_text(row, M_PATH);
+	source.down_path = get_text(row, M_DOWN_PATH);
+	source.verify_path = get_text(row, M_VERIFY_PATH);
+	for (part = MIG_UP; part <= MIG_VERIFY; part++)
+	{
+		if (!row->nulls[M_UP_LINE + part])
+			source.lines[part] = DatumGetInt32(row->values[M_UP_LINE + part]);
+	}
+	for (part = MIG_UP; part <= MIG_VERIFY; part++)
+		parse_source_body(&source, part, get_text(row, M_UP + part));
 }
 
 /* does the row bring a checksum, and the right one? */
@@ -888,6 +893,7 @@ mig_store_amend(const char *project, const char *version, const char *up,
 	MigEntry   *entry = locked_entry(project, version, "amend a migration");
 	MigTexts   *old = mig_ledger_texts(project, &entry, 1);
 	MigTexts	texts = *old;
+	MigSource	source = {0};
 	MigBatch   *batch;
 	MigJournalRow row;
 
@@ -909,9 +915,10 @@ mig_store_amend(const char *project, const char *version, const char *up,
 		texts.verify = pstrdup(verify);
 
 	/* these texts come from the call, not from the files */
-	parse_body(version, NULL, MIG_UP, up);
-	parse_body(version, NULL, MIG_DOWN, down);
-	parse_body(version, NULL, MIG_VERIFY, verify);
+	source.version = unconstify(char *, version);
+	parse_source_body(&source, MIG_UP, up);
+	parse_source_body(&source, MIG_DOWN, down);
+	parse_source_body(&source, MIG_VERIFY, verify);
 	batch = mig_batch_begin();
 	mig_journal_event(&row, mig_journal_next_run(), project, "amend", note);
 	row.version = version;

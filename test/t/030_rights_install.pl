@@ -286,11 +286,11 @@ END
 			' ',
 			sort((map { "migration.$_:SELECT" }
 				  qw(project version name kind requires transactional irreversible
-				  path down_path verify_path source checksum down_checksum added_at added_by held_reason)),
+				  path down_path verify_path up_line down_line verify_line source checksum down_checksum added_at added_by held_reason)),
 				$right eq 'write'
 				? (map { "migration.$_:INSERT" }
 					  qw(project version name kind up down verify requires
-					  transactional irreversible path down_path verify_path source))
+					  transactional irreversible path down_path verify_path up_line down_line verify_line source))
 				: ())),
 		"the columns of tables that right $right gives");
 	is( value(
