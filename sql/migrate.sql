@@ -68,6 +68,9 @@ CREATE TABLE migrate.migration (
 COMMENT ON TABLE migrate.migration IS
 	'the texts: a row per migration, applied or not';
 
+CREATE SEQUENCE migrate.applied_seq;
+COMMENT ON SEQUENCE migrate.applied_seq IS 'the order of application';
+
 CREATE TABLE migrate.applied (
 	project			pg_catalog.text COLLATE "C" NOT NULL,
 	target			pg_catalog.text COLLATE "C" NOT NULL DEFAULT '',
@@ -81,6 +84,8 @@ CREATE TABLE migrate.applied (
 	execution_ms	pg_catalog.float8 NOT NULL,
 	run				pg_catalog.int8 NOT NULL,
 	n				pg_catalog.int4 NOT NULL,
+	seq				pg_catalog.int8 NOT NULL
+		DEFAULT pg_catalog.nextval('migrate.applied_seq'),
 	CONSTRAINT applied_pkey PRIMARY KEY (project, target, version),
 	CONSTRAINT applied_how_check
 		CHECK (how OPERATOR(pg_catalog.=) ANY (ARRAY['apply', 'stamp', 'adopt']))
@@ -254,6 +259,7 @@ SELECT pg_catalog.pg_extension_config_dump('migrate.step', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.policy', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.state', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.run_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('migrate.applied_seq', '');
 
 
 -- ---------------------------------------------------------------------------
@@ -924,7 +930,7 @@ GRANT SELECT, INSERT ON migrate.migration, migrate.applied, migrate.journal,
 GRANT UPDATE ON migrate.policy TO pg_database_owner WITH GRANT OPTION;
 GRANT SELECT ON migrate.failure, migrate.statement, migrate.schema_migrations,
 	migrate.history_of_runs TO pg_database_owner WITH GRANT OPTION;
-GRANT SELECT, UPDATE ON SEQUENCE migrate.run_seq TO pg_database_owner WITH GRANT OPTION;
+GRANT SELECT, UPDATE ON SEQUENCE migrate.run_seq, migrate.applied_seq TO pg_database_owner WITH GRANT OPTION;
 GRANT USAGE ON TYPE migrate.statement_timing, migrate.rehearsed_lock,
 	migrate.rehearsed_scan TO pg_database_owner WITH GRANT OPTION;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA migrate TO pg_database_owner WITH GRANT OPTION;

@@ -18,8 +18,7 @@
 struct MigAgendaItem
 {
 	char	   *version;
-	int64		run;			/* what the ledger had when it was planned */
-	int			n;
+	int64		seq;			/* what the ledger had when it was planned */
 	bool		applied;
 	bool		can_leave_gap;
 };
@@ -28,8 +27,7 @@ static void
 set_item(MigAgendaItem *item, const MigEntry *entry)
 {
 	item->version = pstrdup(entry->version);
-	item->run = entry->run;
-	item->n = entry->n;
+	item->seq = entry->seq;
 	item->applied = entry->applied;
 	item->can_leave_gap = mig_plan_can_leave_gap(entry);
 }
@@ -116,8 +114,7 @@ mig_agenda_read(MigAgenda *agenda, const char *project, int first)
 
 		/* whoever looks again compares with the plan */
 		entries[i].applied = item->applied;
-		entries[i].run = item->run;
-		entries[i].n = item->n;
+		entries[i].seq = item->seq;
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(scratch);

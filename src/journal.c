@@ -100,6 +100,7 @@ typedef enum AppliedColumn
 	A_EXECUTION_MS,
 	A_RUN,
 	A_N,
+	A_SEQ,
 	A_NCOLUMNS
 } AppliedColumn;
 
@@ -414,12 +415,12 @@ buffer_row(RowBuffer *buffer, HeapTuple tuple)
 	buffer->tuples[buffer->count++] = tuple;
 }
 
-/* values and nulls are those of the journal's row */
+/* journal and journal_nulls are the values of the journal's row */
 static HeapTuple
-form_applied_tuple(const MigBatch *batch, const MigJournalRow *row,
+form_applied_tuple(const MigBatch *batch, const MigJournalRow *row, int64 seq,
 				   const Datum *journal, const bool *journal_nulls)
 {
-	static const JournalColumn sources[A_NCOLUMNS] = {
+	static const JournalColumn sources[A_SEQ] = {
 		[A_PROJECT] = J_PROJECT,[A_TARGET] = J_TARGET,
 		[A_VERSION] = J_VERSION,[A_NAME] = J_NAME,
 		[A_CHECKSUM] = J_CHECKSUM,[A_DOWN_CHECKSUM] = J_DOWN_CHECKSUM,
@@ -431,7 +432,7 @@ form_applied_tuple(const MigBatch *batch, const MigJournalRow *row,
 	bool		nulls[A_NCOLUMNS];
 	int			i;
 
-	for (i = 0; i < A_NCOLUMNS; i++)
+	for (i = 0; i < A_SEQ; i++)
 	{
 		values[i] = journal[sources[i]];
 		nulls[i] = journal_nulls[sources[i]];
@@ -440,13 +441,16 @@ form_applied_tuple(const MigBatch *batch, const MigJournalRow *row,
 		TimestampTzGetDatum(row->started_at +
 							(TimestampTz) (row->execution_ms * 1000.0));
 	values[A_HOW] = CStringGetTextDatum(row->how);
+	values[A_SEQ] = Int64GetDatum(seq);
+	nulls[A_SEQ] = false;
 	return heap_form_tuple(batch->applied_desc, values, nulls);
 }
 
-void
+int64
 mig_batch_add(MigBatch *batch, const MigJournalRow *row)
 {
 	MemoryContext old;
+	int64		seq = 0;
 	Datum		values[J_NCOLUMNS];
 	bool		nulls[J_NCOLUMNS];
 
@@ -471,9 +475,13 @@ mig_batch_add(MigBatch *batch, const MigJournalRow *row)
 	if (row->effect == MIG_EFFECT_UNDONE || row->replace)
 		batch->undone = lappend(batch->undone, pstrdup(row->version));
 	if (row->effect == MIG_EFFECT_APPLIED)
+	{
+		seq = nextval_internal(mig_books_relation("applied_seq"), false);
 		buffer_row(&batch->applied,
-				   form_applied_tuple(batch, row, values, nulls));
+				   form_applied_tuple(batch, row, seq, values, nulls));
+	}
 	MemoryContextSwitchTo(old);
+	return seq;
 }
 
 void

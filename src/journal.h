@@ -95,7 +95,9 @@ extern void mig_journal_event(MigJournalRow *row, int64 run,
  * bodies that are not there yet.
  */
 extern MigBatch *mig_batch_begin(void);
-extern void mig_batch_add(MigBatch *batch, const MigJournalRow *row);
+
+/* the place of a row of MIG_EFFECT_APPLIED in the order of application, else 0 */
+extern int64 mig_batch_add(MigBatch *batch, const MigJournalRow *row);
 extern void mig_batch_add_body(MigBatch *batch, const char *hash, int64 run,
 							   const char *text);
 extern void mig_batch_flush(MigBatch *batch);

@@ -142,7 +142,7 @@ typedef enum EntryDepth
 enum EntryColumn
 {
 	E_VERSION = 1, E_KIND, E_STORED, E_APPLIED, E_UP_CHANGED, E_DOWN_CHANGED,
-	E_HELD_REASON, E_RUN, E_N, E_PARTIAL,
+	E_HELD_REASON, E_RUN, E_SEQ, E_PARTIAL,
 	E_NAME, E_REQUIRES, E_HAS_DOWN, E_HAS_VERIFY, E_IRREVERSIBLE,
 	E_TRANSACTIONAL, E_PATH, E_DOWN_PATH, E_VERIFY_PATH, E_UP_LINE, E_DOWN_LINE, E_VERIFY_LINE, E_ADDED_BY, E_LENGTH,
 	E_HOW,
@@ -157,7 +157,7 @@ enum EntryColumn
 	" m.checksum OPERATOR(pg_catalog.<>) a.checksum," \
 	" m.version IS NOT NULL AND a.version IS NOT NULL" \
 	"  AND m.down_checksum IS DISTINCT FROM a.down_checksum," \
-	" m.held_reason, a.run, a.n," \
+	" m.held_reason, a.run, a.seq," \
 	" coalesce(m.version, a.version) OPERATOR(pg_catalog.=) ANY (" \
 	"  SELECT s.version FROM migrate.step s" \
 	"  WHERE s.project OPERATOR(pg_catalog.=) $1" \
@@ -238,7 +238,7 @@ read_standing(MigSqlScope *scope, const MigRow *row, MigEntry *entry)
 	entry->down_changed = mig_row_bool(row, E_DOWN_CHANGED);
 	entry->held_reason = mig_row_text(scope, row, E_HELD_REASON);
 	entry->run = mig_row_int8(row, E_RUN);
-	entry->n = mig_row_int4(row, E_N);
+	entry->seq = mig_row_int8(row, E_SEQ);
 	entry->partial = mig_row_bool(row, E_PARTIAL);
 }
 
@@ -554,7 +554,7 @@ mig_ledger_last_role(const char *project)
 				" WHERE project OPERATOR(pg_catalog.=) $1"
 				" AND target OPERATOR(pg_catalog.=) ''"
 				" AND how OPERATOR(pg_catalog.=) 'apply'"
-				" ORDER BY run DESC, n DESC LIMIT 1",
+				" ORDER BY seq DESC LIMIT 1",
 				1, types, values, NULL) > 0)
 		role = mig_get_text(&scope, 0, 1);
 	mig_books_close(&scope);

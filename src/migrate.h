@@ -99,8 +99,8 @@ typedef struct MigEntry
 	int64		length;			/* bytes of up, down and verify together */
 	/* from the ledger; NULL and zero if not applied */
 	char	   *how;
-	int64		run;			/* (run, n): the order of application */
-	int			n;
+	int64		run;			/* that applied it */
+	int64		seq;			/* grows with each application */
 	/* details, which only some callers ask for */
 	char	   *applied_by;
 	TimestampTz applied_at;

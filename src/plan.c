@@ -82,10 +82,8 @@ remember(char **version, const char *value)
 static bool
 is_newer(const MigEntry *entry, const MigTally *tally)
 {
-	if (entry->run != tally->newest_run)
-		return entry->run > tally->newest_run;
-	if (entry->n != tally->newest_n)
-		return entry->n > tally->newest_n;
+	if (entry->seq != tally->newest_seq)
+		return entry->seq > tally->newest_seq;
 	return strcmp(entry->version, tally->newest) > 0;
 }
 
@@ -103,8 +101,7 @@ mig_plan_tally(MigTally *tally, const MigEntry *entry)
 	if (tally->newest == NULL || is_newer(entry, tally))
 	{
 		remember(&tally->newest, entry->version);
-		tally->newest_run = entry->run;
-		tally->newest_n = entry->n;
+		tally->newest_seq = entry->seq;
 	}
 	if (entry->kind == MIG_VERSIONED &&
 		(tally->highest == NULL ||
@@ -726,10 +723,8 @@ compare_applications(const void *a, const void *b)
 	const MigEntry *left = *(MigEntry *const *) a;
 	const MigEntry *right = *(MigEntry *const *) b;
 
-	if (left->run != right->run)
-		return left->run > right->run ? -1 : 1;
-	if (left->n != right->n)
-		return left->n > right->n ? -1 : 1;
+	if (left->seq != right->seq)
+		return left->seq > right->seq ? -1 : 1;
 	return right->position - left->position;
 }
 

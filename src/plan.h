@@ -67,8 +67,7 @@ typedef struct MigTally
 	int64		applied;
 	bool		incomplete;		/* something keeps migrate.state from it */
 	char	   *newest;			/* version that was applied last, or NULL */
-	int64		newest_run;
-	int			newest_n;
+	int64		newest_seq;
 	char	   *highest;		/* highest versioned one that is applied */
 } MigTally;
 

@@ -36,9 +36,8 @@
 #define APPLIED_TARGET 2
 #define APPLIED_VERSION 3
 #define APPLIED_CHECKSUM 5
-#define APPLIED_RUN 11
-#define APPLIED_N 12
-#define APPLIED_COLUMNS 12
+#define APPLIED_SEQ 13
+#define APPLIED_COLUMNS 13
 #define POLICY_PROJECT 1
 #define POLICY_ROLE 2
 #define POLICY_FROZEN_REASON 10
@@ -61,7 +60,7 @@ typedef struct Lookup
 static const Lookup applied_lookup = {
 	"applied", APPLIED_COLUMNS,
 	3, {APPLIED_PROJECT, APPLIED_TARGET, APPLIED_VERSION},
-	3, {APPLIED_CHECKSUM, APPLIED_RUN, APPLIED_N}
+	2, {APPLIED_CHECKSUM, APPLIED_SEQ}
 };
 
 static const Lookup migration_lookup = {
@@ -151,9 +150,7 @@ look_at_applied(const char *project, MigPart part, const MigEntry *entry,
 		return MIG_ALREADY_DONE;
 	if (applied != entry->applied)
 		return MIG_TEXT_CHANGED;
-	if (applied &&
-		(DatumGetInt64(values[1]) != entry->run ||
-		 DatumGetInt32(values[2]) != entry->n))
+	if (applied && DatumGetInt64(values[1]) != entry->seq)
 		return MIG_TEXT_CHANGED;
 	return MIG_STILL_THE_SAME;
 }

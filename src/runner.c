@@ -53,6 +53,7 @@ typedef struct StepCost
 {
 	int			statements;
 	double		execution_ms;
+	int64		seq;			/* in the order of application */
 } StepCost;
 
 typedef struct Run
@@ -222,7 +223,7 @@ record_step(Run *run, double execution_ms)
 	fill_journal_row(run, &row, execution_ms);
 	row.effect = step->part == MIG_UP ? MIG_EFFECT_APPLIED : MIG_EFFECT_UNDONE;
 	row.how = "apply";
-	mig_batch_add(run->batch, &row);
+	run->costs[run->current].seq = mig_batch_add(run->batch, &row);
 	mig_batch_add_body(run->batch, row.body, run->id,
 					   step->part == MIG_UP ? texts->up : texts->down);
 	if (row.verify_body != NULL)
@@ -338,7 +339,7 @@ update_state(Run *run)
 		entry->applied = (run->steps[i].part == MIG_UP);
 		entry->up_changed = entry->down_changed = false;
 		entry->run = run->id;
-		entry->n = i + 1;
+		entry->seq = run->costs[i].seq;
 	}
 	mig_plan_state(run->project, &state);
 	mig_ledger_set_state(run->options->project, &state);

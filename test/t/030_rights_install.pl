@@ -234,7 +234,8 @@ END
 		"\n",
 		sort map { "$_ grantable" } (
 			(map { ("SELECT $_", "INSERT $_") } qw(applied body journal migration policy run state step)),
-			'UPDATE policy', 'SELECT run_seq', 'UPDATE run_seq')),
+			'UPDATE policy', 'SELECT run_seq', 'UPDATE run_seq',
+			'SELECT applied_seq', 'UPDATE applied_seq')),
 	'what the owner of the database may do with the tables');
 is( value(
 		$db, <<'END'),
