@@ -9,6 +9,12 @@
  * the moment after, and every look-up can find nothing: then the answer is
  * that there is no such thing, never an error.
  *
+ * And nothing is evaluated, for whoever looks may be a superuser, and what he
+ * looks at is not his: no cast, default, CHECK or typmod function of anybody's
+ * is called, and nothing of the server is that would fold one.  So neither the
+ * planner nor the type cache (which plans the CHECKs of domains) is asked, nor
+ * the relation cache (which plans those of indexes and partition keys).
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -28,14 +34,15 @@
 #include "catalog/pg_enum.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_language.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
-#include "optimizer/optimizer.h"
-#include "optimizer/prep.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/supportnodes.h"
 #include "parser/parse_coerce.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -45,7 +52,6 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
-#include "utils/typcache.h"
 
 #include "compat.h"
 #include "lint_facts.h"
@@ -426,9 +432,39 @@ mig_facts_constraints(Oid relation)
 
 typedef struct Proof
 {
-	Node	   *wanted;
+	AttrNumber	attnum;
 	bool		found;
 } Proof;
+
+/* is a row of which the check is true, or null, one whose column is not null? */
+static bool
+says_not_null(Node *check, AttrNumber attnum)
+{
+	ListCell   *lc;
+
+	if (IsA(check, NullTest))
+	{
+		NullTest   *test = (NullTest *) check;
+
+		return test->nulltesttype == IS_NOT_NULL && IsA(test->arg, Var) &&
+			((Var *) test->arg)->varattno == attnum;
+	}
+	if (is_andclause(check))
+	{
+		foreach(lc, ((BoolExpr *) check)->args)
+			if (says_not_null(lfirst(lc), attnum))
+			return true;
+		return false;
+	}
+	if (is_orclause(check))
+	{
+		foreach(lc, ((BoolExpr *) check)->args)
+			if (!says_not_null(lfirst(lc), attnum))
+			return false;
+		return true;
+	}
+	return false;
+}
 
 static void
 prove_by_constraint(HeapTuple tuple, TupleDesc desc, void *arg)
@@ -437,33 +473,21 @@ prove_by_constraint(HeapTuple tuple, TupleDesc desc, void *arg)
 	Form_pg_constraint form = (Form_pg_constraint) GETSTRUCT(tuple);
 	bool		isnull;
 	Datum		value;
-	Node	   *check;
 
 	if (proof->found || form->contype != CONSTRAINT_CHECK ||
 		!form->convalidated)
 		return;
 	value = heap_getattr(tuple, Anum_pg_constraint_conbin, desc, &isnull);
-	if (isnull)
-		return;
-	check = stringToNode(TextDatumGetCString(value));
-	check = (Node *) canonicalize_qual((Expr *) check, true);
-	proof->found = predicate_implied_by(list_make1(proof->wanted),
-										make_ands_implicit((Expr *) check),
-										true);
+	proof->found = !isnull &&
+		says_not_null(stringToNode(TextDatumGetCString(value)), proof->attnum);
 }
 
-/* as ALTER TABLE does it, but for folding constants, which would run code */
+/* what ALTER TABLE finds out in the same way, and no more than that */
 bool
 mig_facts_not_null_proved(Oid relation, const MigLintColumn *column)
 {
-	NullTest   *test = makeNode(NullTest);
-	Proof		proof = {(Node *) test, false};
+	Proof		proof = {column->attnum, false};
 
-	test->arg = (Expr *) makeVar(1, column->attnum, column->typid,
-								 column->typmod, column->collation, 0);
-	test->nulltesttype = IS_NOT_NULL;
-	test->argisrow = false;
-	test->location = -1;
 	scan_constraints(relation, prove_by_constraint, &proof);
 	return proof.found;
 }
@@ -505,11 +529,49 @@ mig_facts_enums_with(const char *label)
 	return count;
 }
 
+static bool
+has_constraint(Oid domain)
+{
+	Relation	rel = table_open(ConstraintRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	bool		found;
+
+	ScanKeyInit(&key, Anum_pg_constraint_contypid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(domain));
+	scan = systable_beginscan(rel, ConstraintTypidIndexId, true, NULL, 1, &key);
+	found = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
+/*
+ * Has the type, or one that it is a domain over, a CHECK or a NOT NULL?  What
+ * DomainHasConstraints() says, which plans the CHECKs, and so folds them.
+ */
 bool
 mig_facts_is_checked_domain(Oid type)
 {
-	return OidIsValid(type) && get_typtype(type) == TYPTYPE_DOMAIN &&
-		DomainHasConstraints(type);
+	while (OidIsValid(type))
+	{
+		HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+		Form_pg_type form;
+		bool		checked;
+		Oid			base;
+
+		if (!HeapTupleIsValid(tuple))
+			return false;
+		form = (Form_pg_type) GETSTRUCT(tuple);
+		checked = form->typtype == TYPTYPE_DOMAIN &&
+			(form->typnotnull || has_constraint(type));
+		base = form->typtype == TYPTYPE_DOMAIN ? form->typbasetype : InvalidOid;
+		ReleaseSysCache(tuple);
+		if (checked)
+			return true;
+		type = base;
+	}
+	return false;
 }
 
 /* the integer of a constant, or false */
@@ -573,7 +635,47 @@ mig_facts_typmod(Oid type, List *typmods, int32 *typmod)
 	}
 }
 
-/* the conversion as ALTER TABLE would do it, simplified; NULL: none */
+/* is the function one that initdb has made, in C? */
+static bool
+is_of_server(Oid function)
+{
+	HeapTuple	tuple;
+	bool		internal;
+
+	if (function >= FirstNormalObjectId)
+		return false;
+	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	internal = ((Form_pg_proc) GETSTRUCT(tuple))->prolang == INTERNALlanguageId;
+	ReleaseSysCache(tuple);
+	return internal;
+}
+
+/*
+ * The call, or what is left of it if the function's own support function says
+ * that it changes nothing: a longer varchar, a wider numeric.  Both must be the
+ * server's.  The planner would ask the same, and evaluate things besides.
+ */
+static Node *
+without_no_op(FuncExpr *call)
+{
+	RegProcedure support = get_func_support(call->funcid);
+	SupportRequestSimplify request;
+	Node	   *simple;
+
+	if (!OidIsValid(support) || !is_of_server(call->funcid) ||
+		!is_of_server(support))
+		return (Node *) call;
+	request.type = T_SupportRequestSimplify;
+	request.root = NULL;
+	request.fcall = call;
+	simple = (Node *) DatumGetPointer(OidFunctionCall1(support,
+													   PointerGetDatum(&request)));
+	return simple ? simple : (Node *) call;
+}
+
+/* the conversion as ALTER TABLE would do it; NULL: none */
 static Node *
 conversion(const MigLintColumn *column, Oid type, int32 typmod,
 		   bool is_explicit)
@@ -581,44 +683,54 @@ conversion(const MigLintColumn *column, Oid type, int32 typmod,
 	Node	   *node = (Node *) makeVar(1, 1, column->typid, column->typmod,
 										column->collation, 0);
 
-	node = coerce_to_target_type(NULL, node, column->typid, type, typmod,
+	return coerce_to_target_type(NULL, node, column->typid, type, typmod,
 								 is_explicit ? COERCION_EXPLICIT :
 								 COERCION_ASSIGNMENT,
 								 COERCE_IMPLICIT_CAST, -1);
-	return node ? (Node *) expression_planner((Expr *) node) : NULL;
 }
 
-/* does a value stay the very bytes that it is? */
-static bool
-keeps_bytes(Node *node)
+/*
+ * Does a value stay the very bytes that it is?  Without a function that is not
+ * the server's this is what ALTER TABLE will say; with one it may find out, by
+ * running it, that the function does nothing.
+ */
+static MigLintCast
+effect_of_conversion(Node *node)
 {
+	FuncExpr   *call;
+
 	for (;;)
 	{
-		if (node == NULL)
-			return false;
-		if (IsA(node, Var))
-			return true;
-		if (IsA(node, RelabelType))
-			node = (Node *) ((RelabelType *) node)->arg;
-		else if (IsA(node, CoerceToDomain))
+		switch (nodeTag(node))
 		{
-			if (DomainHasConstraints(((CoerceToDomain *) node)->resulttype))
-				return false;
-			node = (Node *) ((CoerceToDomain *) node)->arg;
-		}
-		else if (IsA(node, FuncExpr))
-		{
-			FuncExpr   *call = (FuncExpr *) node;
+			case T_Var:
+				return MIG_CAST_NOTHING;
+			case T_RelabelType:
+				node = (Node *) ((RelabelType *) node)->arg;
+				break;
+			case T_CoerceToDomain:
+				if (mig_facts_is_checked_domain(((CoerceToDomain *) node)->resulttype))
+					return MIG_CAST_REWRITE;
+				node = (Node *) ((CoerceToDomain *) node)->arg;
+				break;
+			case T_FuncExpr:
+				call = (FuncExpr *) node;
+				node = without_no_op(call);
+				if (node != (Node *) call)
+					break;
+				if (!is_of_server(call->funcid))
+					return MIG_CAST_UNKNOWN;
 
-			/* they differ by the time zone, which may be none */
-			if ((call->funcid != F_TIMESTAMPTZ_TIMESTAMP &&
-				 call->funcid != F_TIMESTAMP_TIMESTAMPTZ) ||
-				TimestampTimestampTzRequiresRewrite())
-				return false;
-			node = (Node *) linitial(call->args);
+				/* they differ by the time zone, which may be none */
+				if ((call->funcid != F_TIMESTAMPTZ_TIMESTAMP &&
+					 call->funcid != F_TIMESTAMP_TIMESTAMPTZ) ||
+					TimestampTimestampTzRequiresRewrite())
+					return MIG_CAST_REWRITE;
+				node = (Node *) linitial(call->args);
+				break;
+			default:
+				return MIG_CAST_REWRITE;
 		}
-		else
-			return false;
 	}
 }
 
@@ -638,16 +750,17 @@ mig_facts_cast(const MigLintColumn *column, Oid type, int32 typmod,
 			   bool collate, bool is_explicit)
 {
 	Node	   *node;
+	MigLintCast effect;
 
 	if (!OidIsValid(column->typid))
-		return MIG_CAST_REWRITE;
+		return MIG_CAST_UNKNOWN;
 	node = conversion(column, type, typmod, is_explicit);
 	if (node == NULL)
 		return MIG_CAST_MISSING;
-	if (!keeps_bytes(node))
-		return MIG_CAST_REWRITE;
-	return !collate && same_order(column, type) ?
-		MIG_CAST_NOTHING : MIG_CAST_INDEXES;
+	effect = effect_of_conversion(node);
+	if (effect == MIG_CAST_NOTHING && (collate || !same_order(column, type)))
+		return MIG_CAST_INDEXES;
+	return effect;
 }
 
 

@@ -62,6 +62,7 @@ typedef enum MigLintCast
 	MIG_CAST_NOTHING,			/* the catalog changes, and nothing else */
 	MIG_CAST_INDEXES,			/* indexes are built again */
 	MIG_CAST_REWRITE,
+	MIG_CAST_UNKNOWN,			/* code that is not the server's decides */
 	MIG_CAST_MISSING			/* fails without USING */
 } MigLintCast;
 

@@ -272,10 +272,11 @@ effect_of_type(MigLint *lint, const MigLintColumn *column,
 	Oid			type = mig_model_type(lint->model, definition->typeName,
 									  &typmod, &known, &made);
 
-	if (!OidIsValid(type) || !known ||
-		(definition->raw_default != NULL &&
-		 !is_plain_cast(definition, column->name)))
+	if (definition->raw_default != NULL &&
+		!is_plain_cast(definition, column->name))
 		return MIG_CAST_REWRITE;
+	if (!OidIsValid(type) || !known)
+		return MIG_CAST_UNKNOWN;
 	return mig_facts_cast(column, type, typmod,
 						  definition->collClause != NULL,
 						  definition->raw_default != NULL &&
@@ -342,6 +343,11 @@ report_type_change(MigLint *lint, MigLintRel *rel, const char *column,
 								 column_name, name, mig_lint_how_much(lint, rel)),
 						psprintf("Add a new column, have a trigger fill it from %s, fill the old rows in batches, then use the new one and drop %s.",
 								 column_name, column_name));
+	else if (effect == MIG_CAST_UNKNOWN)
+		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
+						psprintf("the new type of %s may rewrite %s (%s) and its indexes under ACCESS EXCLUSIVE: that depends on a type or a cast which is not the server's own",
+								 column_name, name, mig_lint_how_much(lint, rel)),
+						"migrate.rehearse() finds out.");
 	else if (effect == MIG_CAST_INDEXES && is_indexed(lint, rel, column))
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
 						psprintf("the new type of %s builds its indexes anew while nobody can read or write %s (%s)",

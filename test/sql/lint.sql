@@ -37,6 +37,9 @@ CREATE DOMAIN anything AS int;
 CREATE TABLE with_domain (id int PRIMARY KEY, v anything) WITH (autovacuum_enabled = off);
 CREATE DOMAIN lonely AS int;
 CREATE TYPE mood AS ENUM ('sad', 'happy');
+CREATE TYPE other AS (a text);
+CREATE FUNCTION to_other(text) RETURNS other IMMUTABLE LANGUAGE sql AS 'SELECT ROW($1)::lint.other';
+CREATE CAST (text AS other) WITH FUNCTION to_other(text) AS ASSIGNMENT;
 CREATE VIEW shows AS SELECT id, used FROM big;
 CREATE FUNCTION calls() RETURNS bigint LANGUAGE plpgsql AS
 	$$ BEGIN RETURN (SELECT sum(called) FROM lint.big); END $$;
@@ -192,6 +195,9 @@ INSERT INTO cases (rule, fires, up) VALUES
 ('change-type-rewrites', 'error', 'ALTER TABLE big ALTER b TYPE int USING b::int'),
 ('change-type-rewrites', 'error', 'ALTER TABLE big ALTER b TYPE text COLLATE "C"'),
 ('change-type-rewrites', 'error', 'ALTER TABLE big ALTER proved TYPE oid'),
+('change-type-rewrites', 'error', 'ALTER TABLE big ALTER a TYPE positive'),
+('change-type-rewrites', 'error', 'ALTER TABLE big ALTER b TYPE other'),
+('change-type-rewrites', NULL, 'ALTER TABLE big ALTER used TYPE anything'),
 ('change-type-rewrites', NULL, 'ALTER TABLE big ALTER code TYPE varchar(20)'),
 ('change-type-rewrites', NULL, 'ALTER TABLE big ALTER code TYPE text'),
 ('change-type-rewrites', NULL, 'ALTER TABLE big ALTER code TYPE text USING code::text'),
