@@ -306,8 +306,8 @@ CREATE FUNCTION migrate.load(files pg_catalog.jsonb,
 		convention pg_catalog.text DEFAULT 'auto',
 		prune pg_catalog.bool DEFAULT false,
 		project pg_catalog.text DEFAULT 'default',
-		OUT version pg_catalog.text, OUT name pg_catalog.text,
-		OUT path pg_catalog.text, OUT result pg_catalog.text)
+		OUT version pg_catalog.text, OUT result pg_catalog.text,
+		OUT name pg_catalog.text, OUT path pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
 	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_load';
 COMMENT ON FUNCTION migrate.load(pg_catalog.jsonb, pg_catalog.text, pg_catalog.bool, pg_catalog.text) IS
@@ -317,8 +317,8 @@ CREATE FUNCTION migrate.load_table(source pg_catalog.regclass,
 		convention pg_catalog.text DEFAULT 'auto',
 		prune pg_catalog.bool DEFAULT false,
 		project pg_catalog.text DEFAULT 'default',
-		OUT version pg_catalog.text, OUT name pg_catalog.text,
-		OUT path pg_catalog.text, OUT result pg_catalog.text)
+		OUT version pg_catalog.text, OUT result pg_catalog.text,
+		OUT name pg_catalog.text, OUT path pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
 	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_load_table';
 COMMENT ON FUNCTION migrate.load_table(pg_catalog.regclass, pg_catalog.text, pg_catalog.bool, pg_catalog.text) IS
@@ -328,8 +328,8 @@ CREATE FUNCTION migrate.load_directory(path pg_catalog.text,
 		convention pg_catalog.text DEFAULT 'auto',
 		prune pg_catalog.bool DEFAULT false,
 		project pg_catalog.text DEFAULT 'default',
-		OUT version pg_catalog.text, OUT name pg_catalog.text,
-		OUT path pg_catalog.text, OUT result pg_catalog.text)
+		OUT version pg_catalog.text, OUT result pg_catalog.text,
+		OUT name pg_catalog.text, OUT path pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
 	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_load_directory';
 COMMENT ON FUNCTION migrate.load_directory(pg_catalog.text, pg_catalog.text, pg_catalog.bool, pg_catalog.text) IS
@@ -372,6 +372,35 @@ COMMENT ON FUNCTION migrate.unhold(pg_catalog.text, pg_catalog.text) IS
 -- Looking
 -- ---------------------------------------------------------------------------
 
+CREATE FUNCTION migrate.help(OUT function pg_catalog.text,
+		OUT description pg_catalog.text, OUT arguments pg_catalog.text)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE sql STABLE ROWS 50
+	BEGIN ATOMIC
+		SELECT pg_catalog.concat(CASE p.prokind WHEN 'p' THEN 'CALL ' END,
+				'migrate.', p.proname, '()'),
+			pg_catalog.obj_description(p.oid, 'pg_proc'),
+			coalesce((
+				SELECT pg_catalog.string_agg(CASE
+						WHEN a.n OPERATOR(pg_catalog.>)
+							(p.pronargs OPERATOR(pg_catalog.-) p.pronargdefaults)
+						THEN pg_catalog.concat('[', a.name, ']') ELSE a.name END,
+					', ' ORDER BY a.n)
+				FROM ROWS FROM (pg_catalog.unnest(p.proargnames)) WITH ORDINALITY AS a (name, n)
+				WHERE a.n OPERATOR(pg_catalog.<=) p.pronargs
+					AND coalesce(p.proargmodes[a.n], 'i') OPERATOR(pg_catalog.=) 'i'
+			), '')
+		FROM pg_catalog.pg_proc p
+		WHERE p.pronamespace OPERATOR(pg_catalog.=) (
+				SELECT n.oid FROM pg_catalog.pg_namespace n
+				WHERE n.nspname OPERATOR(pg_catalog.=) 'migrate')
+			AND p.prorettype OPERATOR(pg_catalog.<>)
+				'pg_catalog.trigger'::pg_catalog.regtype
+		ORDER BY p.oid;
+	END;
+COMMENT ON FUNCTION migrate.help() IS
+	'list these functions, a line each';
+
 CREATE FUNCTION migrate.version() RETURNS pg_catalog.text
 	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'mig_version';
 COMMENT ON FUNCTION migrate.version() IS
@@ -383,12 +412,12 @@ COMMENT ON FUNCTION migrate.version_key(pg_catalog.text) IS
 	'sort key of the natural order of versions, "9" before "10"';
 
 CREATE FUNCTION migrate.status(project pg_catalog.text DEFAULT 'default',
-		OUT version pg_catalog.text, OUT name pg_catalog.text,
-		OUT kind pg_catalog.text, OUT state pg_catalog.text,
-		OUT how pg_catalog.text, OUT applied_at pg_catalog.timestamptz,
-		OUT applied_by pg_catalog.text, OUT execution_ms pg_catalog.float8,
-		OUT checksum pg_catalog.text, OUT path pg_catalog.text,
-		OUT error pg_catalog.text)
+		OUT version pg_catalog.text, OUT state pg_catalog.text,
+		OUT name pg_catalog.text, OUT error pg_catalog.text,
+		OUT applied_at pg_catalog.timestamptz, OUT applied_by pg_catalog.text,
+		OUT execution_ms pg_catalog.float8, OUT how pg_catalog.text,
+		OUT kind pg_catalog.text, OUT path pg_catalog.text,
+		OUT checksum pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
 	LANGUAGE c STABLE ROWS 100 AS 'MODULE_PATHNAME', 'mig_status';
 COMMENT ON FUNCTION migrate.status(pg_catalog.text) IS
@@ -417,13 +446,13 @@ COMMENT ON FUNCTION migrate.plan_rollback(pg_catalog.int4, pg_catalog.text) IS
 CREATE FUNCTION migrate.lint(target pg_catalog.text DEFAULT NULL,
 		versions pg_catalog.text[] DEFAULT NULL,
 		project pg_catalog.text DEFAULT 'default',
-		OUT version pg_catalog.text, OUT name pg_catalog.text,
-		OUT body pg_catalog.text, OUT statement pg_catalog.int4,
-		OUT line pg_catalog.int4, OUT rule pg_catalog.text,
-		OUT severity pg_catalog.text, OUT relation pg_catalog.text,
-		OUT relation_bytes pg_catalog.int8, OUT relation_rows pg_catalog.float8,
-		OUT message pg_catalog.text, OUT instead pg_catalog.text,
-		OUT link pg_catalog.text)
+		OUT version pg_catalog.text, OUT severity pg_catalog.text,
+		OUT body pg_catalog.text, OUT line pg_catalog.int4,
+		OUT rule pg_catalog.text, OUT message pg_catalog.text,
+		OUT relation pg_catalog.text, OUT name pg_catalog.text,
+		OUT statement pg_catalog.int4, OUT relation_bytes pg_catalog.int8,
+		OUT relation_rows pg_catalog.float8, OUT link pg_catalog.text,
+		OUT instead pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
 	LANGUAGE c STABLE ROWS 10 AS 'MODULE_PATHNAME', 'mig_lint_pending';
 COMMENT ON FUNCTION migrate.lint(pg_catalog.text, pg_catalog.text[], pg_catalog.text) IS
@@ -460,24 +489,22 @@ COMMENT ON FUNCTION migrate.script(pg_catalog.text, pg_catalog.text, pg_catalog.
 	'SQL for psql that takes a database from one version to another, books included';
 
 CREATE VIEW migrate.failure AS
-	SELECT j.run, j.n, j.project, j.action, j.version, j.name, j.started_at,
-		j.execution_ms, j.part, j.statement, j.line, j."position", j.sqlstate,
-		j.message,
+	SELECT j.run, j.version, j.name, j.action, j.part, j.line, j.sqlstate,
+		j.message, j.started_at, j.execution_ms, j.role, j.statement,
+		j."position", j.session_role, j.client_address, j.application,
+		j.backend_pid, j.n, j.project, j.note, j.hint,
 		CASE WHEN pg_catalog.has_column_privilege('migrate.journal', 'detail', 'SELECT')
 			THEN j.detail END AS detail,
-		j.hint,
 		CASE WHEN pg_catalog.has_column_privilege('migrate.journal', 'context', 'SELECT')
-			THEN j.context END AS context,
-		j.role, j.session_role, j.client_address, j.application,
-		j.backend_pid, j.note
+			THEN j.context END AS context
 	FROM migrate.journal j
 	WHERE j.outcome OPERATOR(pg_catalog.=) 'failure';
 COMMENT ON VIEW migrate.failure IS
 	'the failed attempts; detail and context, which may quote data and bodies, only for who may read them in migrate.journal';
 
 CREATE VIEW migrate.statement AS
-	SELECT j.run, j.n, j.project, j.version, s.body, s.statement::pg_catalog.int4 AS statement,
-		s.line, s.tag, s.execution_ms, s.row_count
+	SELECT j.run, j.version, s.body, s.statement::pg_catalog.int4 AS statement,
+		s.line, s.tag, s.execution_ms, s.row_count, j.n, j.project
 	FROM migrate.journal j
 		CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(j.statements)) WITH ORDINALITY
 			AS s (body, line, tag, execution_ms, row_count, statement);
@@ -494,9 +521,10 @@ COMMENT ON VIEW migrate.schema_migrations IS
 	'the ledger of the default project with the columns that home-made runners keep';
 
 CREATE VIEW migrate.history_of_runs AS
-	SELECT j.run, j.n, j.project, j.action, j.version, j.name, j.outcome, j.started_at,
-		j.execution_ms, j.sqlstate, j.message, j.role, j.session_role, j.client_address,
-		j.application, j.backend_pid, j.xid, j.wal_start, j.wal_end, j.note
+	SELECT j.run, j.version, j.name, j.action, j.outcome, j.message, j.started_at,
+		j.execution_ms, j.role, j.sqlstate, j.session_role, j.client_address,
+		j.application, j.backend_pid, j.n, j.project, j.xid, j.wal_start, j.wal_end,
+		j.note
 	FROM migrate.journal j;
 COMMENT ON VIEW migrate.history_of_runs IS
 	'the journal without bodies, DETAIL and context';
@@ -532,29 +560,27 @@ COMMENT ON FUNCTION migrate.failures(pg_catalog.int4, pg_catalog.text) IS
 	'the newest failed attempts of a project, newest first';
 
 CREATE FUNCTION migrate.outcome(run pg_catalog.int8,
-		OUT run pg_catalog.int8, OUT project pg_catalog.text,
-		OUT action pg_catalog.text, OUT state pg_catalog.text,
-		OUT migrations pg_catalog.int4, OUT role pg_catalog.text,
-		OUT started_at pg_catalog.timestamptz,
-		OUT ended_at pg_catalog.timestamptz, OUT version pg_catalog.text,
-		OUT body pg_catalog.text, OUT statement pg_catalog.int4,
+		OUT run pg_catalog.int8, OUT state pg_catalog.text,
+		OUT action pg_catalog.text, OUT version pg_catalog.text,
 		OUT line pg_catalog.int4, OUT sqlstate pg_catalog.text,
-		OUT message pg_catalog.text, OUT hint pg_catalog.text)
+		OUT message pg_catalog.text, OUT migrations pg_catalog.int4,
+		OUT started_at pg_catalog.timestamptz,
+		OUT ended_at pg_catalog.timestamptz, OUT body pg_catalog.text,
+		OUT statement pg_catalog.int4, OUT role pg_catalog.text,
+		OUT project pg_catalog.text, OUT hint pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
 	LANGUAGE c VOLATILE ROWS 1 AS 'MODULE_PATHNAME', 'mig_outcome';
 COMMENT ON FUNCTION migrate.outcome(pg_catalog.int8) IS
 	'how a run is doing or has ended, at once';
 
-CREATE FUNCTION migrate.progress(OUT run pg_catalog.int8,
-		OUT project pg_catalog.text, OUT action pg_catalog.text,
-		OUT state pg_catalog.text, OUT pid pg_catalog.int4,
+CREATE FUNCTION migrate.progress(OUT run pg_catalog.int8, OUT state pg_catalog.text,
+		OUT action pg_catalog.text, OUT version pg_catalog.text,
+		OUT "position" pg_catalog.int4, OUT total pg_catalog.int4,
+		OUT statement pg_catalog.int4, OUT statements pg_catalog.int4,
+		OUT elapsed pg_catalog.interval, OUT waits_for_lock pg_catalog.bool,
+		OUT last_ms pg_catalog.float8, OUT pid pg_catalog.int4,
 		OUT role pg_catalog.text, OUT client_address pg_catalog.inet,
-		OUT version pg_catalog.text, OUT "position" pg_catalog.int4,
-		OUT total pg_catalog.int4, OUT statement pg_catalog.int4,
-		OUT statements pg_catalog.int4,
-		OUT started_at pg_catalog.timestamptz,
-		OUT elapsed pg_catalog.interval, OUT last_ms pg_catalog.float8,
-		OUT waits_for_lock pg_catalog.bool)
+		OUT started_at pg_catalog.timestamptz, OUT project pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
 	LANGUAGE c VOLATILE ROWS 1 AS 'MODULE_PATHNAME', 'mig_progress';
 COMMENT ON FUNCTION migrate.progress() IS
@@ -742,18 +768,18 @@ CREATE FUNCTION migrate.rehearse(target pg_catalog.text DEFAULT NULL,
 		versions pg_catalog.text[] DEFAULT NULL,
 		project pg_catalog.text DEFAULT 'default',
 		OUT version pg_catalog.text, OUT name pg_catalog.text,
-		OUT body pg_catalog.text, OUT statement pg_catalog.int4,
-		OUT line pg_catalog.int4, OUT tag pg_catalog.text,
-		OUT execution_ms pg_catalog.float8, OUT row_count pg_catalog.int8,
-		OUT locks migrate.rehearsed_lock[],
+		OUT statement pg_catalog.int4, OUT tag pg_catalog.text,
+		OUT execution_ms pg_catalog.float8, OUT message pg_catalog.text,
+		OUT skipped pg_catalog.text, OUT body pg_catalog.text,
+		OUT line pg_catalog.int4, OUT row_count pg_catalog.int8,
 		OUT rewritten pg_catalog.text[], OUT reindexed pg_catalog.text[],
 		OUT created pg_catalog.text[], OUT dropped pg_catalog.text[],
-		OUT truncated pg_catalog.text[], OUT scans migrate.rehearsed_scan[],
-		OUT rewritten_bytes pg_catalog.int8, OUT wal_bytes pg_catalog.int8,
-		OUT blocks_read pg_catalog.int8, OUT blocks_dirtied pg_catalog.int8,
-		OUT skipped pg_catalog.text, OUT sqlstate pg_catalog.text,
-		OUT message pg_catalog.text, OUT detail pg_catalog.text,
-		OUT hint pg_catalog.text)
+		OUT truncated pg_catalog.text[], OUT rewritten_bytes pg_catalog.int8,
+		OUT wal_bytes pg_catalog.int8, OUT blocks_read pg_catalog.int8,
+		OUT blocks_dirtied pg_catalog.int8, OUT sqlstate pg_catalog.text,
+		OUT hint pg_catalog.text, OUT detail pg_catalog.text,
+		OUT locks migrate.rehearsed_lock[],
+		OUT scans migrate.rehearsed_scan[])
 	RETURNS SETOF pg_catalog.record
 	LANGUAGE c VOLATILE ROWS 100 AS 'MODULE_PATHNAME', 'mig_rehearse';
 COMMENT ON FUNCTION migrate.rehearse(pg_catalog.text, pg_catalog.text[], pg_catalog.text) IS
@@ -764,18 +790,18 @@ CREATE FUNCTION migrate.rehearse_rollback(steps pg_catalog.int4 DEFAULT 1,
 		versions pg_catalog.text[] DEFAULT NULL,
 		project pg_catalog.text DEFAULT 'default',
 		OUT version pg_catalog.text, OUT name pg_catalog.text,
-		OUT body pg_catalog.text, OUT statement pg_catalog.int4,
-		OUT line pg_catalog.int4, OUT tag pg_catalog.text,
-		OUT execution_ms pg_catalog.float8, OUT row_count pg_catalog.int8,
-		OUT locks migrate.rehearsed_lock[],
+		OUT statement pg_catalog.int4, OUT tag pg_catalog.text,
+		OUT execution_ms pg_catalog.float8, OUT message pg_catalog.text,
+		OUT skipped pg_catalog.text, OUT body pg_catalog.text,
+		OUT line pg_catalog.int4, OUT row_count pg_catalog.int8,
 		OUT rewritten pg_catalog.text[], OUT reindexed pg_catalog.text[],
 		OUT created pg_catalog.text[], OUT dropped pg_catalog.text[],
-		OUT truncated pg_catalog.text[], OUT scans migrate.rehearsed_scan[],
-		OUT rewritten_bytes pg_catalog.int8, OUT wal_bytes pg_catalog.int8,
-		OUT blocks_read pg_catalog.int8, OUT blocks_dirtied pg_catalog.int8,
-		OUT skipped pg_catalog.text, OUT sqlstate pg_catalog.text,
-		OUT message pg_catalog.text, OUT detail pg_catalog.text,
-		OUT hint pg_catalog.text)
+		OUT truncated pg_catalog.text[], OUT rewritten_bytes pg_catalog.int8,
+		OUT wal_bytes pg_catalog.int8, OUT blocks_read pg_catalog.int8,
+		OUT blocks_dirtied pg_catalog.int8, OUT sqlstate pg_catalog.text,
+		OUT hint pg_catalog.text, OUT detail pg_catalog.text,
+		OUT locks migrate.rehearsed_lock[],
+		OUT scans migrate.rehearsed_scan[])
 	RETURNS SETOF pg_catalog.record
 	LANGUAGE c VOLATILE ROWS 100 AS 'MODULE_PATHNAME', 'mig_rehearse_rollback';
 COMMENT ON FUNCTION migrate.rehearse_rollback(pg_catalog.int4, pg_catalog.text, pg_catalog.text[], pg_catalog.text) IS
@@ -784,27 +810,26 @@ COMMENT ON FUNCTION migrate.rehearse_rollback(pg_catalog.int4, pg_catalog.text, 
 CREATE FUNCTION migrate.rehearse_summary(target pg_catalog.text DEFAULT NULL,
 		versions pg_catalog.text[] DEFAULT NULL,
 		project pg_catalog.text DEFAULT 'default',
-		OUT version pg_catalog.text, OUT name pg_catalog.text,
-		OUT outcome pg_catalog.text, OUT statements pg_catalog.int8,
+		OUT version pg_catalog.text, OUT outcome pg_catalog.text,
+		OUT name pg_catalog.text, OUT worst_lock pg_catalog.text,
+		OUT relation pg_catalog.text, OUT held_ms pg_catalog.float8,
+		OUT message pg_catalog.text, OUT blocks_reads pg_catalog.bool,
+		OUT blocks_writes pg_catalog.bool, OUT statements pg_catalog.int8,
 		OUT skipped pg_catalog.int8, OUT execution_ms pg_catalog.float8,
-		OUT worst_lock pg_catalog.text, OUT relation pg_catalog.text,
-		OUT held_ms pg_catalog.float8, OUT blocks_reads pg_catalog.bool,
-		OUT blocks_writes pg_catalog.bool, OUT bytes pg_catalog.int8,
-		OUT estimated_rows pg_catalog.int8,
-		OUT rewritten_bytes pg_catalog.int8, OUT wal_bytes pg_catalog.int8,
-		OUT message pg_catalog.text)
+		OUT bytes pg_catalog.int8, OUT estimated_rows pg_catalog.int8,
+		OUT rewritten_bytes pg_catalog.int8, OUT wal_bytes pg_catalog.int8)
 	RETURNS SETOF pg_catalog.record
 	LANGUAGE sql VOLATILE ROWS 10
 	BEGIN ATOMIC
-		SELECT m.version, m.name,
+		SELECT m.version,
 			CASE WHEN m.message IS NOT NULL THEN 'failed'
 				WHEN m.not_run THEN 'not run'
 				WHEN m.skipped OPERATOR(pg_catalog.>) 0 THEN 'partly'
 				ELSE 'ok' END,
-			m.statements, m.skipped, m.execution_ms, (m.lock).mode,
-			(m.lock).relation, m.held_ms, (m.lock).blocks_reads,
-			(m.lock).blocks_writes, (m.lock).bytes, (m.lock).estimated_rows,
-			m.rewritten_bytes, m.wal_bytes, m.message
+			m.name, (m.lock).mode, (m.lock).relation, m.held_ms, m.message,
+			(m.lock).blocks_reads, (m.lock).blocks_writes, m.statements,
+			m.skipped, m.execution_ms, (m.lock).bytes,
+			(m.lock).estimated_rows, m.rewritten_bytes, m.wal_bytes
 		FROM (
 			SELECT r.version, pg_catalog.min(r.name) AS name,
 				pg_catalog.min(r.ordinality) AS first,

@@ -56,19 +56,19 @@ put_status(ReturnSetInfo *rsinfo, const MigEntry *entry)
 	bool		nulls[11] = {false};
 
 	values[0] = CStringGetTextDatum(entry->version);
-	values[1] = CStringGetTextDatum(entry->name);
-	values[2] = CStringGetTextDatum(entry->kind == MIG_REPEATABLE ?
+	values[1] = CStringGetTextDatum(mig_look_state(entry));
+	values[2] = CStringGetTextDatum(entry->name);
+	values[3] = mig_text_datum(entry->error, &nulls[3]);
+	values[4] = TimestampTzGetDatum(entry->applied_at);
+	nulls[4] = !entry->applied;
+	values[5] = mig_text_datum(entry->applied_by, &nulls[5]);
+	values[6] = Float8GetDatum(entry->execution_ms);
+	nulls[6] = !entry->applied;
+	values[7] = mig_text_datum(entry->how, &nulls[7]);
+	values[8] = CStringGetTextDatum(entry->kind == MIG_REPEATABLE ?
 									"repeatable" : "versioned");
-	values[3] = CStringGetTextDatum(mig_look_state(entry));
-	values[4] = mig_text_datum(entry->how, &nulls[4]);
-	values[5] = TimestampTzGetDatum(entry->applied_at);
-	nulls[5] = !entry->applied;
-	values[6] = mig_text_datum(entry->applied_by, &nulls[6]);
-	values[7] = Float8GetDatum(entry->execution_ms);
-	nulls[7] = !entry->applied;
-	values[8] = mig_text_datum(entry->checksum, &nulls[8]);
 	values[9] = mig_text_datum(entry->path, &nulls[9]);
-	values[10] = mig_text_datum(entry->error, &nulls[10]);
+	values[10] = mig_text_datum(entry->checksum, &nulls[10]);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
@@ -129,20 +129,20 @@ put_finding(ReturnSetInfo *rsinfo, const MigFinding *finding)
 	bool		nulls[13] = {false};
 
 	values[0] = mig_text_datum(finding->version, &nulls[0]);
-	values[1] = mig_text_datum(finding->name, &nulls[1]);
+	values[1] = CStringGetTextDatum(mig_lint_severity_name(finding->severity));
 	values[2] = mig_text_datum(finding->part, &nulls[2]);
-	values[3] = Int32GetDatum(finding->statement);
-	values[4] = Int32GetDatum(finding->line);
-	nulls[3] = nulls[4] = finding->statement == 0;
-	values[5] = CStringGetTextDatum(finding->rule);
-	values[6] = CStringGetTextDatum(mig_lint_severity_name(finding->severity));
-	values[7] = mig_text_datum(finding->relation, &nulls[7]);
-	values[8] = Int64GetDatum(finding->bytes);
-	values[9] = Float8GetDatum(finding->rows);
-	nulls[8] = nulls[9] = !finding->has_size;
-	values[10] = CStringGetTextDatum(finding->message);
-	values[11] = mig_text_datum(finding->instead, &nulls[11]);
-	values[12] = CStringGetTextDatum(mig_lint_link(finding->rule));
+	values[3] = Int32GetDatum(finding->line);
+	values[4] = CStringGetTextDatum(finding->rule);
+	values[5] = CStringGetTextDatum(finding->message);
+	values[6] = mig_text_datum(finding->relation, &nulls[6]);
+	values[7] = mig_text_datum(finding->name, &nulls[7]);
+	values[8] = Int32GetDatum(finding->statement);
+	nulls[3] = nulls[8] = finding->statement == 0;
+	values[9] = Int64GetDatum(finding->bytes);
+	values[10] = Float8GetDatum(finding->rows);
+	nulls[9] = nulls[10] = !finding->has_size;
+	values[11] = CStringGetTextDatum(mig_lint_link(finding->rule));
+	values[12] = mig_text_datum(finding->instead, &nulls[12]);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 

@@ -27,9 +27,13 @@ PG_FUNCTION_INFO_V1(mig_rehearse);
 PG_FUNCTION_INFO_V1(mig_rehearse_rollback);
 
 /* columns of the result, from 0 */
-#define COLUMN_LOCKS 8
-#define COLUMN_SCANS 14
+#define COLUMN_EFFECTS 10
+#define COLUMN_LOCKS 22
+#define COLUMN_SCANS 23
 #define COLUMNS 24
+
+/* how many there are from COLUMN_EFFECTS on */
+#define EFFECTS 9
 
 typedef struct RehearsalResult
 {
@@ -144,23 +148,26 @@ static void
 put_effects(const RehearsalResult *result, const MigStatementEffects *effects,
 			Datum *values, bool *nulls)
 {
+	int			column = COLUMN_EFFECTS;
 	int			i;
 
-	for (i = COLUMN_LOCKS; i <= COLUMN_SCANS + 4; i++)
+	for (i = COLUMN_EFFECTS; i < COLUMN_EFFECTS + EFFECTS; i++)
 		nulls[i] = (effects == NULL);
+	nulls[COLUMN_LOCKS] = nulls[COLUMN_SCANS] = (effects == NULL);
 	if (effects == NULL)
 		return;
+	values[column++] = names_datum(effects->rewritten);
+	values[column++] = names_datum(effects->reindexed);
+	values[column++] = names_datum(effects->created);
+	values[column++] = names_datum(effects->dropped);
+	values[column++] = names_datum(effects->truncated);
+	values[column++] = Int64GetDatum(effects->rewritten_bytes);
+	values[column++] = Int64GetDatum(effects->wal_bytes);
+	values[column++] = Int64GetDatum(effects->blocks_read);
+	values[column++] = Int64GetDatum(effects->blocks_dirtied);
+	Assert(column == COLUMN_EFFECTS + EFFECTS);
 	values[COLUMN_LOCKS] = locks_datum(effects->locks, result->lock);
-	values[9] = names_datum(effects->rewritten);
-	values[10] = names_datum(effects->reindexed);
-	values[11] = names_datum(effects->created);
-	values[12] = names_datum(effects->dropped);
-	values[13] = names_datum(effects->truncated);
 	values[COLUMN_SCANS] = scans_datum(effects->scans, result->scan);
-	values[15] = Int64GetDatum(effects->rewritten_bytes);
-	values[16] = Int64GetDatum(effects->wal_bytes);
-	values[17] = Int64GetDatum(effects->blocks_read);
-	values[18] = Int64GetDatum(effects->blocks_dirtied);
 }
 
 /* a MigRehearsalSink that adds to the function's result */
@@ -175,21 +182,21 @@ put_rehearsed(const MigRehearsed *row, void *arg)
 
 	values[0] = CStringGetTextDatum(row->version);
 	values[1] = CStringGetTextDatum(row->name);
-	values[2] = CStringGetTextDatum(mig_part_name(row->part));
-	values[3] = Int32GetDatum(row->statement);
-	values[4] = Int32GetDatum(row->line);
-	nulls[3] = nulls[4] = (row->statement == 0);
-	values[5] = mig_text_datum(row->tag, &nulls[5]);
-	values[6] = Float8GetDatum(row->execution_ms);
-	nulls[6] = (row->statement == 0 || row->skipped != NULL);
-	values[7] = Int64GetDatum((int64) row->row_count);
-	nulls[7] = (row->effects == NULL);
+	values[2] = Int32GetDatum(row->statement);
+	values[3] = mig_text_datum(row->tag, &nulls[3]);
+	values[4] = Float8GetDatum(row->execution_ms);
+	nulls[4] = (row->statement == 0 || row->skipped != NULL);
+	values[5] = mig_text_datum(failure ? failure->message : NULL, &nulls[5]);
+	values[6] = mig_text_datum(row->skipped, &nulls[6]);
+	values[7] = CStringGetTextDatum(mig_part_name(row->part));
+	values[8] = Int32GetDatum(row->line);
+	nulls[2] = nulls[8] = (row->statement == 0);
+	values[9] = Int64GetDatum((int64) row->row_count);
+	nulls[9] = (row->effects == NULL);
 	put_effects(result, row->effects, values, nulls);
-	values[19] = mig_text_datum(row->skipped, &nulls[19]);
-	values[20] = mig_text_datum(failure ? failure->sqlstate : NULL, &nulls[20]);
-	values[21] = mig_text_datum(failure ? failure->message : NULL, &nulls[21]);
-	values[22] = mig_text_datum(failure ? failure->detail : NULL, &nulls[22]);
-	values[23] = mig_text_datum(failure ? failure->hint : NULL, &nulls[23]);
+	values[19] = mig_text_datum(failure ? failure->sqlstate : NULL, &nulls[19]);
+	values[20] = mig_text_datum(failure ? failure->hint : NULL, &nulls[20]);
+	values[21] = mig_text_datum(failure ? failure->detail : NULL, &nulls[21]);
 	tuplestore_putvalues(result->rsinfo->setResult, result->rsinfo->setDesc,
 						 values, nulls);
 	MemoryContextSwitchTo(old);

@@ -127,9 +127,9 @@ put_load_result(const char *version, const char *name, const char *path,
 	bool		nulls[4] = {false};
 
 	values[0] = CStringGetTextDatum(version);
-	values[1] = CStringGetTextDatum(name);
-	values[2] = mig_text_datum(path, &nulls[2]);
-	values[3] = CStringGetTextDatum(result);
+	values[1] = CStringGetTextDatum(result);
+	values[2] = CStringGetTextDatum(name);
+	values[3] = mig_text_datum(path, &nulls[3]);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 

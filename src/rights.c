@@ -64,6 +64,7 @@ static const Object objects[] = {
 	{LOOK, "SELECT ON", "migrate.applied"},
 	{LOOK, "SELECT ON", "migrate.policy"},
 	{LOOK, "SELECT (project, version, name, kind, requires, transactional, irreversible, path, down_path, verify_path, up_line, down_line, verify_line, source, checksum, down_checksum, added_at, added_by, held_reason) ON", "migrate.migration"},
+	FN(LOOK, "help"),
 	FN(LOOK, "version"),
 	FN(LOOK, "version_key"),
 	FN(LOOK, "status"),

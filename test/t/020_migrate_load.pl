@@ -235,8 +235,8 @@ foreach my $name (sort keys %shells)
 	is($status, 0, "$name: the directory is applied") or diag $err;
 	like($out, qr/^loaded 6 files: 6 unchanged, 2 absent$/m,
 		"$name: what is stored already is unchanged");
-	unlike($out, qr/\| unchanged$/m, "$name: and not listed");
-	like($out, qr/^ 0009 .*\| absent$/m, "$name: the others are listed as absent");
+	unlike($out, qr/\| unchanged/m, "$name: and not listed");
+	like($out, qr/^ 0009 +\| absent /m, "$name: the others are listed as absent");
 	is(applied($db), '0001 0002 0003 0004 0005 0006',
 		"$name: exactly the versions of the directory are applied");
 	like($out, qr/\| 0001 +\| first +\| apply/, "$name: and listed");
@@ -485,7 +485,7 @@ foreach my $name (sort keys %shells)
 	chdir $cwd or die $!;
 	is($status, 0, 'with -o') or diag $err;
 	is($out, '', 'the output goes elsewhere');
-	is(slurp_file("$here/out.txt"), "0001;a;0001_a.sql;added\nloaded 1 file: 1 added\n",
+	is(slurp_file("$here/out.txt"), "0001;added;a;0001_a.sql\nloaded 1 file: 1 added\n",
 		'into a file of the directory that the call was made in');
 	query('target', q{SELECT migrate.remove('0001')});
 }
