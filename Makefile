@@ -31,6 +31,7 @@ OBJS = \
 	src/effects.o \
 	src/residue.o \
 	src/toplevel.o \
+	src/lock_schedule.o \
 	src/locktrace.o \
 	src/argument.o \
 	src/directory.o \

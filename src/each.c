@@ -54,9 +54,6 @@
 #include "stepwise.h"
 #include "subxact.h"
 
-/* how often a migration is tried again, unless migrate.lock_retries says */
-#define LOCK_RETRIES 10
-
 /* entries after which memory is given back to the operating system */
 #define LARGE_PROJECT 500
 
@@ -95,6 +92,7 @@ typedef struct Each
 	TimestampTz started_at;		/* of the current step */
 	XLogRecPtr	wal_start;
 	double		execution_ms;	/* of the step that was recorded last */
+	MigLockSchedule schedule;	/* of the current step */
 	char	   *blockers;		/* whom the last attempt waited for, or NULL */
 } Each;
 
@@ -615,7 +613,9 @@ fail(Each *each, ErrorData *edata)
 static void
 find_blockers(void *arg)
 {
-	((Each *) arg)->blockers = mig_locktrace_blockers();
+	Each	   *each = (Each *) arg;
+
+	each->blockers = mig_locktrace_blockers(&each->schedule.autovacuum);
 }
 
 static void
@@ -626,14 +626,14 @@ pause_between_attempts(void *arg)
 
 /* tell the client, and wait without a snapshot and without any lock */
 static ErrorData *
-pause_before_retry(const Each *each, const ErrorData *failure, int retry,
-				   int retries)
+pause_before_retry(const Each *each, const ErrorData *failure)
 {
-	int			ms = mig_lock_pause_ms(retry);
+	int			ms = mig_lock_schedule_pause_ms(&each->schedule);
 	ErrorData  *edata;
 
-	mig_progress_notice_retry(current_entry(each)->version, retry,
-							  retries, ms, each->blockers);
+	if (mig_lock_schedule_tells(&each->schedule))
+		mig_progress_notice_retry(current_entry(each)->version,
+								  &each->schedule, ms, each->blockers);
 	edata = mig_transaction_run(pause_between_attempts, &ms);
 	if (edata != NULL)
 		mig_error_add_detail(edata,
@@ -652,10 +652,9 @@ wait_for_lock(void *arg)
 static ErrorData *
 run_attempts(Each *each)
 {
-	int			retries = mig_lock_retries >= 0 ? mig_lock_retries : LOCK_RETRIES;
-	int			retry;
-
-	for (retry = 1;; retry++)
+	mig_lock_schedule_begin(&each->schedule, -1);
+	each->execution.schedule = &each->schedule;
+	for (;;)
 	{
 		ErrorData  *edata;
 		ErrorData  *second;
@@ -666,9 +665,9 @@ run_attempts(Each *each)
 		if (edata == NULL || !mig_locktrace_is_lock_failure(edata))
 			return edata;
 		(void) mig_transaction_run(find_blockers, each);
-		if (retry > retries)
+		if (!mig_lock_schedule_next(&each->schedule))
 			return edata;
-		second = pause_before_retry(each, edata, retry, retries);
+		second = pause_before_retry(each, edata);
 
 		/* the error has taken the runner lock */
 		if (second == NULL)

@@ -447,6 +447,35 @@ try_statement(MigExecution *execution, const char *sql)
 		ReThrowError(edata);
 }
 
+/* the body is to begin: remember its lock_timeout, which may be shortened */
+static void
+note_lock_timeout(MigExecution *execution)
+{
+	execution->lock_ceiling = execution->lock_limit = LockTimeout;
+}
+
+/*
+ * Shorten lock_timeout for the statement that comes next, unless the body has
+ * SET it: its author knows best.
+ */
+static void
+limit_lock_wait(MigExecution *execution, const MigStatement *statement)
+{
+	int			limit;
+	char	   *value;
+
+	if (LockTimeout != execution->lock_limit)
+		return;
+	limit = mig_lock_schedule_limit(execution->schedule, statement,
+									execution->lock_ceiling);
+	if (limit == LockTimeout)
+		return;
+	value = psprintf("%d", limit);
+	pin("lock_timeout", value, GUC_ACTION_LOCAL);
+	pfree(value);
+	execution->lock_limit = limit;
+}
+
 /* one statement, with all that goes with it */
 static void
 run_one(MigExecution *execution, int i, const char *replacement)
@@ -468,6 +497,7 @@ run_one(MigExecution *execution, int i, const char *replacement)
 	log_statement_of_body(statement, sql);
 	show_progress(execution);
 	mig_execute_restart_timeout();
+	limit_lock_wait(execution, statement);
 	mig_locktrace_adjust();
 	if (decision == MIG_TRY_STATEMENT)
 		try_statement(execution, sql);
@@ -569,6 +599,7 @@ mig_execute_part(MigExecution *execution, const MigBody *body,
 
 	begin_body(execution, body, label, &callback);
 	pin_lock_timeout(GUC_ACTION_LOCAL);
+	note_lock_timeout(execution);
 	run_range(execution, first, end);
 	error_context_stack = callback.previous;
 	mig_execute_restart_timeout();
@@ -589,6 +620,7 @@ mig_execute_toplevel(MigExecution *execution, const MigBody *body,
 	 * is in nobody's way.
 	 */
 	pin_lock_timeout(GUC_ACTION_LOCAL);
+	note_lock_timeout(execution);
 	execution->toplevel = true;
 	run_one(execution, statement, replacement);
 	execution->toplevel = false;
@@ -616,6 +648,7 @@ mig_execute_body(MigExecution *execution, const MigBody *body,
 							   SECURITY_RESTRICTED_OPERATION);
 	}
 	begin_body(execution, body, label, &callback);
+	note_lock_timeout(execution);
 	if (label->part == MIG_VERIFY && body->nstatements > 0)
 		run_statements_rolled_back(execution);
 	else

@@ -9,6 +9,7 @@
 #define MIG_EXECUTE_H
 
 #include "journal.h"
+#include "lock_schedule.h"
 #include "progress.h"
 #include "statement.h"
 
@@ -51,6 +52,9 @@ typedef struct MigExecution
 	int			max_timings;
 	MigTiming  *timings;
 	bool		toplevel;		/* not through SPI */
+	const MigLockSchedule *schedule;	/* NULL: there is one attempt */
+	int			lock_ceiling;	/* lock_timeout that the body began with */
+	int			lock_limit;		/* that it has now, unless it has SET one */
 	MigProgress progress;		/* shown to others, unless action is NULL */
 	const MigObserver *observer;	/* or NULL */
 } MigExecution;

@@ -16,6 +16,7 @@
 int			mig_lock_timeout = 5000;
 int			mig_timeout = 0;
 int			mig_lock_retries = -1;
+int			mig_lock_retry_timeout = 600000;
 int			mig_wait_timeout = 600000;
 int			mig_failure_quiet = 60;
 int			mig_progress_notices = MIG_NOTICES_AUTO;
@@ -42,14 +43,21 @@ mig_guc_define(void)
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("migrate.lock_retries",
 							"Sets how often a run that could not get a lock is tried again.",
-							"-1 leaves that to the function that runs it: 10 times in apply_each(), never in apply().",
+							"-1 leaves that to the function that runs it: as often as migrate.lock_retry_timeout allows in apply_each(), never in apply().",
 							&mig_lock_retries,
 							-1, -1, 1000,
 							PGC_USERSET, 0,
 							NULL, NULL, NULL);
+	DefineCustomIntVariable("migrate.lock_retry_timeout",
+							"Sets for how long a run that could not get a lock is tried again.",
+							"It is counted from the first attempt.  0 turns this off.",
+							&mig_lock_retry_timeout,
+							600000, 0, INT_MAX,
+							PGC_USERSET, GUC_UNIT_MS,
+							NULL, NULL, NULL);
 	DefineCustomIntVariable("migrate.lock_timeout",
 							"Sets how long a statement of a body waits for a lock.",
-							"A lock_timeout of the session or of the body itself takes precedence.  0 turns this off.",
+							"A lock_timeout of the session or of the body itself takes precedence.  Where an attempt can be repeated, the first ones wait for less.  0 turns this off.",
 							&mig_lock_timeout,
 							5000, 0, INT_MAX,
 							PGC_USERSET, GUC_UNIT_MS,

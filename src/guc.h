@@ -23,6 +23,7 @@ typedef enum MigNotices
 extern int	mig_lock_timeout;	/* ms, 0 is off */
 extern int	mig_timeout;		/* of a migration, ms, 0 is off */
 extern int	mig_lock_retries;	/* -1: as the function that runs likes it */
+extern int	mig_lock_retry_timeout; /* ms, 0 is off */
 extern int	mig_wait_timeout;	/* ms, 0 waits for ever */
 extern int	mig_failure_quiet;	/* s, 0 is off */
 extern int	mig_progress_notices;	/* a MigNotices */

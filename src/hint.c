@@ -53,7 +53,7 @@ mig_hint_add(ErrorData *edata, const MigHintFacts *facts)
 			break;
 		case ERRCODE_LOCK_NOT_AVAILABLE:
 			if (facts->blockers_named)
-				mig_error_add_hint(edata, "Let those who are named end their transactions, or end them with pg_terminate_backend() or ROLLBACK PREPARED, and apply again.  A higher migrate.lock_timeout waits longer, migrate.lock_retries tries again.");
+				mig_error_add_hint(edata, "Let the sessions that are named end their transactions, or end them with pg_terminate_backend() or ROLLBACK PREPARED, and apply again.  migrate.lock_retries tries again, migrate.lock_retry_timeout for longer.");
 			else
 				mig_error_add_hint(edata, "Another session held the lock.  Apply again when it is gone, or let migrate.lock_retries try again.");
 			break;

@@ -22,18 +22,16 @@
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
-#include "common/pg_prng.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
+#include "utils/array.h"
 #include "utils/backend_status.h"
 #include "utils/guc.h"
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
-#include "utils/wait_event.h"
 
 #include "books.h"
 #include "compat.h"
@@ -43,14 +41,18 @@
 #define MAX_PERIOD_MS 100
 
 /* a message is for a person */
-#define MAX_SHOWN 10
+#define MAX_SHOWN 5
 #define MAX_QUERY_BYTES 200
 
 /* the search must not wait long for a lock itself */
 #define SEARCH_LOCK_TIMEOUT "500ms"
 
-#define FIRST_PAUSE_MS 250
-#define MAX_PAUSE_MS 15000
+/* what is found out about those in the way */
+typedef struct Description
+{
+	StringInfoData text;
+	bool		autovacuum;		/* one of them is an autovacuum */
+} Description;
 
 /* somebody wants a lock since start and does not get it */
 typedef struct LockWait
@@ -368,53 +370,57 @@ append_query(StringInfo buf, const char *query)
 		appendStringInfoString(buf, "...");
 }
 
-/* false if the process is gone, or came after the wait that it is said to block */
-static bool
-append_session(StringInfo buf, const Blocker *blocker, MigSqlScope *scope)
+/* the columns of sessions_query */
+enum
 {
-	Oid			types[3] = {INT4OID, OIDOID, TIMESTAMPTZOID};
-	Datum		values[3] = {Int32GetDatum(blocker->pid),
-	ObjectIdGetDatum(scope->userid), TimestampTzGetDatum(blocker->since)};
-	char	   *role;
-	char	   *application;
-	char	   *state;
-	char	   *query;
+	SESSION_PID = 1,
+	SESSION_ROLE,
+	SESSION_APPLICATION,
+	SESSION_STATE,
+	SESSION_IN_TRANSACTION,
+	SESSION_XACT_START,
+	SESSION_XACT_AGE,
+	SESSION_QUERY,
+	SESSION_AUTOVACUUM
+};
 
-	if (mig_sql("SELECT a.usename::pg_catalog.text, a.application_name,"
-				" coalesce(a.state, a.backend_type),"
-				" a.xact_start IS NOT NULL,"
-				" pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) a.xact_start),"
-				" CASE WHEN pg_catalog.pg_has_role($2, a.usesysid, 'USAGE')"
-				"  OR pg_catalog.pg_has_role($2, 'pg_read_all_stats', 'USAGE')"
-				"  THEN a.query END"
-				" FROM pg_catalog.pg_stat_activity a"
-				" WHERE a.pid OPERATOR(pg_catalog.=) $1"
-				" AND (a.xact_start IS NULL"
-				"  OR a.xact_start OPERATOR(pg_catalog.<) $3)",
-				3, types, values, NULL) == 0)
-		return false;
-	role = mig_get_text(scope, 0, 1);
-	application = mig_get_text(scope, 0, 2);
-	state = mig_get_text(scope, 0, 3);
-	query = mig_get_text(scope, 0, 6);
+static const char *const sessions_query =
+"SELECT a.pid, a.usename::pg_catalog.text, a.application_name,"
+" coalesce(a.state, a.backend_type, ''), a.xact_start IS NOT NULL,"
+" coalesce(a.xact_start, 'infinity'),"
+" coalesce(pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) a.xact_start), 0),"
+" CASE WHEN pg_catalog.pg_has_role($2, a.usesysid, 'USAGE')"
+"  OR pg_catalog.pg_has_role($2, 'pg_read_all_stats', 'USAGE')"
+"  THEN a.query END,"
+" coalesce(a.backend_type OPERATOR(pg_catalog.=) 'autovacuum worker', false)"
+" FROM pg_catalog.pg_stat_activity a"
+" WHERE a.pid OPERATOR(pg_catalog.=) ANY ($1)"
+" ORDER BY 6, 1";
+
+/* a line about the session in this row of sessions_query */
+static void
+append_session(StringInfo buf, const Blocker *blocker, int row,
+			   MigSqlScope *scope)
+{
+	const char *role = mig_get_text(scope, row, SESSION_ROLE);
+	const char *application = mig_get_text(scope, row, SESSION_APPLICATION);
+	const char *query = mig_get_text(scope, row, SESSION_QUERY);
 
 	appendStringInfo(buf, _("Process %d"), blocker->pid);
 	if (role != NULL)
 		appendStringInfo(buf, _(" of role \"%s\""), role);
 	if (application != NULL && application[0] != '\0')
 		appendStringInfo(buf, _(", application \"%s\""), application);
-	appendStringInfoString(buf, blocker->waits ? _(", waits in front for ") :
-						   _(", holds "));
+	appendStringInfoString(buf, _(", holds "));
 	append_lock(buf, &blocker->tag, blocker->mode);
-	appendStringInfo(buf, ": %s", state);
-	if (mig_get_bool(0, 4))
+	appendStringInfo(buf, ": %s", mig_get_text(scope, row, SESSION_STATE));
+	if (mig_get_bool(row, SESSION_IN_TRANSACTION))
 	{
 		appendStringInfoString(buf, _(", transaction open for "));
-		append_age(buf, mig_get_float8(0, 5));
+		append_age(buf, mig_get_float8(row, SESSION_XACT_AGE));
 	}
 	if (query != NULL && query[0] != '\0')
 		append_query(buf, query);
-	return true;
 }
 
 static bool
@@ -439,45 +445,155 @@ append_prepared(StringInfo buf, const Blocker *blocker, MigSqlScope *scope)
 	return true;
 }
 
-/* a line for each blocker; nothing at all if all of them are gone */
-static void
-append_blockers(StringInfo buf, MigSqlScope *scope)
+/* who is in the way of sampled, and of those who wait in front, and so on */
+static List *
+find_blockers(const LockData *data)
 {
-	LockData   *data = GetLockStatusData();
 	List	   *blockers = add_blockers(NIL, data, &sampled, MyProcPid);
-	int			shown = 0;
 	int			i;
 
 	/* the list grows meanwhile */
 	for (i = 0; i < list_length(blockers); i++)
+		blockers = add_blockers_of(blockers, data,
+								   ((Blocker *) list_nth(blockers, i))->pid);
+	return blockers;
+}
+
+static Blocker *
+blocker_of_pid(List *blockers, int pid)
+{
+	ListCell   *lc;
+
+	foreach(lc, blockers)
 	{
-		Blocker    *blocker = (Blocker *) list_nth(blockers, i);
+		Blocker    *blocker = (Blocker *) lfirst(lc);
+
+		if (blocker->pid == pid)
+			return blocker;
+	}
+	return NULL;
+}
+
+/* an array of the processes that have what others wait for */
+static Datum
+holders_array(List *blockers)
+{
+	Datum	   *pids = palloc(sizeof(Datum) * (list_length(blockers) + 1));
+	int			count = 0;
+	ListCell   *lc;
+
+	foreach(lc, blockers)
+	{
+		const Blocker *blocker = (const Blocker *) lfirst(lc);
+
+		if (blocker->pid != 0 && !blocker->waits)
+			pids[count++] = Int32GetDatum(blocker->pid);
+	}
+	return PointerGetDatum(construct_array(pids, count, INT4OID, 4, true,
+										   TYPALIGN_INT));
+}
+
+/*
+ * Was this session in the way?  One without a transaction has given up since
+ * then what it had, unless it is a lock that outlives transactions; it is in
+ * still, the locks of a moment later, in that case.  One whose transaction is
+ * younger than the wait has queued behind it.
+ */
+static bool
+was_in_the_way(const Blocker *blocker, int row, List *still)
+{
+	if (mig_get_bool(row, SESSION_IN_TRANSACTION))
+		return mig_get_timestamptz(row, SESSION_XACT_START) < blocker->since;
+	return blocker_of_pid(still, blocker->pid) != NULL;
+}
+
+static void
+begin_line(StringInfo buf)
+{
+	if (buf->len == 0)
+	{
+		appendStringInfoString(buf, _("Waited for "));
+		append_lock(buf, &sampled.tag, sampled.mode);
+		appendStringInfoChar(buf, '.');
+	}
+	appendStringInfoChar(buf, '\n');
+}
+
+/* prepared transactions; returns how many of max lines are left */
+static int
+append_prepared_ones(StringInfo buf, List *blockers, MigSqlScope *scope,
+					 int max)
+{
+	ListCell   *lc;
+
+	foreach(lc, blockers)
+	{
+		const Blocker *blocker = (const Blocker *) lfirst(lc);
 		StringInfoData line;
 
-		initStringInfo(&line);
-		if (!(blocker->pid != 0 ? append_session(&line, blocker, scope) :
-			  append_prepared(&line, blocker, scope)))
+		if (max == 0 || blocker->pid != 0)
 			continue;
-		if (shown == MAX_SHOWN)
+		initStringInfo(&line);
+		if (!append_prepared(&line, blocker, scope))
+			continue;
+		begin_line(buf);
+		appendStringInfoString(buf, line.data);
+		max--;
+	}
+	return max;
+}
+
+/*
+ * A line for each of those who hold what was waited for, the oldest
+ * transaction first, and the number of all others.  Nothing at all if all of
+ * them are gone.
+ */
+static void
+append_blockers(Description *description, MigSqlScope *scope)
+{
+	StringInfo	buf = &description->text;
+	List	   *blockers = find_blockers(GetLockStatusData());
+	Oid			types[2] = {INT4ARRAYOID, OIDOID};
+	Datum		values[2] = {holders_array(blockers),
+	ObjectIdGetDatum(scope->userid)};
+	int			left = append_prepared_ones(buf, blockers, scope, MAX_SHOWN);
+	int			rows = mig_sql(sessions_query, 2, types, values, NULL);
+	List	   *still = find_blockers(GetLockStatusData());
+	int			others = 0;
+	int			row;
+
+	for (row = 0; row < rows; row++)
+	{
+		const Blocker *blocker =
+			blocker_of_pid(blockers, mig_get_int4(row, SESSION_PID));
+
+		if (blocker == NULL || !was_in_the_way(blocker, row, still))
+			continue;
+		if (mig_get_bool(row, SESSION_AUTOVACUUM))
+			description->autovacuum = true;
+		if (left == 0)
 		{
-			appendStringInfoString(buf, _("\nThere are more of them."));
-			break;
+			others++;
+			continue;
 		}
-		if (shown++ == 0)
-		{
-			appendStringInfoString(buf, _("Waited for "));
-			append_lock(buf, &sampled.tag, sampled.mode);
-			appendStringInfoChar(buf, '.');
-		}
-		appendStringInfo(buf, "\n%s", line.data);
-		blockers = add_blockers_of(blockers, data, blocker->pid);
+		begin_line(buf);
+		append_session(buf, blocker, row, scope);
+		left--;
+	}
+	if (others > 0)
+	{
+		begin_line(buf);
+		appendStringInfo(buf,
+						 ngettext("%d other session holds such a lock.",
+								  "%d other sessions hold such locks.",
+								  others), others);
 	}
 }
 
 static void
 describe_blockers(void *arg)
 {
-	StringInfo	buf = (StringInfo) arg;
+	Description *description = (Description *) arg;
 	int			guc_level = NewGUCNestLevel();
 	MigSqlScope scope;
 
@@ -488,7 +604,7 @@ describe_blockers(void *arg)
 	/* another attempt may have looked in this transaction */
 	pgstat_clear_backend_activity_snapshot();
 	mig_books_open(&scope);
-	append_blockers(buf, &scope);
+	append_blockers(description, &scope);
 	mig_books_close(&scope);
 	AtEOXact_GUC(false, guc_level);
 }
@@ -504,61 +620,26 @@ sample_is_sound(void)
 }
 
 char *
-mig_locktrace_blockers(void)
+mig_locktrace_blockers(bool *autovacuum)
 {
-	StringInfoData buf;
+	Description description;
 	ErrorData  *edata;
 
+	*autovacuum = false;
 	if (!wait_failed || !sample_is_sound())
 		return NULL;
 	/* sampled before the server had noted it */
 	if (sampled.start == 0)
 		sampled.start = GetCurrentTimestamp();
-	initStringInfo(&buf);
-	edata = mig_subxact_run(describe_blockers, &buf, true);
+	initStringInfo(&description.text);
+	description.autovacuum = false;
+	edata = mig_subxact_run(describe_blockers, &description, true);
 	if (edata == NULL)
-		return buf.len > 0 ? buf.data : NULL;
+	{
+		*autovacuum = description.autovacuum;
+		return description.text.len > 0 ? description.text.data : NULL;
+	}
 	if (edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
 		InterruptPending = QueryCancelPending = true;
 	return NULL;
-}
-
-
-/*
- * Trying again
- */
-
-int
-mig_lock_pause_ms(int retry)
-{
-	double		ms = FIRST_PAUSE_MS;
-
-	while (--retry > 0 && ms < MAX_PAUSE_MS)
-		ms *= 2;
-
-	/* those who collided once should not do so again */
-	return Min(ms, MAX_PAUSE_MS) *
-		(0.5 + pg_prng_double(&pg_global_prng_state));
-}
-
-void
-mig_lock_pause(int ms)
-{
-	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ms);
-
-	if (get_timeout_active(STATEMENT_TIMEOUT))
-		disable_timeout(STATEMENT_TIMEOUT, false);
-	for (;;)
-	{
-		long		left;
-
-		CHECK_FOR_INTERRUPTS();
-		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
-		if (left <= 0)
-			break;
-		(void) WaitLatch(MyLatch,
-						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 left, WAIT_EVENT_PG_SLEEP);
-		ResetLatch(MyLatch);
-	}
 }

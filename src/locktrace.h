@@ -28,22 +28,14 @@ extern bool mig_locktrace_is_lock_failure(const ErrorData *edata);
 
 /*
  * After such an error and the roll-back of what failed: what was waited for,
- * and a line for each session in the way, for DETAIL, in CurrentMemoryContext.
- * NULL if the error did not end a wait, or nobody is in the way any more.
+ * and a line for each session that holds it, for DETAIL, in
+ * CurrentMemoryContext.  NULL if the error did not end a wait, or nobody is in
+ * the way any more.  *autovacuum says whether one of them is an autovacuum.
  * Shows queries of those roles only whose statistics the current user may see.
  *
  * Needs an open transaction.  Never raises an error for what goes wrong; a
  * request to cancel stays for the next CHECK_FOR_INTERRUPTS().
  */
-extern char *mig_locktrace_blockers(void);
-
-/* how long to wait before retry number retry, from 1 */
-extern int	mig_lock_pause_ms(int retry);
-
-/*
- * Wait for so long.  statement_timeout is off afterwards, until somebody sets
- * it anew: it is meant for statements.
- */
-extern void mig_lock_pause(int ms);
+extern char *mig_locktrace_blockers(bool *autovacuum);
 
 #endif							/* MIG_LOCKTRACE_H */

@@ -109,14 +109,21 @@ mig_progress_notice(const char *action, int position, int total,
 }
 
 void
-mig_progress_notice_retry(const char *version, int retry, int retries,
+mig_progress_notice_retry(const char *version, const MigLockSchedule *schedule,
 						  int pause_ms, const char *detail)
 {
 	HOLD_CANCEL_INTERRUPTS();
-	ereport(NOTICE,
-			(errmsg("migration \"%s\" could not get a lock, trying again in %d ms (retry %d of %d)",
-					version, pause_ms, retry, retries),
-			 detail ? errdetail("%s", detail) : 0));
+	if (schedule->max_retries > 0)
+		ereport(NOTICE,
+				(errmsg("migration \"%s\" could not get a lock, trying again in %d ms (retry %d of %d)",
+						version, pause_ms, schedule->retries,
+						schedule->max_retries),
+				 detail ? errdetail("%s", detail) : 0));
+	else
+		ereport(NOTICE,
+				(errmsg("migration \"%s\" could not get a lock, trying again in %d ms (retry %d)",
+						version, pause_ms, schedule->retries),
+				 detail ? errdetail("%s", detail) : 0));
 	RESUME_CANCEL_INTERRUPTS();
 }
 

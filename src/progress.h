@@ -8,6 +8,8 @@
 #ifndef MIG_PROGRESS_H
 #define MIG_PROGRESS_H
 
+#include "lock_schedule.h"
+
 #include "migrate.h"
 
 typedef struct MigProgress
@@ -49,9 +51,9 @@ extern void mig_progress_notice(const char *action, int position, int total,
  * Tell the client that locks could not be got, and when that is tried again.
  * Nor is a cancel heeded here.
  */
-extern void mig_progress_notice_retry(const char *version, int retry,
-									  int retries, int pause_ms,
-									  const char *detail);
+extern void mig_progress_notice_retry(const char *version,
+									  const MigLockSchedule *schedule,
+									  int pause_ms, const char *detail);
 
 /*
  * Payload of the notification about a run, NULL if migrate.notify is off.

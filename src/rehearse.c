@@ -136,7 +136,8 @@ describe_failure(Rehearsal *rehearsal, ErrorData *edata, MigFailure *failure)
 	hints.blockers_named = false;
 	if (mig_locktrace_is_lock_failure(edata))
 	{
-		char	   *blockers = mig_locktrace_blockers();
+		bool		autovacuum;
+		char	   *blockers = mig_locktrace_blockers(&autovacuum);
 
 		if (blockers != NULL)
 			mig_error_add_detail(edata, blockers);

@@ -39,6 +39,7 @@
 #include "compat.h"
 #include "errors.h"
 #include "guc.h"
+#include "lock_schedule.h"
 #include "migrate.h"
 #include "runlock.h"
 
@@ -159,7 +160,7 @@ refuse_to_wait_for_statement(void)
 			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 			 errmsg("another session is running a migration that cannot run in a transaction block"),
 			 errdetail("Waiting for it inside a transaction could keep it from ever ending."),
-			 errhint("Try again when it is done, or use CALL migrate.apply_each(), which can wait.")));
+			 errhint("End this transaction and try again later, or use CALL migrate.apply_each(), which can wait.")));
 }
 
 void
@@ -242,6 +243,13 @@ mig_lock_statement_begin(void)
 
 	set_lock_tag(&tag, STATEMENT_LOCK);
 	(void) LockAcquire(&tag, ExclusiveLock, true, false);
+
+	/*
+	 * Let those who poll with a snapshot see it.  One that gives up in a
+	 * subtransaction keeps its transaction, and the statement would wait for
+	 * that if it found its snapshot.
+	 */
+	mig_lock_pause(2 * POLL_INTERVAL_MS);
 }
 
 void

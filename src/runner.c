@@ -80,6 +80,7 @@ typedef struct Run
 	XLogRecPtr	wal_start;
 	TimestampTz run_started_at;
 	bool		may_defer;		/* deferred constraints are about */
+	MigLockSchedule schedule;
 	char	   *blockers;		/* whom the last attempt waited for, or NULL */
 } Run;
 
@@ -538,14 +539,14 @@ pause_run(void *arg)
 
 /* the error if somebody cancels, which takes the place of failure */
 static ErrorData *
-pause_before_retry(const Run *run, const ErrorData *failure, int retry,
-				   int retries)
+pause_before_retry(const Run *run, const ErrorData *failure)
 {
-	int			ms = mig_lock_pause_ms(retry);
+	int			ms = mig_lock_schedule_pause_ms(&run->schedule);
 	ErrorData  *edata;
 
-	mig_progress_notice_retry(run->steps[run->current].entry->version, retry,
-							  retries, ms, run->blockers);
+	if (mig_lock_schedule_tells(&run->schedule))
+		mig_progress_notice_retry(run->steps[run->current].entry->version,
+								  &run->schedule, ms, run->blockers);
 	edata = mig_subxact_run(pause_run, &ms, true);
 	if (edata != NULL)
 		mig_error_add_detail(edata,
@@ -561,22 +562,21 @@ pause_before_retry(const Run *run, const ErrorData *failure, int retry,
 static ErrorData *
 run_attempts(Run *run)
 {
-	int			retries = Max(mig_lock_retries, 0);
-	int			retry;
-
-	for (retry = 1;; retry++)
+	mig_lock_schedule_begin(&run->schedule, 0);
+	run->execution.schedule = &run->schedule;
+	for (;;)
 	{
 		ErrorData  *edata = run_attempt(run);
 		ErrorData  *canceled;
 
 		if (edata == NULL || !mig_locktrace_is_lock_failure(edata))
 			return edata;
-		run->blockers = mig_locktrace_blockers();
+		run->blockers = mig_locktrace_blockers(&run->schedule.autovacuum);
 
 		/* what is not a migration's is not known to leave nothing behind */
-		if (retry > retries || run->current < 0)
+		if (run->current < 0 || !mig_lock_schedule_next(&run->schedule))
 			return edata;
-		canceled = pause_before_retry(run, edata, retry, retries);
+		canceled = pause_before_retry(run, edata);
 		if (canceled != NULL)
 			return canceled;
 	}

@@ -130,7 +130,7 @@ like($messages, qr/ERROR:  55P03: /, 'a table: the SQLSTATE is the server\'s');
 my $named =
   qr/Waited for AccessExclusiveLock on table shop\.orders\.\nProcess $other_pid of role "reporter", application "reports", holds AccessShareLock on table shop\.orders: idle in transaction, transaction open for $age\n/;
 like($messages, qr/DETAIL:  $named/, 'a table: the reader is named');
-like($messages, qr/HINT:  Let those who are named .*migrate\.lock_retries/,
+like($messages, qr/HINT:  Let the sessions that are named .*migrate\.lock_retries/,
 	'a table: the hint says what to do');
 is(count_of($messages, 'NOTICE'), 0, 'nothing is tried again by default');
 like(journalled('detail') . "\n", qr/\A$named\z/, 'a table: the journal names the reader');
@@ -171,8 +171,9 @@ add('SELECT count(*) FROM shop.orders');
 $messages = messages_of('SELECT * FROM migrate.apply()');
 like(
 	$messages,
-	qr/DETAIL:  Waited for AccessShareLock on table shop\.orders\.\nProcess $third_pid of role "reporter", application "nightly job", waits in front for AccessExclusiveLock on table shop\.orders: active, transaction open for $age\nProcess $other_pid .* holds AccessShareLock on table shop\.orders: idle in transaction, /,
-	'a waiter in front is named, and whom it waits for');
+	qr/DETAIL:  Waited for AccessShareLock on table shop\.orders\.\nProcess $other_pid .* holds AccessShareLock on table shop\.orders: idle in transaction, /,
+	'a waiter in front: whom it waits for is named');
+unlike($messages, qr/Process $third_pid of role/, 'and not the waiter, which holds nothing');
 ask($other, 'COMMIT');
 ask_wait($third);
 forget();
@@ -191,8 +192,8 @@ is_waiting($node, $third_pid) or die 'there is no waiter for the row';
 $messages = messages_of('SELECT * FROM migrate.apply()');
 like(
 	$messages,
-	qr/DETAIL:  Waited for ExclusiveLock on row \(0,\d+\) of table shop\.orders\.\nProcess $third_pid .* holds ExclusiveLock on row .*: active, .*\n$row/,
-	'a row that others wait for: all are named');
+	qr/DETAIL:  Waited for ExclusiveLock on row \(0,\d+\) of table shop\.orders\.\n$row.*\nProcess $third_pid .* holds ExclusiveLock on row .*: active, /,
+	'a row that others wait for: all are named, the oldest transaction first');
 ask($other, 'COMMIT');
 ask_wait($third);
 forget();
