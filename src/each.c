@@ -71,7 +71,6 @@ typedef struct Each
 	char	   *search_path;
 	bool		holds;			/* what is undone */
 	bool		gaps_matter;	/* or else says what will be out of order */
-	bool		contained;
 	bool		ledger_was_empty;
 
 	MemoryContext context;		/* the run */
@@ -161,7 +160,6 @@ prepare(void *arg)
 		each->ledger_was_empty = prepared.ledger_was_empty;
 		each->holds = each->part == MIG_DOWN &&
 			mig_prepare_holds(each->options, prepared.policy);
-		each->contained = mig_prepare_must_contain(prepared.plan);
 		mig_agenda_begin(&each->agenda, each->part, prepared.plan);
 		write_run_row(each);
 		each->has_row = true;
@@ -388,13 +386,6 @@ look_before_steps(void *arg)
 	mig_progress_mark(true);
 	stop_limiting_waits(each);
 	look_again(each);
-	if (each->contained)
-		ereport(ERROR,
-				(errcode(MIG_ERRCODE_AUTHOR),
-				 errmsg("migration \"%s\" cannot be kept from the rights of the session",
-						current_entry(each)->version),
-				 errdetail("It takes several transactions, the session is a superuser's, and the body another role's."),
-				 errhint("Connect as the role itself, or read the body and set migrate.trust_authors.")));
 }
 
 static void
@@ -579,7 +570,6 @@ fail(Each *each, ErrorData *edata)
 	hints.project = each->options->project;
 	hints.role = each->role;
 	hints.ledger_was_empty = each->ledger_was_empty;
-	hints.contained = each->execution.contained;
 	hints.blockers_named = (each->blockers != NULL);
 	if (each->blockers != NULL)
 		mig_error_add_detail(edata, each->blockers);
@@ -805,10 +795,7 @@ run(Each *each)
 	MemoryContextSwitchTo(each->context);
 	run_or_fail(each, prepare);
 	if (each->agenda.nsteps > 0)
-	{
-		each->execution.contained = each->contained;
 		run_all(each);
-	}
 	else
 		run_or_fail(each, finish_background_row);
 

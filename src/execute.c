@@ -17,7 +17,6 @@
 
 #include <limits.h>
 
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
@@ -36,7 +35,6 @@
 #include "execute.h"
 #include "guc.h"
 #include "locktrace.h"
-#include "sqlutil.h"
 #include "subxact.h"
 #include "toplevel.h"
 
@@ -534,50 +532,6 @@ run_statements_rolled_back(MigExecution *execution)
 		ReThrowError(edata);
 }
 
-/*
- * What types the session's temporary schema has.  An empty string if it does
- * not exist.
- */
-static char *
-temporary_types(void)
-{
-	MemoryContext context = CurrentMemoryContext;
-	Oid			types[1] = {OIDOID};
-	Datum		values[1];
-	Oid			schema;
-	Oid			toast_schema;
-	char	   *result;
-
-	GetTempNamespaceState(&schema, &toast_schema);
-	if (!OidIsValid(schema))
-		return "";
-	values[0] = ObjectIdGetDatum(schema);
-	(void) mig_sql("SELECT coalesce(pg_catalog.string_agg(pg_catalog.concat_ws(' ', t.oid, t.xmin, t.typname), ',' ORDER BY t.oid), '')"
-				   " FROM pg_catalog.pg_type t"
-				   " WHERE t.typnamespace OPERATOR(pg_catalog.=) $1",
-				   1, types, values, NULL);
-	MemoryContextSwitchTo(context);
-	result = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-	SPI_freetuptable(SPI_tuptable);
-	return result;
-}
-
-/*
- * A type of the temporary schema stands before all others in the rest of the
- * session, and a domain runs functions.  Older minor releases let a
- * security-restricted operation create one.
- */
-static void
-refuse_temporary_types(const char *before, const MigLabel *label)
-{
-	if (strcmp(temporary_types(), before) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("cannot create a type in a temporary schema within security-restricted operation"),
-				 errcontext("migration \"%s\", %s body", label->version,
-							mig_part_name(label->part))));
-}
-
 static void
 begin_body(MigExecution *execution, const MigBody *body,
 		   const MigLabel *label, ErrorContextCallback *callback)
@@ -635,30 +589,15 @@ mig_execute_body(MigExecution *execution, const MigBody *body,
 {
 	ErrorContextCallback callback;
 	int			guc_level = NewGUCNestLevel();
-	Oid			userid;
-	int			sec_context;
-	const char *types_before = NULL;
 
-	GetUserIdAndSecContext(&userid, &sec_context);
-	if (execution->contained)
-	{
-		types_before = temporary_types();
-		SetUserIdAndSecContext(userid, sec_context |
-							   SECURITY_LOCAL_USERID_CHANGE |
-							   SECURITY_RESTRICTED_OPERATION);
-	}
 	begin_body(execution, body, label, &callback);
 	note_lock_timeout(execution);
 	if (label->part == MIG_VERIFY && body->nstatements > 0)
 		run_statements_rolled_back(execution);
 	else
 		run_statements(execution);
-	if (execution->contained)
-		refuse_temporary_types(types_before, label);
 	error_context_stack = callback.previous;
 	AtEOXact_GUC(false, guc_level);
-	if (execution->contained)
-		SetUserIdAndSecContext(userid, sec_context);
 	mig_execute_restart_timeout();
 }
 

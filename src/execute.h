@@ -46,7 +46,6 @@ typedef struct MigExecution
 	MemoryContext context;		/* of timings */
 	const MigBody *body;		/* running now */
 	const MigLabel *label;
-	bool		contained;		/* keep the session's rights from bodies */
 	int			statement;		/* index in body, -1: not in a statement */
 	int			ntimings;
 	int			max_timings;
@@ -117,10 +116,6 @@ extern void mig_execute_restart_timeout(void);
  * Run the statements of a body; SPI must be connected.  What the body SETs is
  * undone.  A verify body is rolled back, and raises MIG_ERRCODE_VERIFY if the
  * first column of a row is false or null.
- *
- * With contained, the body cannot change role, and cannot leave anything behind
- * that would run later in the session: SET ROLE, deferred triggers, temporary
- * tables, PREPARE, LISTEN and cursors WITH HOLD are errors then.
  */
 extern void mig_execute_body(MigExecution *execution, const MigBody *body,
 							 const MigLabel *label);

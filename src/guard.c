@@ -7,12 +7,17 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "catalog/pg_auth_members.h"
+#include "catalog/pg_authid.h"
 #include "commands/dbcommands.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/catcache.h"
+#include "utils/syscache.h"
 
 #include "errors.h"
 #include "guard.h"
@@ -89,45 +94,127 @@ mig_guard_is_superuser(const char *role)
 	return OidIsValid(oid) && superuser_arg(oid);
 }
 
-void
-mig_guard_authors(MigEntry **entries, int count)
+/* a superuser, or what the server's documentation calls as good as one */
+static bool
+is_powerful(Oid role)
 {
-	const char *trusted = NULL;
+	return superuser_arg(role) ||
+		role == ROLE_PG_EXECUTE_SERVER_PROGRAM ||
+		role == ROLE_PG_WRITE_SERVER_FILES;
+}
+
+/*
+ * The powerful role that this role is or can become, InvalidOid if there is
+ * none.  Any membership counts, whatever its options say: who may not SET a
+ * role may inherit from it, or give himself the option.
+ */
+static Oid
+powerful_role_of(Oid role)
+{
+	List	   *roles = list_make1_oid(role);
+	Oid			found = InvalidOid;
 	int			i;
 
-	if (!superuser() || mig_trust_authors)
-		return;
-	for (i = 0; i < count; i++)
+	for (i = 0; i < list_length(roles) && !OidIsValid(found); i++)
 	{
-		const char *author = entries[i]->added_by;
+		Oid			member = list_nth_oid(roles, i);
+		CatCList   *memberships;
+		int			n;
 
-		if (trusted != NULL && strcmp(author, trusted) == 0)
-			continue;
-		if (!mig_guard_is_superuser(author))
-			ereport(ERROR,
-					(errcode(MIG_ERRCODE_AUTHOR),
-					 errmsg("a superuser cannot run migration \"%s\", which role \"%s\" stored",
-							entries[i]->version, author),
-					 errdetail("The body would run with the rights of a superuser."),
-					 errhint("SET ROLE %s first, or read the body and set migrate.trust_authors.",
-							 quote_identifier(author))));
-		trusted = author;
+		if (is_powerful(member))
+		{
+			found = member;
+			break;
+		}
+		memberships = SearchSysCacheList1(AUTHMEMMEMROLE,
+										  ObjectIdGetDatum(member));
+		for (n = 0; n < memberships->n_members; n++)
+		{
+			HeapTuple	tuple = &memberships->members[n]->tuple;
+
+			roles = list_append_unique_oid(roles,
+										   ((Form_pg_auth_members) GETSTRUCT(tuple))->roleid);
+		}
+		ReleaseSysCacheList(memberships);
 	}
+	list_free(roles);
+	return found;
+}
+
+/*
+ * The roles that code in this session can act as without anybody's help: the
+ * current one, the one of SET ROLE, that of the session, who has logged in.
+ */
+static Oid
+role_of_session(int i)
+{
+	switch (i)
+	{
+		case 0:
+			return GetUserId();
+		case 1:
+			return GetOuterUserId();
+		case 2:
+			return GetSessionUserId();
+		case 3:
+			return GetAuthenticatedUserId();
+	}
+	return InvalidOid;
 }
 
 bool
-mig_guard_must_contain(MigEntry **entries, int count)
+mig_guard_may_become_superuser(Oid *role, Oid *powerful)
 {
+	Oid			before = InvalidOid;
 	int			i;
 
-	if (superuser() || mig_trust_authors ||
-		(!superuser_arg(GetSessionUserId()) &&
-		 !superuser_arg(GetAuthenticatedUserId())))
-		return false;
-	for (i = 0; i < count; i++)
+	for (i = 0; OidIsValid(*role = role_of_session(i)); i++)
 	{
-		if (!mig_guard_is_superuser(entries[i]->added_by))
+		if (*role == before)
+			continue;
+		before = *role;
+		*powerful = powerful_role_of(*role);
+		if (OidIsValid(*powerful))
 			return true;
 	}
 	return false;
+}
+
+static void
+refuse_author(const char *version, const char *author, Oid role, Oid powerful)
+{
+	const char *role_name = GetUserNameFromId(role, false);
+	const char *detail;
+
+	if (role != powerful)
+		detail = psprintf(_("The body could become one, for the session is that of role \"%s\", a member of role \"%s\"."),
+						  role_name, GetUserNameFromId(powerful, false));
+	else if (role != GetUserId())
+		detail = psprintf(_("The body could become one, for the session is that of role \"%s\"."),
+						  role_name);
+	else
+		detail = _("The body would run with the rights of a superuser.");
+	ereport(ERROR,
+			(errcode(MIG_ERRCODE_AUTHOR),
+			 errmsg("a superuser cannot run migration \"%s\", which role \"%s\" stored",
+					version, author),
+			 errdetail_internal("%s", detail),
+			 errhint("SET ROLE to one that is no superuser and SELECT migrate.start(), which has a session of that role, or connect as that role.  After reading the body, migrate.trust_authors lets a superuser run it.")));
+}
+
+void
+mig_guard_authors(MigEntry **entries, int count)
+{
+	Oid			role;
+	Oid			powerful;
+	int			i;
+
+	if (mig_trust_authors || !mig_guard_may_become_superuser(&role, &powerful))
+		return;
+	for (i = 0; i < count; i++)
+	{
+		if (!mig_guard_is_superuser(entries[i]->added_by))
+			refuse_author(entries[i]->version, entries[i]->added_by, role,
+						  powerful);
+	}
 }

@@ -31,17 +31,17 @@ extern void mig_guard_destructive(const char *project, const MigPolicy *policy,
 extern bool mig_guard_is_superuser(const char *role);
 
 /*
- * Raise if the caller is a superuser and a body (of entries) was stored by a
- * role that is not: whoever may store bodies would be superuser otherwise.
+ * Could code that runs in this session become a superuser, or do what amounts
+ * to it?  SET ROLE makes no difference, since RESET ROLE undoes it.  Then *role
+ * is a role of the session, and *powerful the one that it is or can become.
  */
-extern void mig_guard_authors(MigEntry **entries, int count);
+extern bool mig_guard_may_become_superuser(Oid *role, Oid *powerful);
 
 /*
- * Must bodies be kept from getting at the rights of the session?  True if the
- * caller is not a superuser, but could become one with RESET ROLE or RESET
- * SESSION AUTHORIZATION, and one of the bodies was stored by a role that could
- * not.
+ * Raise if the session may become a superuser and a body (of entries) was
+ * stored by a role that is not: whoever may store bodies would be superuser
+ * otherwise.
  */
-extern bool mig_guard_must_contain(MigEntry **entries, int count);
+extern void mig_guard_authors(MigEntry **entries, int count);
 
 #endif							/* MIG_GUARD_H */

@@ -69,13 +69,6 @@ mig_hint_add(ErrorData *edata, const MigHintFacts *facts)
 				mig_error_add_hint(edata, "If the database had this schema before, record it with migrate.stamp_to().");
 			break;
 		case ERRCODE_INSUFFICIENT_PRIVILEGE:
-			/* unless it is a privilege on an object that is missing */
-			if (facts->contained &&
-				strncmp(edata->funcname, "aclcheck_error", 14) != 0)
-			{
-				mig_error_add_hint(edata, "The session is a superuser's and the body another role's, so it may not change roles or leave anything behind in the session: connect as the role itself, or read the body and set migrate.trust_authors.");
-				break;
-			}
 			last_role = last_role_of(facts->project);
 			if (last_role != NULL && strcmp(last_role, facts->role) != 0)
 				mig_error_add_hint(edata,

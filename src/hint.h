@@ -14,7 +14,6 @@ typedef struct MigHintFacts
 	const char *project;
 	const char *role;			/* that the bodies run as */
 	bool		ledger_was_empty;
-	bool		contained;		/* see execute.h */
 	bool		blockers_named; /* DETAIL has what mig_locktrace_blockers()
 								 * found */
 } MigHintFacts;

@@ -219,7 +219,6 @@ verify_one(const char *project, MigEntry *entry, MigExecution *execution,
 	run.body = mig_body_parse(texts->verify, &label);
 	run.label = &label;
 	run.search_path = search_path;
-	execution->contained = mig_guard_must_contain(&entry, 1);
 	edata = mig_subxact_run(run_verify, &run, false);
 	mig_bodies_end();
 	mig_execute_restart_timeout();

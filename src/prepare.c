@@ -228,9 +228,3 @@ mig_prepare_warn(const MigProject *project, bool each)
 					 errhint("CALL migrate.rollback_each() goes on with that, or say with migrate.resume() what is done.")));
 	}
 }
-
-bool
-mig_prepare_must_contain(const MigPlan *plan)
-{
-	return mig_guard_must_contain(plan->steps, plan->nsteps);
-}

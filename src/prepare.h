@@ -77,7 +77,4 @@ extern void mig_prepare_notice_gaps(const char *highest, List *versions);
  */
 extern void mig_prepare_warn(const MigProject *project, bool each);
 
-/* must the bodies of the plan be kept from the rights of the session? */
-extern bool mig_prepare_must_contain(const MigPlan *plan);
-
 #endif							/* MIG_PREPARE_H */

@@ -132,7 +132,6 @@ describe_failure(Rehearsal *rehearsal, ErrorData *edata, MigFailure *failure)
 	hints.project = rehearsal->options->project;
 	hints.role = GetUserNameFromId(GetUserId(), false);
 	hints.ledger_was_empty = rehearsal->prepared.ledger_was_empty;
-	hints.contained = execution->contained;
 	hints.blockers_named = false;
 	if (mig_locktrace_is_lock_failure(edata))
 	{
@@ -482,8 +481,6 @@ rehearse(void *arg)
 		elog(ERROR, "could not connect to SPI");
 	mig_chunk_init(&rehearsal->chunk, CurrentMemoryContext);
 	check_bodies(rehearsal);
-	rehearsal->execution.contained =
-		mig_prepare_must_contain(rehearsal->prepared.plan);
 	edata = mig_subxact_run(run_steps, rehearsal, false);
 	stop_watching();
 	if (edata != NULL && rehearsal->current >= 0)

@@ -437,7 +437,6 @@ fail(Run *run, ErrorData *edata, MigRunSink sink, void *arg)
 	hints.project = run->options->project;
 	hints.role = run->role;
 	hints.ledger_was_empty = run->ledger_was_empty;
-	hints.contained = run->execution.contained;
 	hints.blockers_named = (run->blockers != NULL);
 	if (run->blockers != NULL)
 		mig_error_add_detail(edata, run->blockers);
@@ -496,17 +495,6 @@ report_results(const Run *run, MigRunSink sink, void *arg)
 		result.execution_ms = run->costs[i].execution_ms;
 		sink(&result, arg);
 	}
-}
-
-static bool
-must_contain(const Run *run)
-{
-	MigEntry  **entries = palloc(sizeof(MigEntry *) * run->nsteps);
-	int			i;
-
-	for (i = 0; i < run->nsteps; i++)
-		entries[i] = run->steps[i].entry;
-	return mig_guard_must_contain(entries, run->nsteps);
 }
 
 static ErrorData *
@@ -596,7 +584,6 @@ run_execute(Run *run, MigRunSink sink, void *arg)
 								 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	mig_chunk_init(&run->chunk, CurrentMemoryContext);
 	check_bodies(run);
-	run->execution.contained = must_contain(run);
 	if (!run->options->dry_run)
 		run->id = mig_journal_next_run();
 	edata = run_attempts(run);

@@ -87,24 +87,39 @@ SET migrate.trust_authors = on;
 RESET ROLE;
 
 -- nor through SET ROLE, for the session could go back to its own
-CREATE ROLE regress_migrate_both;
+CREATE ROLE regress_migrate_both LOGIN;
 SELECT migrate.grant('run', 'regress_migrate_both');
 SELECT migrate.grant('write', 'regress_migrate_both');
 GRANT CREATE ON SCHEMA public TO regress_migrate_both;
 SET ROLE regress_migrate_both;
-SELECT migrate.add('6', 'RESET ROLE; ALTER ROLE regress_migrate_both SUPERUSER', 'ALTER ROLE regress_migrate_both SUPERUSER');
-SELECT version FROM migrate.apply();
-\echo :SQLSTATE
-SELECT migrate.remove('6');
-SELECT migrate.add('6', 'DO $$ BEGIN PERFORM set_config(''role'', ''none'', false); END $$', 'ALTER ROLE regress_migrate_both SUPERUSER');
-SELECT version FROM migrate.apply();
-SELECT migrate.remove('6');
-SELECT migrate.add('6', 'CREATE TABLE six (a int); CREATE TEMP TABLE seven (a int)', 'ALTER ROLE regress_migrate_both SUPERUSER');
-SELECT version FROM migrate.apply();
-SELECT migrate.remove('6');
 SELECT migrate.add('6', 'CREATE TABLE six (a int)', 'ALTER ROLE regress_migrate_both SUPERUSER');
 SELECT version FROM migrate.apply();
+\echo :SQLSTATE
+SELECT version FROM migrate.apply(dry_run => true);
+\echo :SQLSTATE
+SELECT version FROM migrate.rehearse();
+\echo :SQLSTATE
+CALL migrate.apply_each();
+\echo :SQLSTATE
+-- a session of the role itself may, and start() has one
+SELECT migrate.start() AS run \gset
+CALL migrate.wait(:run);
+SELECT version FROM migrate.rollback();
+\echo :SQLSTATE
+CALL migrate.rollback_each();
+\echo :SQLSTATE
 RESET ROLE;
+SELECT applied_by FROM migrate.applied WHERE version = '6';
+-- nor can a member of a superuser role, whatever it says
+CREATE ROLE regress_migrate_boss SUPERUSER;
+CREATE ROLE regress_migrate_staff;
+GRANT regress_migrate_boss TO regress_migrate_staff;
+GRANT regress_migrate_staff TO regress_migrate_run;
+SET SESSION AUTHORIZATION regress_migrate_run;
+SELECT version FROM migrate.rollback();
+\echo :SQLSTATE
+RESET SESSION AUTHORIZATION;
+DROP ROLE regress_migrate_staff, regress_migrate_boss;
 SELECT current_user, rolsuper FROM pg_roles WHERE rolname = 'regress_migrate_both';
 -- who replaces one text does not answer for the others
 SELECT migrate.amend('6', verify => 'SELECT true');

@@ -263,17 +263,26 @@ foreach my $delay (sort keys %delayed)
 		"SET ROLE writer;\nSELECT migrate.apply(%s);\nRESET ROLE;\n$later");
 }
 
-# An honest body is run, as the role that was set.
+# An honest body is not run either, but start() does it, in a session of the role
+# that was set.
 allowed('writer', $db, add('1', 'CREATE TABLE own_writer.honest (i int)',
 		project => 'honest'));
-allowed($super, $db,
-	"SET ROLE writer; SELECT migrate.apply(project => 'honest')");
+refused(
+	$super, $db,
+	"SET ROLE writer; SELECT migrate.apply(project => 'honest')",
+	qr/MG017: .*\n.*DETAIL:.*\n.*HINT: .*migrate\.start\(\)/,
+	'SET ROLE does not make a stranger of a superuser');
+allowed($super, $db, <<'END');
+SET ROLE writer;
+SELECT migrate.start(project => 'honest') AS run \gset
+CALL migrate.wait(:run);
+END
 is( value(
 		$db,
 		"applied_by, tableowner FROM migrate.applied, pg_tables WHERE project = 'honest' AND tablename = 'honest'"
 	),
 	'writer|writer',
-	'SET ROLE runs what needs no more than its role');
+	'start() runs it as the role that was set');
 
 # The same bodies as the role that stored them, with nothing to go back to
 $db = database('alone');

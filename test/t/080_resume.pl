@@ -841,16 +841,16 @@ is(states(), "1 pending\n002 pending", 'partial: unstamp() that it is not');
 app(q{SELECT migrate.remove('1')});
 works('partial: the rest');
 
-# a body that must be kept from the session's rights
+# a body that is not to get at the rights of the session
 fresh('CREATE TABLE t (id int)');
 add('1', 'CREATE INDEX CONCURRENTLY i ON t (id)');
-$err = fails('contained: refused', qr/ERROR:  MG017/,
+$err = fails('stranger: refused after SET ROLE', qr/ERROR:  MG017/,
 	"SET ROLE app;\n$each", $superuser);
-is(indexes('t'), '', 'contained: nothing was run');
-fails('contained: refused for a superuser as well',
+is(indexes('t'), '', 'stranger: nothing was run');
+fails('stranger: refused for a superuser as well',
 	qr/ERROR:  MG017/, $each, $superuser);
-works('contained: as the role itself');
-sound('contained');
+works('stranger: as the role itself');
+sound('stranger');
 
 # a superuser's hand in the books, while the step runs that they are about
 fresh('CREATE TABLE t (id int)');
