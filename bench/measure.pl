@@ -15,6 +15,7 @@ use strict;
 use warnings;
 
 use Cwd qw(getcwd);
+use IO::Handle;
 use JSON::PP;
 use Time::HiRes qw(time);
 
@@ -603,6 +604,109 @@ sub measure_memory
 }
 
 # ---------------------------------------------------------------------------
+# People at work
+# ---------------------------------------------------------------------------
+
+# For how long a report keeps its transaction open, in seconds.
+my $report_seconds = 15;
+
+# A psql in the background that is told what to do.
+sub session_begin
+{
+	my ($database) = @_;
+
+	open(my $psql, '|-', 'psql', '-X', '-q', '-o', '/dev/null', '-d', $database)
+	  or die "could not run psql: $!\n";
+	$psql->autoflush(1);
+	return $psql;
+}
+
+sub background
+{
+	my (@command) = @_;
+	my $pid = fork();
+
+	die "could not fork: $!\n" unless defined $pid;
+	return $pid if $pid != 0;
+	open(STDOUT, '>', '/dev/null') or die;
+	open(STDERR, '>', "$files/stderr") or die;
+	exec(@command) or die;
+}
+
+# The latencies in ms, sorted, of the transactions that came in between two times,
+# from when they came: pgbench's log has that with --rate.
+sub latencies
+{
+	my ($prefix, $from, $to) = @_;
+	my @found;
+
+	foreach my $name (glob("$prefix.*"))
+	{
+		open(my $log, '<', $name) or die "could not open $name: $!\n";
+		while (my $line = <$log>)
+		{
+			my (undef, undef, $us, undef, $seconds, $rest) = split(' ', $line);
+			my $came = $seconds + $rest / 1e6 - $us / 1e6;
+
+			push @found, $us / 1000 if $came >= $from && $came <= $to;
+		}
+		close($log);
+		unlink($name);
+	}
+	return sort { $a <=> $b } @found;
+}
+
+# Fifty clients work on a table of two million rows, a report on it is idle in a
+# transaction, and a migration adds a column to it.
+sub measure_crowd
+{
+	my %how = (
+		'psql' => 'ALTER TABLE crowd ADD note text',
+		'apply_each()' => 'CALL migrate.apply_each()');
+	my $script = write_file('work.sql', <<'END');
+\set id random(1, 2000000)
+BEGIN;
+SELECT total FROM crowd WHERE id = :id;
+UPDATE crowd SET total = total + 1 WHERE id = :id;
+COMMIT;
+END
+
+	sql('base', 'CREATE TABLE crowd (id int PRIMARY KEY, total int)',
+		'INSERT INTO crowd SELECT i, 0 FROM generate_series(1, 2000000) i',
+		q{SELECT migrate.add('1', 'ALTER TABLE crowd ADD note text')});
+	printf "\n%-44s %8s %8s %8s %8s %8s\n",
+	  "50 clients, a report open for $report_seconds s", 'p50 ms', 'p99 ms', 'max ms', '> 1 s %', 'done s';
+	foreach my $name ('psql', 'apply_each()')
+	{
+		my $database = new_database('base');
+		my $pgbench = background('pgbench', '-n', '-c', 50, '-j', 2, '-T', $report_seconds + 8,
+			'--rate', 400, '-l', "--log-prefix=$files/latency", '-f', $script, $database);
+		my $report = session_begin($database);
+
+		sleep(2);
+		print $report "BEGIN; SELECT count(*) FROM crowd;\n";
+		sleep(1);
+		my $from = time();
+		my $migration = background('psql', '-X', '-q', '-d', $database, '-c', $how{$name});
+		sleep($report_seconds);
+		my $ended = time();
+		print $report "COMMIT;\n";
+		waitpid($migration, 0);
+		my $done = time() - $ended;
+		die "failed: $how{$name}\n" if $?;
+		close($report);
+		waitpid($pgbench, 0);
+		my @all = latencies("$files/latency", $from, $ended + $done);
+		printf "%-44s %8.1f %8.1f %8.1f %8.1f %8.1f\n", $name, median(@all),
+		  $all[ int($#all * 0.99) ], $all[-1],
+		  100 * (grep { $_ > 1000 } @all) / @all, $done;
+		drop_database($database);
+	}
+	sql('base', 'DROP TABLE crowd', q{SELECT migrate.remove('1')});
+	return;
+}
+
+# ---------------------------------------------------------------------------
 
 my %wanted = map { $_ => 1 } @parts;
 
@@ -621,3 +725,4 @@ measure_noop() if $wanted{noop};
 measure_status() if $wanted{status};
 measure_memory() if $wanted{memory};
 measure_lint() if $wanted{lint};
+measure_crowd() if $wanted{crowd};
