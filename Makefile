@@ -46,6 +46,7 @@ OBJS = \
 	src/chunk.o \
 	src/agenda.o \
 	src/prepare.o \
+	src/relsize.o \
 	src/lint_facts.o \
 	src/lint_uses.o \
 	src/lint_text.o \

@@ -184,10 +184,46 @@ follow_foreign_keys(MigLint *lint, Node *stmt)
 		rename_in_keys(lint, (RenameStmt *) stmt);
 }
 
+/*
+ * Does the statement go down to the tables that inherit from the one that it
+ * names?  Partitions are part of their table in any case.
+ */
+static bool
+reaches_children(Node *stmt)
+{
+	RangeVar   *range = NULL;
+
+	switch (nodeTag(stmt))
+	{
+		case T_AlterTableStmt:
+			range = ((AlterTableStmt *) stmt)->relation;
+			break;
+		case T_UpdateStmt:
+			range = ((UpdateStmt *) stmt)->relation;
+			break;
+		case T_DeleteStmt:
+			range = ((DeleteStmt *) stmt)->relation;
+			break;
+		case T_TruncateStmt:
+			range = linitial(((TruncateStmt *) stmt)->relations);
+			break;
+		case T_LockStmt:
+			range = linitial(((LockStmt *) stmt)->relations);
+			break;
+		case T_RenameStmt:
+			range = ((RenameStmt *) stmt)->relation;
+			break;
+		default:
+			break;
+	}
+	return range != NULL && range->inh;
+}
+
 static void
 check_statement(MigLint *lint, const Rules *rules, Node *stmt)
 {
 	NodeTag		tag = nodeTag(stmt);
+	bool		with_children = reaches_children(stmt);
 	int			i;
 
 	lint->takes_long = MIG_LINT_NONE;
@@ -199,8 +235,10 @@ check_statement(MigLint *lint, const Rules *rules, Node *stmt)
 		if (rule->tag != T_Invalid && rule->tag != tag)
 			continue;
 		lint->rule = rule;
+		lint->model->with_children = with_children;
 		rule->check(lint, stmt);
 	}
+	lint->model->with_children = false;
 	mig_effects_apply(lint->model, stmt);
 	follow_foreign_keys(lint, stmt);
 	cut_transaction(lint);

@@ -116,6 +116,12 @@ mig_lint_takes_long(MigLint *lint, MigLintRel *rel)
 	lint->takes_long = Max(lint->takes_long, severity);
 }
 
+void
+mig_lint_without_children(MigLint *lint)
+{
+	lint->model->with_children = false;
+}
+
 bool
 mig_lint_is_busy(MigLint *lint, MigLintRel *rel)
 {
@@ -132,15 +138,16 @@ mig_lint_is_harmless(MigLint *lint, MigLintRel *rel)
 MigSeverity
 mig_lint_scale(MigLint *lint, MigLintRel *rel)
 {
-	const MigLintSize *size;
+	const MigRelationSize *size;
 	MigSeverity severity = MIG_LINT_NOTE;
 
 	if (mig_lint_is_harmless(lint, rel))
 		return MIG_LINT_NONE;
 	size = mig_model_size(lint->model, rel);
-	if (size->bytes >= MIG_LINT_LARGE_BYTES || size->rows >= MIG_LINT_LARGE_ROWS)
+	if (size->live_bytes >= MIG_LINT_LARGE_BYTES ||
+		size->rows >= MIG_LINT_LARGE_ROWS)
 		return MIG_LINT_ERROR;
-	if (size->bytes >= MIG_LINT_MEDIUM_BYTES ||
+	if (size->live_bytes >= MIG_LINT_MEDIUM_BYTES ||
 		size->rows >= MIG_LINT_MEDIUM_ROWS)
 		severity = MIG_LINT_WARNING;
 	if (size->writes >= MIG_LINT_BUSY)
@@ -174,7 +181,7 @@ mig_lint_name(MigLint *lint, const MigLintRel *rel)
 char *
 mig_lint_how_much(MigLint *lint, MigLintRel *rel)
 {
-	const MigLintSize *size = mig_model_size(lint->model, rel);
+	const MigRelationSize *size = mig_model_size(lint->model, rel);
 	StringInfoData text;
 
 	initStringInfo(&text);
@@ -188,7 +195,7 @@ mig_lint_how_much(MigLint *lint, MigLintRel *rel)
 		appendStringInfo(&text, ", " INT64_FORMAT " MB",
 						 size->bytes / (1024 * 1024));
 	if (size->writes >= MIG_LINT_BUSY)
-		appendStringInfo(&text, ", %.0f rows written per second", size->writes);
+		appendStringInfo(&text, ", %.0f writes per second", size->writes);
 	return text.data;
 }
 

@@ -29,7 +29,7 @@ typedef enum MigSeverity
 #define MIG_LINT_LARGE_BYTES INT64CONST(536870912)
 #define MIG_LINT_LARGE_ROWS 1000000.0
 
-/* rows written per second from which on a table is busy */
+/* statements per second that write, from which on a table is busy */
 #define MIG_LINT_BUSY 50.0
 
 typedef struct MigFinding
@@ -150,6 +150,12 @@ extern void mig_lint_place(const MigLint *lint, MigFinding *finding);
  * plan.
  */
 extern MigSeverity mig_lint_scale(MigLint *lint, MigLintRel *rel);
+
+/*
+ * For the rest of the rule, children by inheritance do not count: what it is
+ * about does not go down to them.
+ */
+extern void mig_lint_without_children(MigLint *lint);
 
 /* rows are written all the time */
 extern bool mig_lint_is_busy(MigLint *lint, MigLintRel *rel);

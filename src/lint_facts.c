@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * lint_facts.c
- *	  What the catalogs and the statistics say about the objects of a body.
+ *	  What the catalogs say about the objects of a body.
  *
  * Everything is looked up by OID, or by name in a schema that is given: no
  * search_path of the session and no operator of anybody's choice plays a part.
@@ -18,9 +18,6 @@
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
-
-#include <math.h>
-#include <sys/stat.h>
 
 #include "access/genam.h"
 #include "access/htup_details.h"
@@ -55,12 +52,6 @@
 
 #include "compat.h"
 #include "lint_facts.h"
-
-/* bytes of a row of a table that has never been analysed */
-#define GUESSED_ROW_BYTES 100
-
-/* one load into a new database makes no table a busy one */
-#define SHORTEST_SECONDS 600.0
 
 Oid
 mig_facts_schema(const char *name)
@@ -103,162 +94,6 @@ Oid
 mig_facts_index_table(Oid index)
 {
 	return IndexGetRelation(index, true);
-}
-
-
-/*
- * Size
- */
-
-/* the function's result, 0 for NULL */
-static Datum
-call_or_zero(PGFunction function, Datum argument, bool *isnull)
-{
-	LOCAL_FCINFO(fcinfo, 1);
-	Datum		result;
-
-	InitFunctionCallInfoData(*fcinfo, NULL, 1, InvalidOid, NULL, NULL);
-	fcinfo->args[0].value = argument;
-	fcinfo->args[0].isnull = false;
-	result = function(fcinfo);
-	*isnull = fcinfo->isnull;
-	return fcinfo->isnull ? (Datum) 0 : result;
-}
-
-/*
- * Bytes of the main fork, from the files: pg_class has only what the last
- * VACUUM has seen, and pg_relation_size() locks the relation.
- */
-static int64
-file_bytes(Oid relation)
-{
-	bool		isnull;
-	Datum		value = call_or_zero(pg_relation_filepath,
-									 ObjectIdGetDatum(relation), &isnull);
-	char	   *path;
-	int64		bytes = 0;
-	int			segment;
-
-	if (isnull)
-		return 0;
-	path = text_to_cstring(DatumGetTextPP(value));
-	for (segment = 0;; segment++)
-	{
-		struct stat status;
-		char	   *name = segment == 0 ? path :
-			psprintf("%s.%d", path, segment);
-
-		if (stat(name, &status) < 0)
-			break;
-		bytes += status.st_size;
-	}
-	return bytes;
-}
-
-static int64
-stat_count(PGFunction function, Oid relation)
-{
-	bool		isnull;
-
-	return DatumGetInt64(call_or_zero(function, ObjectIdGetDatum(relation),
-									  &isnull));
-}
-
-/*
- * Since when the counters of this database have been counting, at the latest:
- * its creation, the last reset, or the last crash, which resets them all.
- */
-static TimestampTz
-counting_since(void)
-{
-	LOCAL_FCINFO(fcinfo, 1);
-	struct stat status;
-	char	   *file = psprintf("%s/PG_VERSION", DatabasePath);
-	TimestampTz since = 0;
-	bool		isnull;
-	Datum		value;
-
-	if (stat(file, &status) == 0)
-		since = time_t_to_timestamptz(status.st_mtime);
-	value = call_or_zero(pg_stat_get_db_stat_reset_time,
-						 ObjectIdGetDatum(MyDatabaseId), &isnull);
-	if (!isnull)
-		since = Max(since, DatumGetTimestampTz(value));
-	InitFunctionCallInfoData(*fcinfo, NULL, 0, InvalidOid, NULL, NULL);
-	value = pg_stat_get_bgwriter_stat_reset_time(fcinfo);
-	if (!fcinfo->isnull)
-		since = Max(since, DatumGetTimestampTz(value));
-	return since;
-}
-
-static double
-writes_per_second(Oid relation)
-{
-	int64		writes = stat_count(pg_stat_get_tuples_inserted, relation) +
-		stat_count(pg_stat_get_tuples_updated, relation) +
-		stat_count(pg_stat_get_tuples_deleted, relation);
-	double		seconds;
-
-	if (writes == 0)
-		return 0;
-	seconds = (GetCurrentTimestamp() - counting_since()) / 1000000.0;
-	return writes / Max(seconds, SHORTEST_SECONDS);
-}
-
-/* rows of a table whose main fork has so many bytes */
-static double
-estimate_rows(Oid relation, Form_pg_class form, int64 bytes)
-{
-	int64		live;
-
-	if (bytes == 0)
-		return 0;
-	if (form->reltuples >= 0 && form->relpages > 0)
-		return rint((double) form->reltuples * (bytes / BLCKSZ) /
-					form->relpages);
-	live = stat_count(pg_stat_get_live_tuples, relation);
-	if (live > 0)
-		return live;
-	return rint((double) bytes / GUESSED_ROW_BYTES);
-}
-
-static void
-add_relation_size(Oid relation, MigLintSize *size)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
-	Form_pg_class form;
-	int64		bytes;
-
-	if (!HeapTupleIsValid(tuple))
-		return;
-	form = (Form_pg_class) GETSTRUCT(tuple);
-	if (form->relkind == RELKIND_RELATION || form->relkind == RELKIND_MATVIEW ||
-		form->relkind == RELKIND_INDEX)
-	{
-		bytes = file_bytes(relation);
-		size->bytes += bytes;
-		size->rows += estimate_rows(relation, form, bytes);
-		if (OidIsValid(form->reltoastrelid))
-			size->bytes += file_bytes(form->reltoastrelid);
-		if (bytes > 0)
-			size->writes += writes_per_second(relation);
-	}
-	ReleaseSysCache(tuple);
-}
-
-void
-mig_facts_size(Oid relation, MigLintSize *size)
-{
-	ListCell   *lc;
-
-	memset(size, 0, sizeof(MigLintSize));
-	if (get_rel_relkind(relation) != RELKIND_PARTITIONED_TABLE)
-	{
-		add_relation_size(relation, size);
-		return;
-	}
-	foreach(lc, find_all_inheritors(relation, NoLock, NULL))
-		add_relation_size(lfirst_oid(lc), size);
 }
 
 

@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * lint_facts.h
- *	  What the catalogs and the statistics say about the objects of a body.
+ *	  What the catalogs say about the objects of a body.
  *
  *-------------------------------------------------------------------------
  */
@@ -47,15 +47,6 @@ typedef struct MigLintConstraint
 	int			transaction;	/* of the plan that made it, -1: none */
 } MigLintConstraint;
 
-/* how much there is of a relation, partitions included */
-typedef struct MigLintSize
-{
-	int64		bytes;			/* with TOAST, without indexes */
-	double		rows;			/* estimate */
-	double		writes;			/* rows written per second, since statistics
-								 * are kept */
-} MigLintSize;
-
 /* what ALTER COLUMN TYPE does */
 typedef enum MigLintCast
 {
@@ -72,7 +63,6 @@ extern char mig_facts_relkind(Oid relation);
 extern char *mig_facts_relation_name(Oid relation);
 extern char *mig_facts_schema_of(Oid relation);
 extern bool mig_facts_has_partitions(Oid relation);
-extern void mig_facts_size(Oid relation, MigLintSize *size);
 
 extern List *mig_facts_columns(Oid relation);
 extern List *mig_facts_indexes(Oid relation);

@@ -202,7 +202,7 @@ mig_model_add(MigLintModel *model, const char *schema, const char *name,
 	rel->step = model->step;
 	rel->id = model->next_id++;
 	rel->columns_read = rel->indexes_read = true;
-	rel->constraints_read = rel->size_read = true;
+	rel->constraints_read = true;
 	make_key(key, schema, name);
 	entry = hash_search(model->overlay ? model->overlay : model->relations,
 						key, HASH_ENTER, NULL);
@@ -243,7 +243,7 @@ find_in_schema(MigLintModel *model, const char *schema, const char *name)
 	rel->oid = oid;
 	rel->step = -1;
 	rel->columns_read = rel->indexes_read = false;
-	rel->constraints_read = rel->size_read = false;
+	rel->constraints_read = false;
 	return rel;
 }
 
@@ -411,23 +411,28 @@ mig_model_constraint(MigLintModel *model, MigLintRel *rel, const char *name)
 	return NULL;
 }
 
-const MigLintSize *
+const MigRelationSize *
 mig_model_size(MigLintModel *model, MigLintRel *rel)
 {
-	if (!rel->size_read)
-	{
-		mig_facts_size(rel->oid, &rel->size);
-		rel->size_read = true;
-	}
-	return &rel->size;
+	MigRelationSize *size = model->with_children ? &rel->tree_size : &rel->size;
+	bool	   *is_read = model->with_children ? &rel->tree_size_read :
+		&rel->size_read;
+
+	if (!*is_read && OidIsValid(rel->oid))
+		mig_relation_size(rel->oid, model->with_children, size);
+	*is_read = true;
+	return size;
 }
 
 bool
 mig_model_has_rows(MigLintModel *model, MigLintRel *rel)
 {
+	const MigRelationSize *size;
+
 	if (rel == NULL || !OidIsValid(rel->oid) || rel->emptied)
 		return false;
-	return mig_model_size(model, rel)->bytes > 0 && rel->size.rows > 0;
+	size = mig_model_size(model, rel);
+	return size->bytes > 0 && size->rows > 0;
 }
 
 MigLintRel *

@@ -10,6 +10,7 @@
 
 #include "lint_facts.h"
 #include "nodes/parsenodes.h"
+#include "relsize.h"
 #include "utils/hsearch.h"
 
 #define MIG_LINT_KEY_LENGTH (2 * NAMEDATALEN)
@@ -37,7 +38,9 @@ typedef struct MigLintRel
 	bool		constraints_read;
 	List	   *constraints;	/* of MigLintConstraint * */
 	bool		size_read;
-	MigLintSize size;
+	MigRelationSize size;
+	bool		tree_size_read;
+	MigRelationSize tree_size;	/* with the tables that inherit from it */
 } MigLintRel;
 
 /* an enum type and what the plan does to it */
@@ -83,6 +86,7 @@ typedef struct MigLintModel
 	List	   *functions;		/* "v:name" of functions made, v volatility */
 	List	   *gone;			/* "kind:name" of other objects dropped */
 	int			step;			/* that is being looked at */
+	bool		with_children;	/* the statement is about these as well */
 	int			next_id;
 	int			transaction;
 
@@ -127,7 +131,9 @@ extern List *mig_model_constraints(MigLintModel *model, MigLintRel *rel);
 extern MigLintConstraint *mig_model_constraint(MigLintModel *model,
 											   MigLintRel *rel,
 											   const char *name);
-extern const MigLintSize *mig_model_size(MigLintModel *model, MigLintRel *rel);
+
+/* with the tables that inherit from it, if the statement goes down to them */
+extern const MigRelationSize *mig_model_size(MigLintModel *model, MigLintRel *rel);
 
 /* has it rows that were there before the plan? */
 extern bool mig_model_has_rows(MigLintModel *model, MigLintRel *rel);

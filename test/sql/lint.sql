@@ -355,12 +355,28 @@ SELECT * FROM migrate.lint();
 \x off
 SELECT migrate.remove('1');
 
--- busy tables
+-- busy tables: a load is no traffic, and what a rehearsal has rolled back is
+-- neither that nor rows
 SELECT pg_stat_reset();
-CREATE TABLE busy (id int PRIMARY KEY, a int);
-INSERT INTO busy SELECT n, n FROM generate_series(1, 200000) n;
+CREATE TABLE busy (id int PRIMARY KEY, a int) WITH (autovacuum_enabled = off);
+INSERT INTO busy SELECT n, n FROM generate_series(1, 300000) n;
+CREATE TABLE rehearsed (id int PRIMARY KEY, a int) WITH (autovacuum_enabled = off);
+INSERT INTO rehearsed SELECT n, n FROM generate_series(1, 15000) n;
+ANALYZE busy, rehearsed;
+SELECT migrate.add('1', 'UPDATE rehearsed SET a = a + 1; INSERT INTO rehearsed SELECT n, n FROM generate_series(20000, 60000) n', 'SELECT 1');
+SELECT count(*) FROM generate_series(1, 6) n, LATERAL migrate.rehearse(project => left('default', n + 7)) r WHERE r.sqlstate IS NULL;
+SELECT migrate.remove('1');
 SELECT pg_stat_force_next_flush();
-ANALYZE busy;
+SELECT migrate.add('1', 'CREATE INDEX ON rehearsed (a)', 'SELECT 1');
+SELECT severity, relation_rows, message FROM migrate.lint();
+SELECT migrate.remove('1');
+SELECT severities('lock-on-busy-table', 'ALTER TABLE busy ADD COLUMN n int');
+SELECT severities('create-index-blocks-writes', 'CREATE INDEX ON busy (a)');
+-- many transactions that are committed are traffic
+SET synchronous_commit = off;
+DO $$ BEGIN FOR i IN 1 .. 185000 LOOP UPDATE lint.busy SET a = a + 1 WHERE id = i; COMMIT; END LOOP; END $$;
+RESET synchronous_commit;
+SELECT pg_stat_force_next_flush();
 SELECT severities('lock-on-busy-table', 'ALTER TABLE busy ADD COLUMN n int');
 SELECT severities('lock-on-busy-table', 'ALTER TABLE few ADD COLUMN n int');
 SELECT severities('foreign-key-to-busy-table', 'CREATE TABLE t (a int REFERENCES busy)');

@@ -235,7 +235,7 @@ is_deeply(
 		FROM migrate.plan() p JOIN migrate.migration m USING (version)
 		WHERE m.project = 'default' ORDER BY step}),
 	'what is pending is what plan() says, with its SQL');
-my $numbers = qr/[\d.]+ (rows written per second)/;
+my $numbers = qr/[\d.]+ (writes per second)/;
 my $findings = [ map { @{ $_->{findings} } } @{ $json->{pending} } ];
 my $linted = rows(q{SELECT body, statement, line, rule, severity, relation,
 	relation_bytes, relation_rows, message, instead, link FROM migrate.lint()});
