@@ -88,7 +88,17 @@ CREATE TABLE migrate.applied (
 		DEFAULT pg_catalog.nextval('migrate.applied_seq'),
 	CONSTRAINT applied_pkey PRIMARY KEY (project, target, version),
 	CONSTRAINT applied_how_check
-		CHECK (how OPERATOR(pg_catalog.=) ANY (ARRAY['apply', 'stamp', 'adopt']))
+		CHECK (how OPERATOR(pg_catalog.=) ANY (ARRAY['apply', 'stamp', 'adopt'])),
+	CONSTRAINT applied_version_check
+		CHECK (version OPERATOR(pg_catalog.~) '^[^\x01-\x1f\x7f]+$'
+			AND project OPERATOR(pg_catalog.~) '^[^\x01-\x1f\x7f]+$'),
+	CONSTRAINT applied_number_check
+		CHECK (run OPERATOR(pg_catalog.>) 0
+			AND run OPERATOR(pg_catalog.<=) 281474976710655
+			AND n OPERATOR(pg_catalog.>) 0
+			AND execution_ms OPERATOR(pg_catalog.>=) 0
+			AND execution_ms OPERATOR(pg_catalog.<) 'Infinity'
+			AND pg_catalog.isfinite(applied_at))
 );
 COMMENT ON TABLE migrate.applied IS
 	'the ledger: what is applied now';
@@ -142,7 +152,31 @@ CREATE TABLE migrate.journal (
 	extension_version pg_catalog.text NOT NULL,
 	CONSTRAINT journal_pkey PRIMARY KEY (run, n),
 	CONSTRAINT journal_outcome_check
-		CHECK (outcome OPERATOR(pg_catalog.=) ANY (ARRAY['success', 'failure']))
+		CHECK (outcome OPERATOR(pg_catalog.=) ANY (ARRAY['success', 'failure'])),
+	CONSTRAINT journal_version_check
+		CHECK (version OPERATOR(pg_catalog.~) '^[^\x01-\x1f\x7f]+$'
+			AND project OPERATOR(pg_catalog.~) '^[^\x01-\x1f\x7f]+$'
+			AND action OPERATOR(pg_catalog.~) '^[a-z_]{1,20}$'),
+	CONSTRAINT journal_number_check
+		CHECK (run OPERATOR(pg_catalog.>) 0
+			AND run OPERATOR(pg_catalog.<=) 281474976710655
+			AND n OPERATOR(pg_catalog.>) 0
+			AND execution_ms OPERATOR(pg_catalog.>=) 0
+			AND execution_ms OPERATOR(pg_catalog.<) 'Infinity'
+			AND pg_catalog.isfinite(started_at)),
+	CONSTRAINT journal_failure_check
+		CHECK (CASE WHEN outcome OPERATOR(pg_catalog.=) 'failure'
+			THEN message IS NOT NULL AND sqlstate IS NOT NULL
+				AND sqlstate OPERATOR(pg_catalog.~) '^[0-9A-Z]{5}$'
+				AND sqlstate OPERATOR(pg_catalog.!~) '^00'
+			ELSE sqlstate IS NULL END),
+	CONSTRAINT journal_place_check
+		CHECK (part OPERATOR(pg_catalog.=) ANY (ARRAY['up', 'down', 'verify'])
+			AND statement OPERATOR(pg_catalog.>) 0
+			AND line OPERATOR(pg_catalog.>) 0
+			AND "position" OPERATOR(pg_catalog.>) 0),
+	CONSTRAINT journal_statements_check
+		CHECK (pg_catalog.array_ndims(statements) OPERATOR(pg_catalog.=) 1)
 );
 COMMENT ON TABLE migrate.journal IS
 	'every attempt that a backend lived to see end; rows are only ever inserted';
@@ -154,7 +188,10 @@ CREATE TABLE migrate.body (
 	run				pg_catalog.int8 NOT NULL,
 	hash			pg_catalog.text COLLATE "C" NOT NULL,
 	text			pg_catalog.text NOT NULL,
-	CONSTRAINT body_pkey PRIMARY KEY (hash, run)
+	CONSTRAINT body_pkey PRIMARY KEY (hash, run),
+	CONSTRAINT body_hash_check
+		CHECK (hash OPERATOR(pg_catalog.~) '^[0-9a-f]{64}$'
+			AND run OPERATOR(pg_catalog.>) 0)
 );
 COMMENT ON TABLE migrate.body IS
 	'the bytes that ran, once per distinct text as far as the run that stored it could see; hash is the SHA-256 of exactly these bytes';
@@ -181,7 +218,19 @@ CREATE TABLE migrate.run (
 	CONSTRAINT run_mode_check
 		CHECK (mode OPERATOR(pg_catalog.=) ANY (ARRAY['call', 'background'])),
 	CONSTRAINT run_outcome_check
-		CHECK (outcome OPERATOR(pg_catalog.=) ANY (ARRAY['success', 'failure', 'interrupted']))
+		CHECK (outcome OPERATOR(pg_catalog.=) ANY (ARRAY['success', 'failure', 'interrupted'])),
+	CONSTRAINT run_action_check
+		CHECK (action OPERATOR(pg_catalog.=) ANY (ARRAY['apply', 'rollback'])),
+	CONSTRAINT run_number_check
+		CHECK (run OPERATOR(pg_catalog.>) 0
+			AND run OPERATOR(pg_catalog.<=) 281474976710655
+			AND backend_pid OPERATOR(pg_catalog.>) 0
+			AND migrations OPERATOR(pg_catalog.>=) 0),
+	CONSTRAINT run_array_check
+		CHECK (coalesce(pg_catalog.array_ndims(versions), 1) OPERATOR(pg_catalog.=) 1
+			AND pg_catalog.array_position(versions, NULL) IS NULL
+			AND coalesce(pg_catalog.array_ndims(settings), 1) OPERATOR(pg_catalog.=) 1
+			AND pg_catalog.array_position(settings, NULL) IS NULL)
 );
 COMMENT ON TABLE migrate.run IS
 	'the runs of apply_each(), rollback_each() and start(); outcome is null while one is waiting or running';
@@ -209,7 +258,17 @@ CREATE TABLE migrate.step (
 		CHECK (part OPERATOR(pg_catalog.=) ANY (ARRAY['up', 'down'])),
 	CONSTRAINT step_statement_check
 		CHECK (statement OPERATOR(pg_catalog.>) 0
-			AND last_statement OPERATOR(pg_catalog.>=) statement)
+			AND last_statement OPERATOR(pg_catalog.>=) statement),
+	CONSTRAINT step_number_check
+		CHECK (run OPERATOR(pg_catalog.>) 0
+			AND run OPERATOR(pg_catalog.<=) 281474976710655
+			AND commits OPERATOR(pg_catalog.>=) 0
+			AND execution_ms OPERATOR(pg_catalog.>=) 0
+			AND execution_ms OPERATOR(pg_catalog.<) 'Infinity'),
+	CONSTRAINT step_array_check
+		CHECK (coalesce(pg_catalog.array_ndims(statements), 1) OPERATOR(pg_catalog.=) 1
+			AND coalesce(pg_catalog.array_ndims(indexes), 1) OPERATOR(pg_catalog.=) 1
+			AND pg_catalog.array_position(indexes, NULL) IS NULL)
 );
 COMMENT ON TABLE migrate.step IS
 	'how far the migrations have come that run in several transactions and are not done: finished statements, and the one that was started';
@@ -231,7 +290,8 @@ CREATE TABLE migrate.policy (
 	CONSTRAINT policy_lint_check
 		CHECK (lint OPERATOR(pg_catalog.=) ANY (ARRAY['off', 'warn', 'error'])),
 	CONSTRAINT policy_lint_off_check
-		CHECK (pg_catalog.array_position(lint_off, NULL) IS NULL)
+		CHECK (coalesce(pg_catalog.array_ndims(lint_off), 1) OPERATOR(pg_catalog.=) 1
+			AND pg_catalog.array_position(lint_off, NULL) IS NULL)
 );
 COMMENT ON TABLE migrate.policy IS
 	'the rules of a project; a project without a row has the defaults of the columns';
@@ -242,22 +302,26 @@ CREATE TABLE migrate.state (
 	complete		pg_catalog.bool NOT NULL,
 	applied			pg_catalog.int8 NOT NULL,
 	newest			pg_catalog.text COLLATE "C",
-	CONSTRAINT state_pkey PRIMARY KEY (project, target)
+	CONSTRAINT state_pkey PRIMARY KEY (project, target),
+	CONSTRAINT state_applied_check
+		CHECK (applied OPERATOR(pg_catalog.>=) 0)
 );
 COMMENT ON TABLE migrate.state IS
 	'whether anything is pending, so that a run with nothing to do is one look-up';
 
-CREATE SEQUENCE migrate.run_seq;
+-- as many as fit into the tag of a lock, see runlock.c; numbers that are in use
+-- are left out
+CREATE SEQUENCE migrate.run_seq MAXVALUE 281474976710655 CYCLE;
 COMMENT ON SEQUENCE migrate.run_seq IS 'numbers the runs';
 
+-- not run, whose rows are about sessions of this server, nor state, which the
+-- next run finds out
 SELECT pg_catalog.pg_extension_config_dump('migrate.migration', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.applied', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.journal', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.body', '');
-SELECT pg_catalog.pg_extension_config_dump('migrate.run', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.step', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.policy', '');
-SELECT pg_catalog.pg_extension_config_dump('migrate.state', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.run_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.applied_seq', '');
 
@@ -277,6 +341,12 @@ CREATE TRIGGER gate
 CREATE TRIGGER gate_statement
 	BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON migrate.migration
 	FOR EACH STATEMENT EXECUTE FUNCTION migrate.gate();
+
+-- what it says decides which statements run and which leftovers are dropped, so
+-- only a superuser brings it along; a restore of no rows takes the right to INSERT
+CREATE TRIGGER gate
+	BEFORE INSERT ON migrate.step
+	FOR EACH ROW EXECUTE FUNCTION migrate.gate();
 
 -- the ledger's own changes by hand make migrate.state unsure
 CREATE TRIGGER gate_statement
@@ -950,8 +1020,9 @@ REVOKE ALL ON TYPE migrate.statement_timing, migrate.rehearsed_lock,
 
 GRANT USAGE ON SCHEMA migrate TO pg_database_owner WITH GRANT OPTION;
 GRANT SELECT, INSERT ON migrate.migration, migrate.applied, migrate.journal,
-	migrate.body, migrate.run, migrate.step, migrate.policy, migrate.state
+	migrate.body, migrate.step, migrate.policy
 	TO pg_database_owner WITH GRANT OPTION;
+GRANT SELECT ON migrate.run, migrate.state TO pg_database_owner WITH GRANT OPTION;
 GRANT UPDATE ON migrate.policy TO pg_database_owner WITH GRANT OPTION;
 GRANT SELECT ON migrate.failure, migrate.statement, migrate.schema_migrations,
 	migrate.history_of_runs TO pg_database_owner WITH GRANT OPTION;

@@ -290,7 +290,8 @@ locate(RunError *error, const char *text, int statement_number, int position)
 	const MigStatement *statement;
 	int			shift;
 
-	if (statement_number < 1 || statement_number > body->nstatements)
+	if (statement_number < 1 || statement_number > body->nstatements ||
+		position > pg_mbstrlen(text))
 		return;
 	statement = &body->statements[statement_number - 1];
 	error->query = mig_error_query(body->text, statement->location,
@@ -336,13 +337,22 @@ read_error(int64 run, RunError *error)
 	return found;
 }
 
+/* five digits and capital letters that say that something went wrong */
+static bool
+is_error_code(const char *s)
+{
+	return s != NULL && strlen(s) == 5 &&
+		strspn(s, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5 &&
+		strncmp(s, "00", 2) != 0;
+}
+
 static void
 raise_error_of(int64 run)
 {
 	RunError	error;
 	const char *s;
 
-	if (!read_error(run, &error))
+	if (!read_error(run, &error) || !is_error_code(error.sqlstate))
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_RUN_FAILED),
 				 errmsg("run " INT64_FORMAT " has failed", run),
@@ -350,7 +360,8 @@ raise_error_of(int64 run)
 	s = error.sqlstate;
 	ereport(ERROR,
 			(errcode(MAKE_SQLSTATE(s[0], s[1], s[2], s[3], s[4])),
-			 errmsg_internal("%s", error.message),
+			 errmsg_internal("%s", error.message ? error.message :
+							 "missing error text"),
 			 error.detail ? errdetail_internal("%s", error.detail) : 0,
 			 error.hint ? errhint("%s", error.hint) : 0,
 			 error.query ? internalerrposition(error.position) : 0,

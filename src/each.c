@@ -249,6 +249,7 @@ record(void *arg)
 {
 	Each	   *each = (Each *) arg;
 	const MigEntry *entry = current_entry(each);
+	int			i = each->current - each->chunk.first;
 	MigJournalRow row;
 
 	mig_lock_recheck();
@@ -257,6 +258,11 @@ record(void *arg)
 	row.how = "apply";
 	row.replace = each->part == MIG_UP && entry->applied;
 	mig_batch_add(each->batch, &row);
+	mig_batch_add_body(each->batch, row.body, row.run,
+					   mig_chunk_text(&each->chunk, each->agenda.steps, i));
+	if (row.verify_body != NULL)
+		mig_batch_add_body(each->batch, row.verify_body, row.run,
+						   each->chunk.texts[i].verify);
 	mig_batch_flush(each->batch);
 	if (each->holds)
 		mig_ledger_hold(each->options->project, list_make1(entry->version),
@@ -308,22 +314,9 @@ look_again(Each *each)
 }
 
 static void
-store_body(Each *each, const char *text, const char *checksum)
-{
-	mig_batch_add_body(each->batch, mig_exact_hash(text, checksum),
-					   each->result->run, text);
-}
-
-/*
- * The texts are stored together before any of them runs, which is much cheaper
- * than one by one.
- */
-static void
 load_chunk(void *arg)
 {
 	Each	   *each = (Each *) arg;
-	MigChunk   *chunk = &each->chunk;
-	int			i;
 
 	stop_limiting_waits(each);
 	mig_execution_reset(&each->execution);
@@ -331,22 +324,11 @@ load_chunk(void *arg)
 	{
 		mig_agenda_read(&each->agenda, each->options->project,
 						each->agenda.first + each->agenda.count);
-		chunk->count = 0;
+		each->chunk.count = 0;
 		each->to_load = 0;
 	}
-	mig_chunk_load(chunk, each->options->project, each->agenda.steps,
+	mig_chunk_load(&each->chunk, each->options->project, each->agenda.steps,
 				   each->agenda.count, each->to_load);
-	for (i = 0; i < chunk->count; i++)
-	{
-		const MigTexts *texts = &chunk->texts[i];
-
-		store_body(each, mig_chunk_text(chunk, each->agenda.steps, i),
-				   each->part == MIG_UP ?
-				   texts->checksum : texts->down_checksum);
-		if (chunk->verifies[i] != NULL)
-			store_body(each, texts->verify, mig_checksum(texts->verify));
-	}
-	mig_batch_flush(each->batch);
 }
 
 /* the body and its record, in one transaction */
@@ -394,7 +376,8 @@ hint_where_it_stands(Each *each, ErrorData *edata, const MigStepwise *stepwise)
 	const char *call = each->part == MIG_UP ? "apply_each" : "rollback_each";
 	const char *stands;
 
-	if (edata->sqlerrcode == MIG_ERRCODE_PARTIAL)
+	if (edata->sqlerrcode == MIG_ERRCODE_PARTIAL ||
+		edata->sqlerrcode == MIG_ERRCODE_BOOKS)
 		return;
 	if (stepwise->finished == 0)
 		stands = "None of its statements is committed";
@@ -558,7 +541,7 @@ fail(Each *each, ErrorData *edata)
 	mig_books_trust_end();
 	mig_progress_restore();
 	memset(&failure, 0, sizeof(failure));
-	second = mig_transaction_run(restore_settings, each);
+	second = mig_transaction_insist(restore_settings, each);
 	if (second != NULL)
 		ereport(WARNING,
 				(errcode(second->sqlerrcode),
@@ -582,12 +565,8 @@ fail(Each *each, ErrorData *edata)
 									  each->current - each->chunk.first);
 	mig_failure_log(&row, edata);
 
-	/* a cancel comes second to the error that there is already */
-	HOLD_CANCEL_INTERRUPTS();
-	second = mig_transaction_run(record_failure, &failing);
-	if (second == NULL)
-		RESUME_CANCEL_INTERRUPTS(); /* an error has done that itself */
-	else
+	second = mig_transaction_insist(record_failure, &failing);
+	if (second != NULL)
 		ereport(WARNING,
 				(errcode(second->sqlerrcode),
 				 errmsg("the failure is not in the journal: %s",

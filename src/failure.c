@@ -27,7 +27,7 @@ void
 mig_failure_from_error(MigFailure *failure, const ErrorData *edata)
 {
 	failure->sqlstate = pstrdup(unpack_sql_state(edata->sqlerrcode));
-	failure->message = edata->message;
+	failure->message = edata->message ? edata->message : "missing error text";
 	failure->detail = edata->detail;
 	failure->hint = edata->hint;
 	failure->context = edata->context;
@@ -69,6 +69,7 @@ typedef struct Recording
 {
 	const MigJournalRow *row;
 	const char *text;
+	bool		tried;			/* the worker has been asked */
 } Recording;
 
 static void
@@ -76,11 +77,17 @@ record(void *arg)
 {
 	Recording  *recording = (Recording *) arg;
 	Size		length;
-	MigFailureRequest *request = pack_request(recording->row, recording->text,
-											  &length);
+	MigFailureRequest *request;
+	MigWorkerReply reply;
 
-	switch (mig_worker_call("mig_failure_worker_main", request, length,
-							WAIT_MS))
+	/* a cancel that came afterwards */
+	if (recording->tried)
+		return;
+	request = pack_request(recording->row, recording->text, &length);
+	reply = mig_worker_call("mig_failure_worker_main", request, length,
+							WAIT_MS);
+	recording->tried = true;
+	switch (reply)
 	{
 		case MIG_WORKER_DONE:
 		case MIG_WORKER_NOTHING_TO_DO:
@@ -108,15 +115,11 @@ record(void *arg)
 void
 mig_failure_record(const MigJournalRow *row, const char *text)
 {
-	Recording	recording = {row, text};
+	Recording	recording = {row, text, false};
 	ErrorData  *edata;
 
-	/* a cancel comes second to the error that there is already */
-	HOLD_CANCEL_INTERRUPTS();
-	edata = mig_subxact_run(record, &recording, true);
-	if (edata == NULL)
-		RESUME_CANCEL_INTERRUPTS(); /* an error has done that itself */
-	else
+	edata = mig_subxact_insist(record, &recording);
+	if (edata != NULL)
 		ereport(WARNING,
 				(errcode(edata->sqlerrcode),
 				 errmsg("the failure is not in the journal: %s",

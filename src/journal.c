@@ -16,6 +16,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
@@ -157,10 +159,39 @@ struct MigBatch
 	bool		nulls[J_NCOLUMNS];
 };
 
+static bool
+run_is_known(int64 run)
+{
+	MigSqlScope scope;
+	Oid			types[1] = {INT8OID};
+	Datum		values[1] = {Int64GetDatum(run)};
+	bool		known;
+
+	mig_books_open(&scope);
+	known = mig_sql("SELECT FROM migrate.journal j"
+					" WHERE j.run OPERATOR(pg_catalog.=) $1"
+					" UNION ALL SELECT FROM migrate.run r"
+					" WHERE r.run OPERATOR(pg_catalog.=) $1 LIMIT 1",
+					1, types, values, NULL) > 0;
+	mig_books_close(&scope);
+	return known;
+}
+
+/*
+ * Rows that somebody has inserted, or a sequence that was set back in a
+ * restore, must not make runs fail.
+ */
 int64
 mig_journal_next_run(void)
 {
-	return nextval_internal(mig_books_relation("run_seq"), false);
+	int64		run;
+
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		run = nextval_internal(mig_books_relation("run_seq"), false);
+	} while (run_is_known(run));
+	return run;
 }
 
 static TupleDesc
@@ -276,8 +307,38 @@ part_of_name(const char *name)
 	return part;
 }
 
+/* one element; false if it is not what timings_datum() makes */
+static bool
+read_timing(const JournalShape *shape, Datum element, MigTiming *timing)
+{
+	HeapTupleHeader header = DatumGetHeapTupleHeader(element);
+	HeapTupleData tuple;
+	Datum		values[5];
+	bool		nulls[5];
+	int			i;
+
+	tuple.t_len = HeapTupleHeaderGetDatumLength(header);
+	ItemPointerSetInvalid(&tuple.t_self);
+	tuple.t_tableOid = InvalidOid;
+	tuple.t_data = header;
+	heap_deform_tuple(&tuple, shape->timing, values, nulls);
+	for (i = 0; i < lengthof(nulls); i++)
+	{
+		if (nulls[i])
+			return false;
+	}
+	timing->part = part_of_name(TextDatumGetCString(values[0]));
+	timing->line = DatumGetInt32(values[1]);
+	timing->tag = TextDatumGetCString(values[2]);
+	timing->execution_ms = DatumGetFloat8(values[3]);
+	timing->row_count = (uint64) DatumGetInt64(values[4]);
+	return timing->line >= 0 && timing->execution_ms >= 0 &&
+		!isinf(timing->execution_ms);
+}
+
 MigTiming *
-mig_journal_read_timings(Datum array, int *count)
+mig_journal_read_timings(Datum array, const char *table, const char *row,
+						 int *count)
 {
 	JournalShape shape;
 	Datum	   *elements;
@@ -285,26 +346,13 @@ mig_journal_read_timings(Datum array, int *count)
 	int			i;
 
 	get_shape(&shape);
-	deconstruct_array(DatumGetArrayTypeP(array), shape.timing_type, -1, false,
-					  TYPALIGN_DOUBLE, &elements, NULL, count);
+	elements = mig_array_elements(array, table, "statements", row,
+								  shape.timing_type, count);
 	timings = palloc(sizeof(MigTiming) * Max(*count, 1));
 	for (i = 0; i < *count; i++)
 	{
-		HeapTupleHeader header = DatumGetHeapTupleHeader(elements[i]);
-		HeapTupleData tuple;
-		Datum		values[5];
-		bool		nulls[5];
-
-		tuple.t_len = HeapTupleHeaderGetDatumLength(header);
-		ItemPointerSetInvalid(&tuple.t_self);
-		tuple.t_tableOid = InvalidOid;
-		tuple.t_data = header;
-		heap_deform_tuple(&tuple, shape.timing, values, nulls);
-		timings[i].part = part_of_name(TextDatumGetCString(values[0]));
-		timings[i].line = DatumGetInt32(values[1]);
-		timings[i].tag = TextDatumGetCString(values[2]);
-		timings[i].execution_ms = DatumGetFloat8(values[3]);
-		timings[i].row_count = (uint64) DatumGetInt64(values[4]);
+		if (!read_timing(&shape, elements[i], &timings[i]))
+			mig_refuse_value(table, "statements", row);
 	}
 	return timings;
 }
@@ -727,6 +775,11 @@ mig_journal_insert_packed(bytea *packed, const char *text, int quiet_seconds)
 	return inserted;
 }
 
+/*
+ * The texts that no row refers to any more go as well.  Who records a failure
+ * does not hold the runner lock; so that it cannot find a text that is about
+ * to go, and leave it at that, it waits for the lock on migrate.body.
+ */
 int64
 mig_journal_prune(const char *project, Datum older_than)
 {
@@ -736,11 +789,20 @@ mig_journal_prune(const char *project, Datum older_than)
 	int64		count;
 
 	mig_books_open(&scope);
+	mig_sql("LOCK TABLE migrate.body IN SHARE ROW EXCLUSIVE MODE", 0, NULL,
+			NULL, NULL);
 	count = mig_sql("DELETE FROM migrate.journal j"
 					" WHERE j.project OPERATOR(pg_catalog.=) $1"
 					" AND j.outcome OPERATOR(pg_catalog.=) 'failure'"
 					" AND j.started_at OPERATOR(pg_catalog.<)"
-					"  (pg_catalog.now() OPERATOR(pg_catalog.-) $2)",
+					"  (pg_catalog.now() OPERATOR(pg_catalog.-) $2)"
+	/* what is not over yet, and what stands half-way */
+					" AND NOT EXISTS (SELECT FROM migrate.run r"
+					"  WHERE r.run OPERATOR(pg_catalog.=) j.run"
+					"  AND r.outcome IS NULL)"
+					" AND NOT EXISTS (SELECT FROM migrate.step s"
+					"  WHERE s.project OPERATOR(pg_catalog.=) j.project"
+					"  AND s.version OPERATOR(pg_catalog.=) j.version)",
 					2, types, values, NULL);
 	count += mig_sql("UPDATE migrate.journal j SET statements = NULL"
 					 " WHERE j.project OPERATOR(pg_catalog.=) $1"

@@ -80,7 +80,10 @@ typedef struct MigJournalRow
 /* rows on their way into the books; written together */
 typedef struct MigBatch MigBatch;
 
-/* number of a new run; numbers of failed runs are not given again */
+/*
+ * Number of a new run; numbers of failed runs are not given again, nor are
+ * those that rows of the books have already.
+ */
 extern int64 mig_journal_next_run(void);
 
 /* start a row for something that runs no body: stamp, hold, ... */
@@ -115,10 +118,14 @@ extern bytea *mig_journal_pack(const MigJournalRow *row);
 extern bool mig_journal_insert_packed(bytea *packed, const char *text,
 									  int quiet_seconds);
 
-/* migrate.statement_timing[] and back; the result is in CurrentMemoryContext */
+/*
+ * migrate.statement_timing[] and back; the result is in CurrentMemoryContext.
+ * table and row are for the error about what is not ours.
+ */
 extern Oid	mig_journal_timings_type(void);
 extern Datum mig_journal_timings(const MigTiming *timings, int count);
-extern MigTiming *mig_journal_read_timings(Datum array, int *count);
+extern MigTiming *mig_journal_read_timings(Datum array, const char *table,
+										   const char *row, int *count);
 
 /* delete failures and statement timings older than an interval */
 extern int64 mig_journal_prune(const char *project, Datum older_than);

@@ -204,9 +204,17 @@ body_to_resume(const char *project, MigEntry *entry, MigPart part,
 			   MigLabel *label)
 {
 	MigTexts   *texts = mig_ledger_texts(project, &entry, 1);
+	const char *text = part == MIG_UP ? texts->up : texts->down;
 
+	/* its file may have gone since */
+	if (text == NULL)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_NO_DOWN),
+				 errmsg("migration \"%s\" is partly rolled back, and its down body is not stored any more",
+						entry->version),
+				 errhint("Store it again as it was, or say with migrate.stamp() or migrate.unstamp() what is so.")));
 	mig_label_of_entry(label, entry, part, true);
-	return mig_body_parse(part == MIG_UP ? texts->up : texts->down, label);
+	return mig_body_parse(text, label);
 }
 
 static void

@@ -12,7 +12,6 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 
 #include "books.h"
@@ -36,49 +35,67 @@ set_key(const MigPartialKey *key, Oid *types, Datum *values)
 	values[2] = CStringGetTextDatum(mig_part_name(key->part));
 }
 
-/* an array of oids in column col, in the scope's outer context */
-static Oid *
-get_oids(MigSqlScope *scope, uint64 row, int col, int *count)
+/* the columns that mig_partial_read() asks for */
+enum StepColumn
 {
-	bool		isnull;
-	Datum		value = SPI_getbinval(SPI_tuptable->vals[row],
-									  SPI_tuptable->tupdesc, col, &isnull);
-	Datum	   *elements;
-	Oid		   *oids;
-	int			i;
+	P_STATEMENT = 1, P_LAST_STATEMENT, P_TEXT_HASH, P_FINISHED,
+	P_EXECUTION_MS, P_COMMITS, P_RELATION, P_INDEXES, P_STATEMENTS, P_RUN
+};
 
-	*count = 0;
-	if (isnull)
-		return NULL;
-	deconstruct_array(DatumGetArrayTypeP(value), OIDOID, sizeof(Oid), true,
-					  TYPALIGN_INT, &elements, NULL, count);
-	oids = MemoryContextAlloc(scope->outer, sizeof(Oid) * Max(*count, 1));
-	for (i = 0; i < *count; i++)
-		oids[i] = DatumGetObjectId(elements[i]);
-	return oids;
+/* which row it is, for errors */
+static char *
+row_name(const MigPartialKey *key, int statement)
+{
+	return psprintf("project \"%s\", version \"%s\", part \"%s\", statement %d",
+					key->project, key->version, mig_part_name(key->part),
+					statement);
 }
 
+static void
+read_indexes(const MigPartialKey *key, const MigRow *row,
+			 MigPartialStep *step)
+{
+	Datum	   *elements;
+	int			i;
+
+	if (row->nulls[P_INDEXES - 1])
+		return;
+	elements = mig_array_elements(row->values[P_INDEXES - 1], "step",
+								  "indexes", row_name(key, step->statement),
+								  OIDOID, &step->nindexes);
+	step->indexes = palloc(sizeof(Oid) * Max(step->nindexes, 1));
+	for (i = 0; i < step->nindexes; i++)
+		step->indexes[i] = DatumGetObjectId(elements[i]);
+}
+
+/* what is not what we write is refused: see mig_refuse_value() */
 static MigPartialStep *
-read_step(MigSqlScope *scope, uint64 row)
+read_step(MigSqlScope *scope, const MigPartialKey *key, uint64 number)
 {
 	MemoryContext old = MemoryContextSwitchTo(scope->outer);
 	MigPartialStep *step = palloc0(sizeof(MigPartialStep));
-	bool		isnull;
-	Datum		timings;
+	MigRow		row;
 
-	step->statement = mig_get_int4(row, 1);
-	step->last_statement = mig_get_int4(row, 2);
-	step->text_hash = mig_get_text(scope, row, 3);
-	step->finished = mig_get_bool(row, 4);
-	step->execution_ms = mig_get_float8(row, 5);
-	step->commits = mig_get_int4(row, 6);
-	step->run = mig_get_int8(row, 10);
-	step->relation = (Oid) mig_get_int8(row, 7);
-	step->indexes = get_oids(scope, row, 8, &step->nindexes);
-	timings = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 9,
-							&isnull);
-	if (!isnull)
-		step->timings = mig_journal_read_timings(timings, &step->ntimings);
+	mig_row_read(&row, number);
+	step->statement = mig_row_int4(&row, P_STATEMENT);
+	step->last_statement = mig_row_int4(&row, P_LAST_STATEMENT);
+	if (step->statement < 1 || step->last_statement < step->statement)
+		mig_refuse_value("step", "last_statement",
+						 row_name(key, step->statement));
+	step->text_hash = mig_row_text(scope, &row, P_TEXT_HASH);
+	if (step->text_hash == NULL)
+		mig_refuse_value("step", "text_hash", row_name(key, step->statement));
+	step->finished = mig_row_bool(&row, P_FINISHED);
+	step->execution_ms = mig_row_float8(&row, P_EXECUTION_MS);
+	step->commits = mig_row_int4(&row, P_COMMITS);
+	step->relation = (Oid) mig_row_int8(&row, P_RELATION);
+	step->run = mig_row_int8(&row, P_RUN);
+	read_indexes(key, &row, step);
+	if (!row.nulls[P_STATEMENTS - 1])
+		step->timings =
+			mig_journal_read_timings(row.values[P_STATEMENTS - 1], "step",
+									 row_name(key, step->statement),
+									 &step->ntimings);
 	MemoryContextSwitchTo(old);
 	return step;
 }
@@ -102,7 +119,7 @@ mig_partial_read(const MigPartialKey *key)
 					KEY_ARGS, types, values, NULL);
 	for (i = 0; i < nrows; i++)
 	{
-		MigPartialStep *step = read_step(&scope, i);
+		MigPartialStep *step = read_step(&scope, key, i);
 		MemoryContext old = MemoryContextSwitchTo(scope.outer);
 
 		steps = lappend(steps, step);

@@ -25,7 +25,9 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 
+#include "errors.h"
 #include "sqlutil.h"
 
 static void
@@ -91,6 +93,51 @@ mig_sql(const char *sql, int nargs, Oid *types, Datum *values,
 	return SPI_processed;
 }
 
+void
+mig_refuse_value(const char *table, const char *column, const char *row)
+{
+	ereport(ERROR,
+			(errcode(MIG_ERRCODE_BOOKS),
+			 table ?
+			 errmsg("column \"%s\" of table \"%s.%s\" has a value that cannot be",
+					column, MIG_SCHEMA_NAME, table) :
+			 errmsg("column \"%s\" of a table of extension \"%s\" has a value that cannot be",
+					column, MIG_EXTENSION_NAME),
+			 row ? errdetail("Row: %s.", row) : 0,
+			 errhint("The extension has not written that: have a superuser correct the row, or delete it.")));
+}
+
+static const char *
+column_name(int col)
+{
+	return NameStr(TupleDescAttr(SPI_tuptable->tupdesc, col - 1)->attname);
+}
+
+Datum *
+mig_array_elements(Datum array, const char *table, const char *column,
+				   const char *row, Oid type, int *count)
+{
+	ArrayType  *header = DatumGetArrayTypeP(array);
+	Datum	   *elements;
+	bool	   *nulls;
+	int16		length;
+	bool		by_value;
+	char		align;
+	int			i;
+
+	if (ARR_NDIM(header) > 1 || ARR_ELEMTYPE(header) != type)
+		mig_refuse_value(table, column, row);
+	get_typlenbyvalalign(type, &length, &by_value, &align);
+	deconstruct_array(header, type, length, by_value, align, &elements,
+					  &nulls, count);
+	for (i = 0; i < *count; i++)
+	{
+		if (nulls[i])
+			mig_refuse_value(table, column, row);
+	}
+	return elements;
+}
+
 static Datum
 get_value(uint64 row, int col, bool *isnull)
 {
@@ -113,9 +160,9 @@ to_text(MigSqlScope *scope, Datum value, bool isnull)
 }
 
 static char **
-to_text_array(MigSqlScope *scope, Datum value, bool isnull, int *count)
+to_text_array(MigSqlScope *scope, Datum value, bool isnull, int col,
+			  int *count)
 {
-	ArrayType  *array;
 	Datum	   *elements;
 	char	  **result;
 	MemoryContext old;
@@ -124,11 +171,10 @@ to_text_array(MigSqlScope *scope, Datum value, bool isnull, int *count)
 	*count = 0;
 	if (isnull)
 		return NULL;
-	array = DatumGetArrayTypeP(value);
-	if (ARR_NDIM(array) == 0)
+	elements = mig_array_elements(value, NULL, column_name(col), NULL, TEXTOID,
+								  count);
+	if (*count == 0)
 		return NULL;
-	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elements,
-					  NULL, count);
 	old = MemoryContextSwitchTo(scope->outer);
 	result = palloc(sizeof(char *) * *count);
 	for (i = 0; i < *count; i++)
@@ -144,6 +190,16 @@ mig_get_text(MigSqlScope *scope, uint64 row, int col)
 	Datum		value = get_value(row, col, &isnull);
 
 	return to_text(scope, value, isnull);
+}
+
+char *
+mig_get_text_not_null(MigSqlScope *scope, uint64 row, int col)
+{
+	char	   *text = mig_get_text(scope, row, col);
+
+	if (text == NULL)
+		mig_refuse_value(NULL, column_name(col), NULL);
+	return text;
 }
 
 bool
@@ -197,7 +253,7 @@ mig_get_text_array(MigSqlScope *scope, uint64 row, int col, int *count)
 	bool		isnull;
 	Datum		value = get_value(row, col, &isnull);
 
-	return to_text_array(scope, value, isnull, count);
+	return to_text_array(scope, value, isnull, col, count);
 }
 
 void
@@ -248,7 +304,7 @@ mig_row_timestamptz(const MigRow *row, int col)
 char **
 mig_row_text_array(MigSqlScope *scope, const MigRow *row, int col, int *count)
 {
-	return to_text_array(scope, row->values[col - 1], row->nulls[col - 1],
+	return to_text_array(scope, row->values[col - 1], row->nulls[col - 1], col,
 						 count);
 }
 

@@ -48,8 +48,12 @@ extern uint64 mig_sql(const char *sql, int nargs, Oid *types, Datum *values,
 /*
  * Typed getters for column col (from 1) of row number row of the last result.
  * Strings are copied into the scope's outer context; NULL is NULL or zero.
+ * What a table holds may have been written by somebody else: an array with a
+ * null in it or of several dimensions is an error, and so is NULL in the
+ * getter for what must be there.
  */
 extern char *mig_get_text(MigSqlScope *scope, uint64 row, int col);
+extern char *mig_get_text_not_null(MigSqlScope *scope, uint64 row, int col);
 extern bool mig_get_bool(uint64 row, int col);
 extern int64 mig_get_int8(uint64 row, int col);
 extern int32 mig_get_int4(uint64 row, int col);
@@ -82,6 +86,18 @@ extern double mig_row_float8(const MigRow *row, int col);
 extern TimestampTz mig_row_timestamptz(const MigRow *row, int col);
 extern char **mig_row_text_array(MigSqlScope *scope, const MigRow *row,
 								 int col, int *count);
+
+/*
+ * Raise MIG_ERRCODE_BOOKS: a row has a value that we would not have written.
+ * table and row, which says which one, may be NULL.
+ */
+extern void mig_refuse_value(const char *table, const char *column,
+							 const char *row);
+
+/* the elements of an array, none of them NULL; the rest is for that error */
+extern Datum *mig_array_elements(Datum array, const char *table,
+								 const char *column, const char *row,
+								 Oid type, int *count);
 
 /* text[] of C strings */
 extern Datum mig_text_array(char **strings, int count);

@@ -351,12 +351,28 @@ gate_statement(TriggerData *trigger)
 	mig_ledger_invalidate_state();
 }
 
+/* a row of migrate.step, which is inserted by us or in a restore */
+static HeapTuple
+gate_step(TriggerData *trigger)
+{
+	if (!superuser())
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to say in table migrate.step how far a migration has come"),
+				 errdetail("Only a superuser can restore migrations that are partly applied."),
+				 errhint("Restore the rest without the data of this table, then say with migrate.resume() where to go on.")));
+	return trigger->tg_trigtuple;
+}
+
 HeapTuple
 mig_store_gate(TriggerData *trigger)
 {
 	Relation	rel = trigger->tg_relation;
 	MigrationRow *old;
 	MigrationRow *row;
+
+	if (RelationGetRelid(rel) == mig_books_relation("step"))
+		return gate_step(trigger);
 
 	/* anybody may put a trigger on a table of his own */
 	if (RelationGetRelid(rel) != mig_books_relation("migration") &&

@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "miscadmin.h"
 #include "pgstat.h"
 #include "tcop/pquery.h"
 #include "utils/memutils.h"
@@ -20,12 +21,43 @@
 
 #include "subxact.h"
 
+/* how many cancel requests mig_subxact_insist() and its like outlive */
+#define CANCELS_OUTLIVED 2
+
+/*
+ * How often interrupts are held.  Every error sets that to zero, one that is
+ * caught by what we call as well: in a trigger with an EXCEPTION block, say.
+ * Whoever held them would release them once more than they are held, and the
+ * session would not take an interrupt ever again.
+ */
+typedef struct Holdoff
+{
+	uint32		interrupts;
+	uint32		cancels;
+} Holdoff;
+
+static Holdoff
+save_holdoff(void)
+{
+	Holdoff		holdoff = {InterruptHoldoffCount, QueryCancelHoldoffCount};
+
+	return holdoff;
+}
+
+static void
+restore_holdoff(Holdoff holdoff)
+{
+	InterruptHoldoffCount = holdoff.interrupts;
+	QueryCancelHoldoffCount = holdoff.cancels;
+}
+
 ErrorData *
 mig_subxact_run(void (*function) (void *arg), void *arg, bool keep)
 {
 	MemoryContext old_context = CurrentMemoryContext;
 	ResourceOwner old_owner = CurrentResourceOwner;
 	int			nest_level = GetCurrentTransactionNestLevel();
+	Holdoff		holdoff = save_holdoff();
 	ErrorData  *volatile edata = NULL;
 
 	BeginInternalSubTransaction(NULL);
@@ -48,6 +80,7 @@ mig_subxact_run(void (*function) (void *arg), void *arg, bool keep)
 			RollbackAndReleaseCurrentSubTransaction();
 	}
 	PG_END_TRY();
+	restore_holdoff(holdoff);
 	MemoryContextSwitchTo(old_context);
 	CurrentResourceOwner = old_owner;
 	return edata;
@@ -57,6 +90,7 @@ ErrorData *
 mig_transaction_run(void (*function) (void *arg), void *arg)
 {
 	MemoryContext old_context = CurrentMemoryContext;
+	Holdoff		holdoff = save_holdoff();
 	ErrorData  *volatile edata = NULL;
 
 	PG_TRY();
@@ -77,10 +111,39 @@ mig_transaction_run(void (*function) (void *arg), void *arg)
 			ActivePortal->portalSnapshot = NULL;	/* gone with the rest */
 	}
 	PG_END_TRY();
+	restore_holdoff(holdoff);
 
 	/* as between two messages of a client */
 	(void) pgstat_report_stat(false);
 	StartTransactionCommand();
 	MemoryContextSwitchTo(old_context);
+	return edata;
+}
+
+static bool
+is_cancel(const ErrorData *edata)
+{
+	return edata != NULL && edata->sqlerrcode == ERRCODE_QUERY_CANCELED;
+}
+
+ErrorData *
+mig_subxact_insist(void (*function) (void *arg), void *arg)
+{
+	ErrorData  *edata = mig_subxact_run(function, arg, true);
+	int			i;
+
+	for (i = 0; i < CANCELS_OUTLIVED && is_cancel(edata); i++)
+		edata = mig_subxact_run(function, arg, true);
+	return edata;
+}
+
+ErrorData *
+mig_transaction_insist(void (*function) (void *arg), void *arg)
+{
+	ErrorData  *edata = mig_transaction_run(function, arg);
+	int			i;
+
+	for (i = 0; i < CANCELS_OUTLIVED && is_cancel(edata); i++)
+		edata = mig_transaction_run(function, arg);
 	return edata;
 }

@@ -32,4 +32,14 @@ extern ErrorData *mig_subxact_run(void (*function) (void *arg), void *arg,
  */
 extern ErrorData *mig_transaction_run(void (*function) (void *arg), void *arg);
 
+/*
+ * The same for what is done about an error that there is already, to which a
+ * cancel comes second: after one it is tried again.  Interrupts are not held
+ * for that, since what is called may catch errors itself, and that would end
+ * the hold.
+ */
+extern ErrorData *mig_subxact_insist(void (*function) (void *arg), void *arg);
+extern ErrorData *mig_transaction_insist(void (*function) (void *arg),
+										 void *arg);
+
 #endif							/* MIG_SUBXACT_H */
