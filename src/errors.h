@@ -39,6 +39,7 @@
 #define MIG_ERRCODE_RUN_FAILED			MAKE_SQLSTATE('M', 'G', '0', '2', '6')
 #define MIG_ERRCODE_LINT				MAKE_SQLSTATE('M', 'G', '0', '2', '7')
 #define MIG_ERRCODE_BOOKS				MAKE_SQLSTATE('M', 'G', '0', '3', '6')
+#define MIG_ERRCODE_BUSY				MAKE_SQLSTATE('M', 'G', '0', '4', '1')
 
 /*
  * Point an error that a body's statement raised at the body.

@@ -157,7 +157,7 @@ refuse_to_wait_for_statement(void)
 		return;
 	}
 	ereport(ERROR,
-			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			(errcode(MIG_ERRCODE_BUSY),
 			 errmsg("another session is running a migration that cannot run in a transaction block"),
 			 errdetail("Waiting for it inside a transaction could keep it from ever ending."),
 			 errhint("End this transaction and try again later, or use CALL migrate.apply_each(), which can wait.")));

@@ -172,7 +172,7 @@ refuse_if_running(const Progress *progress, const MigPartialStep *step)
 	if (row == NULL || row->outcome != NULL || !row->alive)
 		return;
 	ereport(ERROR,
-			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			(errcode(MIG_ERRCODE_BUSY),
 			 errmsg("another session is running migration \"%s\"",
 					progress->stepwise->key.version),
 			 errdetail("Process %d is at statement %d, run " INT64_FORMAT ".",

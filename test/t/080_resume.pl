@@ -638,7 +638,7 @@ add('2', 'INSERT INTO done VALUES (4)');
 $blocker = blocker('SELECT pg_advisory_xact_lock(1)');
 my ($runner, $pid) = start_and_block($each);
 fails('ROLLBACK: another run of the same is refused',
-	qr/ERROR:  55P03: another session is running migration "1"/);
+	qr/ERROR:  MG041: another session is running migration "1"/);
 $blocker->quit;
 (undef, $err) = ask_wait($runner);
 unlike($err, qr/ERROR/, 'ROLLBACK: the run comes to its end');
@@ -664,7 +664,7 @@ $blocker = blocker('SELECT pg_advisory_xact_lock(1)');
 my ($second) = start_and_block(q{CALL migrate.apply_each(versions => '{2}')});
 $blocker->quit;
 (undef, $err) = ask_wait($runner);
-like($err, qr/ERROR:  55P03: another session is running a migration that cannot run/,
+like($err, qr/ERROR:  MG041: another session is running a migration that cannot run/,
 	'ROLLBACK: it does not wait for a build that waits for it');
 (undef, $err) = ask_wait($second);
 unlike($err, qr/ERROR/, 'ROLLBACK: the build comes to its end');

@@ -89,7 +89,7 @@ foreach my $when ('before the build', 'in the build')
 	$holder->quit;
 	(undef, $err) = ask_wait($waiting{'SELECT migrate.apply()'})
 	  if $when eq 'before the build';
-	like($err, qr/ERROR:  55P03: another session is running a migration that cannot/,
+	like($err, qr/ERROR:  MG041: another session is running a migration that cannot/,
 		"$when: apply() gives up");
 	foreach my $call (grep { /CALL/ } sort keys %waiting)
 	{
@@ -197,6 +197,7 @@ is(scalar(grep { $_->{status} != 0 } @runs), 0, 'every session lasts');
 # what somebody may be told who was not alone
 my %expected = (
 	'55P03' => 'somebody else has the runner lock',
+	'MG041' => 'somebody else is inside a statement that waits for all',
 	'MG001' => 'somebody else has undone it already',
 	'53000' => 'no slot for another background worker',
 	'40001' => 'it was changed at this moment');
