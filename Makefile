@@ -43,7 +43,7 @@ OBJS = \
 	src/leftover.o \
 	src/failure.o \
 	src/hint.o \
-	src/chunk.o \
+	src/chunk.o src/texts.o \
 	src/agenda.o \
 	src/prepare.o \
 	src/relsize.o \

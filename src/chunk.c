@@ -14,7 +14,6 @@
 
 #include "checksum.h"
 #include "chunk.h"
-#include "errors.h"
 
 /* the other limit of a chunk; one body may be larger than that on its own */
 #define CHUNK_BYTES (1024 * 1024)
@@ -48,72 +47,19 @@ chunk_size(const MigStep *steps, int nsteps, int first)
 	return count;
 }
 
-static void
-refuse_wrong_hash(const MigEntry *entry, MigPart part)
-{
-	ereport(ERROR,
-			(errcode(MIG_ERRCODE_CHANGED),
-			 errmsg("the %s body of migration \"%s\" does not have its checksum",
-					mig_part_name(part), entry->version),
-			 errdetail("It was changed behind the back of the table's trigger."),
-			 errhint("Put the text back, or store it again.")));
-}
-
-/* a gate can be switched off: hash again what is going to run */
-static void
-check_hash(const MigStep *step, const MigTexts *texts)
-{
-	const char *text = step->part == MIG_UP ? texts->up : texts->down;
-	const char *checksum = step->part == MIG_UP ?
-		texts->checksum : texts->down_checksum;
-
-	if (checksum == NULL || strcmp(mig_checksum(text), checksum) != 0)
-		refuse_wrong_hash(step->entry, step->part);
-}
-
-/* number i of the chunk, whose texts are there */
-static void
-parse_step(MigChunk *chunk, const MigStep *step, int i)
-{
-	MigTexts   *texts = &chunk->texts[i];
-	MigLabel   *label = &chunk->labels[i];
-
-	check_hash(step, texts);
-	mig_label_of_entry(label, step->entry, step->part, false);
-	chunk->bodies[i] = mig_body_parse(step->part == MIG_UP ?
-									  texts->up : texts->down, label);
-	if (step->part != MIG_UP || texts->verify == NULL)
-		return;
-	mig_label_of_entry(&chunk->verify_labels[i], step->entry, MIG_VERIFY,
-					   false);
-	chunk->verifies[i] = mig_body_parse(texts->verify,
-										&chunk->verify_labels[i]);
-}
-
 void
 mig_chunk_load(MigChunk *chunk, const char *project, const MigStep *steps,
 			   int nsteps, int first)
 {
 	int			count = chunk_size(steps, nsteps, first);
-	MigEntry  **entries;
 	MemoryContext old;
-	int			i;
 
 	if (chunk->count > 0 && chunk->first == first)
 		return;
 	chunk->count = 0;
 	MemoryContextReset(chunk->context);
 	old = MemoryContextSwitchTo(chunk->context);
-	entries = palloc(sizeof(MigEntry *) * count);
-	for (i = 0; i < count; i++)
-		entries[i] = steps[first + i].entry;
-	chunk->texts = mig_ledger_texts(project, entries, count);
-	chunk->bodies = palloc0(sizeof(MigBody *) * count);
-	chunk->verifies = palloc0(sizeof(MigBody *) * count);
-	chunk->labels = palloc0(sizeof(MigLabel) * count);
-	chunk->verify_labels = palloc0(sizeof(MigLabel) * count);
-	for (i = 0; i < count; i++)
-		parse_step(chunk, &steps[first + i], i);
+	chunk->bodies = mig_texts_read(project, steps + first, count);
 	MemoryContextSwitchTo(old);
 	chunk->first = first;
 	chunk->count = count;
@@ -131,7 +77,7 @@ mig_chunk_own_transaction(const MigChunk *chunk, const MigStep *steps, int i)
 	/* what somebody has said is about the up body */
 	if (step->part == MIG_UP && step->entry->transactional == MIG_TX_ON)
 		return NULL;
-	statement = mig_body_own_transaction(chunk->bodies[i]);
+	statement = mig_body_own_transaction(mig_runnable_body(chunk->bodies[i].body));
 	if (statement != NULL)
 		return statement->own_transaction;
 	if (step->part == MIG_UP && step->entry->transactional == MIG_TX_OFF)
@@ -148,8 +94,7 @@ mig_chunk_action(MigPart part)
 const char *
 mig_chunk_text(const MigChunk *chunk, const MigStep *steps, int i)
 {
-	return steps[chunk->first + i].part == MIG_UP ?
-		chunk->texts[i].up : chunk->texts[i].down;
+	return mig_texts_part(chunk->bodies[i].texts, steps[chunk->first + i].part);
 }
 
 void
@@ -157,7 +102,7 @@ mig_chunk_fill_row(const MigChunk *chunk, const MigStep *steps, int i,
 				   MigJournalRow *row)
 {
 	const MigStep *step = &steps[chunk->first + i];
-	const MigTexts *texts = &chunk->texts[i];
+	const MigTexts *texts = chunk->bodies[i].texts;
 
 	row->action = mig_chunk_action(step->part);
 	row->version = step->entry->version;
@@ -167,7 +112,7 @@ mig_chunk_fill_row(const MigChunk *chunk, const MigStep *steps, int i,
 	row->body = mig_exact_hash(mig_chunk_text(chunk, steps, i),
 							   step->part == MIG_UP ?
 							   texts->checksum : texts->down_checksum);
-	if (chunk->verifies[i] != NULL)
+	if (chunk->bodies[i].verify != NULL)
 		row->verify_body = mig_exact_hash(texts->verify,
 										  mig_checksum(texts->verify));
 }

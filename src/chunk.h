@@ -9,18 +9,10 @@
 #define MIG_CHUNK_H
 
 #include "journal.h"
-#include "ledger.h"
-#include "statement.h"
+#include "texts.h"
 
 /* how many migrations a chunk has at most */
 #define MIG_CHUNK_MIGRATIONS 1024
-
-/* something that a run does: a body of a migration */
-typedef struct MigStep
-{
-	MigEntry   *entry;
-	MigPart		part;			/* MIG_UP or MIG_DOWN */
-} MigStep;
 
 /* steps [first, first + count); the arrays begin with that of step first */
 typedef struct MigChunk
@@ -28,11 +20,7 @@ typedef struct MigChunk
 	MemoryContext context;
 	int			first;
 	int			count;			/* 0: nothing loaded */
-	MigTexts   *texts;
-	MigBody   **bodies;
-	MigBody   **verifies;		/* NULL where there is none */
-	MigLabel   *labels;
-	MigLabel   *verify_labels;
+	MigStepTexts *bodies;
 } MigChunk;
 
 /* what is loaded is kept in a child of context */

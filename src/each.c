@@ -262,7 +262,7 @@ record(void *arg)
 					   mig_chunk_text(&each->chunk, each->agenda.steps, i));
 	if (row.verify_body != NULL)
 		mig_batch_add_body(each->batch, row.verify_body, row.run,
-						   each->chunk.texts[i].verify);
+						   each->chunk.bodies[i].texts->verify);
 	mig_batch_flush(each->batch);
 	if (each->holds)
 		mig_ledger_hold(each->options->project, list_make1(entry->version),
@@ -288,12 +288,13 @@ stop_limiting_waits(Each *each)
 static void
 look_again(Each *each)
 {
-	int			i = each->current - each->chunk.first;
+	const MigStepTexts *bodies =
+		&each->chunk.bodies[each->current - each->chunk.first];
 	const MigEntry *entry = current_entry(each);
 
 	stop_limiting_waits(each);
 	switch (mig_recheck(each->options->project, each->part, entry,
-						&each->chunk.texts[i]))
+						bodies->texts))
 	{
 		case MIG_STILL_THE_SAME:
 			break;
@@ -336,8 +337,8 @@ static void
 run_in_transaction(void *arg)
 {
 	Each	   *each = (Each *) arg;
-	MigChunk   *chunk = &each->chunk;
-	int			i = each->current - chunk->first;
+	const MigStepTexts *bodies =
+		&each->chunk.bodies[each->current - each->chunk.first];
 
 	MemoryContextSwitchTo(each->migration);
 	mig_progress_mark(true);
@@ -350,10 +351,9 @@ run_in_transaction(void *arg)
 	if (mig_execute_pin_lock_timeout())
 		each->limits_waits = true;
 	mig_bodies_begin();
-	mig_execute_body(&each->execution, chunk->bodies[i], &chunk->labels[i]);
-	if (chunk->verifies[i] != NULL)
-		mig_execute_body(&each->execution, chunk->verifies[i],
-						 &chunk->verify_labels[i]);
+	mig_execute_body(&each->execution, bodies->body);
+	if (bodies->verify != NULL)
+		mig_execute_body(&each->execution, bodies->verify);
 	mig_bodies_end();
 	record(each);
 	if (SPI_finish() != SPI_OK_FINISH)
@@ -402,8 +402,8 @@ hint_where_it_stands(Each *each, ErrorData *edata, const MigStepwise *stepwise)
 static ErrorData *
 run_in_steps(Each *each)
 {
-	MigChunk   *chunk = &each->chunk;
-	int			i = each->current - chunk->first;
+	const MigStepTexts *bodies =
+		&each->chunk.bodies[each->current - each->chunk.first];
 	const MigStep *step = current_step(each);
 	MigStepwise stepwise;
 	ErrorData  *edata = mig_transaction_run(look_before_steps, each);
@@ -414,10 +414,8 @@ run_in_steps(Each *each)
 	stepwise.key.project = each->options->project;
 	stepwise.key.version = step->entry->version;
 	stepwise.key.part = each->part;
-	stepwise.body = chunk->bodies[i];
-	stepwise.label = &chunk->labels[i];
-	stepwise.verify = chunk->verifies[i];
-	stepwise.verify_label = &chunk->verify_labels[i];
+	stepwise.body = bodies->body;
+	stepwise.verify = bodies->verify;
 	stepwise.statement_by_statement = each->part == MIG_UP &&
 		step->entry->transactional == MIG_TX_OFF;
 	stepwise.search_path = each->search_path;

@@ -532,12 +532,14 @@ run_statements_rolled_back(MigExecution *execution)
 		ReThrowError(edata);
 }
 
+/* whether this session may run it is asked each time that a part of it begins */
 static void
-begin_body(MigExecution *execution, const MigBody *body,
-		   const MigLabel *label, ErrorContextCallback *callback)
+begin_body(MigExecution *execution, const MigRunnable *runnable,
+		   ErrorContextCallback *callback)
 {
-	execution->body = body;
-	execution->label = label;
+	mig_runnable_check(runnable);
+	execution->body = mig_runnable_body(runnable);
+	execution->label = mig_runnable_label(runnable);
 	execution->statement = -1;
 	callback->callback = statement_context_callback;
 	callback->arg = execution;
@@ -546,12 +548,12 @@ begin_body(MigExecution *execution, const MigBody *body,
 }
 
 void
-mig_execute_part(MigExecution *execution, const MigBody *body,
-				 const MigLabel *label, int first, int end)
+mig_execute_part(MigExecution *execution, const MigRunnable *runnable,
+				 int first, int end)
 {
 	ErrorContextCallback callback;
 
-	begin_body(execution, body, label, &callback);
+	begin_body(execution, runnable, &callback);
 	pin_lock_timeout(GUC_ACTION_LOCAL);
 	note_lock_timeout(execution);
 	run_range(execution, first, end);
@@ -560,13 +562,12 @@ mig_execute_part(MigExecution *execution, const MigBody *body,
 }
 
 void
-mig_execute_toplevel(MigExecution *execution, const MigBody *body,
-					 const MigLabel *label, int statement,
-					 const char *replacement)
+mig_execute_toplevel(MigExecution *execution, const MigRunnable *runnable,
+					 int statement, const char *replacement)
 {
 	ErrorContextCallback callback;
 
-	begin_body(execution, body, label, &callback);
+	begin_body(execution, runnable, &callback);
 
 	/*
 	 * Ends with the first transaction of the statement.  That is as it should
@@ -584,15 +585,15 @@ mig_execute_toplevel(MigExecution *execution, const MigBody *body,
 }
 
 void
-mig_execute_body(MigExecution *execution, const MigBody *body,
-				 const MigLabel *label)
+mig_execute_body(MigExecution *execution, const MigRunnable *runnable)
 {
 	ErrorContextCallback callback;
 	int			guc_level = NewGUCNestLevel();
 
-	begin_body(execution, body, label, &callback);
+	begin_body(execution, runnable, &callback);
 	note_lock_timeout(execution);
-	if (label->part == MIG_VERIFY && body->nstatements > 0)
+	if (execution->label->part == MIG_VERIFY &&
+		execution->body->nstatements > 0)
 		run_statements_rolled_back(execution);
 	else
 		run_statements(execution);

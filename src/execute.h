@@ -11,7 +11,7 @@
 #include "journal.h"
 #include "lock_schedule.h"
 #include "progress.h"
-#include "statement.h"
+#include "texts.h"
 
 /* what to do with a statement */
 typedef enum MigDecision
@@ -117,22 +117,22 @@ extern void mig_execute_restart_timeout(void);
  * undone.  A verify body is rolled back, and raises MIG_ERRCODE_VERIFY if the
  * first column of a row is false or null.
  */
-extern void mig_execute_body(MigExecution *execution, const MigBody *body,
-							 const MigLabel *label);
+extern void mig_execute_body(MigExecution *execution,
+							 const MigRunnable *runnable);
 
 /*
  * Run statements [first, end) of a body that takes several transactions, as
  * part of the current one; SPI must be connected.  What they SET stays.
  */
-extern void mig_execute_part(MigExecution *execution, const MigBody *body,
-							 const MigLabel *label, int first, int end);
+extern void mig_execute_part(MigExecution *execution,
+							 const MigRunnable *runnable, int first, int end);
 
 /*
  * Run one statement of a body at top level; see mig_toplevel_run().  Instead
  * of the statement's own text, replacement is run if it is not NULL.
  */
-extern void mig_execute_toplevel(MigExecution *execution, const MigBody *body,
-								 const MigLabel *label, int statement,
+extern void mig_execute_toplevel(MigExecution *execution,
+								 const MigRunnable *runnable, int statement,
 								 const char *replacement);
 
 /*

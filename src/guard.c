@@ -203,18 +203,13 @@ refuse_author(const char *version, const char *author, Oid role, Oid powerful)
 }
 
 void
-mig_guard_authors(MigEntry **entries, int count)
+mig_guard_author(const char *version, const char *author)
 {
 	Oid			role;
 	Oid			powerful;
-	int			i;
 
-	if (mig_trust_authors || !mig_guard_may_become_superuser(&role, &powerful))
-		return;
-	for (i = 0; i < count; i++)
-	{
-		if (!mig_guard_is_superuser(entries[i]->added_by))
-			refuse_author(entries[i]->version, entries[i]->added_by, role,
-						  powerful);
-	}
+	if (!mig_trust_authors &&
+		mig_guard_may_become_superuser(&role, &powerful) &&
+		!mig_guard_is_superuser(author))
+		refuse_author(version, author, role, powerful);
 }

@@ -38,10 +38,9 @@ extern bool mig_guard_is_superuser(const char *role);
 extern bool mig_guard_may_become_superuser(Oid *role, Oid *powerful);
 
 /*
- * Raise if the session may become a superuser and a body (of entries) was
- * stored by a role that is not: whoever may store bodies would be superuser
- * otherwise.
+ * Raise if the session may become a superuser and the author of a body that it
+ * is to run is none: whoever may store bodies would be superuser otherwise.
  */
-extern void mig_guard_authors(MigEntry **entries, int count);
+extern void mig_guard_author(const char *version, const char *author);
 
 #endif							/* MIG_GUARD_H */

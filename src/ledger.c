@@ -282,8 +282,8 @@ read_entry(MigSqlScope *scope, uint64 number, EntryDepth depth,
 	entry->execution_ms = mig_row_float8(&row, E_EXECUTION_MS);
 }
 
-static void
-removed_meanwhile(void)
+void
+mig_ledger_removed_meanwhile(void)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
@@ -430,7 +430,7 @@ mig_ledger_entries_of(const char *project, char **versions, int count)
 		result[i] = bsearch(versions[i], entries, found, sizeof(MigEntry),
 							compare_version);
 		if (result[i] == NULL)
-			removed_meanwhile();
+			mig_ledger_removed_meanwhile();
 	}
 	return result;
 }
@@ -443,6 +443,21 @@ mig_ledger_entry(const char *project, const char *version)
 									 1, true, &count);
 
 	return count > 0 ? entry : NULL;
+}
+
+const char *
+mig_texts_part(const MigTexts *texts, MigPart part)
+{
+	switch (part)
+	{
+		case MIG_UP:
+			return texts->up;
+		case MIG_DOWN:
+			return texts->down;
+		case MIG_VERIFY:
+			return texts->verify;
+	}
+	return NULL;				/* keep compiler quiet */
 }
 
 MigTexts *
@@ -463,14 +478,14 @@ mig_ledger_texts(const char *project, MigEntry **entries, int count)
 
 	mig_books_open(&scope);
 	nrows = mig_sql("SELECT v.ord::pg_catalog.int4, m.up, m.down, m.verify,"
-					" m.checksum, m.down_checksum"
+					" m.checksum, m.down_checksum, m.added_by"
 					" FROM pg_catalog.unnest($2) WITH ORDINALITY AS v (version, ord)"
 					" JOIN migrate.migration m"
 					"  ON m.project OPERATOR(pg_catalog.=) $1"
 					"  AND m.version OPERATOR(pg_catalog.=) v.version",
 					2, types, values, NULL);
 	if (nrows != count)
-		removed_meanwhile();
+		mig_ledger_removed_meanwhile();
 	for (i = 0; i < count; i++)
 	{
 		MigTexts   *text = &texts[mig_get_int4(i, 1) - 1];
@@ -480,6 +495,7 @@ mig_ledger_texts(const char *project, MigEntry **entries, int count)
 		text->verify = mig_get_text(&scope, i, 4);
 		text->checksum = mig_get_text(&scope, i, 5);
 		text->down_checksum = mig_get_text(&scope, i, 6);
+		text->added_by = mig_get_text(&scope, i, 7);
 	}
 	mig_books_close(&scope);
 	return texts;

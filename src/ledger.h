@@ -22,7 +22,11 @@ typedef struct MigTexts
 	char	   *verify;
 	char	   *checksum;
 	char	   *down_checksum;
+	char	   *added_by;
 } MigTexts;
+
+/* one of them, or NULL */
+extern const char *mig_texts_part(const MigTexts *texts, MigPart part);
 
 /* how a text that is to be stored compares with what is there */
 typedef struct MigComparison
@@ -70,6 +74,9 @@ extern MigEntry *mig_ledger_entry(const char *project, const char *version);
 /* the texts of these entries, in their order; all must be stored */
 extern MigTexts *mig_ledger_texts(const char *project, MigEntry **entries,
 								  int count);
+
+/* raise the error of a row that somebody has deleted in between */
+extern void mig_ledger_removed_meanwhile(void) pg_attribute_noreturn();
 
 extern bool mig_ledger_is_applied(const char *project, const char *version);
 

@@ -189,8 +189,7 @@ mig_look_check(const char *project_name, const char *target)
 typedef struct VerifyRun
 {
 	MigExecution *execution;
-	const MigBody *body;
-	const MigLabel *label;
+	const MigRunnable *body;
 	const char *search_path;
 } VerifyRun;
 
@@ -201,23 +200,20 @@ run_verify(void *arg)
 
 	mig_bodies_begin();
 	mig_execute_pin_settings(run->search_path);
-	mig_execute_body(run->execution, run->body, run->label);
+	mig_execute_body(run->execution, run->body);
 }
 
 static void
 verify_one(const char *project, MigEntry *entry, MigExecution *execution,
 		   const char *search_path, MigVerifySink sink, void *arg)
 {
-	MigTexts   *texts = mig_ledger_texts(project, &entry, 1);
-	MigLabel	label;
+	MigStep		step = {entry, MIG_VERIFY};
 	VerifyRun	run;
 	ErrorData  *edata;
 
-	mig_label_of_entry(&label, entry, MIG_VERIFY, false);
 	mig_execution_reset(execution);
 	run.execution = execution;
-	run.body = mig_body_parse(texts->verify, &label);
-	run.label = &label;
+	run.body = mig_texts_read(project, &step, 1)->body;
 	run.search_path = search_path;
 	edata = mig_subxact_run(run_verify, &run, false);
 	mig_bodies_end();
@@ -252,7 +248,6 @@ mig_look_verify(const char *project_name, MigVerifySink sink, void *arg)
 		/* not one that belongs to a text that has yet to be applied */
 		if (!entry->applied || !entry->has_verify || entry->up_changed)
 			continue;
-		mig_guard_authors(&entry, 1);
 		old = MemoryContextSwitchTo(context);
 		verify_one(project_name, entry, &execution, policy->search_path, sink,
 				   arg);

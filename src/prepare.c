@@ -135,7 +135,6 @@ mig_prepare_apply(const MigRunOptions *options, MigPrepared *prepared)
 	if (!plan_apply(options, prepared))
 		return false;
 	mig_guard_policy(options->project, prepared->policy);
-	mig_guard_authors(prepared->plan->steps, prepared->plan->nsteps);
 	notice_held(prepared->plan->held);
 	return true;
 }
@@ -174,7 +173,6 @@ mig_prepare_undo(const MigRunOptions *options, const MigDownChoice *choice,
 						((MigEntry *) lfirst(lc))->version)));
 	if (prepared->plan->nsteps == 0)
 		ereport(NOTICE, (errmsg("nothing to roll back")));
-	mig_guard_authors(prepared->plan->steps, prepared->plan->nsteps);
 	return prepared->plan->nsteps > 0;
 }
 

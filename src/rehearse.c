@@ -270,9 +270,9 @@ statement_failed(ErrorData *edata, void *arg)
 
 /* as in a run, see runner.c */
 static void
-check_deferred(Rehearsal *rehearsal, const MigBody *body,
-			   const MigLabel *label)
+check_deferred(Rehearsal *rehearsal, const MigRunnable *runnable)
 {
+	const MigBody *body = mig_runnable_body(runnable);
 	List	   *constraints;
 
 	if (!body->mentions_deferrable &&
@@ -280,7 +280,7 @@ check_deferred(Rehearsal *rehearsal, const MigBody *body,
 		return;
 	constraints = mig_ledger_deferrable_constraints();
 	rehearsal->may_defer = (constraints != NIL);
-	mig_execute_check_constraints(label, constraints);
+	mig_execute_check_constraints(mig_runnable_label(runnable), constraints);
 }
 
 static void
@@ -297,17 +297,16 @@ show_step(Rehearsal *rehearsal)
 static void
 run_bodies(Rehearsal *rehearsal, int i)
 {
-	MigChunk   *chunk = &rehearsal->chunk;
+	const MigStepTexts *bodies = &rehearsal->chunk.bodies[i];
 	MigExecution *execution = &rehearsal->execution;
 
 	mig_execute_migration_begin();
-	mig_execute_body(execution, chunk->bodies[i], &chunk->labels[i]);
-	check_deferred(rehearsal, chunk->bodies[i], &chunk->labels[i]);
+	mig_execute_body(execution, bodies->body);
+	check_deferred(rehearsal, bodies->body);
 
 	/* without what was left out it may well be wrong */
-	if (chunk->verifies[i] != NULL && !rehearsal->skipped)
-		mig_execute_body(execution, chunk->verifies[i],
-						 &chunk->verify_labels[i]);
+	if (bodies->verify != NULL && !rehearsal->skipped)
+		mig_execute_body(execution, bodies->verify);
 	mig_execute_migration_end();
 }
 

@@ -213,7 +213,9 @@ static void
 record_step(Run *run, double execution_ms)
 {
 	MigStep    *step = &run->steps[run->current];
-	MigTexts   *texts = &run->chunk.texts[run->current - run->chunk.first];
+	const MigStepTexts *bodies =
+		&run->chunk.bodies[run->current - run->chunk.first];
+	const MigTexts *texts = bodies->texts;
 	MigJournalRow row;
 
 	run->costs[run->current].statements = run->execution.ntimings;
@@ -226,7 +228,7 @@ record_step(Run *run, double execution_ms)
 	row.how = "apply";
 	run->costs[run->current].seq = mig_batch_add(run->batch, &row);
 	mig_batch_add_body(run->batch, row.body, run->id,
-					   step->part == MIG_UP ? texts->up : texts->down);
+					   mig_texts_part(texts, step->part));
 	if (row.verify_body != NULL)
 		mig_batch_add_body(run->batch, row.verify_body, run->id, texts->verify);
 	run->recorded++;
@@ -238,23 +240,24 @@ record_step(Run *run, double execution_ms)
  * of pg_constraint, so it is done only if there may be any.
  */
 static void
-check_deferred(Run *run, const MigBody *body, const MigLabel *label)
+check_deferred(Run *run, const MigRunnable *runnable)
 {
+	const MigBody *body = mig_runnable_body(runnable);
 	List	   *constraints;
 
 	if (!body->mentions_deferrable && (!run->may_defer || body->only_ddl))
 		return;
 	constraints = mig_ledger_deferrable_constraints();
 	run->may_defer = (constraints != NIL);
-	mig_execute_check_constraints(label, constraints);
+	mig_execute_check_constraints(mig_runnable_label(runnable), constraints);
 }
 
 static void
 run_step(Run *run)
 {
 	MigStep    *step = &run->steps[run->current];
-	int			i = run->current - run->chunk.first;
-	MigChunk   *chunk = &run->chunk;
+	const MigStepTexts *bodies =
+		&run->chunk.bodies[run->current - run->chunk.first];
 	instr_time	start;
 	instr_time	duration;
 	double		execution_ms;
@@ -270,11 +273,10 @@ run_step(Run *run)
 	INSTR_TIME_SET_CURRENT(start);
 	mig_execute_migration_begin();
 
-	mig_execute_body(&run->execution, chunk->bodies[i], &chunk->labels[i]);
-	check_deferred(run, chunk->bodies[i], &chunk->labels[i]);
-	if (chunk->verifies[i] != NULL)
-		mig_execute_body(&run->execution, chunk->verifies[i],
-						 &chunk->verify_labels[i]);
+	mig_execute_body(&run->execution, bodies->body);
+	check_deferred(run, bodies->body);
+	if (bodies->verify != NULL)
+		mig_execute_body(&run->execution, bodies->verify);
 
 	mig_execute_migration_end();
 	INSTR_TIME_SET_CURRENT(duration);
@@ -444,11 +446,10 @@ fail(Run *run, ErrorData *edata, MigRunSink sink, void *arg)
 	mig_failure_from_error(&failure, edata);
 	if (run->current >= 0)
 	{
-		MigTexts   *texts = &run->chunk.texts[run->current - run->chunk.first];
-
 		run->recorded = run->current;
 		fill_journal_row(run, &row, elapsed_ms(run->started_at));
-		text = run->steps[run->current].part == MIG_UP ? texts->up : texts->down;
+		text = mig_chunk_text(&run->chunk, run->steps,
+							  run->current - run->chunk.first);
 	}
 	else
 	{

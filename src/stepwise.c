@@ -62,10 +62,16 @@ typedef struct Progress
 static const MigPartialKey *counted_key = NULL;
 static int	counted_statement;
 
+static const MigBody *
+body_of(const MigStepwise *stepwise)
+{
+	return mig_runnable_body(stepwise->body);
+}
+
 static const MigStatement *
 statement_at(const Progress *progress, int i)
 {
-	return &progress->stepwise->body->statements[i];
+	return &body_of(progress->stepwise)->statements[i];
 }
 
 static bool
@@ -78,7 +84,7 @@ needs_own_transaction(const Progress *progress, int i)
 static bool
 is_last(const Progress *progress)
 {
-	return progress->end == progress->stepwise->body->nstatements &&
+	return progress->end == body_of(progress->stepwise)->nstatements &&
 		progress->stepwise->verify == NULL;
 }
 
@@ -121,7 +127,7 @@ refuse_changed_text(const Progress *progress, const MigPartialStep *step)
 static void
 check_text(const Progress *progress, const MigPartialStep *step)
 {
-	const MigBody *body = progress->stepwise->body;
+	const MigBody *body = body_of(progress->stepwise);
 
 	if (step->last_statement > body->nstatements ||
 		strcmp(mig_body_hash(body, step->last_statement),
@@ -206,7 +212,7 @@ find_position(void *arg)
 	/* what was started may be another statement now */
 	if (progress->interrupted != NULL &&
 		(progress->interrupted->statement != progress->next + 1 ||
-		 progress->next >= stepwise->body->nstatements))
+		 progress->next >= body_of(stepwise)->nstatements))
 		progress->interrupted = NULL;
 	mig_execute_pin_session(stepwise->search_path);
 }
@@ -238,8 +244,8 @@ repeat_settings(void *arg)
 	for (i = first; i < progress->next; i++)
 	{
 		if (statement_at(progress, i)->sets)
-			mig_execute_part(stepwise->execution, stepwise->body,
-							 stepwise->label, i, i + 1);
+			mig_execute_part(stepwise->execution, stepwise->body, i,
+							 i + 1);
 	}
 	mig_bodies_end();
 	if (SPI_finish() != SPI_OK_FINISH)
@@ -315,7 +321,7 @@ start_step(void *arg)
 		mig_leftover_note(statement, progress->sql, &step);
 	step.statement = progress->next + 1;
 	step.last_statement = progress->end;
-	step.text_hash = mig_body_hash(stepwise->body, progress->end);
+	step.text_hash = mig_body_hash(body_of(stepwise), progress->end);
 	mig_partial_start(&stepwise->key, &step, stepwise->run);
 }
 
@@ -358,7 +364,7 @@ run_group(void *arg)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	mig_bodies_begin();
-	mig_execute_part(stepwise->execution, stepwise->body, stepwise->label,
+	mig_execute_part(stepwise->execution, stepwise->body,
 					 progress->next, progress->end);
 	mig_bodies_end();
 	finish_step(progress, timings_since(stepwise->execution,
@@ -383,7 +389,7 @@ run_alone(void *arg)
 		counted_statement = progress->next + 1;
 		counted_key = &stepwise->key;
 	}
-	mig_execute_toplevel(stepwise->execution, stepwise->body, stepwise->label,
+	mig_execute_toplevel(stepwise->execution, stepwise->body,
 						 progress->next, progress->replacement);
 	counted_key = NULL;
 	mig_bodies_end();
@@ -492,7 +498,7 @@ forget_start(void *arg)
 static void
 choose_step(Progress *progress)
 {
-	const MigBody *body = progress->stepwise->body;
+	const MigBody *body = body_of(progress->stepwise);
 	const MigStatement *statement = statement_at(progress, progress->next);
 
 	progress->own = needs_own_transaction(progress, progress->next);
@@ -558,8 +564,7 @@ finish_body(void *arg)
 	if (stepwise->verify != NULL)
 	{
 		mig_bodies_begin();
-		mig_execute_body(stepwise->execution, stepwise->verify,
-						 stepwise->verify_label);
+		mig_execute_body(stepwise->execution, stepwise->verify);
 		mig_bodies_end();
 	}
 	mig_lock_recheck();
@@ -584,7 +589,7 @@ run_steps(Progress *progress)
 
 	if (edata == NULL && progress->next > 0)
 		edata = mig_transaction_run(repeat_settings, progress);
-	while (edata == NULL && progress->next < stepwise->body->nstatements)
+	while (edata == NULL && progress->next < body_of(stepwise)->nstatements)
 	{
 		edata = run_next_step(progress);
 		finished = is_last(progress);

@@ -14,10 +14,8 @@
 typedef struct MigStepwise
 {
 	MigPartialKey key;
-	const MigBody *body;
-	const MigLabel *label;
-	const MigBody *verify;		/* NULL: none */
-	const MigLabel *verify_label;
+	const MigRunnable *body;
+	const MigRunnable *verify;	/* NULL: none */
 	bool		statement_by_statement; /* none shares a transaction */
 	const char *search_path;
 	int64		run;
