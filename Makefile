@@ -10,6 +10,7 @@ OBJS = \
 	src/guc.o \
 	src/errors.o \
 	src/checksum.o \
+	src/lexer.o \
 	src/version.o \
 	src/sqlutil.o \
 	src/subxact.o \

@@ -281,23 +281,29 @@ typedef struct RunError
 	char	   *query;
 } RunError;
 
-/* point the error at the statement, position being one in the body */
+/*
+ * Point the error at the statement, position being one in the body, and line
+ * that of the file on which the statement begins.
+ */
 static void
-locate(RunError *error, const char *text, int statement_number, int position)
+locate(RunError *error, const char *text, int statement_number, int line,
+	   int position)
 {
 	MigLabel	label = {"", NULL, MIG_UP, true, 0};
 	MigBody    *body = mig_body_parse(text, &label);
-	const MigStatement *statement;
-	int			shift;
+	MigPlace	place;
 
 	if (statement_number < 1 || statement_number > body->nstatements ||
 		position > pg_mbstrlen(text))
 		return;
-	statement = &body->statements[statement_number - 1];
-	error->query = mig_error_query(body->text, statement->location,
-								   statement->length, &shift);
-	error->position = position + shift -
-		pg_mbstrlen_with_len(body->text, statement->location);
+	mig_statement_place(&place, &label, body, statement_number - 1);
+	place.at = mig_byte_offset(body->text, position);
+	if (place.at < place.from || place.at > place.to)
+		return;
+	if (line > body->statements[statement_number - 1].line &&
+		line < PG_INT32_MAX / 2)
+		place.first_line += line - body->statements[statement_number - 1].line;
+	error->query = mig_place_query(&place, &error->position);
 }
 
 static bool
@@ -308,6 +314,7 @@ read_error(int64 run, RunError *error)
 	Datum		values[1] = {Int64GetDatum(run)};
 	bool		found;
 	int			statement = 0;
+	int			line = 0;
 	int			position = 0;
 	char	   *text = NULL;
 
@@ -316,7 +323,7 @@ read_error(int64 run, RunError *error)
 	/* as the caller: the view hides what he may not read */
 	mig_sql_begin(&scope, GetUserId());
 	found = mig_sql("SELECT f.sqlstate, f.message, f.detail, f.hint, f.context,"
-					" f.\"position\", f.statement"
+					" f.\"position\", f.statement, f.line"
 					" FROM migrate.failure f"
 					" WHERE f.run OPERATOR(pg_catalog.=) $1"
 					" ORDER BY f.n DESC LIMIT 1", 1, types, values, NULL) > 0;
@@ -329,11 +336,12 @@ read_error(int64 run, RunError *error)
 		error->context = mig_get_text(&scope, 0, 5);
 		position = mig_get_int4(0, 6);
 		statement = mig_get_int4(0, 7);
+		line = mig_get_int4(0, 8);
 		text = readable_body(&scope, run);
 	}
 	mig_sql_end(&scope);
 	if (position > 0 && text != NULL)
-		locate(error, text, statement, position);
+		locate(error, text, statement, line, position);
 	return found;
 }
 

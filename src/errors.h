@@ -41,27 +41,50 @@
 #define MIG_ERRCODE_BOOKS				MAKE_SQLSTATE('M', 'G', '0', '3', '6')
 #define MIG_ERRCODE_BUSY				MAKE_SQLSTATE('M', 'G', '0', '4', '1')
 
+/* a place in a text, and what an error may show of it */
+typedef struct MigPlace
+{
+	const char *path;			/* the file that it is from, or NULL */
+	const char *text;
+	int			first_line;		/* what the first line of text is called */
+	int			from;			/* bytes [from, to) may be shown */
+	int			to;
+	int			at;				/* the byte in question, -1: not known */
+} MigPlace;
+
+/*
+ * The lines around the place, for QUERY.  Where it is near the start of its
+ * file, blank lines stand for those before it, so that clients, which count
+ * from the start, find its line; *position is then its place in the result, in
+ * characters from 1, else 0.
+ */
+extern char *mig_place_query(const MigPlace *place, int *position);
+
+/* "file.sql:9, column 5: " and that line, for DETAIL */
+extern char *mig_place_line(const MigPlace *place);
+
+/* byte offset of a position in characters, counted from 1; at most the end */
+extern int	mig_byte_offset(const char *text, int position);
+
 /*
  * Point an error that a body's statement raised at the body.
  *
- * The statement is the bytes text[location .. location + length), sent to the
- * server as a string of its own.  A position that the server reported in that
- * string becomes one in the body, and the context line that quotes the whole
- * string is taken out.  edata must be a copy that belongs to the caller.
- * Returns the position in the body, in characters from 1, or 0.
+ * The statement is the bytes [from, to) of the place, sent to the server as a
+ * string of its own.  A position that the server reported in that string
+ * becomes one in the body, the context line that quotes the whole string is
+ * taken out, and what is very long is cut.  edata must be a copy that belongs
+ * to the caller.  Returns the position in the body, in characters from 1, or 0.
  */
-extern int	mig_error_locate(ErrorData *edata, const char *text,
-							 int location, int length);
+extern int	mig_error_locate(ErrorData *edata, const MigPlace *statement);
+
+/*
+ * To be called in an error context callback: cut the message if it is very
+ * long.  The parser quotes tokens, and a literal may have megabytes.
+ */
+extern void mig_error_clip_current(void);
 
 /* add lines to the detail of an error, after those of the server */
 extern void mig_error_add_detail(ErrorData *edata, const char *detail);
-
-/*
- * A statement of a body as text for an error: what is before it is blank.  A
- * position in characters in the statement plus *shift is one in the result.
- */
-extern char *mig_error_query(const char *text, int location, int length,
-							 int *shift);
 
 /* add sentences to the hint of an error, after those of the server */
 extern void mig_error_add_hint(ErrorData *edata, const char *hint);

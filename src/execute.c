@@ -71,13 +71,14 @@ mig_execution_locate(const MigExecution *execution, ErrorData *edata,
 					 MigFailure *failure)
 {
 	const MigStatement *statement;
+	MigPlace	place;
 
 	if (execution->body == NULL || execution->statement < 0)
 		return;
 	statement = &execution->body->statements[execution->statement];
-	failure->position = mig_error_locate(edata, execution->body->text,
-										 statement->location,
-										 statement->length);
+	mig_statement_place(&place, execution->label, execution->body,
+						execution->statement);
+	failure->position = mig_error_locate(edata, &place);
 	failure->in_body = true;
 	failure->part = execution->label->part;
 	failure->statement = execution->statement + 1;

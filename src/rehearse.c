@@ -118,17 +118,10 @@ static void
 describe_failure(Rehearsal *rehearsal, ErrorData *edata, MigFailure *failure)
 {
 	const MigExecution *execution = &rehearsal->execution;
-	const MigStatement *statement;
 	MigHintFacts hints;
 
 	memset(failure, 0, sizeof(MigFailure));
-	if (execution->body != NULL && execution->statement >= 0)
-	{
-		statement = &execution->body->statements[execution->statement];
-		failure->position = mig_error_locate(edata, execution->body->text,
-											 statement->location,
-											 statement->length);
-	}
+	mig_execution_locate(execution, edata, failure);
 	hints.project = rehearsal->options->project;
 	hints.role = GetUserNameFromId(GetUserId(), false);
 	hints.ledger_was_empty = rehearsal->prepared.ledger_was_empty;

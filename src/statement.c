@@ -32,6 +32,7 @@
 #include "checksum.h"
 #include "compat.h"
 #include "errors.h"
+#include "lexer.h"
 #include "statement.h"
 
 /* a text has fewer lines than bytes, of which there are less than 1 GB */
@@ -141,40 +142,27 @@ label_line(const MigLabel *label, const char *text, int location)
 	return line_of(text, location) + Max(label->first_line, 1) - 1;
 }
 
-/* for use in ereport() */
-static int
-body_context(const MigLabel *label, int line)
+/* the bytes [from, to) of a text, and the one in question */
+static void
+set_place(MigPlace *place, const MigLabel *label, const char *text, int from,
+		  int to, int at)
 {
-	return errcontext("%s", mig_label_place(label, 0, line));
+	place->path = label->first_line > 0 ? label->path : NULL;
+	place->text = text;
+	place->first_line = Max(label->first_line, 1);
+	place->from = from;
+	place->to = to;
+	place->at = at;
 }
 
-/* byte offset of a position in characters, counted from 1 */
-static int
-byte_offset(const char *text, int position)
+void
+mig_statement_place(MigPlace *place, const MigLabel *label,
+					const MigBody *body, int statement)
 {
-	const char *p = text;
+	const MigStatement *it = &body->statements[statement];
 
-	while (--position > 0 && *p)
-		p += pg_mblen(p);
-	return p - text;
-}
-
-/* Does "copy ... from stdin" stand before this place? */
-static bool
-copy_data_before(const char *text, int location)
-{
-	char	   *before = pnstrdup(text, location);
-	char	   *p;
-	bool		found = false;
-
-	for (p = before; *p; p++)
-		*p = pg_tolower((unsigned char) *p);
-	p = strstr(before, "copy ");
-	if (p != NULL)
-		p = strstr(p, "from stdin");
-	found = (p != NULL);
-	pfree(before);
-	return found;
+	set_place(place, label, body->text, it->location,
+			  it->location + it->length, -1);
 }
 
 /*
@@ -186,55 +174,54 @@ static void
 parse_error_callback(void *arg)
 {
 	ParseErrorArg *where = (ParseErrorArg *) arg;
+	const MigLabel *label = where->label;
 	int			position = geterrposition();
-	int			offset = byte_offset(where->text, position);
-	int			start = offset;
-	int			end = offset;
-	int			line = label_line(where->label, where->text, offset);
+	int			offset = mig_byte_offset(where->text, position);
+	MigPlace	place;
 
 	if (position <= 0)
 	{
 		/* a NOTICE about a long identifier, for example */
 		errcontext("%s body of migration \"%s\"",
-				   mig_part_name(where->label->part), where->label->version);
+				   mig_part_name(label->part), label->version);
 		return;
 	}
 	errposition(0);
-	if (where->label->secret)
+	mig_error_clip_current();
+	if (!label->secret)
 	{
-		body_context(where->label, line);
-		return;
+		set_place(&place, label, where->text, 0, strlen(where->text), offset);
+		internalerrquery(mig_place_query(&place, &position));
+		internalerrposition(position);
+		errdetail("%s", mig_place_line(&place));
+		if (where->text[offset] == '\\')
+			errhint("A body is SQL for the server: take out the commands of psql that begin with a backslash.");
 	}
-	internalerrposition(position);
-	internalerrquery(where->text);
-
-	while (start > 0 && where->text[start - 1] != '\n')
-		start--;
-	while (where->text[end] != '\0' && where->text[end] != '\n' &&
-		   where->text[end] != '\r')
-		end++;
-	errdetail("Line %d, column %d: %s", line,
-			  pg_mbstrlen_with_len(where->text + start, offset - start) + 1,
-			  pnstrdup(where->text + start, end - start));
-	if (where->text[offset] == '\\')
-		errhint("A body is SQL for the server: take out the commands of psql that begin with a backslash.");
-	else if (copy_data_before(where->text, offset))
-		errhint("COPY FROM STDIN takes its data from a client, and a body has none: use INSERT instead.");
-	body_context(where->label, line);
+	errcontext("%s", mig_label_place(label, 0,
+									 label_line(label, where->text, offset)));
 }
 
+/* the statement [location, end) is wrong as a whole */
 static void
-refuse(const char *text, const MigLabel *label, int location,
+refuse(const char *text, const MigLabel *label, int location, int end,
 	   const char *what, const char *hint)
 {
+	MigPlace	place;
+	int			position = 0;
+	char	   *query = NULL;
+
+	set_place(&place, label, text, location, end, location);
+	if (!label->secret)
+		query = mig_place_query(&place, &position);
 	ereport(ERROR,
 			(errcode(MIG_ERRCODE_BODY),
 			 errmsg("migration \"%s\" cannot contain %s", label->version, what),
 			 errhint("%s", hint),
-			 label->secret ? 0 :
-			 internalerrposition(pg_mbstrlen_with_len(text, location) + 1),
-			 label->secret ? 0 : internalerrquery(text),
-			 body_context(label, label_line(label, text, location))));
+			 query ? internalerrposition(position) : 0,
+			 query ? internalerrquery(query) : 0,
+			 errcontext("%s", mig_label_place(label, 0,
+											  label_line(label, text,
+														 location)))));
 }
 
 /* where the text that a raw statement covers has its first token */
@@ -607,25 +594,31 @@ changes_string_syntax(Node *stmt)
 	return !(parse_bool(strVal(&value->val), &on) && on);
 }
 
+static void
+refuse_copy(const char *text, const MigLabel *label, int location, int end)
+{
+	refuse(text, label, location, end, "COPY from or to the client",
+		   "A body has no client to exchange data with: use INSERT instead.");
+}
+
 /* refuse what no runner can ever run */
 static void
 check_statement(const char *text, const MigLabel *label, const RawStmt *raw,
-				int location)
+				int location, int end)
 {
 	Node	   *stmt = raw->stmt;
 
 	if (IsA(stmt, TransactionStmt) && own_transaction(stmt) == NULL)
-		refuse(text, label, location, "transaction control",
+		refuse(text, label, location, end, "transaction control",
 			   "Each migration runs in a transaction that the runner begins and ends.  Only pairs of a plain BEGIN and COMMIT are taken off.");
 	if (IsA(stmt, CopyStmt) && ((CopyStmt *) stmt)->filename == NULL)
-		refuse(text, label, location, "COPY from or to the client",
-			   "A body has no client to exchange data with: use INSERT instead.");
+		refuse_copy(text, label, location, end);
 	if (drops_this_extension(stmt))
-		refuse(text, label, location,
+		refuse(text, label, location, end,
 			   "DROP EXTENSION or ALTER EXTENSION of migrate",
 			   "Run it by hand, outside a migration.");
 	if (changes_string_syntax(stmt))
-		refuse(text, label, location,
+		refuse(text, label, location, end,
 			   "a change of standard_conforming_strings",
 			   "Write backslash escapes as E'...' instead.");
 }
@@ -635,31 +628,6 @@ pin_setting(const char *name, const char *value)
 {
 	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
-}
-
-static List *
-parse(const char *text, const MigLabel *label)
-{
-	ParseErrorArg arg;
-	ErrorContextCallback callback;
-	List	   *trees;
-	int			guc_level = NewGUCNestLevel();
-
-	/* the two settings that scanner and grammar look at */
-	if (!standard_conforming_strings)
-		pin_setting("standard_conforming_strings", "on");
-	if (backslash_quote != BACKSLASH_QUOTE_SAFE_ENCODING)
-		pin_setting("backslash_quote", "safe_encoding");
-	arg.text = text;
-	arg.label = label;
-	callback.callback = parse_error_callback;
-	callback.arg = &arg;
-	callback.previous = error_context_stack;
-	error_context_stack = &callback;
-	trees = raw_parser(text, RAW_PARSE_DEFAULT);
-	error_context_stack = callback.previous;
-	AtEOXact_GUC(false, guc_level);
-	return trees;
 }
 
 static bool
@@ -673,6 +641,46 @@ mentions(const char *text, const char *word)
 			return true;
 	}
 	return false;
+}
+
+static List *
+parse(const char *text, const MigLabel *label)
+{
+	ParseErrorArg arg;
+	ErrorContextCallback callback;
+	List	   *trees = NIL;
+	int			guc_level;
+	int			copy = -1;
+	int			copy_end;
+	int			slow = mig_lexer_slow_run(text);
+
+	if (slow >= 0)
+		refuse(text, label, slow, slow, "such a long run of operator characters",
+			   "The server would take very long to read it: put blanks between them.");
+	guc_level = NewGUCNestLevel();
+
+	/* the two settings that scanner and grammar look at */
+	if (!standard_conforming_strings)
+		pin_setting("standard_conforming_strings", "on");
+	if (backslash_quote != BACKSLASH_QUOTE_SAFE_ENCODING)
+		pin_setting("backslash_quote", "safe_encoding");
+	arg.text = text;
+	arg.label = label;
+	callback.callback = parse_error_callback;
+	callback.arg = &arg;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	if (mentions(text, "stdin"))
+		copy = mig_lexer_copy_from_client(text, &copy_end);
+	if (copy < 0)
+		trees = raw_parser(text, RAW_PARSE_DEFAULT);
+	error_context_stack = callback.previous;
+	AtEOXact_GUC(false, guc_level);
+
+	/* before the parser gets to the data, and quotes it */
+	if (copy >= 0)
+		refuse_copy(text, label, copy, copy_end + strlen("stdin"));
+	return trees;
 }
 
 /*
@@ -752,7 +760,7 @@ parse_body(const char *text, const MigLabel *label, MemoryContext context,
 			skip_blanks_and_comments(text, Max(raw->stmt_location, 0), end);
 		MigStatement *statement = &body->statements[body->nstatements++];
 
-		check_statement(text, label, raw, location);
+		check_statement(text, label, raw, location, end);
 		fill_statement(statement, text, raw, location, end);
 		if (statement->log_level != LOGSTMT_DDL)
 			body->only_ddl = false;

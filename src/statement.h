@@ -8,7 +8,7 @@
 #ifndef MIG_STATEMENT_H
 #define MIG_STATEMENT_H
 
-#include "migrate.h"
+#include "errors.h"
 #include "tcop/cmdtag.h"
 
 /* names a body in messages */
@@ -99,6 +99,10 @@ extern void mig_label_of_entry(MigLabel *label, const MigEntry *entry,
 							   MigPart part, bool secret);
 extern void mig_label_of_source(MigLabel *label, const MigSource *source,
 								MigPart part);
+
+/* the statement, from 0, as a place for mig_error_locate() */
+extern void mig_statement_place(MigPlace *place, const MigLabel *label,
+								const MigBody *body, int statement);
 
 /*
  * For CONTEXT: migration, file and line, body, and the statement unless it is
