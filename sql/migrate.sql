@@ -276,7 +276,7 @@ COMMENT ON TABLE migrate.step IS
 CREATE TABLE migrate.policy (
 	project			pg_catalog.text COLLATE "C" NOT NULL DEFAULT 'default',
 	role			pg_catalog.text,
-	search_path		pg_catalog.text NOT NULL DEFAULT 'public',
+	search_path		pg_catalog.text,
 	out_of_order	pg_catalog.text COLLATE "C" NOT NULL DEFAULT 'error',
 	protected		pg_catalog.bool NOT NULL DEFAULT false,
 	environment		pg_catalog.text,

@@ -289,7 +289,7 @@ static void
 locate(RunError *error, const char *text, int statement_number, int line,
 	   int position)
 {
-	MigLabel	label = {"", NULL, MIG_UP, true, 0};
+	MigLabel	label = {"", NULL, MIG_UP, true, 0, false};
 	MigBody    *body = mig_body_parse(text, &label);
 	MigPlace	place;
 
@@ -594,6 +594,15 @@ mig_background_main(void)
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnectionByOid(request.database, request.role,
 											  MIG_RUN_WORKER_FLAGS);
+
+	/*
+	 * as the transaction of the caller was, or else it could not have started
+	 * it
+	 */
+	SetConfigOption("default_transaction_read_only", "off", PGC_USERSET,
+					PGC_S_SESSION);
+	SetConfigOption("default_transaction_isolation", "read committed",
+					PGC_USERSET, PGC_S_SESSION);
 	pgstat_report_activity(STATE_RUNNING, "waiting for the transaction that has asked for migrations");
 	if (!wait_for_starter(&request))
 		return;

@@ -36,6 +36,15 @@
 	ExecInsertIndexTuples(target, slot, estate, false, false, NULL, NIL)
 #endif
 
+/* 16 has one function for the privileges on all kinds of objects */
+#if PG_VERSION_NUM >= 160000
+#define MIG_HAS_USAGE(schema, role) \
+	(object_aclcheck(NamespaceRelationId, schema, role, ACL_USAGE) == ACLCHECK_OK)
+#else
+#define MIG_HAS_USAGE(schema, role) \
+	(pg_namespace_aclcheck(schema, role, ACL_USAGE) == ACLCHECK_OK)
+#endif
+
 /* 17 lets a background worker connect as a role that may not log in */
 #if PG_VERSION_NUM >= 170000
 #define MIG_BGWORKER_FLAGS (BGWORKER_BYPASS_ALLOWCONN | BGWORKER_BYPASS_ROLELOGINCHECK)

@@ -27,6 +27,7 @@
 #include "access/xlog.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "storage/proc.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/timeout.h"
@@ -80,6 +81,7 @@ typedef struct Each
 	MigBatch   *batch;
 	MigExecution execution;
 	List	   *settings;		/* of the session, before the run */
+	MigResidue *residue;		/* what else the session had by then */
 	bool		pinned;			/* it has others now */
 	bool		limits_waits;	/* it has had lock_timeout at least once */
 	int			nentries;		/* of the project */
@@ -93,6 +95,7 @@ typedef struct Each
 	double		execution_ms;	/* of the step that was recorded last */
 	MigLockSchedule schedule;	/* of the current step */
 	char	   *blockers;		/* whom the last attempt waited for, or NULL */
+	bool		in_vain;		/* another attempt would fail like the last */
 } Each;
 
 
@@ -169,8 +172,9 @@ prepare(void *arg)
 
 		/* for the whole run, since it takes time */
 		each->settings = mig_settings_save();
+		each->residue = each->execution.residue = mig_residue_note();
 		each->pinned = true;
-		mig_execute_pin_session(each->search_path);
+		mig_execute_pin_session(&each->execution, each->search_path);
 		each->gaps_matter = each->part == MIG_DOWN && !each->holds &&
 			!prepared.policy->allow_out_of_order;
 	}
@@ -399,6 +403,23 @@ hint_where_it_stands(Each *each, ErrorData *edata, const MigStepwise *stepwise)
 									"goes on after it" : "goes on after them"));
 }
 
+/*
+ * A concurrent build waits for others last, for as long as they take, and
+ * nobody waits behind it; ours is no limit of that.  If the session has a
+ * lock_timeout, each attempt would build all of it again to be ended there.
+ */
+static void
+refuse_vain_build(Each *each, ErrorData *edata, const MigStepwise *stepwise)
+{
+	if (!stepwise->left_build || LockTimeout <= 0 ||
+		edata->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+		return;
+	each->in_vain = true;
+	mig_error_add_hint(edata,
+					   psprintf("The build was waiting for transactions of other sessions when lock_timeout, which is %d ms in this session, ended it: end those transactions, or SET lock_timeout = 0 for the call.",
+								LockTimeout));
+}
+
 static ErrorData *
 run_in_steps(Each *each)
 {
@@ -425,7 +446,10 @@ run_in_steps(Each *each)
 	stepwise.finish_arg = each;
 	edata = mig_stepwise_run(&stepwise);
 	if (edata != NULL)
+	{
+		refuse_vain_build(each, edata, &stepwise);
 		hint_where_it_stands(each, edata, &stepwise);
+	}
 	return edata;
 }
 
@@ -453,6 +477,14 @@ add_context(const Each *each, ErrorData *edata)
 								  part, entry->version);
 }
 
+/* does the current migration need several transactions? */
+static bool
+takes_steps(const Each *each)
+{
+	return mig_chunk_own_transaction(&each->chunk, each->agenda.steps,
+									 each->current - each->chunk.first) != NULL;
+}
+
 static ErrorData *
 run_step(Each *each)
 {
@@ -468,8 +500,7 @@ run_step(Each *each)
 	each->execution.progress.position = position(each);
 	each->execution.progress.total = each->agenda.nsteps;
 	mig_execute_migration_begin();
-	if (mig_chunk_own_transaction(&each->chunk, each->agenda.steps,
-								  each->current - each->chunk.first) != NULL)
+	if (takes_steps(each))
 		edata = run_in_steps(each);
 	else
 		edata = mig_transaction_run(run_in_transaction, each);
@@ -498,12 +529,33 @@ typedef struct Failing
 } Failing;
 
 static void
-restore_settings(void *arg)
+remove_residue(void *arg)
+{
+	mig_residue_remove(((Each *) arg)->residue);
+}
+
+/* have the session as it was before the run */
+static void
+restore_session(void *arg)
 {
 	Each	   *each = (Each *) arg;
 
-	if (each->pinned)
-		mig_settings_restore(each->settings);
+	if (!each->pinned)
+		return;
+	mig_settings_restore(each->settings);
+	mig_residue_remove(each->residue);
+}
+
+/* what a roll-back does not take away would fail the next attempt */
+static void
+clean_session(Each *each, void (*function) (void *arg))
+{
+	ErrorData  *edata = mig_transaction_insist(function, each);
+
+	if (edata != NULL)
+		ereport(WARNING,
+				(errcode(edata->sqlerrcode),
+				 errmsg("the session is not as it was: %s", edata->message)));
 }
 
 static void
@@ -539,12 +591,7 @@ fail(Each *each, ErrorData *edata)
 	mig_books_trust_end();
 	mig_progress_restore();
 	memset(&failure, 0, sizeof(failure));
-	second = mig_transaction_insist(restore_settings, each);
-	if (second != NULL)
-		ereport(WARNING,
-				(errcode(second->sqlerrcode),
-				 errmsg("the settings of the session are not as they were: %s",
-						second->message)));
+	clean_session(each, restore_session);
 	if (each->result->run == 0)
 		ReThrowError(edata);	/* it had not begun */
 	mig_execution_locate(&each->execution, edata, &failure);
@@ -632,8 +679,10 @@ run_attempts(Each *each)
 		if (edata == NULL || !mig_locktrace_is_lock_failure(edata))
 			return edata;
 		(void) mig_transaction_run(find_blockers, each);
-		if (!mig_lock_schedule_next(&each->schedule))
+		if (each->in_vain || !mig_lock_schedule_next(&each->schedule))
 			return edata;
+		if (!takes_steps(each))
+			clean_session(each, remove_residue);
 		second = pause_before_retry(each, edata);
 
 		/* the error has taken the runner lock */
@@ -656,6 +705,39 @@ run_or_fail(Each *each, void (*function) (void *arg))
 
 	if (edata != NULL)
 		fail(each, edata);
+}
+
+/* what the step that was run last consists of */
+static const MigStepTexts *
+last_texts(const Each *each)
+{
+	return &each->chunk.bodies[each->to_load - each->chunk.first];
+}
+
+/*
+ * After the migration is committed: have the session as it was, so that the
+ * next one does not see what this one has left.
+ */
+static void
+end_migration(void *arg)
+{
+	Each	   *each = (Each *) arg;
+	const MigStepTexts *texts = last_texts(each);
+
+	if (texts->verify != NULL)
+		mig_residue_end_migration(each->residue,
+								  mig_runnable_body(texts->verify));
+	mig_residue_end_migration(each->residue, mig_runnable_body(texts->body));
+}
+
+static bool
+may_have_left_something(const Each *each)
+{
+	const MigStepTexts *texts = last_texts(each);
+	const MigBody *body = mig_runnable_body(texts->body);
+
+	return texts->verify != NULL ||
+		mig_residue_may_differ(body, 0, body->nstatements);
 }
 
 static void
@@ -699,7 +781,7 @@ finish_run(void *arg)
 		mig_prepare_notice_gaps(tally.highest, mig_agenda_gaps(&each->agenda));
 	mig_runbook_end(each->result->run, MIG_RUN_SUCCESS,
 					each->result->migrations);
-	restore_settings(each);
+	restore_session(each);
 }
 
 static void
@@ -717,8 +799,10 @@ run_next(Each *each)
 		fail(each, edata);
 	if (!each->skipped)
 		report_step(each);
-	each->to_load = each->current + 1;
 	each->current = -1;
+	if (!each->skipped && may_have_left_something(each))
+		run_or_fail(each, end_migration);
+	each->to_load++;
 }
 
 static void

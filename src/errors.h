@@ -38,6 +38,7 @@
 #define MIG_ERRCODE_INTERRUPTED			MAKE_SQLSTATE('M', 'G', '0', '2', '5')
 #define MIG_ERRCODE_RUN_FAILED			MAKE_SQLSTATE('M', 'G', '0', '2', '6')
 #define MIG_ERRCODE_LINT				MAKE_SQLSTATE('M', 'G', '0', '2', '7')
+#define MIG_ERRCODE_TEMPORARY			MAKE_SQLSTATE('M', 'G', '0', '3', '2')
 #define MIG_ERRCODE_BOOKS				MAKE_SQLSTATE('M', 'G', '0', '3', '6')
 #define MIG_ERRCODE_BUSY				MAKE_SQLSTATE('M', 'G', '0', '4', '1')
 

@@ -17,6 +17,7 @@
 
 #include <limits.h>
 
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
@@ -29,12 +30,12 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/timeout.h"
-#include "utils/varlena.h"
 
 #include "errors.h"
 #include "execute.h"
 #include "guc.h"
 #include "locktrace.h"
+#include "settings.h"
 #include "subxact.h"
 #include "toplevel.h"
 
@@ -54,6 +55,7 @@ mig_execution_init(MigExecution *execution, MemoryContext context)
 	memset(execution, 0, sizeof(MigExecution));
 	execution->context = context;
 	execution->statement = -1;
+	execution->has_escapes = !standard_conforming_strings;
 }
 
 void
@@ -128,69 +130,26 @@ pin_lock_timeout(GucAction action)
 	}
 }
 
-/*
- * The path of the policy, with the server's own objects before all others and
- * temporary tables after them.
- */
-static char *
-safe_search_path(const char *search_path)
-{
-	List	   *schemas;
-	ListCell   *lc;
-	StringInfoData path;
-
-	if (!SplitIdentifierString(pstrdup(search_path), ',', &schemas))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid search_path in migrate.policy: \"%s\"",
-						search_path)));
-	initStringInfo(&path);
-	foreach(lc, schemas)
-	{
-		const char *schema = (const char *) lfirst(lc);
-
-		/* searched first where it is not named */
-		if (strcmp(schema, "pg_catalog") != 0 && strcmp(schema, "pg_temp") != 0)
-			appendStringInfo(&path, "%s, ", quote_identifier(schema));
-	}
-	appendStringInfoString(&path, "pg_temp");
-	return path.data;
-}
-
+/* bodies have been parsed with the second of these, see statement.c */
 static void
 pin_settings(const char *search_path, GucAction action)
 {
-	/* what makes one text mean different things in different sessions */
-	static const char *const pinned[][2] = {
-		{"standard_conforming_strings", "on"},
-		{"backslash_quote", "safe_encoding"},
-		{"array_nulls", "on"},
-		{"transform_null_equals", "off"},
-		{"check_function_bodies", "on"},
-		{"row_security", "on"},
-		{"DateStyle", "ISO, MDY"},
-		{"IntervalStyle", "postgres"},
-		{"xmloption", "content"},
-		{"default_table_access_method", "heap"},
-		{"default_tablespace", ""},
-	};
-	int			i;
-
-	pin("search_path", safe_search_path(search_path), action);
-	for (i = 0; i < lengthof(pinned); i++)
-		pin(pinned[i][0], pinned[i][1], action);
+	pin("search_path", search_path, action);
+	pin("standard_conforming_strings", "on", action);
 }
 
 void
-mig_execute_pin_settings(const char *search_path)
+mig_execute_pin_settings(MigExecution *execution, const char *search_path)
 {
+	execution->search_path = search_path;
 	pin_settings(search_path, GUC_ACTION_SAVE);
 	pin_lock_timeout(GUC_ACTION_SAVE);
 }
 
 void
-mig_execute_pin_session(const char *search_path)
+mig_execute_pin_session(MigExecution *execution, const char *search_path)
 {
+	execution->search_path = search_path;
 	pin_settings(search_path, GUC_ACTION_SET);
 }
 
@@ -294,12 +253,17 @@ verify_receive(TupleTableSlot *slot, DestReceiver *self)
 	bool		isnull;
 	Datum		value;
 
+	Oid			type;
+
 	if (slot->tts_tupleDescriptor->natts == 0)
 		return true;
+	type = TupleDescAttr(slot->tts_tupleDescriptor, 0)->atttypid;
+
+	/* a function that returns nothing may say so with a null */
+	if (type == VOIDOID)
+		return true;
 	value = slot_getattr(slot, 1, &isnull);
-	if (isnull ||
-		(TupleDescAttr(slot->tts_tupleDescriptor, 0)->atttypid == BOOLOID &&
-		 !DatumGetBool(value)))
+	if (isnull || (type == BOOLOID && !DatumGetBool(value)))
 		receiver->failed = true;
 	return true;
 }
@@ -337,13 +301,12 @@ static uint64
 run_statement(const char *sql, const MigLabel *label)
 {
 	SPIExecuteOptions options;
-	VerifyReceiver receiver;
+	VerifyReceiver receiver = {0};
 	uint64		rows;
 
 	memset(&options, 0, sizeof(options));
-	if (label->part == MIG_VERIFY)
+	if (label->part == MIG_VERIFY && !label->errors_only)
 	{
-		memset(&receiver, 0, sizeof(receiver));
 		receiver.pub.receiveSlot = verify_receive;
 		receiver.pub.rStartup = verify_startup;
 		receiver.pub.rShutdown = verify_nothing;
@@ -356,7 +319,7 @@ run_statement(const char *sql, const MigLabel *label)
 	check_rc(SPI_execute_extended(sql, &options), label);
 	rows = SPI_processed;
 
-	if (label->part == MIG_VERIFY && receiver.failed)
+	if (receiver.failed)
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_VERIFY),
 				 errmsg("migration \"%s\" does not verify", label->version),
@@ -364,16 +327,54 @@ run_statement(const char *sql, const MigLabel *label)
 	return rows;
 }
 
-/* bodies are parsed with this setting on, and must run with it */
-static void
-check_string_syntax(const MigLabel *label)
+/* the same text as it is read with and without backslash escapes */
+typedef struct Reading
 {
+	const char *sql;
+	bool		same;
+} Reading;
+
+/* in a subtransaction, as the second reading may be a syntax error */
+static void
+read_both_ways(void *arg)
+{
+	Reading    *reading = (Reading *) arg;
+	List	   *trees = raw_parser(reading->sql, RAW_PARSE_DEFAULT);
+
+	pin("standard_conforming_strings", "off", GUC_ACTION_LOCAL);
+	reading->same = equal(trees, raw_parser(reading->sql, RAW_PARSE_DEFAULT));
+}
+
+/*
+ * Bodies are parsed with standard_conforming_strings on, and must run with it.
+ * Where the session has it off, a statement that would mean something else then
+ * is refused.  What a DO block says is parsed when it runs, so a backslash is
+ * enough there.
+ */
+static void
+check_string_syntax(const MigExecution *execution, const char *sql,
+					const char *tag)
+{
+	Reading		reading = {sql, false};
+	const char *version = execution->label->version;
+
 	if (!standard_conforming_strings)
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_BODY),
 				 errmsg("migration \"%s\" has turned standard_conforming_strings off",
-						label->version),
+						version),
 				 errhint("Write backslash escapes as E'...' instead.")));
+	if (!execution->has_escapes || strchr(sql, '\\') == NULL)
+		return;
+	if (strcmp(tag, "DO") != 0)
+		(void) mig_subxact_run(read_both_ways, &reading, false);
+	if (!reading.same)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_BODY),
+				 errmsg("migration \"%s\" has a backslash in a plain string literal, and the session has standard_conforming_strings off",
+						version),
+				 errdetail("Bodies run with standard_conforming_strings on, where a backslash is an ordinary character."),
+				 errhint("Write backslash escapes as E'...', or SET standard_conforming_strings = on before the call.")));
 }
 
 static void
@@ -475,6 +476,18 @@ limit_lock_wait(MigExecution *execution, const MigStatement *statement)
 	execution->lock_limit = limit;
 }
 
+/*
+ * The schema to create in may have been dropped by the body, and pg_temp be the
+ * next one.  If the body has SET a path itself, that is what it wants.
+ */
+static void
+guard_search_path(const MigExecution *execution)
+{
+	if (strstr(namespace_search_path, "pg_temp") != NULL &&
+		strcmp(namespace_search_path, execution->search_path) == 0)
+		pin("search_path", mig_settings_search_path(NULL), GUC_ACTION_LOCAL);
+}
+
 /* one statement, with all that goes with it */
 static void
 run_one(MigExecution *execution, int i, const char *replacement)
@@ -492,7 +505,8 @@ run_one(MigExecution *execution, int i, const char *replacement)
 	sql = replacement ? pstrdup(replacement) :
 		pnstrdup(execution->body->text + statement->location,
 				 statement->length);
-	check_string_syntax(execution->label);
+	check_string_syntax(execution, sql, statement->tag);
+	guard_search_path(execution);
 	log_statement_of_body(statement, sql);
 	show_progress(execution);
 	mig_execute_restart_timeout();
@@ -538,10 +552,13 @@ static void
 begin_body(MigExecution *execution, const MigRunnable *runnable,
 		   ErrorContextCallback *callback)
 {
+	Assert(execution->residue != NULL);
 	mig_runnable_check(runnable);
 	execution->body = mig_runnable_body(runnable);
 	execution->label = mig_runnable_label(runnable);
 	execution->statement = -1;
+	mig_residue_check_names(execution->residue, execution->body,
+							execution->label);
 	callback->callback = statement_context_callback;
 	callback->arg = execution;
 	callback->previous = error_context_stack;

@@ -11,6 +11,7 @@
 #include "journal.h"
 #include "lock_schedule.h"
 #include "progress.h"
+#include "residue.h"
 #include "texts.h"
 
 /* what to do with a statement */
@@ -46,6 +47,7 @@ typedef struct MigExecution
 	MemoryContext context;		/* of timings */
 	const MigBody *body;		/* running now */
 	const MigLabel *label;
+	bool		has_escapes;	/* the session: standard_conforming_strings */
 	int			statement;		/* index in body, -1: not in a statement */
 	int			ntimings;
 	int			max_timings;
@@ -56,8 +58,11 @@ typedef struct MigExecution
 	int			lock_limit;		/* that it has now, unless it has SET one */
 	MigProgress progress;		/* shown to others, unless action is NULL */
 	const MigObserver *observer;	/* or NULL */
+	MigResidue *residue;		/* what the session had before the run */
+	const char *search_path;	/* that bodies start with */
 } MigExecution;
 
+/* before the settings are pinned */
 extern void mig_execution_init(MigExecution *execution, MemoryContext context);
 
 /* forget the last migration, keep the memory */
@@ -75,16 +80,19 @@ extern void mig_execution_locate(const MigExecution *execution,
 								 ErrorData *edata, MigFailure *failure);
 
 /*
- * Settings that every body starts with, until the end of the GUC nest level
- * that the caller has opened.
+ * Settings that every body starts with and that need not be the session's,
+ * until the end of the GUC nest level that the caller has opened: search_path,
+ * standard_conforming_strings, lock_timeout.  doc/reference.md says why.
  */
-extern void mig_execute_pin_settings(const char *search_path);
+extern void mig_execute_pin_settings(MigExecution *execution,
+									 const char *search_path);
 
 /*
  * The same for the session, where bodies run in several transactions, but for
  * lock_timeout.
  */
-extern void mig_execute_pin_session(const char *search_path);
+extern void mig_execute_pin_session(MigExecution *execution,
+									const char *search_path);
 
 /*
  * lock_timeout for the session.  False if there is nothing to do, because

@@ -25,6 +25,7 @@
 #include "books.h"
 #include "compat.h"
 #include "ledger.h"
+#include "settings.h"
 
 static Datum
 list_to_array(List *strings)
@@ -125,8 +126,7 @@ mig_ledger_policy(const char *project)
 											  &policy->nlint_off);
 	}
 	mig_books_close(&scope);
-	if (policy->search_path == NULL)
-		policy->search_path = pstrdup("public");
+	policy->search_path = mig_settings_search_path(policy->search_path);
 	return policy;
 }
 
@@ -145,7 +145,7 @@ enum EntryColumn
 	E_HELD_REASON, E_RUN, E_SEQ, E_PARTIAL,
 	E_NAME, E_REQUIRES, E_HAS_DOWN, E_HAS_VERIFY, E_IRREVERSIBLE,
 	E_TRANSACTIONAL, E_PATH, E_DOWN_PATH, E_VERIFY_PATH, E_UP_LINE, E_DOWN_LINE, E_VERIFY_LINE, E_ADDED_BY, E_LENGTH,
-	E_HOW,
+	E_HOW, E_ERRORS_ONLY,
 	E_ERROR, E_CHECKSUM, E_DOWN_CHECKSUM, E_APPLIED_BY, E_APPLIED_AT,
 	E_EXECUTION_MS
 };
@@ -174,7 +174,7 @@ enum EntryColumn
 	"  coalesce(pg_catalog.octet_length(m.down), 0)" \
 	"  OPERATOR(pg_catalog.+)" \
 	"  coalesce(pg_catalog.octet_length(m.verify), 0))," \
-	" a.how"
+	" a.how, m.source OPERATOR(pg_catalog.=) 'sqitch'"
 
 #define DETAIL_COLUMNS \
 	PLAN_COLUMNS ", f.message, coalesce(m.checksum, a.checksum)," \
@@ -271,6 +271,7 @@ read_entry(MigSqlScope *scope, uint64 number, EntryDepth depth,
 	entry->length = mig_row_int8(&row, E_LENGTH);
 	entry->how = get_repeated_text(scope, &row, E_HOW,
 								   before ? before->how : NULL);
+	entry->errors_only = mig_row_bool(&row, E_ERRORS_ONLY);
 	if (depth < ENTRY_DETAILS)
 		return;
 	entry->error = mig_row_text(scope, &row, E_ERROR);

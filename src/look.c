@@ -199,7 +199,7 @@ run_verify(void *arg)
 	VerifyRun  *run = (VerifyRun *) arg;
 
 	mig_bodies_begin();
-	mig_execute_pin_settings(run->search_path);
+	mig_execute_pin_settings(run->execution, run->search_path);
 	mig_execute_body(run->execution, run->body);
 }
 
@@ -218,6 +218,7 @@ verify_one(const char *project, MigEntry *entry, MigExecution *execution,
 	edata = mig_subxact_run(run_verify, &run, false);
 	mig_bodies_end();
 	mig_execute_restart_timeout();
+	mig_residue_end_migration(execution->residue, mig_runnable_body(run.body));
 	if (edata != NULL && edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
 		ReThrowError(edata);
 	sink(entry, edata ? unpack_sql_state(edata->sqlerrcode) : NULL,
@@ -240,6 +241,7 @@ mig_look_verify(const char *project_name, MigVerifySink sink, void *arg)
 	mig_execution_init(&execution, CurrentMemoryContext);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
+	execution.residue = mig_residue_note();
 	for (i = 0; i < project->count; i++)
 	{
 		MigEntry   *entry = project->order[i];

@@ -86,6 +86,7 @@ typedef struct MigEntry
 	bool		down_changed;	/* likewise down */
 	bool		has_down;
 	bool		has_verify;
+	bool		errors_only;	/* all that a verify body fails by */
 	bool		irreversible;
 	bool		partial;		/* some of its steps are done, see partial.h */
 	MigTransactional transactional;
@@ -124,7 +125,7 @@ typedef enum MigLintMode
 typedef struct MigPolicy
 {
 	char	   *role;			/* NULL: any */
-	char	   *search_path;
+	char	   *search_path;	/* what bodies start with */
 	bool		allow_out_of_order;
 	bool		protected;
 	bool		require_down;

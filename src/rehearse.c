@@ -53,6 +53,7 @@ typedef struct Rehearsal
 	MigObserver observer;
 	MigEffects *effects;
 	MemoryContext scratch;		/* one migration */
+	MigResidue *residue;		/* what the session had before */
 	bool		may_defer;
 
 	int			current;		/* step that is running, -1: none */
@@ -300,6 +301,8 @@ run_bodies(Rehearsal *rehearsal, int i)
 	/* without what was left out it may well be wrong */
 	if (bodies->verify != NULL && !rehearsal->skipped)
 		mig_execute_body(execution, bodies->verify);
+	mig_residue_end_migration(rehearsal->residue,
+							  mig_runnable_body(bodies->body));
 	mig_execute_migration_end();
 }
 
@@ -337,7 +340,7 @@ run_steps(void *arg)
 	int			i;
 
 	mig_bodies_begin();
-	mig_execute_pin_settings(rehearsal->prepared.policy->search_path);
+	mig_execute_pin_settings(&rehearsal->execution, rehearsal->prepared.policy->search_path);
 	mig_locktrace_reset();
 	mig_locktrace_begin();
 	rehearsal->may_defer = mig_ledger_deferrable_constraints() != NIL;
@@ -494,13 +497,13 @@ rehearse(void *arg)
 static void
 note_residue(void *arg)
 {
-	*(MigResidue **) arg = mig_residue_note();
+	((Rehearsal *) arg)->residue = mig_residue_note();
 }
 
 static void
 remove_residue(void *arg)
 {
-	mig_residue_remove((MigResidue *) arg);
+	mig_residue_remove(((Rehearsal *) arg)->residue);
 }
 
 /* even a look at the session locks something, if not for long */
@@ -516,15 +519,15 @@ run_rolled_back(void (*function) (void *arg), void *arg)
 static void
 run_rehearsal(Rehearsal *rehearsal)
 {
-	MigResidue *residue = NULL;
 	ErrorData  *edata;
 
 	mig_refuse_recursion();
-	run_rolled_back(note_residue, &residue);
+	run_rolled_back(note_residue, rehearsal);
 	rehearsal->scratch = AllocSetContextCreate(CurrentMemoryContext,
 											   "migrate one migration",
 											   ALLOCSET_DEFAULT_SIZES);
 	mig_execution_init(&rehearsal->execution, CurrentMemoryContext);
+	rehearsal->execution.residue = rehearsal->residue;
 	rehearsal->observer.decide = decide;
 	rehearsal->observer.begin = begin_statement;
 	rehearsal->observer.end = end_statement;
@@ -535,7 +538,7 @@ run_rehearsal(Rehearsal *rehearsal)
 	rehearsal->alter_type = -1;
 	edata = mig_subxact_run(rehearse, rehearsal, false);
 	stop_watching();
-	run_rolled_back(remove_residue, residue);
+	run_rolled_back(remove_residue, rehearsal);
 	if (edata != NULL)
 		ReThrowError(edata);
 }

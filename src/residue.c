@@ -1,10 +1,15 @@
 /*-------------------------------------------------------------------------
  *
  * residue.c
- *	  What bodies leave in the session though they have been rolled back.
+ *	  What bodies leave in the session: noted before, taken away afterwards.
  *
- * Prepared statements and the advisory locks of the session are no part of any
- * transaction.
+ * A migration is to begin where a new session would, whether it is tried again,
+ * comes after another one in the same call, or in a call of its own; and the
+ * session is to go on as it was.  Settings have a nest level or are restored by
+ * settings.c; the rest is here.  Prepared statements and the advisory locks of
+ * the session are no part of any transaction, so even a roll-back leaves them.
+ *
+ * What the session had before stays.  Only what has come since is taken away.
  *
  * How often the session has taken a lock is known to the lock manager alone,
  * which does not tell.  It is counted by giving the lock up that often and
@@ -15,19 +20,41 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_depend.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
+#include "commands/async.h"
 #include "commands/prepare.h"
+#include "parser/parser.h"
+#include "tcop/tcopprot.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/memutils.h"
+#include "utils/portal.h"
+#include "utils/snapmgr.h"
 
 #include "books.h"
+#include "errors.h"
 #include "ownlocks.h"
 #include "residue.h"
 
-typedef struct Prepared
+/* a prepared statement, a cursor, or a channel that is listened on */
+typedef struct Named
 {
+	char		kind;
 	char	   *name;
-	TimestampTz since;
-} Prepared;
+	TimestampTz since;			/* another one may have taken its name */
+} Named;
+
+#define PREPARED 'p'
+#define CURSOR 'c'
+#define CHANNEL 'l'
 
 typedef struct Advisory
 {
@@ -36,8 +63,31 @@ typedef struct Advisory
 	int			count;			/* how often the session has it */
 } Advisory;
 
+/* a relation or type of the session's temporary schema */
+typedef struct Hiding
+{
+	char	   *name;
+	bool		is_type;
+	bool		hides;			/* there is another one of that name */
+} Hiding;
+
+struct MigResidue
+{
+	MemoryContext context;
+	List	   *named;			/* of Named * */
+	List	   *advisory;		/* of Advisory * */
+	List	   *temporary;		/* of ObjectAddress * */
+	List	   *hiding;			/* of Hiding * */
+	MigLockMarks marks;			/* locks that were looked at */
+};
+
+
+/*
+ * What has a name
+ */
+
 static List *
-list_prepared(void)
+list_named(void)
 {
 	MigSqlScope scope;
 	List	   *list = NIL;
@@ -46,62 +96,325 @@ list_prepared(void)
 	uint64		row;
 
 	mig_books_open(&scope);
-	rows = mig_sql("SELECT p.name, p.prepare_time FROM pg_catalog.pg_prepared_statement() p"
-				   " ORDER BY 1", 0, NULL, NULL, NULL);
+	rows = mig_sql("SELECT 'p', p.name, p.prepare_time"
+				   " FROM pg_catalog.pg_prepared_statement() p"
+				   " UNION ALL"
+				   " SELECT 'c', c.name, c.creation_time"
+				   " FROM pg_catalog.pg_cursor() c"
+				   " UNION ALL"
+				   " SELECT 'l', l, NULL"
+				   " FROM pg_catalog.pg_listening_channels() l",
+				   0, NULL, NULL, NULL);
 	old = MemoryContextSwitchTo(scope.outer);
 	for (row = 0; row < rows; row++)
 	{
-		Prepared   *prepared = palloc(sizeof(Prepared));
+		Named	   *named = palloc(sizeof(Named));
 
-		prepared->name = mig_get_text(&scope, row, 1);
-		prepared->since = mig_get_timestamptz(row, 2);
-		list = lappend(list, prepared);
+		named->kind = mig_get_text(&scope, row, 1)[0];
+		named->name = mig_get_text(&scope, row, 2);
+		named->since = mig_get_timestamptz(row, 3);
+		list = lappend(list, named);
 	}
 	MemoryContextSwitchTo(old);
 	mig_books_close(&scope);
 	return list;
 }
 
-static const Prepared *
-find_prepared(List *list, const char *name)
+static const Named *
+find_named(List *list, const Named *wanted)
 {
 	ListCell   *lc;
 
 	foreach(lc, list)
 	{
-		const Prepared *prepared = (const Prepared *) lfirst(lc);
+		const Named *named = (const Named *) lfirst(lc);
 
-		if (strcmp(prepared->name, name) == 0)
-			return prepared;
+		if (named->kind == wanted->kind && named->since == wanted->since &&
+			strcmp(named->name, wanted->name) == 0)
+			return named;
 	}
 	return NULL;
 }
 
 static void
-restore_prepared(List *before)
+remove_named(const Named *named)
 {
-	List	   *now = list_prepared();
+	Portal		portal;
+
+	switch (named->kind)
+	{
+		case PREPARED:
+			DropPreparedStatement(named->name, false);
+			break;
+		case CURSOR:
+			portal = GetPortalByName(named->name);
+			if (PortalIsValid(portal) && !portal->portalPinned &&
+				portal->status != PORTAL_ACTIVE)
+				PortalDrop(portal, false);
+			break;
+		case CHANNEL:
+			Async_Unlisten(named->name);
+			break;
+	}
+}
+
+static void
+restore_named(MigResidue *residue)
+{
+	List	   *now = list_named();
 	ListCell   *lc;
 
 	foreach(lc, now)
 	{
-		const Prepared *prepared = (const Prepared *) lfirst(lc);
-		const Prepared *old = find_prepared(before, prepared->name);
+		const Named *named = (const Named *) lfirst(lc);
 
-		if (old == NULL || old->since != prepared->since)
-			DropPreparedStatement(prepared->name, false);
+		if (find_named(residue->named, named) == NULL)
+			remove_named(named);
 	}
-	foreach(lc, before)
+	foreach(lc, residue->named)
 	{
-		const Prepared *old = (const Prepared *) lfirst(lc);
-		const Prepared *prepared = find_prepared(now, old->name);
+		const Named *old = (const Named *) lfirst(lc);
 
-		if (prepared == NULL || prepared->since != old->since)
-			ereport(WARNING,
-					(errmsg("prepared statement \"%s\" was deallocated by a body and cannot be brought back",
-							old->name)));
+		if (old->kind != PREPARED || find_named(now, old) != NULL)
+			continue;
+		ereport(WARNING,
+				(errmsg("prepared statement \"%s\" was deallocated by a body and cannot be brought back",
+						old->name)));
+
+		/* say it once */
+		residue->named = foreach_delete_current(residue->named, lc);
 	}
 }
+
+/*
+ * LISTEN takes effect when the transaction is committed, and until then nobody
+ * can see it but here.
+ */
+static void
+end_listening(const MigResidue *residue, const MigBody *body)
+{
+	int			i;
+
+	for (i = 0; i < body->nstatements; i++)
+	{
+		const MigStatement *statement = &body->statements[i];
+		Named		named = {CHANNEL, NULL, 0};
+		List	   *trees;
+		Node	   *stmt;
+
+		if (strcmp(statement->tag, "LISTEN") != 0)
+			continue;
+		trees = raw_parser(pnstrdup(body->text + statement->location,
+									statement->length), RAW_PARSE_DEFAULT);
+		stmt = linitial_node(RawStmt, trees)->stmt;
+		named.name = castNode(ListenStmt, stmt)->conditionname;
+		if (find_named(residue->named, &named) == NULL)
+			remove_named(&named);
+	}
+}
+
+
+/*
+ * Temporary objects
+ */
+
+/* 0: the session has never made any */
+static Oid
+temporary_schema(void)
+{
+	Oid			schema;
+	Oid			toast_schema;
+
+	GetTempNamespaceState(&schema, &toast_schema);
+	return schema;
+}
+
+static List *
+list_temporary(void)
+{
+	Oid			schema = temporary_schema();
+	List	   *list = NIL;
+	Relation	depend;
+	ScanKeyData key[2];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	if (!OidIsValid(schema))
+		return NIL;
+	ScanKeyInit(&key[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(NamespaceRelationId));
+	ScanKeyInit(&key[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(schema));
+	depend = table_open(DependRelationId, AccessShareLock);
+	scan = systable_beginscan(depend, DependReferenceIndexId, true, NULL, 2,
+							  key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
+		ObjectAddress *object = palloc(sizeof(ObjectAddress));
+
+		ObjectAddressSet(*object, form->classid, form->objid);
+		list = lappend(list, object);
+	}
+	systable_endscan(scan);
+	table_close(depend, AccessShareLock);
+	return list;
+}
+
+static bool
+has_object(List *objects, const ObjectAddress *wanted)
+{
+	ListCell   *lc;
+
+	foreach(lc, objects)
+	{
+		const ObjectAddress *object = (const ObjectAddress *) lfirst(lc);
+
+		if (object->classId == wanted->classId &&
+			object->objectId == wanted->objectId)
+			return true;
+	}
+	return false;
+}
+
+/* as DISCARD TEMP does, but for what the session had before */
+static void
+remove_temporary(const MigResidue *residue)
+{
+	List	   *now = list_temporary();
+	ObjectAddresses *surplus;
+	int			count = 0;
+	ListCell   *lc;
+
+	if (now == NIL)
+		return;
+	surplus = new_object_addresses();
+	foreach(lc, now)
+	{
+		const ObjectAddress *object = (const ObjectAddress *) lfirst(lc);
+
+		if (has_object(residue->temporary, object))
+			continue;
+		add_exact_object_address(object, surplus);
+		count++;
+	}
+	if (count > 0)
+	{
+		PushActiveSnapshot(GetTransactionSnapshot());
+		performMultipleDeletions(surplus, DROP_CASCADE,
+								 PERFORM_DELETION_INTERNAL |
+								 PERFORM_DELETION_QUIETLY |
+								 PERFORM_DELETION_SKIP_EXTENSIONS);
+		PopActiveSnapshot();
+		CommandCounterIncrement();
+	}
+	free_object_addresses(surplus);
+}
+
+/* what names a relation or a type without its schema finds first */
+static List *
+list_hiding(void)
+{
+	Oid			types[1] = {OIDOID};
+	Datum		values[1] = {ObjectIdGetDatum(temporary_schema())};
+	MigSqlScope scope;
+	List	   *list = NIL;
+	MemoryContext old;
+	uint64		rows;
+	uint64		row;
+
+	if (!OidIsValid(temporary_schema()))
+		return NIL;
+	mig_books_open(&scope);
+	rows = mig_sql("WITH s AS (SELECT n.oid FROM pg_catalog.pg_namespace n"
+				   "  WHERE n.oid OPERATOR(pg_catalog.<>) $1"
+				   "  AND NOT pg_catalog.pg_is_other_temp_schema(n.oid)"
+				   "  AND n.nspname OPERATOR(pg_catalog.<>) ALL"
+				   "   (ARRAY['migrate', 'information_schema']))"
+				   " SELECT c.relname::pg_catalog.text, false, EXISTS ("
+				   "  SELECT FROM pg_catalog.pg_class o JOIN s"
+				   "   ON s.oid OPERATOR(pg_catalog.=) o.relnamespace"
+				   "  WHERE o.relname OPERATOR(pg_catalog.=) c.relname)"
+				   " FROM pg_catalog.pg_class c"
+				   " WHERE c.relnamespace OPERATOR(pg_catalog.=) $1"
+				   " UNION ALL"
+				   " SELECT t.typname::pg_catalog.text, true, EXISTS ("
+				   "  SELECT FROM pg_catalog.pg_type o JOIN s"
+				   "   ON s.oid OPERATOR(pg_catalog.=) o.typnamespace"
+				   "  WHERE o.typname OPERATOR(pg_catalog.=) t.typname)"
+				   " FROM pg_catalog.pg_type t"
+				   " WHERE t.typnamespace OPERATOR(pg_catalog.=) $1"
+				   " AND t.typcategory OPERATOR(pg_catalog.<>) 'A'"
+				   " AND t.typrelid OPERATOR(pg_catalog.=) 0",
+				   1, types, values, NULL);
+	old = MemoryContextSwitchTo(scope.outer);
+	for (row = 0; row < rows; row++)
+	{
+		Hiding	   *hiding = palloc(sizeof(Hiding));
+
+		hiding->name = mig_get_text(&scope, row, 1);
+		hiding->is_type = mig_get_bool(row, 2);
+		hiding->hides = mig_get_bool(row, 3);
+		list = lappend(list, hiding);
+	}
+	MemoryContextSwitchTo(old);
+	mig_books_close(&scope);
+	return list;
+}
+
+static bool
+is_part_of_word(char c)
+{
+	return c == '_' || c == '$' || IS_HIGHBIT_SET(c) ||
+		isalnum((unsigned char) c);
+}
+
+/* is the name a word of the text, in whatever case? */
+static bool
+has_word(const char *text, const char *name)
+{
+	size_t		length = strlen(name);
+	const char *p;
+
+	for (p = text; *p; p++)
+	{
+		if (pg_strncasecmp(p, name, length) == 0 &&
+			(p == text || !is_part_of_word(p[-1])) &&
+			!is_part_of_word(p[length]))
+			return true;
+	}
+	return false;
+}
+
+void
+mig_residue_check_names(const MigResidue *residue, const MigBody *body,
+						const MigLabel *label)
+{
+	ListCell   *lc;
+
+	foreach(lc, residue->hiding)
+	{
+		const Hiding *hiding = (const Hiding *) lfirst(lc);
+
+		if (!hiding->hides && !has_word(body->text, hiding->name))
+			continue;
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_TEMPORARY),
+				 errmsg("temporary %s \"%s\" of the session is in the way of migration \"%s\"",
+						hiding->is_type ? "type" : "relation", hiding->name,
+						label->version),
+				 hiding->hides ?
+				 errdetail("Names are looked up among temporary objects first, and there is another object of this name.") :
+				 errdetail("Names are looked up among temporary objects first, and the %s body has this name.",
+						   mig_part_name(label->part)),
+				 errhint("DISCARD TEMP, or run migrations in a connection of their own.")));
+	}
+}
+
+
+/*
+ * Advisory locks
+ */
 
 static int
 count_of_session(const LOCKTAG *tag, LOCKMODE mode)
@@ -143,13 +456,11 @@ add_advisory(const MigOwnLock *lock, void *arg)
 }
 
 static List *
-list_advisory(void)
+list_advisory(MigLockMarks *marks)
 {
-	MigLockMarks marks;
 	List	   *list = NIL;
 
-	memset(&marks, 0, sizeof(marks));
-	mig_ownlocks_visit_new(&marks, add_advisory, &list);
+	mig_ownlocks_visit_new(marks, add_advisory, &list);
 	return list;
 }
 
@@ -169,7 +480,8 @@ find_advisory(List *list, const Advisory *wanted)
 	return NULL;
 }
 
-static void
+/* returns how often somebody else has it instead */
+static int
 take_back(const Advisory *advisory, int missing)
 {
 	for (; missing > 0; missing--)
@@ -179,47 +491,113 @@ take_back(const Advisory *advisory, int missing)
 			continue;
 		ereport(WARNING,
 				(errmsg("an advisory lock that a body has given up is held by another session now")));
-		return;
+		break;
 	}
+	return Max(missing, 0);
 }
 
-static void
-restore_advisory(List *before)
+/* give up what has been taken since, as far as the marks show it */
+static List *
+release_advisory(const MigResidue *residue, MigLockMarks *marks)
 {
-	List	   *now = list_advisory();
+	List	   *now = list_advisory(marks);
 	ListCell   *lc;
 
 	foreach(lc, now)
 	{
 		const Advisory *advisory = (const Advisory *) lfirst(lc);
-		const Advisory *old = find_advisory(before, advisory);
+		const Advisory *old = find_advisory(residue->advisory, advisory);
 		int			surplus = advisory->count - (old ? old->count : 0);
 
 		for (; surplus > 0; surplus--)
 			(void) mig_ownlocks_release(&advisory->tag, advisory->mode, true);
 	}
-	foreach(lc, before)
+	return now;
+}
+
+static void
+restore_advisory(MigResidue *residue)
+{
+	MigLockMarks marks = {0};
+	List	   *now = release_advisory(residue, &marks);
+	ListCell   *lc;
+
+	foreach(lc, residue->advisory)
 	{
-		const Advisory *old = (const Advisory *) lfirst(lc);
+		Advisory   *old = (Advisory *) lfirst(lc);
 		const Advisory *advisory = find_advisory(now, old);
 
-		take_back(old, old->count - (advisory ? advisory->count : 0));
+		old->count -= take_back(old, old->count -
+								(advisory ? advisory->count : 0));
 	}
 }
+
+
+/*
+ * All of it
+ */
 
 MigResidue *
 mig_residue_note(void)
 {
-	MigResidue *residue = palloc(sizeof(MigResidue));
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "migrate residue",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	MigResidue *residue = palloc0(sizeof(MigResidue));
 
-	residue->prepared = list_prepared();
-	residue->advisory = list_advisory();
+	residue->context = context;
+	residue->named = list_named();
+	residue->advisory = list_advisory(&residue->marks);
+	residue->temporary = list_temporary();
+	residue->hiding = list_hiding();
+	MemoryContextSwitchTo(old);
 	return residue;
 }
 
 void
-mig_residue_remove(const MigResidue *before)
+mig_residue_free(MigResidue *residue)
 {
-	restore_prepared(before->prepared);
-	restore_advisory(before->advisory);
+	MemoryContextDelete(residue->context);
+}
+
+void
+mig_residue_remove(MigResidue *residue)
+{
+	restore_named(residue);
+	remove_temporary(residue);
+	restore_advisory(residue);
+}
+
+/* DDL does not, but for functions that it calls: see mig_residue_remove() */
+static bool
+may_leave_named(const MigBody *body, int first, int end)
+{
+	int			i;
+
+	for (i = first; i < end; i++)
+	{
+		if (body->statements[i].log_level != LOGSTMT_DDL)
+			return true;
+	}
+	return false;
+}
+
+bool
+mig_residue_may_differ(const MigBody *body, int first, int end)
+{
+	return may_leave_named(body, first, end) ||
+		OidIsValid(temporary_schema());
+}
+
+void
+mig_residue_end_migration(MigResidue *residue, const MigBody *body)
+{
+	if (!body->only_ddl)
+	{
+		restore_named(residue);
+		end_listening(residue, body);
+	}
+	remove_temporary(residue);
+	(void) release_advisory(residue, &residue->marks);
 }

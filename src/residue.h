@@ -1,30 +1,50 @@
 /*-------------------------------------------------------------------------
  *
  * residue.h
- *	  What bodies leave in the session though they have been rolled back.
+ *	  What bodies leave in the session: noted before, taken away afterwards.
  *
  *-------------------------------------------------------------------------
  */
 #ifndef MIG_RESIDUE_H
 #define MIG_RESIDUE_H
 
-#include "nodes/pg_list.h"
+#include "statement.h"
 
-typedef struct MigResidue
-{
-	List	   *prepared;		/* names and times of prepared statements */
-	List	   *advisory;		/* advisory locks of the session */
-} MigResidue;
-
-/* note what there is, in CurrentMemoryContext */
-extern MigResidue *mig_residue_note(void);
+typedef struct MigResidue MigResidue;
 
 /*
- * After the roll-back: take prepared statements and advisory locks away that
- * have come since, and take advisory locks again that were given up.  A
- * statement that was deallocated cannot be brought back, nor can a lock that
- * somebody else has by now: for these there is a WARNING.
+ * Note what the session has, in a child of CurrentMemoryContext.  Needs an open
+ * transaction, like all of these.
  */
-extern void mig_residue_remove(const MigResidue *before);
+extern MigResidue *mig_residue_note(void);
+extern void mig_residue_free(MigResidue *residue);
+
+/*
+ * After an attempt that has failed and been rolled back, and at the end of a
+ * run: take away what has come since, which is temporary objects, prepared
+ * statements, cursors, registrations for NOTIFY, advisory locks of the session.
+ * Advisory locks that were given up are taken again.  A statement that was
+ * deallocated cannot be brought back, nor can a lock that somebody else has by
+ * now: for these there is a WARNING, once.
+ */
+extern void mig_residue_remove(MigResidue *residue);
+
+/*
+ * The same at the end of a migration whose body was this one.  Cheap where the
+ * body cannot have left anything.
+ */
+extern void mig_residue_end_migration(MigResidue *residue,
+									  const MigBody *body);
+
+/* false if statements [first, end) have left nothing */
+extern bool mig_residue_may_differ(const MigBody *body, int first, int end);
+
+/*
+ * Raise MIG_ERRCODE_TEMPORARY if a temporary object that the session had before
+ * would be found in the place of what the body means.
+ */
+extern void mig_residue_check_names(const MigResidue *residue,
+									const MigBody *body,
+									const MigLabel *label);
 
 #endif							/* MIG_RESIDUE_H */

@@ -72,6 +72,7 @@ typedef struct Run
 	MigChunk	chunk;
 	MigBatch   *batch;
 	MigExecution execution;
+	MigResidue *residue;		/* what the session had before the run */
 	MemoryContext scratch;		/* one migration */
 
 	int			current;		/* step that is running, -1: none */
@@ -150,6 +151,7 @@ static void
 check_bodies(Run *run)
 {
 	List	   *refused = NIL;
+	bool	   *named = palloc0(sizeof(bool) * run->project->count);
 	const char *reason = NULL;
 	int			first;
 	int			i;
@@ -160,12 +162,16 @@ check_bodies(Run *run)
 		for (i = 0; i < run->chunk.count; i++)
 		{
 			const char *why = mig_chunk_own_transaction(&run->chunk, run->steps, i);
+			const MigEntry *entry = run->steps[first + i].entry;
 
 			if (why == NULL)
 				continue;
 			if (reason == NULL)
 				reason = why;
-			refused = lappend(refused, run->steps[first + i].entry->version);
+			/* redo() has each twice */
+			if (!named[entry->position])
+				refused = lappend(refused, entry->version);
+			named[entry->position] = true;
 		}
 	}
 	if (refused != NIL)
@@ -177,8 +183,9 @@ check_bodies(Run *run)
 				 errdetail("Migrations: %s.  The first one: %s.",
 						   mig_name_list(refused), reason),
 				 errhint("CALL migrate.%s() can, outside of a transaction block.",
-						 strcmp(run->action, "apply") == 0 ?
-						 "apply_each" : "rollback_each")));
+						 strcmp(run->action, "apply") == 0 ? "apply_each" :
+						 strcmp(run->action, "rollback") == 0 ? "rollback_each" :
+						 "rollback_each() and then migrate.apply_each")));
 }
 
 
@@ -276,7 +283,12 @@ run_step(Run *run)
 	mig_execute_body(&run->execution, bodies->body);
 	check_deferred(run, bodies->body);
 	if (bodies->verify != NULL)
+	{
 		mig_execute_body(&run->execution, bodies->verify);
+		mig_residue_end_migration(run->residue,
+								  mig_runnable_body(bodies->verify));
+	}
+	mig_residue_end_migration(run->residue, mig_runnable_body(bodies->body));
 
 	mig_execute_migration_end();
 	INSTR_TIME_SET_CURRENT(duration);
@@ -311,6 +323,7 @@ run_steps(Run *run)
 		MemoryContextReset(run->scratch);
 	}
 	run->current = -1;
+	mig_residue_remove(run->residue);
 	mig_progress_unmark();
 	mig_lock_recheck();
 	mig_batch_flush(run->batch);
@@ -356,7 +369,7 @@ run_everything(void *arg)
 	int			guc_level = NewGUCNestLevel();
 
 	mig_bodies_begin();
-	mig_execute_pin_settings(run->policy->search_path);
+	mig_execute_pin_settings(&run->execution, run->policy->search_path);
 	mig_locktrace_begin();
 	run->may_defer = mig_ledger_deferrable_constraints() != NIL;
 	run_steps(run);
@@ -498,6 +511,24 @@ report_results(const Run *run, MigRunSink sink, void *arg)
 	}
 }
 
+static void
+remove_residue(void *arg)
+{
+	mig_residue_remove(((Run *) arg)->residue);
+}
+
+/* what a roll-back does not take away would fail the next attempt */
+static void
+clean_session(Run *run)
+{
+	ErrorData  *edata = mig_subxact_insist(remove_residue, run);
+
+	if (edata != NULL)
+		ereport(WARNING,
+				(errcode(edata->sqlerrcode),
+				 errmsg("the session is not as it was: %s", edata->message)));
+}
+
 static ErrorData *
 run_attempt(Run *run)
 {
@@ -517,6 +548,8 @@ run_attempt(Run *run)
 									run->steps[run->current].entry->version);
 	mig_execute_migration_end();
 	mig_batch_end(run->batch);
+	if (edata != NULL)
+		clean_session(run);
 	return edata;
 }
 
@@ -585,6 +618,7 @@ run_execute(Run *run, MigRunSink sink, void *arg)
 								 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	mig_chunk_init(&run->chunk, CurrentMemoryContext);
 	check_bodies(run);
+	run->residue = run->execution.residue = mig_residue_note();
 	if (!run->options->dry_run)
 		run->id = mig_journal_next_run();
 	edata = run_attempts(run);

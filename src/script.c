@@ -61,7 +61,7 @@ static void
 parse_down_and_verify(void *arg)
 {
 	TextsToParse *parse = (TextsToParse *) arg;
-	MigLabel	label = {parse->entry->version, NULL, MIG_DOWN, false, 0};
+	MigLabel	label = {parse->entry->version, NULL, MIG_DOWN, false, 0, false};
 
 	if (parse->texts->down != NULL)
 		(void) mig_body_parse(parse->texts->down, &label);

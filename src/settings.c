@@ -3,6 +3,9 @@
  * settings.c
  *	  The session's settings before and after code that may change them.
  *
+ * And the search_path that bodies start with, which is the session's unless the
+ * policy has one.
+ *
  * Where everything happens in one transaction, a GUC nest level does this.
  * Nest levels end with the transaction, so what spans several needs a list of
  * the values that were there.  set_config() does not show in a parse tree:
@@ -12,9 +15,15 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/guc_tables.h"
+#include "utils/varlena.h"
 
 #include "compat.h"
 #include "settings.h"
@@ -128,4 +137,73 @@ mig_settings_restore(List *saved)
 		if (!is_identity(name) && find(now, name) == NULL)
 			restore_one(now, saved, name);
 	}
+}
+
+/* may the current user look into, and so create in, a schema of this name? */
+static bool
+is_usable_schema(const char *name)
+{
+	Oid			schema;
+
+	if (strcmp(name, "$user") == 0)
+		name = GetUserNameFromId(GetUserId(), true);
+	if (name == NULL)
+		return false;
+	schema = get_namespace_oid(name, true);
+	return OidIsValid(schema) && MIG_HAS_USAGE(schema, GetUserId());
+}
+
+/* is the first schema of the path that can be used the temporary one? */
+static bool
+creates_in_pg_temp(List *names)
+{
+	ListCell   *lc;
+
+	foreach(lc, names)
+	{
+		const char *name = (const char *) lfirst(lc);
+
+		if (strcmp(name, "pg_temp") == 0)
+			return true;
+		if (is_usable_schema(name))
+			return false;
+	}
+	return false;
+}
+
+static char *
+path_without(List *names, const char *left_out)
+{
+	StringInfoData path;
+	ListCell   *lc;
+
+	initStringInfo(&path);
+	foreach(lc, names)
+	{
+		const char *name = (const char *) lfirst(lc);
+
+		if (strcmp(name, left_out) != 0)
+			appendStringInfo(&path, "%s%s", path.len > 0 ? ", " : "",
+							 quote_identifier(name));
+	}
+	return path.data;
+}
+
+char *
+mig_settings_search_path(const char *policy)
+{
+	char	   *path = pstrdup(policy ? policy : namespace_search_path);
+	List	   *names;
+
+	/* the server says so when it is to use it */
+	if (!SplitIdentifierString(pstrdup(path), ',', &names))
+		return path;
+
+	/* it is searched first where it is not named */
+	if (policy != NULL && strstr(path, "pg_catalog") != NULL)
+	{
+		path = path_without(names, "pg_catalog");
+		(void) SplitIdentifierString(pstrdup(path), ',', &names);
+	}
+	return creates_in_pg_temp(names) ? path_without(names, "pg_temp") : path;
 }

@@ -22,4 +22,13 @@ extern List *mig_settings_save(void);
  */
 extern void mig_settings_restore(List *saved);
 
+/*
+ * The search_path that bodies start with: the policy's, or the session's if
+ * that is NULL.  As psql would use it, with two exceptions.  A policy cannot
+ * put anything before pg_catalog, for it need not be its author's right to
+ * decide what a superuser's body calls.  And pg_temp is left out where it would
+ * be the schema to create in: the server searches it first all the same.
+ */
+extern char *mig_settings_search_path(const char *policy);
+
 #endif							/* MIG_SETTINGS_H */

@@ -102,6 +102,7 @@ mig_label_of_entry(MigLabel *label, const MigEntry *entry, MigPart part,
 								entry->verify_path);
 	label->part = part;
 	label->secret = secret;
+	label->errors_only = entry->errors_only;
 	label->first_line = label->path ? sound_line(entry->lines[part]) : 0;
 }
 
@@ -112,7 +113,7 @@ mig_label_of_source(MigLabel *label, const MigSource *source, MigPart part)
 	label->path = mig_part_path(part, source->path, source->down_path,
 								source->verify_path);
 	label->part = part;
-	label->secret = false;
+	label->secret = label->errors_only = false;
 	label->first_line = label->path ? sound_line(source->lines[part]) : 0;
 }
 
@@ -662,8 +663,8 @@ parse(const char *text, const MigLabel *label)
 	/* the two settings that scanner and grammar look at */
 	if (!standard_conforming_strings)
 		pin_setting("standard_conforming_strings", "on");
-	if (backslash_quote != BACKSLASH_QUOTE_SAFE_ENCODING)
-		pin_setting("backslash_quote", "safe_encoding");
+	if (backslash_quote != BACKSLASH_QUOTE_ON)
+		pin_setting("backslash_quote", "on");
 	arg.text = text;
 	arg.label = label;
 	callback.callback = parse_error_callback;

@@ -20,6 +20,7 @@ typedef struct MigLabel
 	bool		secret;			/* errors must not show the text */
 	int			first_line;		/* the line of path that the text begins on,
 								 * 0: lines are those of the text */
+	bool		errors_only;	/* no value that a verify body returns counts */
 } MigLabel;
 
 /*

@@ -56,6 +56,7 @@ typedef struct Progress
 	int			first_timing;	/* of the execution's */
 	List	   *leftovers;
 	MigLeftover *leftover;		/* to be dropped now */
+	MigResidue *residue;		/* what the session had when it began */
 } Progress;
 
 /* the step whose commits are counted, if it is one that does any */
@@ -214,7 +215,7 @@ find_position(void *arg)
 		(progress->interrupted->statement != progress->next + 1 ||
 		 progress->next >= body_of(stepwise)->nstatements))
 		progress->interrupted = NULL;
-	mig_execute_pin_session(stepwise->search_path);
+	mig_execute_pin_session(stepwise->execution, stepwise->search_path);
 }
 
 static bool
@@ -303,6 +304,8 @@ start_step(void *arg)
 	const MigStatement *statement = statement_at(progress, progress->next);
 	MigPartialStep step;
 
+	if (progress->residue == NULL)
+		progress->residue = mig_residue_note();
 	memset(&step, 0, sizeof(step));
 	if (progress->interrupted != NULL)
 	{
@@ -394,7 +397,7 @@ run_alone(void *arg)
 	counted_key = NULL;
 	mig_bodies_end();
 	if (discards_all(statement))
-		mig_execute_pin_session(stepwise->search_path);
+		mig_execute_pin_session(stepwise->execution, stepwise->search_path);
 	mig_lock_regain_session();
 	CommandCounterIncrement();
 	if (statement->resume == MIG_RESUME_CREATE_INDEX)
@@ -483,6 +486,12 @@ has_left_something(const Progress *progress)
 }
 
 static void
+remove_residue(void *arg)
+{
+	mig_residue_remove(((Progress *) arg)->residue);
+}
+
+static void
 forget_start(void *arg)
 {
 	Progress   *progress = (Progress *) arg;
@@ -492,6 +501,8 @@ forget_start(void *arg)
 								 progress->next + 1);
 	else if (statement_at(progress, progress->next)->resume == MIG_RESUME_PROCEDURE)
 		progress->stepwise->committed_some = true;
+	else
+		progress->stepwise->left_build = true;
 }
 
 
@@ -511,6 +522,17 @@ choose_step(Progress *progress)
 	progress->replacement = NULL;
 	progress->leftovers = NIL;
 	progress->first_timing = progress->stepwise->execution->ntimings;
+}
+
+/* what a finished step has left is there for those after it */
+static void
+keep_residue(Progress *progress)
+{
+	if (!mig_residue_may_differ(mig_runnable_body(progress->stepwise->body),
+								progress->next, progress->end))
+		return;
+	mig_residue_free(progress->residue);
+	progress->residue = NULL;
 }
 
 static ErrorData *
@@ -536,15 +558,19 @@ run_next_step(Progress *progress)
 								progress);
 	counted_key = NULL;
 	mig_bodies_end();
+	progress->interrupted = NULL;
 	if (edata != NULL)
+	{
 		/* an error, as opposed to a crash, leaves nothing in most cases */
 		(void) mig_transaction_run(forget_start, progress);
-	else if (locked)
+		(void) mig_transaction_run(remove_residue, progress);
+		return edata;
+	}
+	if (locked)
 		mig_lock_statement_end();
-	progress->interrupted = NULL;
-	if (edata == NULL)
-		progress->next = progress->end;
-	return edata;
+	keep_residue(progress);
+	progress->next = progress->end;
+	return NULL;
 }
 
 

@@ -30,6 +30,9 @@ typedef struct MigStepwise
 
 	/* and the one after them has committed a part of its own work */
 	bool		committed_some;
+
+	/* or has left a concurrent build that it could not finish */
+	bool		left_build;
 } MigStepwise;
 
 /*

@@ -199,13 +199,15 @@ SELECT migrate.remove('15');
 SELECT migrate.add('15', 'CREATE TABLE looked AS SELECT * FROM migrate.status()');
 SELECT version FROM migrate.apply();
 
--- a temporary table does not stand before the real one
+-- a temporary table of the session never gets what the real one is to have
 CREATE TABLE shadowed (a int);
 CREATE TEMP TABLE shadowed (a int);
 SELECT migrate.add('15.1', 'ALTER TABLE shadowed ADD COLUMN b int');
 SELECT version FROM migrate.apply();
+DISCARD TEMP;
+SELECT version FROM migrate.apply();
 SELECT count(*) FROM pg_attribute WHERE attrelid = 'public.shadowed'::regclass AND attname = 'b';
-DROP TABLE pg_temp.shadowed, public.shadowed;
+DROP TABLE public.shadowed;
 -- nor does another session's deferrable constraint, or one out of reach, matter
 CREATE SCHEMA regress_private;
 CREATE TABLE regress_private.one (a int PRIMARY KEY DEFERRABLE INITIALLY DEFERRED);
