@@ -70,6 +70,7 @@ OBJS = \
 	src/script.o \
 	src/stepwise.o \
 	src/each.o \
+	src/launch.o \
 	src/background.o \
 	src/rehearse.o \
 	src/watch.o \

@@ -3,15 +3,18 @@
  * background.c
  *	  Runs in a background worker: start, wait, cancel.
  *
- * The worker is registered at once, so that the caller learns if there is no
- * slot for it, and waits for the caller's (sub)transaction to end.  Only if
- * that has committed does it go on; the row of migrate.run, which came with
- * it, says what to do.  So nothing runs for a caller who rolls back, and a
- * transaction that is prepared first works as well.
+ * The worker is registered as the caller's transaction commits (launch.c), and
+ * waits for it to end.  Only if it has committed does it go on; the row of
+ * migrate.run, which came with it, says what to do.  So nothing runs for a
+ * caller who rolls back.
  *
  * The worker connects as the caller's current role, and not as the role that
  * has logged in: what a body could reach with RESET ROLE is then no more than
  * that.  It runs a CALL of apply_each() as a client would.
+ *
+ * A run is canceled by its row as long as its session has not begun, and by a
+ * signal then.  The signal goes to the process which the lock manager says is
+ * at that run, see mig_lock_mark_run(); what a table says is not asked.
  *
  * Who waits holds no snapshot, since a concurrent index build of the run waits
  * for every snapshot that is older.
@@ -36,6 +39,7 @@
 #include "storage/procarray.h"
 #include "tcop/tcopprot.h"
 #include "utils/acl.h"
+#include "utils/backend_status.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -47,24 +51,23 @@
 #include "books.h"
 #include "compat.h"
 #include "errors.h"
+#include "failure.h"
 #include "guard.h"
 #include "journal.h"
+#include "launch.h"
 #include "ledger.h"
+#include "lock_schedule.h"
 #include "runbook.h"
 #include "runlock.h"
 #include "statement.h"
+#include "subxact.h"
 #include "toplevel.h"
 
 #define POLL_INTERVAL_MS 100
 
-/* what travels to the worker */
-typedef struct StartRequest
-{
-	Oid			database;
-	Oid			role;
-	TransactionId xid;			/* of the caller, perhaps a subtransaction */
-	int64		run;
-} StartRequest;
+/* for how long, and how often, cancel() looks for the process of a run */
+#define CANCEL_WAIT_MS 2000
+#define CANCEL_POLL_MS 10
 
 /* the settings of the caller that go along */
 static const char *const settings_to_pass[] = {
@@ -153,46 +156,9 @@ current_settings(void)
 	return settings;
 }
 
-/* register the worker, and wait until it has a process id */
-static int
-launch(const StartRequest *request)
-{
-	BackgroundWorker worker;
-	BackgroundWorkerHandle *handle;
-	pid_t		pid;
-
-	StaticAssertStmt(sizeof(StartRequest) <= BGW_EXTRALEN,
-					 "request does not fit");
-	memset(&worker, 0, sizeof(worker));
-	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	worker.bgw_restart_time = BGW_NEVER_RESTART;
-	worker.bgw_notify_pid = MyProcPid;
-	strlcpy(worker.bgw_library_name, MIG_EXTENSION_NAME, BGW_MAXLEN);
-	strlcpy(worker.bgw_function_name, "mig_run_worker_main", BGW_MAXLEN);
-	snprintf(worker.bgw_name, BGW_MAXLEN, "migrate run " INT64_FORMAT,
-			 request->run);
-	strlcpy(worker.bgw_type, "migrate run", BGW_MAXLEN);
-	memcpy(worker.bgw_extra, request, sizeof(StartRequest));
-	if (!RegisterDynamicBackgroundWorker(&worker, &handle))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-				 errmsg("could not start a background worker"),
-				 errdetail("All slots for background workers are in use."),
-				 errhint("Try again later, raise max_worker_processes, or use CALL migrate.apply_each().")));
-	if (WaitForBackgroundWorkerStartup(handle, &pid) != BGWH_STARTED)
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-				 errmsg("could not start a background worker"),
-				 errdetail("It ended at once."),
-				 errhint("The server log says why.")));
-	return pid;
-}
-
 int64
 mig_background_start(const MigRunOptions *options)
 {
-	StartRequest request;
 	MigRunRow	row;
 
 	mig_refuse_recursion();
@@ -200,13 +166,10 @@ mig_background_start(const MigRunOptions *options)
 	mig_guard_policy(options->project, mig_ledger_policy(options->project));
 	check_role(GetUserId());
 	check_database();
+	mig_launch_check();
 
-	request.database = MyDatabaseId;
-	request.role = GetUserId();
-	request.run = mig_journal_next_run();
-	request.xid = GetCurrentTransactionId();
 	memset(&row, 0, sizeof(row));
-	row.run = request.run;
+	row.run = mig_journal_next_run();
 	row.project = unconstify(char *, options->project);
 	row.action = "apply";
 	row.background = true;
@@ -215,9 +178,10 @@ mig_background_start(const MigRunOptions *options)
 	row.versions = options->versions;
 	row.note = unconstify(char *, options->note);
 	row.settings = current_settings();
-	row.backend_pid = launch(&request);
+	row.backend_pid = MyProcPid;	/* until it has a worker */
 	mig_runbook_insert(&row);
-	return request.run;
+	mig_launch_at_commit(row.run);
+	return row.run;
 }
 
 
@@ -448,62 +412,92 @@ mig_background_wait(int64 run, double timeout_ms)
  */
 
 /*
- * Is the process really a runner of this database?  Rows of migrate.run can be
- * inserted by who owns the database, and must not be a way to cancel anything
- * else.
+ * Record a failure of which no call of apply_each() is there to tell.  False if
+ * the run has ended, or has begun and unstarted says that it must not have.
  */
 static bool
-is_runner(const MigRunRow *row)
+close_run(const MigRunRow *row, bool unstarted, const MigFailure *failure)
 {
-	MigSqlScope scope;
-	Oid			types[2] = {INT4OID, OIDOID};
-	Datum		values[2] = {Int32GetDatum(row->backend_pid),
-	ObjectIdGetDatum(mig_books_extension())};
-	bool		result;
+	MigJournalRow journal;
+	int			n = mig_runbook_close(row->run, unstarted);
 
-	mig_books_open(&scope);
-	result = mig_sql("SELECT FROM pg_catalog.pg_stat_get_activity($1) a"
-					 " WHERE a.datid OPERATOR(pg_catalog.=) (SELECT d.oid"
-					 "  FROM pg_catalog.pg_database d"
-					 "  WHERE d.datname OPERATOR(pg_catalog.=)"
-					 "   pg_catalog.current_database())"
-					 " AND (a.backend_type OPERATOR(pg_catalog.=) 'migrate run'"
-					 "  OR EXISTS (SELECT FROM pg_catalog.pg_locks l"
-					 "   WHERE l.pid OPERATOR(pg_catalog.=) $1 AND l.granted"
-					 "   AND l.locktype OPERATOR(pg_catalog.=) 'object'"
-					 "   AND l.classid OPERATOR(pg_catalog.=)"
-					 "    'pg_catalog.pg_extension'::pg_catalog.regclass"
-					 "   AND l.objid OPERATOR(pg_catalog.=) $2"
-					 "   AND l.objsubid OPERATOR(pg_catalog.=) 1))",
-					 2, types, values, NULL) > 0;
-	mig_books_close(&scope);
-	return result;
+	if (n == 0)
+		return false;
+	mig_journal_event(&journal, row->run, row->project, row->action,
+					  row->note);
+	journal.n = n;
+	journal.failure = failure;
+	(void) mig_failure_insert_here(&journal, NULL, true);
+	return true;
 }
 
+static void
+check_may_cancel(const MigRunRow *row)
+{
+	Oid			role = get_role_oid(row->role, true);
+
+	if ((OidIsValid(role) && has_privs_of_role(GetUserId(), role)) ||
+		has_privs_of_role(GetUserId(), ROLE_PG_DATABASE_OWNER))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied to cancel run " INT64_FORMAT, row->run),
+			 errdetail("Only role \"%s\", who runs it, and the owner of the database may.",
+					   row->role)));
+}
+
+/* one look: true if it is canceled now */
+static bool
+cancel_now(const MigRunRow *row)
+{
+	MigFailure	failure;
+	int			pid;
+
+	if (row->background && !row->started)
+	{
+		memset(&failure, 0, sizeof(failure));
+		failure.sqlstate = "57014";
+		failure.message = "the run was canceled before it had begun";
+		return close_run(row, true, &failure);
+	}
+	pid = mig_lock_run_holder(row->run);
+	if (pid == 0)
+		return false;
+	if (kill(pid, SIGINT) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not send a signal to process %d: %m", pid)));
+	return true;
+}
+
+/*
+ * After an error of a migration that is to be tried again its session has no
+ * locks for a moment, so it is looked for more than once.
+ */
 bool
 mig_background_cancel(int64 run)
 {
-	MigRunRow  *row = mig_runbook_read(run);
-	Oid			role;
+	TimestampTz start = GetCurrentTimestamp();
 
-	if (row == NULL)
-		refuse_unknown(run);
-	role = get_role_oid(row->role, true);
-	if (!(OidIsValid(role) && has_privs_of_role(GetUserId(), role)) &&
-		!has_privs_of_role(GetUserId(), ROLE_PG_DATABASE_OWNER))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied to cancel run " INT64_FORMAT, run),
-				 errdetail("Only role \"%s\", who runs it, and the owner of the database may.",
-						   row->role)));
-	if (row->outcome != NULL || !row->alive || !is_runner(row))
-		return false;
-	if (kill(row->backend_pid, SIGINT) != 0)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not send a signal to process %d: %m",
-						row->backend_pid)));
-	return true;
+	for (;;)
+	{
+		MigRunRow  *row;
+
+		pgstat_clear_backend_activity_snapshot();
+		row = mig_runbook_read(run);
+		if (row == NULL)
+			refuse_unknown(run);
+		check_may_cancel(row);
+		if (row->outcome != NULL)
+			return false;
+		if (cancel_now(row))
+			return true;
+		if (!row->alive ||
+			TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
+									   CANCEL_WAIT_MS))
+			return false;
+		mig_lock_pause(CANCEL_POLL_MS);
+	}
 }
 
 
@@ -569,7 +563,7 @@ call_of(const MigRunRow *row)
 
 /* true when the transaction that has asked for the run is committed */
 static bool
-wait_for_starter(const StartRequest *request)
+wait_for_starter(const MigRunRequest *request)
 {
 	bool		committed;
 
@@ -580,13 +574,91 @@ wait_for_starter(const StartRequest *request)
 	return committed;
 }
 
+/* a run on its way through the worker */
+typedef struct Work
+{
+	int64		run;
+	MemoryContext context;		/* until the worker ends */
+	MigRunRow  *row;
+	char	   *sql;			/* NULL: there is nothing to do */
+	const MigFailure *failure;
+} Work;
+
+/* from here on it can be canceled by a signal */
+static void
+begin_work(void *arg)
+{
+	Work	   *work = (Work *) arg;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	MemoryContextSwitchTo(work->context);
+	mig_lock_mark_run(work->run);
+	work->row = mig_runbook_read(work->run);
+	if (work->row == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("run " INT64_FORMAT " does not exist", work->run),
+				 errdetail("Its row was deleted from migrate.run before its background worker had begun.")));
+	if (mig_runbook_start(work->run))
+	{
+		apply_settings(work->row->settings);
+		work->sql = call_of(work->row);
+	}
+	PopActiveSnapshot();
+}
+
+static void
+do_work(void *arg)
+{
+	Work	   *work = (Work *) arg;
+
+	SetCurrentStatementStartTimestamp();
+	debug_query_string = work->sql;
+	pgstat_report_activity(STATE_RUNNING, work->sql);
+	MemoryContextSwitchTo(work->context);
+	(void) mig_toplevel_run(work->sql);
+}
+
+/* of an error that apply_each() has recorded there is nothing more to say */
+static void
+record_error(void *arg)
+{
+	Work	   *work = (Work *) arg;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	(void) close_run(work->row, false, work->failure);
+	PopActiveSnapshot();
+}
+
+/*
+ * Every error ends the run, wherever it comes from, so that who waits for it
+ * learns of it.
+ */
+static void
+fail_work(Work *work, ErrorData *edata)
+{
+	MigFailure	failure;
+	ErrorData  *second = NULL;
+
+	memset(&failure, 0, sizeof(failure));
+	mig_failure_from_error(&failure, edata);
+	work->failure = &failure;
+	if (work->row != NULL)
+		second = mig_transaction_insist(record_error, work);
+	if (second != NULL)
+		ereport(WARNING,
+				(errcode(second->sqlerrcode),
+				 errmsg("the failure is not in the journal: %s",
+						second->message)));
+	ReThrowError(edata);
+}
+
 void
 mig_background_main(void)
 {
-	StartRequest request;
-	MemoryContext context;
-	MigRunRow  *row;
-	char	   *sql;
+	MigRunRequest request;
+	Work		work;
+	ErrorData  *edata;
 
 	memcpy(&request, MyBgworkerEntry->bgw_extra, sizeof(request));
 	pqsignal(SIGTERM, die);
@@ -606,32 +678,19 @@ mig_background_main(void)
 	pgstat_report_activity(STATE_RUNNING, "waiting for the transaction that has asked for migrations");
 	if (!wait_for_starter(&request))
 		return;
-	context = AllocSetContextCreate(TopMemoryContext, "migrate worker",
-									ALLOCSET_DEFAULT_SIZES);
-	my_run = request.run;
+	memset(&work, 0, sizeof(work));
+	work.run = my_run = request.run;
+	work.context = AllocSetContextCreate(TopMemoryContext, "migrate worker",
+										 ALLOCSET_DEFAULT_SIZES);
 	SetConfigOption("application_name", MyBgworkerEntry->bgw_name,
 					PGC_USERSET, PGC_S_SESSION);
 	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	MemoryContextSwitchTo(context);
-	row = mig_runbook_read(request.run);
-	if (row == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("run " INT64_FORMAT " does not exist", request.run),
-				 errdetail("Its row was deleted from migrate.run before its background worker had begun.")));
-	mig_runbook_start(request.run);
-	apply_settings(row->settings);
-	sql = call_of(row);
-	PopActiveSnapshot();
-	CommitTransactionCommand();
-
-	SetCurrentStatementStartTimestamp();
-	debug_query_string = sql;
-	pgstat_report_activity(STATE_RUNNING, sql);
-	StartTransactionCommand();
-	MemoryContextSwitchTo(context);
-	(void) mig_toplevel_run(sql);
+	MemoryContextSwitchTo(work.context);
+	edata = mig_transaction_run(begin_work, &work);
+	if (edata == NULL && work.sql != NULL)
+		edata = mig_transaction_run(do_work, &work);
+	if (edata != NULL)
+		fail_work(&work, edata);
 	CommitTransactionCommand();
 	pgstat_report_activity(STATE_IDLE, NULL);
 }

@@ -122,6 +122,7 @@ write_run_row(Each *each)
 	row.note = unconstify(char *, each->options->note);
 	row.backend_pid = MyProcPid;
 	mig_runbook_insert(&row);
+	mig_lock_mark_run(row.run);
 }
 
 /* let migrate.state know if nothing is left to do */
@@ -629,6 +630,7 @@ find_blockers(void *arg)
 {
 	Each	   *each = (Each *) arg;
 
+	mig_lock_renew_mark();		/* the error has taken it */
 	each->blockers = mig_locktrace_blockers(&each->schedule.autovacuum);
 }
 
@@ -874,6 +876,7 @@ begin_apply(void *arg)
 	Each	   *each = (Each *) arg;
 
 	mig_refuse_recursion();
+	mig_lock_mark_run(each->result->run);
 	if (mig_prepare_known_complete(each->options))
 		return;
 	each->pending = true;
@@ -894,6 +897,7 @@ begin_undo(void *arg)
 	Each	   *each = (Each *) arg;
 
 	mig_refuse_recursion();
+	mig_lock_mark_run(0);
 	mig_prepare_undo_guards(each->options);
 	each->pending = true;
 	each->locked = mig_lock_try_session();

@@ -20,6 +20,16 @@
 #include "books.h"
 #include "runbook.h"
 
+/* SQL: the first number in the journal that is free; others may insert rows */
+#define FREE_NUMBER(run) \
+	"(SELECT pg_catalog.min(k.n)::pg_catalog.int4 FROM (" \
+	"  SELECT 1::pg_catalog.int8 AS n UNION ALL" \
+	"  SELECT j.n::pg_catalog.int8 OPERATOR(pg_catalog.+) 1" \
+	"  FROM migrate.journal j WHERE j.run OPERATOR(pg_catalog.=) " run ") k" \
+	" WHERE NOT EXISTS (SELECT FROM migrate.journal x" \
+	"  WHERE x.run OPERATOR(pg_catalog.=) " run \
+	"  AND x.n OPERATOR(pg_catalog.=) k.n))"
+
 static Datum
 list_datum(List *strings, char *null, bool given)
 {
@@ -81,20 +91,74 @@ mig_runbook_insert(const MigRunRow *row)
 }
 
 void
+mig_runbook_set_worker(int64 run, int pid)
+{
+	MigSqlScope scope;
+	Oid			types[2] = {INT8OID, INT4OID};
+	Datum		values[2] = {Int64GetDatum(run), Int32GetDatum(pid)};
+
+	mig_books_open(&scope);
+	mig_sql("UPDATE migrate.run SET backend_pid = $2"
+			" WHERE run OPERATOR(pg_catalog.=) $1",
+			2, types, values, NULL);
+	mig_books_close(&scope);
+}
+
+bool
+mig_runbook_is_run_worker(int pid)
+{
+	MigSqlScope scope;
+	Oid			types[1] = {INT4OID};
+	Datum		values[1] = {Int32GetDatum(pid)};
+	bool		result;
+
+	mig_books_open(&scope);
+	result = mig_sql("SELECT FROM pg_catalog.pg_stat_get_activity($1) a"
+					 " WHERE a.backend_type OPERATOR(pg_catalog.=) 'migrate run'"
+					 " AND a.usesysid IS NOT NULL",
+					 1, types, values, NULL) > 0;
+	mig_books_close(&scope);
+	return result;
+}
+
+bool
 mig_runbook_start(int64 run)
 {
 	MigSqlScope scope;
 	Oid			types[2] = {INT8OID, INT4OID};
 	Datum		values[2] = {Int64GetDatum(run), Int32GetDatum(MyProcPid)};
+	bool		open;
 
 	mig_books_open(&scope);
-	mig_sql("UPDATE migrate.run SET"
-			" started_at = pg_catalog.clock_timestamp(), backend_pid = $2,"
-			" backend_start = (SELECT a.backend_start"
-			"  FROM pg_catalog.pg_stat_get_activity($2) a)"
-			" WHERE run OPERATOR(pg_catalog.=) $1",
-			2, types, values, NULL);
+	open = mig_sql("UPDATE migrate.run SET"
+				   " started_at = pg_catalog.clock_timestamp(), backend_pid = $2,"
+				   " backend_start = (SELECT a.backend_start"
+				   "  FROM pg_catalog.pg_stat_get_activity($2) a)"
+				   " WHERE run OPERATOR(pg_catalog.=) $1 AND outcome IS NULL",
+				   2, types, values, NULL) > 0;
 	mig_books_close(&scope);
+	return open;
+}
+
+int
+mig_runbook_close(int64 run, bool unstarted)
+{
+	MigSqlScope scope;
+	Oid			types[2] = {INT8OID, BOOLOID};
+	Datum		values[2] = {Int64GetDatum(run), BoolGetDatum(unstarted)};
+	int			n = 0;
+
+	mig_books_open(&scope);
+	if (mig_sql("UPDATE migrate.run r SET"
+				" ended_at = pg_catalog.clock_timestamp(),"
+				" outcome = '" MIG_RUN_FAILURE "'"
+				" WHERE r.run OPERATOR(pg_catalog.=) $1 AND r.outcome IS NULL"
+				" AND (r.started_at IS NULL OR NOT $2)"
+				" RETURNING " FREE_NUMBER("r.run"),
+				2, types, values, NULL) > 0)
+		n = mig_get_int4(0, 1);
+	mig_books_close(&scope);
+	return n;
 }
 
 void
@@ -217,15 +281,7 @@ mig_runbook_sweep(void)
 					" version, outcome, started_at, execution_ms, sqlstate,"
 					" message, hint, role, session_role, backend_pid, note,"
 					" server_version, extension_version)"
-		/* the first number that is free: rows can be inserted by others */
-					" SELECT g.run, (SELECT pg_catalog.min(k.n) FROM ("
-					"   SELECT 1::pg_catalog.int8 AS n UNION ALL"
-					"   SELECT j.n::pg_catalog.int8 OPERATOR(pg_catalog.+) 1"
-					"   FROM migrate.journal j"
-					"   WHERE j.run OPERATOR(pg_catalog.=) g.run) k"
-					"  WHERE NOT EXISTS (SELECT FROM migrate.journal x"
-					"   WHERE x.run OPERATOR(pg_catalog.=) g.run"
-					"   AND x.n OPERATOR(pg_catalog.=) k.n)),"
+					" SELECT g.run, " FREE_NUMBER("g.run") ","
 					"  g.action, g.project,"
 					"  (SELECT s.version FROM migrate.step s"
 					"   WHERE s.run OPERATOR(pg_catalog.=) g.run"

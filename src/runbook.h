@@ -56,9 +56,21 @@ typedef struct MigRunRow
 /* role and times are filled in; one that is not in the background is started */
 extern void mig_runbook_insert(const MigRunRow *row);
 
-/* the session of a background run begins to work */
-extern void mig_runbook_start(int64 run);
+/* a background run has a process, which waits for the current transaction */
+extern void mig_runbook_set_worker(int64 run, int pid);
+
+/* is the process a worker of a background run, as pg_stat_activity has it? */
+extern bool mig_runbook_is_run_worker(int pid);
+
+/* the session of a background run begins to work; false if it has ended */
+extern bool mig_runbook_start(int64 run);
 extern void mig_runbook_end(int64 run, const char *outcome, int migrations);
+
+/*
+ * End one as failed if it is open, and has not begun if unstarted.  Returns the
+ * number that its line in the journal can have, or 0.
+ */
+extern int	mig_runbook_close(int64 run, bool unstarted);
 
 /* a run that did nothing and whose failure is not worth a line */
 extern void mig_runbook_forget(int64 run);

@@ -46,8 +46,12 @@
 #define POLL_INTERVAL_MS 50
 
 /* objsubids of the locks' tags */
+#define EXTENSION_LOCK 0		/* the extension itself */
 #define RUNNER_LOCK 1
 #define STATEMENT_LOCK 2
+
+/* the run that this session is at, 0 if none */
+static int64 marked_run = 0;
 
 /* set while a body is being run */
 static bool bodies_running = false;
@@ -187,11 +191,108 @@ mig_lock_try(bool *held_before)
 	return try_lock(false);
 }
 
+/*
+ * A lock for as long as the session has the runner lock, of a mode that nobody
+ * ever waits for; and nor do we, if somebody has one that is in the way.
+ */
+static void
+take_along(const LOCKTAG *tag)
+{
+	if (!MIG_LOCK_HELD_BY_ME(tag, AccessShareLock))
+		(void) LockAcquire(tag, AccessShareLock, true, true);
+}
+
+static void
+give_back(const LOCKTAG *tag)
+{
+	if (MIG_LOCK_HELD_BY_ME(tag, AccessShareLock))
+		LockRelease(tag, AccessShareLock, true);
+}
+
+/* the run's number in the tag of an object that is none: see run_seq */
+static void
+set_run_tag(LOCKTAG *tag, int64 run)
+{
+	SET_LOCKTAG_OBJECT(*tag, MyDatabaseId, mig_books_relation("run"),
+					   (uint32) run, (uint16) (run >> 32));
+}
+
+/*
+ * DROP EXTENSION takes the strongest lock on the extension before anything
+ * else.  It has to wait for a run of many transactions, not only for the tables
+ * that its current one has read.
+ */
+static void
+keep_extension(void)
+{
+	LOCKTAG		tag;
+
+	set_lock_tag(&tag, EXTENSION_LOCK);
+	take_along(&tag);
+}
+
+void
+mig_lock_renew_mark(void)
+{
+	LOCKTAG		tag;
+
+	keep_extension();
+	if (marked_run == 0)
+		return;
+	set_run_tag(&tag, marked_run);
+	take_along(&tag);
+}
+
+void
+mig_lock_mark_run(int64 run)
+{
+	LOCKTAG		tag;
+
+	if (marked_run != 0 && marked_run != run)
+	{
+		set_run_tag(&tag, marked_run);
+		give_back(&tag);
+	}
+	marked_run = run;
+	if (run == 0)
+		return;
+	set_run_tag(&tag, run);
+	take_along(&tag);
+}
+
+int
+mig_lock_run_holder(int64 run)
+{
+	MigSqlScope scope;
+	Oid			types[4] = {OIDOID, OIDOID, INT8OID, INT2OID};
+	Datum		values[4];
+	int			pid = 0;
+
+	values[0] = ObjectIdGetDatum(MyDatabaseId);
+	values[1] = ObjectIdGetDatum(mig_books_relation("run"));
+	values[2] = Int64GetDatum((int64) (uint32) run);
+	values[3] = Int16GetDatum((int16) (run >> 32));
+	mig_books_open(&scope);
+	if (mig_sql("SELECT l.pid FROM pg_catalog.pg_locks l"
+				" WHERE l.locktype OPERATOR(pg_catalog.=) 'object'"
+				" AND l.database OPERATOR(pg_catalog.=) $1"
+				" AND l.classid OPERATOR(pg_catalog.=) $2"
+				" AND l.objid::pg_catalog.int8 OPERATOR(pg_catalog.=) $3"
+				" AND l.objsubid OPERATOR(pg_catalog.=) $4"
+				" AND l.granted LIMIT 1", 4, types, values, NULL) > 0)
+		pid = mig_get_int4(0, 1);
+	mig_books_close(&scope);
+	return pid;
+}
+
 bool
 mig_lock_try_session(void)
 {
 	mig_refuse_recursion();
-	return try_lock(true);
+	if (!try_lock(true))
+		return false;
+	mig_lock_renew_mark();
+	return true;
 }
 
 void
@@ -210,6 +311,7 @@ mig_lock_wait_session(void)
 		MemoryContextSwitchTo(context);
 	}
 	(void) mig_books_owner();
+	mig_lock_renew_mark();
 }
 
 void
@@ -225,6 +327,7 @@ mig_lock_regain_session(void)
 		check_waiting_time(start);
 		pause_between_polls();
 	}
+	mig_lock_renew_mark();
 }
 
 void
@@ -234,6 +337,9 @@ mig_lock_release_session(void)
 
 	set_lock_tag(&tag, RUNNER_LOCK);
 	LockRelease(&tag, ShareUpdateExclusiveLock, true);
+	mig_lock_mark_run(0);
+	set_lock_tag(&tag, EXTENSION_LOCK);
+	give_back(&tag);
 }
 
 void

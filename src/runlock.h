@@ -42,6 +42,18 @@ extern void mig_lock_release_session(void);
 extern void mig_lock_regain_session(void);
 
 /*
+ * From now on this session is at that run, as others can see in pg_locks; 0
+ * ends it.  Like the runner lock it is a lock of the session, which an error
+ * takes away: the functions above that take that lock take this one again, and
+ * so does mig_lock_renew_mark().
+ */
+extern void mig_lock_mark_run(int64 run);
+extern void mig_lock_renew_mark(void);
+
+/* the process that is at a run of this database, 0 if none is */
+extern int	mig_lock_run_holder(int64 run);
+
+/*
  * What encloses a statement that cannot run in a transaction block: who waits
  * for the runner lock with a snapshot gives up meanwhile.
  */

@@ -103,10 +103,15 @@ mig_watch_outcome(int64 run, MigRowSink sink, void *arg)
 	mig_books_close(&scope);
 }
 
-/* "migrate ACTION RUN M/N S/T VERSION", see mig_progress_show() */
+/*
+ * "migrate ACTION RUN M/N S/T VERSION", see mig_progress_show().  A body may
+ * have given the session any name: numbers that would not fit are none, and
+ * nothing is believed of a version that is not stored.
+ */
 #define SHOWN \
 	"pg_catalog.regexp_match(h.application_name," \
-	" '^migrate ([a-z]+) ([0-9]+) ([0-9]+)/([0-9]+) ([0-9]+)/([0-9]+) (.*)$')"
+	" '^migrate ([a-z]{1,20}) ([0-9]{1,15}) ([0-9]{1,9})/([0-9]{1,9})" \
+	" ([0-9]{1,9})/([0-9]{1,9}) (.+)$')"
 
 void
 mig_watch_progress(MigRowSink sink, void *arg)
@@ -115,7 +120,16 @@ mig_watch_progress(MigRowSink sink, void *arg)
 	uint64		nrows;
 
 	mig_books_open(&scope);
-	nrows = mig_sql("WITH holder AS MATERIALIZED (SELECT h.*, " SHOWN " AS m,"
+	nrows = mig_sql("WITH named AS MATERIALIZED (SELECT h.*, " SHOWN " AS name,"
+	/* the locks that say at which run it is, and since when */
+					"  (SELECT (l.objid::pg_catalog.int8 OPERATOR(pg_catalog.|)"
+					"     ((l.objsubid::pg_catalog.int8 OPERATOR(pg_catalog.&) 65535)"
+					"      OPERATOR(pg_catalog.<<) 32))"
+					"   FROM pg_catalog.pg_locks l"
+					"   WHERE l.pid OPERATOR(pg_catalog.=) h.pid"
+					"   AND l.locktype OPERATOR(pg_catalog.=) 'object'"
+					"   AND l.classid OPERATOR(pg_catalog.=)"
+					"    'migrate.run'::pg_catalog.regclass LIMIT 1) AS run,"
 					"  (SELECT pg_catalog.to_timestamp(pg_catalog.max("
 					"    l.objid::pg_catalog.int8::pg_catalog.float8))"
 					"   FROM pg_catalog.pg_locks l"
@@ -125,9 +139,14 @@ mig_watch_progress(MigRowSink sink, void *arg)
 					"    'migrate.journal'::pg_catalog.regclass)"
 					"  AS migration_start"
 					"  FROM " RUNNERS " h),"
+					" holder AS (SELECT h.*, CASE WHEN EXISTS (SELECT"
+					"   FROM migrate.migration x"
+					"   WHERE pg_catalog.starts_with(x.version, h.name[7]))"
+					"   THEN h.name END AS m"
+					"  FROM named h),"
 					" shown AS (SELECT h.pid, h.usesysid, h.client_addr,"
 					"  h.wait_event_type, h.m[1] AS action,"
-					"  NULLIF(h.m[2]::pg_catalog.int8, 0) AS run,"
+					"  coalesce(h.run, NULLIF(h.m[2]::pg_catalog.int8, 0)) AS run,"
 					"  h.m[3]::pg_catalog.int4 AS position,"
 					"  h.m[4]::pg_catalog.int4 AS total,"
 					"  h.m[5]::pg_catalog.int4 AS statement,"

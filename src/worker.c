@@ -24,6 +24,9 @@
 #include "migrate.h"
 #include "worker.h"
 
+/* how often a slot for a worker is asked for */
+#define RETRY_INTERVAL_MS 50
+
 typedef struct Segment
 {
 	Oid			database;
@@ -54,6 +57,33 @@ launch(const char *function, dsm_handle segment,
 	return RegisterDynamicBackgroundWorker(&worker, handle);
 }
 
+static void
+pause_for(long ms)
+{
+	(void) WaitLatch(MyLatch,
+					 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 ms, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
+/* all slots may be taken for a moment, as parallel queries take them */
+static bool
+launch_in_time(const char *function, dsm_handle segment, int timeout_ms,
+			   BackgroundWorkerHandle **handle)
+{
+	TimestampTz start = GetCurrentTimestamp();
+
+	while (!launch(function, segment, handle))
+	{
+		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
+									   timeout_ms))
+			return false;
+		pause_for(RETRY_INTERVAL_MS);
+	}
+	return true;
+}
+
 /* true when the worker is gone, false at the deadline */
 static bool
 wait_for_end(BackgroundWorkerHandle *handle, int timeout_ms)
@@ -70,11 +100,7 @@ wait_for_end(BackgroundWorkerHandle *handle, int timeout_ms)
 			return true;
 		if (left <= 0)
 			return false;
-		(void) WaitLatch(MyLatch,
-						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 left, PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
+		pause_for(left);
 	}
 }
 
@@ -100,7 +126,8 @@ mig_worker_call(const char *function, const void *request, Size length,
 	shared->reply = MIG_WORKER_NO_ANSWER;
 	memcpy(shared->request, request, length);
 
-	if (!launch(function, dsm_segment_handle(segment), &handle))
+	if (!launch_in_time(function, dsm_segment_handle(segment), timeout_ms,
+						&handle))
 		reply = MIG_WORKER_NO_SLOT;
 	else
 	{

@@ -197,6 +197,7 @@ is(scalar(grep { $_->{status} != 0 } @runs), 0, 'every session lasts');
 # what somebody may be told who was not alone
 my %expected = (
 	'55P03' => 'somebody else has the runner lock',
+	'53400' => 'enough runs of the role are waiting in the background',
 	'MG041' => 'somebody else is inside a statement that waits for all',
 	'MG001' => 'somebody else has undone it already',
 	'53000' => 'no slot for another background worker',
