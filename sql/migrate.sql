@@ -358,7 +358,7 @@ CREATE TRIGGER gate_statement
 -- Writing
 -- ---------------------------------------------------------------------------
 
-CREATE FUNCTION migrate.add(version pg_catalog.text, up pg_catalog.text,
+CREATE FUNCTION migrate.add(version pg_catalog.anycompatible, up pg_catalog.text,
 		down pg_catalog.text DEFAULT NULL,
 		name pg_catalog.text DEFAULT NULL,
 		requires pg_catalog.text[] DEFAULT NULL,
@@ -369,7 +369,7 @@ CREATE FUNCTION migrate.add(version pg_catalog.text, up pg_catalog.text,
 		project pg_catalog.text DEFAULT 'default')
 	RETURNS pg_catalog.text
 	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_add';
-COMMENT ON FUNCTION migrate.add(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text[], pg_catalog.text, pg_catalog.text, pg_catalog.bool, pg_catalog.bool, pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.add(pg_catalog.anycompatible, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text[], pg_catalog.text, pg_catalog.text, pg_catalog.bool, pg_catalog.bool, pg_catalog.text) IS
 	'store one migration; the same text again is a no-op';
 
 CREATE FUNCTION migrate.load(files pg_catalog.jsonb,
@@ -405,14 +405,14 @@ CREATE FUNCTION migrate.load_directory(path pg_catalog.text,
 COMMENT ON FUNCTION migrate.load_directory(pg_catalog.text, pg_catalog.text, pg_catalog.bool, pg_catalog.text) IS
 	'store the migrations of a directory of the server, for members of pg_read_server_files';
 
-CREATE FUNCTION migrate.remove(version pg_catalog.text,
+CREATE FUNCTION migrate.remove(version pg_catalog.anycompatible,
 		project pg_catalog.text DEFAULT 'default')
 	RETURNS pg_catalog.text
 	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_remove';
-COMMENT ON FUNCTION migrate.remove(pg_catalog.text, pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.remove(pg_catalog.anycompatible, pg_catalog.text) IS
 	'delete the text of a pending migration';
 
-CREATE FUNCTION migrate.amend(version pg_catalog.text,
+CREATE FUNCTION migrate.amend(version pg_catalog.anycompatible,
 		up pg_catalog.text DEFAULT NULL,
 		down pg_catalog.text DEFAULT NULL,
 		verify pg_catalog.text DEFAULT NULL,
@@ -420,21 +420,21 @@ CREATE FUNCTION migrate.amend(version pg_catalog.text,
 		project pg_catalog.text DEFAULT 'default')
 	RETURNS pg_catalog.text
 	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_amend';
-COMMENT ON FUNCTION migrate.amend(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.amend(pg_catalog.anycompatible, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
 	'replace the text of an applied migration on purpose; the old text is kept, nothing is run';
 
-CREATE FUNCTION migrate.hold(version pg_catalog.text, reason pg_catalog.text,
+CREATE FUNCTION migrate.hold(version pg_catalog.anycompatible, reason pg_catalog.text,
 		project pg_catalog.text DEFAULT 'default')
 	RETURNS pg_catalog.text
 	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_hold';
-COMMENT ON FUNCTION migrate.hold(pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.hold(pg_catalog.anycompatible, pg_catalog.text, pg_catalog.text) IS
 	'have every runner skip a migration and what requires it';
 
-CREATE FUNCTION migrate.unhold(version pg_catalog.text,
+CREATE FUNCTION migrate.unhold(version pg_catalog.anycompatible,
 		project pg_catalog.text DEFAULT 'default')
 	RETURNS pg_catalog.text
 	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_unhold';
-COMMENT ON FUNCTION migrate.unhold(pg_catalog.text, pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.unhold(pg_catalog.anycompatible, pg_catalog.text) IS
 	'let runners apply a held migration again';
 
 
@@ -464,8 +464,8 @@ CREATE FUNCTION migrate.help(OUT function pg_catalog.text,
 		WHERE p.pronamespace OPERATOR(pg_catalog.=) (
 				SELECT n.oid FROM pg_catalog.pg_namespace n
 				WHERE n.nspname OPERATOR(pg_catalog.=) 'migrate')
-			AND p.prorettype OPERATOR(pg_catalog.<>)
-				'pg_catalog.trigger'::pg_catalog.regtype
+			AND p.prosrc OPERATOR(pg_catalog.<>)
+				ALL (ARRAY['mig_gate', 'mig_refuse_text'])
 		ORDER BY p.oid;
 	END;
 COMMENT ON FUNCTION migrate.help() IS
@@ -493,14 +493,14 @@ CREATE FUNCTION migrate.status(project pg_catalog.text DEFAULT 'default',
 COMMENT ON FUNCTION migrate.status(pg_catalog.text) IS
 	'a row per migration in the order of application';
 
-CREATE FUNCTION migrate.plan(target pg_catalog.text DEFAULT NULL,
+CREATE FUNCTION migrate.plan(target pg_catalog.anycompatible DEFAULT NULL::pg_catalog.text,
 		project pg_catalog.text DEFAULT 'default',
 		OUT step pg_catalog.int4, OUT version pg_catalog.text,
 		OUT name pg_catalog.text, OUT action pg_catalog.text,
 		OUT own_transaction pg_catalog.bool, OUT reason pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
 	LANGUAGE c STABLE ROWS 10 AS 'MODULE_PATHNAME', 'mig_plan';
-COMMENT ON FUNCTION migrate.plan(pg_catalog.text, pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.plan(pg_catalog.anycompatible, pg_catalog.text) IS
 	'what apply() would do, and why each migration needs a transaction of its own or not';
 
 CREATE FUNCTION migrate.plan_rollback(steps pg_catalog.int4 DEFAULT 1,
@@ -513,7 +513,17 @@ CREATE FUNCTION migrate.plan_rollback(steps pg_catalog.int4 DEFAULT 1,
 COMMENT ON FUNCTION migrate.plan_rollback(pg_catalog.int4, pg_catalog.text) IS
 	'what rollback() would do';
 
-CREATE FUNCTION migrate.lint(target pg_catalog.text DEFAULT NULL,
+CREATE FUNCTION migrate.plan_rollback(steps pg_catalog.text,
+		project pg_catalog.text DEFAULT 'default',
+		OUT step pg_catalog.int4, OUT version pg_catalog.text,
+		OUT name pg_catalog.text, OUT action pg_catalog.text,
+		OUT own_transaction pg_catalog.bool, OUT reason pg_catalog.text)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'mig_refuse_text';
+COMMENT ON FUNCTION migrate.plan_rollback(pg_catalog.text, pg_catalog.text) IS
+	'refuses a version where a number is wanted';
+
+CREATE FUNCTION migrate.lint(target pg_catalog.anycompatible DEFAULT NULL::pg_catalog.text,
 		versions pg_catalog.text[] DEFAULT NULL,
 		project pg_catalog.text DEFAULT 'default',
 		OUT version pg_catalog.text, OUT severity pg_catalog.text,
@@ -525,14 +535,14 @@ CREATE FUNCTION migrate.lint(target pg_catalog.text DEFAULT NULL,
 		OUT instead pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
 	LANGUAGE c STABLE ROWS 10 AS 'MODULE_PATHNAME', 'mig_lint_pending';
-COMMENT ON FUNCTION migrate.lint(pg_catalog.text, pg_catalog.text[], pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.lint(pg_catalog.anycompatible, pg_catalog.text[], pg_catalog.text) IS
 	'what is wrong with pending migrations, and how to do it instead; nothing is run';
 
-CREATE FUNCTION migrate.check(target pg_catalog.text DEFAULT NULL,
+CREATE FUNCTION migrate.check(target pg_catalog.anycompatible DEFAULT NULL::pg_catalog.text,
 		project pg_catalog.text DEFAULT 'default')
 	RETURNS pg_catalog.void
 	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'mig_check';
-COMMENT ON FUNCTION migrate.check(pg_catalog.text, pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.check(pg_catalog.anycompatible, pg_catalog.text) IS
 	'raise an error unless everything up to the target is applied and unchanged';
 
 CREATE FUNCTION migrate.heads(project pg_catalog.text DEFAULT 'default')
@@ -550,12 +560,12 @@ CREATE FUNCTION migrate.verify(project pg_catalog.text DEFAULT 'default',
 COMMENT ON FUNCTION migrate.verify(pg_catalog.text) IS
 	'run the verify bodies of what is applied and roll each back';
 
-CREATE FUNCTION migrate.script(from_version pg_catalog.text DEFAULT 'base',
+CREATE FUNCTION migrate.script(from_version pg_catalog.anycompatible DEFAULT 'base'::pg_catalog.text,
 		to_version pg_catalog.text DEFAULT 'head',
 		project pg_catalog.text DEFAULT 'default')
 	RETURNS pg_catalog.text
 	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'mig_script_text';
-COMMENT ON FUNCTION migrate.script(pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.script(pg_catalog.anycompatible, pg_catalog.text, pg_catalog.text) IS
 	'SQL for psql that takes a database from one version to another, books included';
 
 CREATE VIEW migrate.failure AS
@@ -617,6 +627,13 @@ CREATE FUNCTION migrate.history(n pg_catalog.int4 DEFAULT 20,
 COMMENT ON FUNCTION migrate.history(pg_catalog.int4, pg_catalog.text) IS
 	'the newest attempts of a project, newest first';
 
+CREATE FUNCTION migrate.history(n pg_catalog.text,
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS SETOF migrate.history_of_runs
+	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'mig_refuse_text';
+COMMENT ON FUNCTION migrate.history(pg_catalog.text, pg_catalog.text) IS
+	'refuses a version where a number is wanted';
+
 CREATE FUNCTION migrate.failures(n pg_catalog.int4 DEFAULT 20,
 		project pg_catalog.text DEFAULT 'default')
 	RETURNS SETOF migrate.failure
@@ -628,6 +645,13 @@ CREATE FUNCTION migrate.failures(n pg_catalog.int4 DEFAULT 20,
 	END;
 COMMENT ON FUNCTION migrate.failures(pg_catalog.int4, pg_catalog.text) IS
 	'the newest failed attempts of a project, newest first';
+
+CREATE FUNCTION migrate.failures(n pg_catalog.text,
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS SETOF migrate.failure
+	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'mig_refuse_text';
+COMMENT ON FUNCTION migrate.failures(pg_catalog.text, pg_catalog.text) IS
+	'refuses a version where a number is wanted';
 
 CREATE FUNCTION migrate.outcome(run pg_catalog.int8,
 		OUT run pg_catalog.int8, OUT state pg_catalog.text,
@@ -668,12 +692,12 @@ COMMENT ON FUNCTION migrate.statements(pg_catalog.int8) IS
 	'how long each statement of a run took';
 
 CREATE FUNCTION migrate.report(format pg_catalog.text DEFAULT 'markdown',
-		target pg_catalog.text DEFAULT NULL,
+		target pg_catalog.anycompatible DEFAULT NULL::pg_catalog.text,
 		rehearse pg_catalog.bool DEFAULT false,
 		project pg_catalog.text DEFAULT 'default')
 	RETURNS pg_catalog.text
 	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_report';
-COMMENT ON FUNCTION migrate.report(pg_catalog.text, pg_catalog.text, pg_catalog.bool, pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.report(pg_catalog.text, pg_catalog.anycompatible, pg_catalog.bool, pg_catalog.text) IS
 	'what is applied and what is pending, for people: markdown, html or json';
 
 
@@ -681,7 +705,7 @@ COMMENT ON FUNCTION migrate.report(pg_catalog.text, pg_catalog.text, pg_catalog.
 -- Doing
 -- ---------------------------------------------------------------------------
 
-CREATE FUNCTION migrate.apply(target pg_catalog.text DEFAULT NULL,
+CREATE FUNCTION migrate.apply(target pg_catalog.anycompatible DEFAULT NULL::pg_catalog.text,
 		versions pg_catalog.text[] DEFAULT NULL,
 		dry_run pg_catalog.bool DEFAULT false,
 		raise pg_catalog.bool DEFAULT true,
@@ -693,11 +717,11 @@ CREATE FUNCTION migrate.apply(target pg_catalog.text DEFAULT NULL,
 		OUT error pg_catalog.jsonb)
 	RETURNS SETOF pg_catalog.record
 	LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'mig_apply';
-COMMENT ON FUNCTION migrate.apply(pg_catalog.text, pg_catalog.text[], pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.apply(pg_catalog.anycompatible, pg_catalog.text[], pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.text) IS
 	'apply what is pending in one transaction, all or nothing';
 
 CREATE FUNCTION migrate.rollback(steps pg_catalog.int4 DEFAULT 1,
-		versions pg_catalog.text[] DEFAULT NULL,
+		versions pg_catalog.anycompatiblearray DEFAULT NULL::pg_catalog.text[],
 		dry_run pg_catalog.bool DEFAULT false,
 		raise pg_catalog.bool DEFAULT true,
 		note pg_catalog.text DEFAULT NULL,
@@ -710,10 +734,27 @@ CREATE FUNCTION migrate.rollback(steps pg_catalog.int4 DEFAULT 1,
 		OUT error pg_catalog.jsonb)
 	RETURNS SETOF pg_catalog.record
 	LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'mig_rollback';
-COMMENT ON FUNCTION migrate.rollback(pg_catalog.int4, pg_catalog.text[], pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.rollback(pg_catalog.int4, pg_catalog.anycompatiblearray, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text) IS
 	'undo the newest migrations in one transaction';
 
-CREATE FUNCTION migrate.rollback_to(target pg_catalog.text,
+CREATE FUNCTION migrate.rollback(steps pg_catalog.text,
+		versions pg_catalog.anycompatiblearray DEFAULT NULL::pg_catalog.text[],
+		dry_run pg_catalog.bool DEFAULT false,
+		raise pg_catalog.bool DEFAULT true,
+		note pg_catalog.text DEFAULT NULL,
+		hold pg_catalog.bool DEFAULT NULL,
+		confirm pg_catalog.text DEFAULT NULL,
+		project pg_catalog.text DEFAULT 'default',
+		OUT run pg_catalog.int8, OUT version pg_catalog.text,
+		OUT name pg_catalog.text, OUT action pg_catalog.text,
+		OUT statements pg_catalog.int4, OUT execution_ms pg_catalog.float8,
+		OUT error pg_catalog.jsonb)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_refuse_text';
+COMMENT ON FUNCTION migrate.rollback(pg_catalog.text, pg_catalog.anycompatiblearray, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text) IS
+	'refuses a version where a number is wanted';
+
+CREATE FUNCTION migrate.rollback_to(target pg_catalog.anycompatible,
 		dry_run pg_catalog.bool DEFAULT false,
 		raise pg_catalog.bool DEFAULT true,
 		note pg_catalog.text DEFAULT NULL,
@@ -726,7 +767,7 @@ CREATE FUNCTION migrate.rollback_to(target pg_catalog.text,
 		OUT error pg_catalog.jsonb)
 	RETURNS SETOF pg_catalog.record
 	LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'mig_rollback_to';
-COMMENT ON FUNCTION migrate.rollback_to(pg_catalog.text, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.rollback_to(pg_catalog.anycompatible, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text) IS
 	'undo everything after the target, which stays applied';
 
 CREATE FUNCTION migrate.rollback_run(run pg_catalog.int8 DEFAULT NULL,
@@ -745,6 +786,22 @@ CREATE FUNCTION migrate.rollback_run(run pg_catalog.int8 DEFAULT NULL,
 COMMENT ON FUNCTION migrate.rollback_run(pg_catalog.int8, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text) IS
 	'undo what one run applied, by default the last run that applied anything';
 
+CREATE FUNCTION migrate.rollback_run(run pg_catalog.text,
+		dry_run pg_catalog.bool DEFAULT false,
+		raise pg_catalog.bool DEFAULT true,
+		note pg_catalog.text DEFAULT NULL,
+		hold pg_catalog.bool DEFAULT NULL,
+		confirm pg_catalog.text DEFAULT NULL,
+		project pg_catalog.text DEFAULT 'default',
+		OUT run pg_catalog.int8, OUT version pg_catalog.text,
+		OUT name pg_catalog.text, OUT action pg_catalog.text,
+		OUT statements pg_catalog.int4, OUT execution_ms pg_catalog.float8,
+		OUT error pg_catalog.jsonb)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_refuse_text';
+COMMENT ON FUNCTION migrate.rollback_run(pg_catalog.text, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text) IS
+	'refuses a version where a number is wanted';
+
 CREATE FUNCTION migrate.redo(steps pg_catalog.int4 DEFAULT 1,
 		dry_run pg_catalog.bool DEFAULT false,
 		raise pg_catalog.bool DEFAULT true,
@@ -760,7 +817,22 @@ CREATE FUNCTION migrate.redo(steps pg_catalog.int4 DEFAULT 1,
 COMMENT ON FUNCTION migrate.redo(pg_catalog.int4, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
 	'undo the newest migrations and apply the same ones again, in one transaction';
 
-CREATE PROCEDURE migrate.apply_each(target pg_catalog.text DEFAULT NULL,
+CREATE FUNCTION migrate.redo(steps pg_catalog.text,
+		dry_run pg_catalog.bool DEFAULT false,
+		raise pg_catalog.bool DEFAULT true,
+		note pg_catalog.text DEFAULT NULL,
+		confirm pg_catalog.text DEFAULT NULL,
+		project pg_catalog.text DEFAULT 'default',
+		OUT run pg_catalog.int8, OUT version pg_catalog.text,
+		OUT name pg_catalog.text, OUT action pg_catalog.text,
+		OUT statements pg_catalog.int4, OUT execution_ms pg_catalog.float8,
+		OUT error pg_catalog.jsonb)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_refuse_text';
+COMMENT ON FUNCTION migrate.redo(pg_catalog.text, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+	'refuses a version where a number is wanted';
+
+CREATE PROCEDURE migrate.apply_each(target pg_catalog.anycompatible DEFAULT NULL::pg_catalog.text,
 		versions pg_catalog.text[] DEFAULT NULL,
 		note pg_catalog.text DEFAULT NULL,
 		project pg_catalog.text DEFAULT 'default',
@@ -769,11 +841,11 @@ CREATE PROCEDURE migrate.apply_each(target pg_catalog.text DEFAULT NULL,
 		INOUT statements pg_catalog.int8 DEFAULT NULL,
 		INOUT execution_ms pg_catalog.float8 DEFAULT NULL)
 	LANGUAGE c AS 'MODULE_PATHNAME', 'mig_apply_each';
-COMMENT ON PROCEDURE migrate.apply_each(pg_catalog.text, pg_catalog.text[], pg_catalog.text, pg_catalog.text, pg_catalog.int8, pg_catalog.int4, pg_catalog.int8, pg_catalog.float8) IS
+COMMENT ON PROCEDURE migrate.apply_each(pg_catalog.anycompatible, pg_catalog.text[], pg_catalog.text, pg_catalog.text, pg_catalog.int8, pg_catalog.int4, pg_catalog.int8, pg_catalog.float8) IS
 	'apply what is pending, each migration in a transaction of its own, or in several where its statements need that';
 
 CREATE PROCEDURE migrate.rollback_each(steps pg_catalog.int4 DEFAULT 1,
-		target pg_catalog.text DEFAULT NULL,
+		target pg_catalog.anycompatible DEFAULT NULL::pg_catalog.text,
 		note pg_catalog.text DEFAULT NULL,
 		hold pg_catalog.bool DEFAULT NULL,
 		confirm pg_catalog.text DEFAULT NULL,
@@ -783,16 +855,30 @@ CREATE PROCEDURE migrate.rollback_each(steps pg_catalog.int4 DEFAULT 1,
 		INOUT statements pg_catalog.int8 DEFAULT NULL,
 		INOUT execution_ms pg_catalog.float8 DEFAULT NULL)
 	LANGUAGE c AS 'MODULE_PATHNAME', 'mig_rollback_each';
-COMMENT ON PROCEDURE migrate.rollback_each(pg_catalog.int4, pg_catalog.text, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text, pg_catalog.int8, pg_catalog.int4, pg_catalog.int8, pg_catalog.float8) IS
+COMMENT ON PROCEDURE migrate.rollback_each(pg_catalog.int4, pg_catalog.anycompatible, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text, pg_catalog.int8, pg_catalog.int4, pg_catalog.int8, pg_catalog.float8) IS
 	'undo the newest migrations, or everything after a target, each in a transaction of its own';
 
-CREATE FUNCTION migrate.start(target pg_catalog.text DEFAULT NULL,
+CREATE PROCEDURE migrate.rollback_each(steps pg_catalog.text,
+		target pg_catalog.anycompatible DEFAULT NULL::pg_catalog.text,
+		note pg_catalog.text DEFAULT NULL,
+		hold pg_catalog.bool DEFAULT NULL,
+		confirm pg_catalog.text DEFAULT NULL,
+		project pg_catalog.text DEFAULT 'default',
+		INOUT run pg_catalog.int8 DEFAULT NULL,
+		INOUT rolled_back pg_catalog.int4 DEFAULT NULL,
+		INOUT statements pg_catalog.int8 DEFAULT NULL,
+		INOUT execution_ms pg_catalog.float8 DEFAULT NULL)
+	LANGUAGE c AS 'MODULE_PATHNAME', 'mig_refuse_text';
+COMMENT ON PROCEDURE migrate.rollback_each(pg_catalog.text, pg_catalog.anycompatible, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text, pg_catalog.int8, pg_catalog.int4, pg_catalog.int8, pg_catalog.float8) IS
+	'refuses a version where a number is wanted';
+
+CREATE FUNCTION migrate.start(target pg_catalog.anycompatible DEFAULT NULL::pg_catalog.text,
 		versions pg_catalog.text[] DEFAULT NULL,
 		note pg_catalog.text DEFAULT NULL,
 		project pg_catalog.text DEFAULT 'default')
 	RETURNS pg_catalog.int8
 	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_start';
-COMMENT ON FUNCTION migrate.start(pg_catalog.text, pg_catalog.text[], pg_catalog.text, pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.start(pg_catalog.anycompatible, pg_catalog.text[], pg_catalog.text, pg_catalog.text) IS
 	'have a background worker do what apply_each() does, once the transaction is committed; returns the run';
 
 CREATE PROCEDURE migrate.wait(run pg_catalog.int8,
@@ -834,7 +920,7 @@ CREATE TYPE migrate.rehearsed_scan AS (
 COMMENT ON TYPE migrate.rehearsed_scan IS
 	'a table that a statement read from one end to the other: how often, how many rows in all';
 
-CREATE FUNCTION migrate.rehearse(target pg_catalog.text DEFAULT NULL,
+CREATE FUNCTION migrate.rehearse(target pg_catalog.anycompatible DEFAULT NULL::pg_catalog.text,
 		versions pg_catalog.text[] DEFAULT NULL,
 		project pg_catalog.text DEFAULT 'default',
 		OUT version pg_catalog.text, OUT name pg_catalog.text,
@@ -852,11 +938,11 @@ CREATE FUNCTION migrate.rehearse(target pg_catalog.text DEFAULT NULL,
 		OUT scans migrate.rehearsed_scan[])
 	RETURNS SETOF pg_catalog.record
 	LANGUAGE c VOLATILE ROWS 100 AS 'MODULE_PATHNAME', 'mig_rehearse';
-COMMENT ON FUNCTION migrate.rehearse(pg_catalog.text, pg_catalog.text[], pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.rehearse(pg_catalog.anycompatible, pg_catalog.text[], pg_catalog.text) IS
 	'run what is pending, roll it back, and say what each statement took and did';
 
 CREATE FUNCTION migrate.rehearse_rollback(steps pg_catalog.int4 DEFAULT 1,
-		target pg_catalog.text DEFAULT NULL,
+		target pg_catalog.anycompatible DEFAULT NULL::pg_catalog.text,
 		versions pg_catalog.text[] DEFAULT NULL,
 		project pg_catalog.text DEFAULT 'default',
 		OUT version pg_catalog.text, OUT name pg_catalog.text,
@@ -874,8 +960,30 @@ CREATE FUNCTION migrate.rehearse_rollback(steps pg_catalog.int4 DEFAULT 1,
 		OUT scans migrate.rehearsed_scan[])
 	RETURNS SETOF pg_catalog.record
 	LANGUAGE c VOLATILE ROWS 100 AS 'MODULE_PATHNAME', 'mig_rehearse_rollback';
-COMMENT ON FUNCTION migrate.rehearse_rollback(pg_catalog.int4, pg_catalog.text, pg_catalog.text[], pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.rehearse_rollback(pg_catalog.int4, pg_catalog.anycompatible, pg_catalog.text[], pg_catalog.text) IS
 	'the same for the downs of the newest migrations, or of all after a target';
+
+CREATE FUNCTION migrate.rehearse_rollback(steps pg_catalog.text,
+		target pg_catalog.anycompatible DEFAULT NULL::pg_catalog.text,
+		versions pg_catalog.text[] DEFAULT NULL,
+		project pg_catalog.text DEFAULT 'default',
+		OUT version pg_catalog.text, OUT name pg_catalog.text,
+		OUT statement pg_catalog.int4, OUT tag pg_catalog.text,
+		OUT execution_ms pg_catalog.float8, OUT message pg_catalog.text,
+		OUT skipped pg_catalog.text, OUT body pg_catalog.text,
+		OUT line pg_catalog.int4, OUT row_count pg_catalog.int8,
+		OUT rewritten pg_catalog.text[], OUT reindexed pg_catalog.text[],
+		OUT created pg_catalog.text[], OUT dropped pg_catalog.text[],
+		OUT truncated pg_catalog.text[], OUT rewritten_bytes pg_catalog.int8,
+		OUT wal_bytes pg_catalog.int8, OUT blocks_read pg_catalog.int8,
+		OUT blocks_dirtied pg_catalog.int8, OUT sqlstate pg_catalog.text,
+		OUT hint pg_catalog.text, OUT detail pg_catalog.text,
+		OUT locks migrate.rehearsed_lock[],
+		OUT scans migrate.rehearsed_scan[])
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_refuse_text';
+COMMENT ON FUNCTION migrate.rehearse_rollback(pg_catalog.text, pg_catalog.anycompatible, pg_catalog.text[], pg_catalog.text) IS
+	'refuses a version where a number is wanted';
 
 CREATE FUNCTION migrate.rehearse_summary(target pg_catalog.text DEFAULT NULL,
 		versions pg_catalog.text[] DEFAULT NULL,
@@ -944,7 +1052,7 @@ COMMENT ON FUNCTION migrate.rehearse_summary(pg_catalog.text, pg_catalog.text[],
 -- Mending
 -- ---------------------------------------------------------------------------
 
-CREATE FUNCTION migrate.stamp(version pg_catalog.text,
+CREATE FUNCTION migrate.stamp(version pg_catalog.anycompatible,
 		note pg_catalog.text DEFAULT NULL,
 		how pg_catalog.text DEFAULT 'stamp',
 		project pg_catalog.text DEFAULT 'default',
@@ -952,10 +1060,10 @@ CREATE FUNCTION migrate.stamp(version pg_catalog.text,
 		OUT name pg_catalog.text, OUT action pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
 	LANGUAGE c VOLATILE ROWS 1 AS 'MODULE_PATHNAME', 'mig_stamp';
-COMMENT ON FUNCTION migrate.stamp(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.stamp(pg_catalog.anycompatible, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
 	'record a migration as applied without running it';
 
-CREATE FUNCTION migrate.unstamp(version pg_catalog.text,
+CREATE FUNCTION migrate.unstamp(version pg_catalog.anycompatible,
 		note pg_catalog.text DEFAULT NULL,
 		confirm pg_catalog.text DEFAULT NULL,
 		project pg_catalog.text DEFAULT 'default',
@@ -963,10 +1071,10 @@ CREATE FUNCTION migrate.unstamp(version pg_catalog.text,
 		OUT name pg_catalog.text, OUT action pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
 	LANGUAGE c VOLATILE ROWS 1 AS 'MODULE_PATHNAME', 'mig_unstamp';
-COMMENT ON FUNCTION migrate.unstamp(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.unstamp(pg_catalog.anycompatible, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
 	'record a migration as not applied without running anything';
 
-CREATE FUNCTION migrate.stamp_to(target pg_catalog.text,
+CREATE FUNCTION migrate.stamp_to(target pg_catalog.anycompatible,
 		note pg_catalog.text DEFAULT NULL,
 		confirm pg_catalog.text DEFAULT NULL,
 		project pg_catalog.text DEFAULT 'default',
@@ -974,10 +1082,10 @@ CREATE FUNCTION migrate.stamp_to(target pg_catalog.text,
 		OUT name pg_catalog.text, OUT action pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
 	LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'mig_stamp_to';
-COMMENT ON FUNCTION migrate.stamp_to(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.stamp_to(pg_catalog.anycompatible, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
 	'record exactly the migrations up to the target as applied, without running anything';
 
-CREATE FUNCTION migrate.resume(version pg_catalog.text,
+CREATE FUNCTION migrate.resume(version pg_catalog.anycompatible,
 		at pg_catalog.int4 DEFAULT NULL,
 		done pg_catalog.int4 DEFAULT NULL,
 		note pg_catalog.text DEFAULT NULL,
@@ -986,7 +1094,7 @@ CREATE FUNCTION migrate.resume(version pg_catalog.text,
 		OUT name pg_catalog.text, OUT action pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
 	LANGUAGE c VOLATILE ROWS 1 AS 'MODULE_PATHNAME', 'mig_resume';
-COMMENT ON FUNCTION migrate.resume(pg_catalog.text, pg_catalog.int4, pg_catalog.int4, pg_catalog.text, pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.resume(pg_catalog.anycompatible, pg_catalog.int4, pg_catalog.int4, pg_catalog.text, pg_catalog.text) IS
 	'say where the next run goes on with a migration that is partly done';
 
 CREATE FUNCTION migrate.prune_journal(older_than pg_catalog.interval,

@@ -18,6 +18,7 @@
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
+#include "utils/lsyscache.h"
 
 #include "argument.h"
 #include "compat.h"
@@ -33,6 +34,7 @@ PG_FUNCTION_INFO_V1(mig_rollback);
 PG_FUNCTION_INFO_V1(mig_rollback_to);
 PG_FUNCTION_INFO_V1(mig_rollback_run);
 PG_FUNCTION_INFO_V1(mig_redo);
+PG_FUNCTION_INFO_V1(mig_refuse_text);
 PG_FUNCTION_INFO_V1(mig_stamp);
 PG_FUNCTION_INFO_V1(mig_unstamp);
 PG_FUNCTION_INFO_V1(mig_stamp_to);
@@ -101,7 +103,7 @@ mig_apply(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	memset(&options, 0, sizeof(options));
-	options.target = mig_arg_text(fcinfo, 0);
+	options.target = mig_arg_version(fcinfo, 0);
 	options.restricted = !PG_ARGISNULL(1);
 	options.versions = mig_arg_text_list(fcinfo, 1);
 	options.dry_run = mig_arg_bool(fcinfo, 2, "dry_run");
@@ -167,7 +169,7 @@ mig_rollback_to(PG_FUNCTION_ARGS)
 	get_rollback_options(fcinfo, 1, true, &options);
 	memset(&choice, 0, sizeof(choice));
 	choice.kind = MIG_DOWN_TO;
-	choice.target = mig_arg_required_text(fcinfo, 0, "target");
+	choice.target = mig_arg_required_version(fcinfo, 0, "target");
 	mig_run_rollback(&options, &choice, put_run_result, fcinfo->resultinfo);
 	return (Datum) 0;
 }
@@ -197,6 +199,49 @@ mig_redo(PG_FUNCTION_ARGS)
 	mig_run_redo(&options, mig_arg_steps(fcinfo, 0), put_run_result,
 				 fcinfo->resultinfo);
 	return (Datum) 0;
+}
+
+/*
+ * What a number is for in the functions that have one first, and what who gave
+ * text may have meant; %s is that text as a literal.
+ */
+typedef struct Number
+{
+	const char *function;
+	const char *argument;
+	const char *what;
+	const char *instead;
+}			Number;
+
+static const Number numbers[] = {
+	{"history", "n", "number of attempts", "The rows of one version have version = %s."},
+	{"failures", "n", "number of attempts", "The rows of one version have version = %s."},
+	{"rollback_run", "run", "number of a run", "migrate.rollback_to(%s) undoes everything after that version."},
+	{NULL, "steps", "number of migrations", "migrate.rollback_to(%s) undoes everything after that version."}
+};
+
+/*
+ * An untyped literal is text to whoever looks for a function, so a version in
+ * the place of a number ends here and not as a roll-back of 104 migrations.
+ */
+Datum
+mig_refuse_text(PG_FUNCTION_ARGS)
+{
+	char	   *function = get_func_name(fcinfo->flinfo->fn_oid);
+	const		Number *number = numbers;
+	char	   *given;
+
+	while (number->function && strcmp(number->function, function) != 0)
+		number++;
+	if (PG_ARGISNULL(0))
+		mig_arg_must_not_be_null(number->argument);
+	given = quote_literal_cstr(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("migrate.%s() takes the %s, and %s is text",
+					function, number->what, given),
+			 errhint("%s  A number is written without quotes; a parameter of a driver may need a cast, $1::int.",
+					 psprintf(number->instead, given))));
 }
 
 /* a MigMendSink that adds to the function's result */
@@ -229,7 +274,7 @@ mig_stamp(PG_FUNCTION_ARGS)
 				 errmsg("invalid value for argument \"how\": \"%s\"", how),
 				 errhint("Valid values are stamp, apply and adopt.")));
 	mig_mend_stamp(mig_arg_project(fcinfo, 3),
-				   mig_arg_required_text(fcinfo, 0, "version"),
+				   mig_arg_required_version(fcinfo, 0, "version"),
 				   how, mig_arg_text(fcinfo, 1), put_mend_result,
 				   fcinfo->resultinfo);
 	return (Datum) 0;
@@ -240,7 +285,7 @@ mig_unstamp(PG_FUNCTION_ARGS)
 {
 	InitMaterializedSRF(fcinfo, 0);
 	mig_mend_unstamp(mig_arg_project(fcinfo, 3),
-					 mig_arg_required_text(fcinfo, 0, "version"),
+					 mig_arg_required_version(fcinfo, 0, "version"),
 					 mig_arg_text(fcinfo, 1), mig_arg_text(fcinfo, 2),
 					 put_mend_result, fcinfo->resultinfo);
 	return (Datum) 0;
@@ -251,7 +296,7 @@ mig_stamp_to(PG_FUNCTION_ARGS)
 {
 	InitMaterializedSRF(fcinfo, 0);
 	mig_mend_stamp_to(mig_arg_project(fcinfo, 3),
-					  mig_arg_required_text(fcinfo, 0, "target"),
+					  mig_arg_required_version(fcinfo, 0, "target"),
 					  mig_arg_text(fcinfo, 1), mig_arg_text(fcinfo, 2),
 					  put_mend_result, fcinfo->resultinfo);
 	return (Datum) 0;
@@ -286,7 +331,7 @@ mig_resume(PG_FUNCTION_ARGS)
 				 errmsg("either \"at\" or \"done\" must be given"),
 				 errhint("at => N runs statement N again, done => N goes on after it.")));
 	mig_mend_resume(mig_arg_project(fcinfo, 4),
-					mig_arg_required_text(fcinfo, 0, "version"), at, done,
+					mig_arg_required_version(fcinfo, 0, "version"), at, done,
 					mig_arg_text(fcinfo, 3), put_mend_result,
 					fcinfo->resultinfo);
 	return (Datum) 0;

@@ -74,7 +74,7 @@ mig_apply_each(PG_FUNCTION_ARGS)
 
 	mig_toplevel_require(fcinfo->context, "migrate.apply_each()");
 	memset(&options, 0, sizeof(options));
-	options.target = mig_arg_text(fcinfo, 0);
+	options.target = mig_arg_version(fcinfo, 0);
 	options.restricted = !PG_ARGISNULL(1);
 	options.versions = mig_arg_text_list(fcinfo, 1);
 	options.note = mig_arg_text(fcinfo, 2);
@@ -95,7 +95,7 @@ mig_rollback_each(PG_FUNCTION_ARGS)
 	mig_toplevel_require(fcinfo->context, "migrate.rollback_each()");
 	memset(&options, 0, sizeof(options));
 	memset(&choice, 0, sizeof(choice));
-	choice.target = mig_arg_text(fcinfo, 1);
+	choice.target = mig_arg_version(fcinfo, 1);
 	choice.kind = choice.target ? MIG_DOWN_TO : MIG_DOWN_STEPS;
 	if (choice.target == NULL)
 		choice.steps = mig_arg_steps(fcinfo, 0);
@@ -116,7 +116,7 @@ mig_start(PG_FUNCTION_ARGS)
 	MigRunOptions options;
 
 	memset(&options, 0, sizeof(options));
-	options.target = mig_arg_text(fcinfo, 0);
+	options.target = mig_arg_version(fcinfo, 0);
 	options.restricted = !PG_ARGISNULL(1);
 	options.versions = mig_arg_text_list(fcinfo, 1);
 	options.note = mig_arg_text(fcinfo, 2);

@@ -108,7 +108,7 @@ mig_plan(PG_FUNCTION_ARGS)
 {
 	InitMaterializedSRF(fcinfo, 0);
 	mig_look_plan(mig_arg_project(fcinfo, 1),
-				  mig_arg_text(fcinfo, 0), put_plan_step, fcinfo->resultinfo);
+				  mig_arg_version(fcinfo, 0), put_plan_step, fcinfo->resultinfo);
 	return (Datum) 0;
 }
 
@@ -153,7 +153,7 @@ mig_lint_pending(PG_FUNCTION_ARGS)
 	List	   *findings;
 
 	InitMaterializedSRF(fcinfo, 0);
-	findings = mig_lint(mig_arg_project(fcinfo, 2), mig_arg_text(fcinfo, 0),
+	findings = mig_lint(mig_arg_project(fcinfo, 2), mig_arg_version(fcinfo, 0),
 						!PG_ARGISNULL(1), mig_arg_text_list(fcinfo, 1));
 	foreach(lc, findings)
 		put_finding((ReturnSetInfo *) fcinfo->resultinfo, lfirst(lc));
@@ -164,7 +164,7 @@ Datum
 mig_check(PG_FUNCTION_ARGS)
 {
 	mig_look_check(mig_arg_project(fcinfo, 1),
-				   mig_arg_text(fcinfo, 0));
+				   mig_arg_version(fcinfo, 0));
 	PG_RETURN_VOID();
 }
 
@@ -235,7 +235,7 @@ Datum
 mig_script_text(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_TEXT_P(cstring_to_text(mig_script(mig_arg_project(fcinfo, 2),
-												mig_arg_required_text(fcinfo, 0, "from_version"),
+												mig_arg_required_version(fcinfo, 0, "from_version"),
 												mig_arg_required_text(fcinfo, 1, "to_version"))));
 }
 
@@ -275,7 +275,7 @@ mig_report(PG_FUNCTION_ARGS)
 	const ReportFormat *format =
 		find_report_format(mig_arg_required_text(fcinfo, 0, "format"));
 	MigReport  *report = mig_report_gather(mig_arg_project(fcinfo, 3),
-										   mig_arg_text(fcinfo, 1),
+										   mig_arg_version(fcinfo, 1),
 										   mig_arg_bool(fcinfo, 2, "rehearse"),
 										   format->body_limit);
 

@@ -224,7 +224,7 @@ mig_rehearse(PG_FUNCTION_ARGS)
 	init_result(fcinfo, &result);
 	memset(&options, 0, sizeof(options));
 	options.dry_run = true;
-	options.target = mig_arg_text(fcinfo, 0);
+	options.target = mig_arg_version(fcinfo, 0);
 	options.restricted = !PG_ARGISNULL(1);
 	options.versions = mig_arg_text_list(fcinfo, 1);
 	options.project = mig_arg_project(fcinfo, 2);
@@ -248,7 +248,7 @@ mig_rehearse_rollback(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("only one of \"target\" and \"versions\" can be given")));
-	choice.target = mig_arg_text(fcinfo, 1);
+	choice.target = mig_arg_version(fcinfo, 1);
 	choice.versions = mig_arg_text_list(fcinfo, 2);
 	if (choice.target != NULL)
 		choice.kind = MIG_DOWN_TO;

@@ -66,7 +66,7 @@ mig_add(PG_FUNCTION_ARGS)
 	char	   *kind = mig_arg_required_text(fcinfo, 6, "kind");
 
 	memset(&source, 0, sizeof(source));
-	source.version = mig_arg_required_text(fcinfo, 0, "version");
+	source.version = mig_arg_required_version(fcinfo, 0, "version");
 	source.up = mig_arg_required_text(fcinfo, 1, "up");
 	source.down = mig_arg_text(fcinfo, 2);
 	source.name = PG_ARGISNULL(3) ? "" : mig_arg_text(fcinfo, 3);
@@ -300,7 +300,7 @@ mig_load_directory(PG_FUNCTION_ARGS)
 Datum
 mig_remove(PG_FUNCTION_ARGS)
 {
-	char	   *version = mig_arg_required_text(fcinfo, 0, "version");
+	char	   *version = mig_arg_required_version(fcinfo, 0, "version");
 
 	mig_store_remove(mig_arg_project(fcinfo, 1), version);
 	PG_RETURN_TEXT_P(cstring_to_text(version));
@@ -309,7 +309,7 @@ mig_remove(PG_FUNCTION_ARGS)
 Datum
 mig_amend(PG_FUNCTION_ARGS)
 {
-	char	   *version = mig_arg_required_text(fcinfo, 0, "version");
+	char	   *version = mig_arg_required_version(fcinfo, 0, "version");
 
 	mig_store_amend(mig_arg_project(fcinfo, 5), version,
 					mig_arg_text(fcinfo, 1), mig_arg_text(fcinfo, 2),
@@ -320,7 +320,7 @@ mig_amend(PG_FUNCTION_ARGS)
 Datum
 mig_hold(PG_FUNCTION_ARGS)
 {
-	char	   *version = mig_arg_required_text(fcinfo, 0, "version");
+	char	   *version = mig_arg_required_version(fcinfo, 0, "version");
 
 	mig_store_hold(mig_arg_project(fcinfo, 2), version,
 				   mig_arg_required_text(fcinfo, 1, "reason"));
@@ -330,7 +330,7 @@ mig_hold(PG_FUNCTION_ARGS)
 Datum
 mig_unhold(PG_FUNCTION_ARGS)
 {
-	char	   *version = mig_arg_required_text(fcinfo, 0, "version");
+	char	   *version = mig_arg_required_version(fcinfo, 0, "version");
 
 	mig_store_hold(mig_arg_project(fcinfo, 1), version, NULL);
 	PG_RETURN_TEXT_P(cstring_to_text(version));

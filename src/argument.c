@@ -10,6 +10,7 @@
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 #include "argument.h"
 
@@ -33,6 +34,41 @@ mig_arg_required_text(FunctionCallInfo fcinfo, int n, const char *name)
 	if (PG_ARGISNULL(n))
 		mig_arg_must_not_be_null(name);
 	return text_to_cstring(PG_GETARG_TEXT_PP(n));
+}
+
+/*
+ * Versions are text.  A number could not be told from the text that looks like
+ * it: 2 is "002" where versions are padded.
+ */
+static void
+require_text(FunctionCallInfo fcinfo, Oid type, const char *example)
+{
+	type = getBaseType(type);
+	if (type != TEXTOID && type != VARCHAROID)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("a version is text, and migrate.%s() is given type %s",
+						get_func_name(fcinfo->flinfo->fn_oid),
+						format_type_be(type)),
+				 errhint("Write it in quotes, as migrate.status() shows it: %s.",
+						 example)));
+}
+
+char *
+mig_arg_version(FunctionCallInfo fcinfo, int n)
+{
+	require_text(fcinfo, get_fn_expr_argtype(fcinfo->flinfo, n), "'002'");
+	return mig_arg_text(fcinfo, n);
+}
+
+char *
+mig_arg_required_version(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	char	   *version = mig_arg_version(fcinfo, n);
+
+	if (version == NULL)
+		mig_arg_must_not_be_null(name);
+	return version;
 }
 
 char *
@@ -86,6 +122,8 @@ mig_arg_text_list(FunctionCallInfo fcinfo, int n)
 
 	if (PG_ARGISNULL(n))
 		return NIL;
+	require_text(fcinfo, ARR_ELEMTYPE(PG_GETARG_ARRAYTYPE_P(n)),
+				 "'{001,002}'");
 	deconstruct_array(PG_GETARG_ARRAYTYPE_P(n), TEXTOID, -1, false,
 					  TYPALIGN_INT, &elements, &nulls, &count);
 	for (i = 0; i < count; i++)

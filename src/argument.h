@@ -19,6 +19,15 @@ extern List *mig_arg_text_list(FunctionCallInfo fcinfo, int n);
 extern char *mig_arg_required_text(FunctionCallInfo fcinfo, int n,
 								   const char *name);
 
+/*
+ * A version, or versions, of an argument that may be of any type, so that a
+ * number is refused in our words: 42804 unless it is text.  The list's array
+ * may be of type text[] as well.
+ */
+extern char *mig_arg_version(FunctionCallInfo fcinfo, int n);
+extern char *mig_arg_required_version(FunctionCallInfo fcinfo, int n,
+									  const char *name);
+
 /* the name of a project: 22004 for null, 22023 for what cannot be one */
 extern char *mig_arg_project(FunctionCallInfo fcinfo, int n);
 extern bool mig_arg_bool(FunctionCallInfo fcinfo, int n, const char *name);

@@ -48,12 +48,12 @@ static const Right rights[] = {
 typedef struct Object
 {
 	int			mask;
-	const char *privilege;		/* as in GRANT */
+	const char *privilege;		/* as in GRANT; NULL: to execute a function */
 	const char *name;
 } Object;
 
-#define FN(mask, name) {mask, "EXECUTE ON FUNCTION", "migrate." name}
-#define PROC(mask, name) {mask, "EXECUTE ON PROCEDURE", "migrate." name}
+/* all functions of that name */
+#define FN(mask, name) {mask, NULL, name}
 
 static const Object objects[] = {
 	{LOOK, "USAGE ON SCHEMA", "migrate"},
@@ -89,11 +89,11 @@ static const Object objects[] = {
 	FN(RUN, "rehearse"),
 	FN(RUN, "rehearse_rollback"),
 	FN(RUN, "rehearse_summary"),
-	PROC(RUN, "apply_each"),
+	FN(RUN, "apply_each"),
 	FN(RUN, "start"),
-	PROC(RUN, "wait"),
+	FN(RUN, "wait"),
 	FN(RUN, "cancel"),
-	PROC(RUN, "rollback_each"),
+	FN(RUN, "rollback_each"),
 	{WRITE, "INSERT (project, version, name, kind, up, down, verify, requires, transactional, irreversible, path, down_path, verify_path, up_line, down_line, verify_line, source) ON", "migrate.migration"},
 	FN(WRITE, "add"),
 	FN(WRITE, "load"),
@@ -136,6 +136,24 @@ run_command(const char *sql)
 		elog(ERROR, "SPI failed with code %d: %s", rc, sql);
 }
 
+/* "ROUTINE a, b": all functions and procedures of that name */
+static char *
+routines_named(const char *name)
+{
+	Oid			types[1] = {TEXTOID};
+	Datum		values[1] = {CStringGetTextDatum(name)};
+
+	if (SPI_execute_with_args("SELECT pg_catalog.concat('ROUTINE ', pg_catalog.string_agg("
+							  "  p.oid::pg_catalog.regprocedure::pg_catalog.text, ', '))"
+							  " FROM pg_catalog.pg_proc p"
+							  " WHERE p.pronamespace OPERATOR(pg_catalog.=)"
+							  "  'migrate'::pg_catalog.regnamespace"
+							  " AND p.proname OPERATOR(pg_catalog.=) $1",
+							  1, types, values, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not look functions up");
+	return SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+}
+
 /* run the commands for all objects of a right */
 static void
 run_commands(bool grant, int mask, const char *role)
@@ -144,11 +162,16 @@ run_commands(bool grant, int mask, const char *role)
 
 	for (i = 0; i < lengthof(objects); i++)
 	{
-		if ((objects[i].mask & mask) != 0)
-			run_command(psprintf("%s %s %s %s %s", grant ? "GRANT" : "REVOKE",
-								 objects[i].privilege, objects[i].name,
-								 grant ? "TO" : "FROM",
-								 quote_identifier(role)));
+		const Object *object = &objects[i];
+
+		if ((object->mask & mask) == 0)
+			continue;
+		run_command(psprintf("%s %s %s %s %s", grant ? "GRANT" : "REVOKE",
+							 object->privilege ? object->privilege :
+							 "EXECUTE ON",
+							 object->privilege ? object->name :
+							 routines_named(object->name),
+							 grant ? "TO" : "FROM", quote_identifier(role)));
 	}
 }
 
