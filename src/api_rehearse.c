@@ -19,6 +19,7 @@
 
 #include "argument.h"
 #include "compat.h"
+#include "ownlocks.h"
 #include "rehearse.h"
 #include "sqlutil.h"
 #include "statement.h"
@@ -52,18 +53,6 @@ element_desc(TupleDesc result, int column)
 	return lookup_rowtype_tupdesc_copy(type, -1);
 }
 
-static const char *
-lock_mode_name(LOCKMODE mode)
-{
-	static const char *const names[] = {
-		NULL, "ACCESS SHARE", "ROW SHARE", "ROW EXCLUSIVE",
-		"SHARE UPDATE EXCLUSIVE", "SHARE", "SHARE ROW EXCLUSIVE", "EXCLUSIVE",
-		"ACCESS EXCLUSIVE"
-	};
-
-	return names[mode];
-}
-
 static Datum
 names_datum(List *names)
 {
@@ -87,7 +76,7 @@ lock_datum(const MigLockTaken *lock, TupleDesc desc)
 
 	values[0] = CStringGetTextDatum(lock->relation);
 	values[1] = CStringGetTextDatum(lock->kind);
-	values[2] = CStringGetTextDatum(lock_mode_name(lock->mode));
+	values[2] = CStringGetTextDatum(mig_lock_mode_name(lock->mode));
 	values[3] = BoolGetDatum(lock->blocks_reads);
 	values[4] = BoolGetDatum(lock->blocks_writes);
 	values[5] = BoolGetDatum(lock->held_before);

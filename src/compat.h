@@ -167,4 +167,18 @@
 #define MIG_NEW_ENUM_IS_SAFE false
 #endif
 
+/* a foreign key of a partitioned table can be NOT VALID from 18 on */
+#if PG_VERSION_NUM >= 180000
+#define MIG_PARTITIONED_KEY_NOT_VALID true
+#else
+#define MIG_PARTITIONED_KEY_NOT_VALID false
+#endif
+
+/* an exclusion constraint of a partitioned table is possible from 17 on */
+#if PG_VERSION_NUM >= 170000
+#define MIG_PARTITIONED_EXCLUSION true
+#else
+#define MIG_PARTITIONED_EXCLUSION false
+#endif
+
 #endif							/* MIG_COMPAT_H */

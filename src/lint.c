@@ -272,6 +272,7 @@ check_body(MigLint *lint, const Rules *rules, const char *text, MigPart part)
 										&lint->secret_location);
 	lint->secrets = MAX_SECRETS;
 	lint->locks = lint->altered = NIL;
+	lint->cuts = 0;
 	lint->statement = 0;
 	note_offs(lint);
 	mig_model_begin_body(lint->model, lint->step);
@@ -438,6 +439,24 @@ check_foreign_key(MigLint *lint, MigLintForeignKey *key)
 								mig_lint_name(lint, rel), columns));
 }
 
+/* one finding for all migrations, at the first of them */
+static void
+check_downs(MigLint *lint)
+{
+	const MigLintDowns *downs = &lint->downs;
+	int			count = list_length(downs->versions);
+
+	if (count == 0)
+		return;
+	mig_lint_report_at(lint, &downs->first, lint->policy->require_down ?
+					   MIG_LINT_ERROR : MIG_LINT_NOTE, NULL,
+					   count == 1 ?
+					   "there is no down body: it cannot be rolled back" :
+					   psprintf("there is no down body, here and in other migrations: %s cannot be rolled back",
+								mig_name_list(downs->versions)),
+					   "Write one, or say -- migrate:irreversible.");
+}
+
 /* what is about no migration */
 static void
 check_project(MigLint *lint)
@@ -451,6 +470,7 @@ check_project(MigLint *lint)
 	lint->off = NIL;
 	foreach(lc, lint->foreign_keys)
 		check_foreign_key(lint, lfirst(lc));
+	check_downs(lint);
 	lint->rule = &unknown;
 	for (i = 0; i < lint->policy->nlint_off; i++)
 	{

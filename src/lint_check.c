@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_constraint.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -199,6 +200,13 @@ mig_lint_how_much(MigLint *lint, MigLintRel *rel)
 	return text.data;
 }
 
+const char *
+mig_lint_nobody(LOCKMODE mode)
+{
+	return mode >= AccessExclusiveLock ?
+		"nobody can read or write it" : "nobody can write to it";
+}
+
 char *
 mig_lint_list(List *names)
 {
@@ -224,6 +232,19 @@ mig_lint_strings(List *names)
 			strings = lappend(strings, strVal(lfirst(lc)));
 	}
 	return strings;
+}
+
+MigLintRel *
+mig_lint_relation(MigLint *lint, Oid relation)
+{
+	char	   *schema = mig_facts_schema_of(relation);
+	char	   *name = mig_facts_relation_name(relation);
+	MigLintRel *rel;
+
+	if (schema == NULL || name == NULL)
+		return NULL;
+	rel = mig_model_find(lint->model, schema, name);
+	return rel != NULL && rel->oid == relation ? rel : NULL;
 }
 
 List *
@@ -263,4 +284,20 @@ mig_lint_has_index(MigLint *lint, MigLintRel *rel, List *columns)
 			return true;
 	}
 	return false;
+}
+
+char *
+mig_lint_owner_of_index(MigLint *lint, MigLintRel *index, MigLintRel *table)
+{
+	MigLintConstraint *constraint = table == NULL ? NULL :
+		mig_model_constraint(lint->model, table, index->name);
+
+	if (constraint != NULL &&
+		(constraint->kind == CONSTRAINT_UNIQUE ||
+		 constraint->kind == CONSTRAINT_PRIMARY ||
+		 constraint->kind == CONSTRAINT_EXCLUSION))
+		return psprintf("constraint %s of %s",
+						quote_identifier(constraint->name),
+						mig_lint_name(lint, table));
+	return OidIsValid(index->oid) ? mig_uses_parent_of_index(index->oid) : NULL;
 }

@@ -12,6 +12,7 @@
 #include "lint_table.h"
 #include "lint_text.h"
 #include "lint_uses.h"
+#include "ownlocks.h"
 #include "plan.h"
 #include "statement.h"
 
@@ -47,6 +48,7 @@ typedef struct MigFinding
 	double		rows;
 	char	   *message;
 	char	   *instead;
+	List	   *columns;		/* of char *, if it names several */
 	/* order */
 	int			step;
 	int			sequence;
@@ -74,11 +76,18 @@ typedef struct MigLintForeignKey
 	MigLintRel *reported;		/* that table, once it is */
 } MigLintForeignKey;
 
+/* what missing-down has to say of all migrations in one finding */
+typedef struct MigLintDowns
+{
+	MigFinding	first;			/* where the first one was missing */
+	List	   *versions;		/* of char * */
+} MigLintDowns;
+
 /* a lock that others have to wait for */
 typedef struct MigLintLock
 {
 	MigLintRel *rel;
-	bool		blocks_reads;
+	LOCKMODE	mode;
 	int			line;
 } MigLintLock;
 
@@ -107,6 +116,7 @@ struct MigLint
 	List	   *locks;			/* of MigLintLock *, of this transaction */
 	List	   *altered;		/* of MigLintRel *, by ALTER TABLE */
 	int			statement;		/* -1: about the body */
+	int			cuts;			/* places that could-be-cut has named */
 	MigSeverity takes_long;		/* how long the statement does, so far */
 	int			secret_location;	/* of the next one in the body */
 	const char *secret_what;	/* NULL: there is none */
@@ -116,6 +126,8 @@ struct MigLint
 
 	/* looked at in the end */
 	List	   *foreign_keys;	/* of MigLintForeignKey * */
+	MigLintDowns downs;
+	HTAB	   *by_table;		/* findings that name several columns */
 	List	   *known_rules;	/* of char *, all ids */
 	int			counted;		/* are versions 1, 2, 3...? -1: not known yet */
 
@@ -173,15 +185,28 @@ extern const char *mig_lint_quote(const char *name);
 /* "about 40 million rows, 4096 MB" */
 extern char *mig_lint_how_much(MigLint *lint, MigLintRel *rel);
 
+/* "nobody can write to it" */
+extern const char *mig_lint_nobody(LOCKMODE mode);
+
 /* "a, b" of char * */
 extern char *mig_lint_list(List *names);
 
 /* char * of String nodes */
 extern List *mig_lint_strings(List *names);
 
+/* a relation of the catalogs as it is in the plan; NULL: no more, or another */
+extern MigLintRel *mig_lint_relation(MigLint *lint, Oid relation);
+
 /* commands of ALTER TABLE; NIL for other statements */
 extern List *mig_lint_commands(Node *stmt);
 extern MigLintRel *mig_lint_altered(MigLint *lint, Node *stmt);
+
+/*
+ * What needs the index of the table, so that DROP INDEX is refused: the
+ * constraint that it is of, or an index of the partitioned table.  NULL: none.
+ */
+extern char *mig_lint_owner_of_index(MigLint *lint, MigLintRel *index,
+									 MigLintRel *table);
 
 /* is there an index whose first columns are these, in any order? */
 extern bool mig_lint_has_index(MigLint *lint, MigLintRel *rel, List *columns);

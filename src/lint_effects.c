@@ -35,24 +35,64 @@ remember_gone(MigLintModel *model, const char *kind, const char *name)
  * CREATE
  */
 
+typedef struct RangeSearch
+{
+	MigLintModel *model;
+	List	   *ids;
+} RangeSearch;
+
+static bool
+collect_range(Node *node, void *arg)
+{
+	RangeSearch *search = (RangeSearch *) arg;
+	MigLintRel *rel;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, RangeVar))
+	{
+		rel = mig_model_range(search->model, (RangeVar *) node);
+		if (rel != NULL)
+			search->ids = list_append_unique_int(search->ids, rel->id);
+		return false;
+	}
+	return raw_expression_tree_walker(node, collect_range, arg);
+}
+
+/* the query of a view */
+static void
+set_query(MigLintModel *model, MigLintRel *rel, Node *query)
+{
+	RangeSearch search = {model, NIL};
+
+	(void) collect_range(query, &search);
+	rel->reads = search.ids;
+	rel->redefined = true;
+}
+
 /* SELECT INTO, CREATE TABLE AS, CREATE MATERIALIZED VIEW */
 static void
-create_from_query(MigLintModel *model, const IntoClause *into, char relkind)
+create_from_query(MigLintModel *model, const IntoClause *into, Node *query,
+				  char relkind)
 {
 	MigLintRel *rel;
 
 	rel = mig_model_add(model, mig_table_schema(model, into->rel),
 						into->rel->relname, relkind);
-	rel->written = true;
+	rel->written = rel->constraints_known = true;
+	if (relkind == RELKIND_MATVIEW)
+		set_query(model, rel, query);
 }
 
 static void
 create_view(MigLintModel *model, const ViewStmt *stmt)
 {
 	const char *schema = mig_table_schema(model, stmt->view);
+	MigLintRel *rel = mig_model_find(model, schema, stmt->view->relname);
 
-	if (mig_model_find(model, schema, stmt->view->relname) == NULL)
-		mig_model_add(model, schema, stmt->view->relname, RELKIND_VIEW);
+	if (rel == NULL)
+		rel = mig_model_add(model, schema, stmt->view->relname, RELKIND_VIEW);
+	set_query(model, rel, stmt->query);
 }
 
 static void
@@ -298,6 +338,16 @@ drop_something(MigLintModel *model, const DropStmt *stmt)
 													  &schema));
 					break;
 				}
+			case OBJECT_TYPE:
+			case OBJECT_DOMAIN:
+				{
+					char	   *schema;
+
+					remember_gone(model, "type",
+								  mig_model_last_name(((TypeName *) object)->names,
+													  &schema));
+					break;
+				}
 			case OBJECT_POLICY:
 				drop_part(model, "policy", (List *) object);
 				break;
@@ -396,7 +446,7 @@ static void
 select_something(MigLintModel *model, SelectStmt *stmt)
 {
 	if (stmt->intoClause != NULL)
-		create_from_query(model, stmt->intoClause, RELKIND_RELATION);
+		create_from_query(model, stmt->intoClause, NULL, RELKIND_RELATION);
 	if (stmt->targetList != NIL)
 		look_for_set_config(model, stmt);
 	if (calls_unknown_code((Node *) stmt, NULL))
@@ -456,6 +506,7 @@ apply_create(MigLintModel *model, Node *stmt)
 			return true;
 		case T_CreateTableAsStmt:
 			create_from_query(model, ((CreateTableAsStmt *) stmt)->into,
+							  ((CreateTableAsStmt *) stmt)->query,
 							  ((CreateTableAsStmt *) stmt)->objtype == OBJECT_MATVIEW ?
 							  RELKIND_MATVIEW : RELKIND_RELATION);
 			return true;

@@ -24,6 +24,7 @@
 #include "access/table.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
+#include "catalog/partition.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
@@ -84,10 +85,9 @@ mig_facts_schema_of(Oid relation)
 }
 
 bool
-mig_facts_has_partitions(Oid relation)
+mig_facts_has_default_partition(Oid relation)
 {
-	return get_rel_relkind(relation) == RELKIND_PARTITIONED_TABLE &&
-		list_length(find_inheritance_children(relation, NoLock)) > 0;
+	return OidIsValid(get_default_partition_oid(relation));
 }
 
 Oid
@@ -252,7 +252,7 @@ collect_constraint(HeapTuple tuple, TupleDesc desc, void *arg)
 	constraint->kind = form->contype;
 	constraint->valid = form->convalidated;
 	constraint->columns = constrained_columns(tuple, desc, form->conrelid);
-	constraint->transaction = -1;
+	constraint->other = constraint->transaction = -1;
 	*constraints = lappend(*constraints, constraint);
 }
 

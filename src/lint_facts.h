@@ -18,6 +18,7 @@ typedef struct MigLintColumn
 	char	   *name;
 	AttrNumber	attnum;			/* 0: made by the plan */
 	Oid			typid;			/* InvalidOid: not known */
+	const char *made_type;		/* "schema.name" of one that the plan makes */
 	int32		typmod;
 	Oid			collation;
 	bool		not_null;
@@ -43,7 +44,11 @@ typedef struct MigLintConstraint
 	char	   *name;			/* NULL: the server will choose one */
 	char		kind;			/* pg_constraint.contype */
 	bool		valid;
-	List	   *columns;		/* of char * */
+	List	   *columns;		/* of char *; of a CHECK of the plan those
+								 * that it proves not to be null */
+	List	   *uses;			/* of char *, all columns of such a CHECK */
+	int			other;			/* id of the table that a foreign key of the
+								 * plan refers to, -1: none */
 	int			transaction;	/* of the plan that made it, -1: none */
 } MigLintConstraint;
 
@@ -62,7 +67,7 @@ extern Oid	mig_facts_relation(Oid schema, const char *name);
 extern char mig_facts_relkind(Oid relation);
 extern char *mig_facts_relation_name(Oid relation);
 extern char *mig_facts_schema_of(Oid relation);
-extern bool mig_facts_has_partitions(Oid relation);
+extern bool mig_facts_has_default_partition(Oid relation);
 
 extern List *mig_facts_columns(Oid relation);
 extern List *mig_facts_indexes(Oid relation);

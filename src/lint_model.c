@@ -390,7 +390,7 @@ mig_model_constraints(MigLintModel *model, MigLintRel *rel)
 		MemoryContext old = MemoryContextSwitchTo(model->context);
 
 		rel->constraints = mig_facts_constraints(rel->oid);
-		rel->constraints_read = true;
+		rel->constraints_read = rel->constraints_known = true;
 		MemoryContextSwitchTo(old);
 	}
 	return rel->constraints;
@@ -409,6 +409,31 @@ mig_model_constraint(MigLintModel *model, MigLintRel *rel, const char *name)
 			return constraint;
 	}
 	return NULL;
+}
+
+static List *
+add_all(List *rels, HTAB *table, HTAB *overlay)
+{
+	HASH_SEQ_STATUS status;
+	RelationEntry *entry;
+
+	hash_seq_init(&status, table);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (!entry->rel->dropped &&
+			(overlay == NULL ||
+			 hash_search(overlay, entry->key, HASH_FIND, NULL) == NULL))
+			rels = lappend(rels, entry->rel);
+	}
+	return rels;
+}
+
+List *
+mig_model_all(MigLintModel *model)
+{
+	List	   *rels = add_all(NIL, model->relations, model->overlay);
+
+	return model->overlay ? add_all(rels, model->overlay, NULL) : rels;
 }
 
 const MigRelationSize *
@@ -508,6 +533,18 @@ find_type(const MigLintModel *model, const char *schema, const char *name)
 			type = mig_facts_type(namespace, name);
 	}
 	return type;
+}
+
+const char *
+mig_model_made_type(const MigLintModel *model, const TypeName *type)
+{
+	char	   *schema;
+	char	   *name;
+
+	if (type->names == NIL || type->pct_type)
+		return NULL;
+	name = mig_model_last_name(type->names, &schema);
+	return find_made(model, model->types, schema, name);
 }
 
 Oid

@@ -25,6 +25,8 @@ typedef struct MigLintRel
 	bool		dropped;
 	bool		emptied;		/* by TRUNCATE */
 	bool		written;		/* the plan has put rows into it */
+	bool		redefined;		/* a view whose query is one of the plan */
+	List	   *reads;			/* ids of the relations in that query */
 	int			step;			/* of the plan that made it, -1: none */
 	int			id;				/* the same in copies and under other names */
 	struct MigLintRel *table;	/* of an index that the plan made */
@@ -36,6 +38,7 @@ typedef struct MigLintRel
 	bool		indexes_read;
 	List	   *indexes;		/* of MigLintIndex * */
 	bool		constraints_read;
+	bool		constraints_known;	/* there are no others */
 	List	   *constraints;	/* of MigLintConstraint * */
 	bool		size_read;
 	MigRelationSize size;
@@ -144,6 +147,13 @@ extern MigLintRel *mig_model_table_of(MigLintModel *model, MigLintRel *index);
 /* InvalidOid if there is none, or the plan has made it; then *made is set */
 extern Oid	mig_model_type(MigLintModel *model, const TypeName *type,
 						   int32 *typmod, bool *typmod_known, bool *made);
+
+/* "schema.name" of a type that the plan has made, or NULL */
+extern const char *mig_model_made_type(const MigLintModel *model,
+									   const TypeName *type);
+
+/* MigLintRel *: all that is known so far and has not been dropped */
+extern List *mig_model_all(MigLintModel *model);
 extern MigLintEnum *mig_model_enum(MigLintModel *model, List *names);
 
 /* 'i', 's', 'v', or 0 for a function that is not there */

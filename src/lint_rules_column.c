@@ -93,7 +93,7 @@ add_column_volatile_default(MigLint *lint, Node *stmt)
 		if (value == NULL || !is_volatile(value->raw_expr, lint))
 			continue;
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-						psprintf("the default of %s is computed for each row: all of %s (%s) is written anew while nobody can read or write it",
+						psprintf("the default of %s is computed for each row, which rewrites table %s (%s) under ACCESS EXCLUSIVE: nobody can read or write it",
 								 mig_lint_quote(column->colname), name,
 								 mig_lint_how_much(lint, rel)),
 						psprintf("ALTER TABLE %s ADD COLUMN %s without a default; then ALTER COLUMN %s SET DEFAULT ..., which is for new rows; then fill the old ones in batches.",
@@ -132,7 +132,7 @@ add_column_rewrites(MigLint *lint, Node *stmt)
 		if (kind == NULL)
 			continue;
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-						psprintf("%s is %s: all of %s (%s) is written anew while nobody can read or write it",
+						psprintf("%s is %s, which rewrites table %s (%s) under ACCESS EXCLUSIVE: nobody can read or write it",
 								 mig_lint_quote(column->colname), kind,
 								 mig_lint_name(lint, rel),
 								 mig_lint_how_much(lint, rel)),
@@ -174,15 +174,18 @@ add_column_unique(MigLint *lint, Node *stmt)
 	MigLintRel *rel;
 	ListCell   *lc;
 
+	mig_lint_without_children(lint);
 	foreach(lc, added_columns(lint, stmt, &rel))
 	{
 		ColumnDef  *column = lfirst_node(ColumnDef, lc);
 
-		if (column_constraint(column, CONSTR_UNIQUE) == NULL &&
-			column_constraint(column, CONSTR_PRIMARY) == NULL)
+		/* the server refuses what has not all columns of the partition key */
+		if ((column_constraint(column, CONSTR_UNIQUE) == NULL &&
+			 column_constraint(column, CONSTR_PRIMARY) == NULL) ||
+			rel->relkind == RELKIND_PARTITIONED_TABLE)
 			continue;
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-						psprintf("the unique index of %s is built while nobody can read or write %s (%s)",
+						psprintf("the unique index of %s is built on table %s (%s) under ACCESS EXCLUSIVE: nobody can read or write it",
 								 mig_lint_quote(column->colname),
 								 mig_lint_name(lint, rel),
 								 mig_lint_how_much(lint, rel)),
@@ -205,7 +208,7 @@ add_column_check(MigLint *lint, Node *stmt)
 		if (column_constraint(column, CONSTR_CHECK) == NULL)
 			continue;
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-						psprintf("the CHECK of %s reads all of %s (%s) while nobody can read or write it",
+						psprintf("the CHECK of %s reads table %s (%s) under ACCESS EXCLUSIVE: nobody can read or write it",
 								 mig_lint_quote(column->colname),
 								 mig_lint_name(lint, rel),
 								 mig_lint_how_much(lint, rel)),
@@ -339,23 +342,23 @@ report_type_change(MigLint *lint, MigLintRel *rel, const char *column,
 								 name, column_name));
 	else if (effect == MIG_CAST_REWRITE)
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-						psprintf("the new type of %s writes all of %s (%s) and its indexes anew while nobody can read or write it",
+						psprintf("the new type of %s rewrites table %s (%s) and its indexes under ACCESS EXCLUSIVE: nobody can read or write it",
 								 column_name, name, mig_lint_how_much(lint, rel)),
 						psprintf("Add a new column, have a trigger fill it from %s, fill the old rows in batches, then use the new one and drop %s.",
 								 column_name, column_name));
 	else if (effect == MIG_CAST_UNKNOWN)
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-						psprintf("the new type of %s may rewrite %s (%s) and its indexes under ACCESS EXCLUSIVE: that depends on a type or a cast which is not the server's own",
+						psprintf("the new type of %s may rewrite table %s (%s) and its indexes under ACCESS EXCLUSIVE: that depends on a type or a cast which is not the server's own",
 								 column_name, name, mig_lint_how_much(lint, rel)),
 						"migrate.rehearse() finds out.");
 	else if (effect == MIG_CAST_INDEXES && is_indexed(lint, rel, column))
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-						psprintf("the new type of %s builds its indexes anew while nobody can read or write %s (%s)",
+						psprintf("the new type of %s rebuilds its indexes on table %s (%s) under ACCESS EXCLUSIVE: nobody can read or write it",
 								 column_name, name, mig_lint_how_much(lint, rel)),
 						"Drop the indexes before, and create them CONCURRENTLY after.");
 	else if (is_checked(lint, rel, column))
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-						psprintf("%s has a CHECK, for which the new type reads all of %s (%s) while nobody can read or write it",
+						psprintf("%s has a CHECK, for which the new type reads table %s (%s) under ACCESS EXCLUSIVE: nobody can read or write it",
 								 column_name, name, mig_lint_how_much(lint, rel)),
 						"Drop the CHECK before, and add it again NOT VALID and validate it after.");
 }

@@ -10,6 +10,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 
+#include "compat.h"
 #include "lint_rules.h"
 
 /* a foreign key that a statement makes */
@@ -98,11 +99,33 @@ constraint_name(const Constraint *constraint)
 	return constraint->conname ? mig_lint_quote(constraint->conname) : "...";
 }
 
+static bool
+is_partitioned(const MigLintRel *rel)
+{
+	return rel->relkind == RELKIND_PARTITIONED_TABLE;
+}
+
+/* how to add the foreign key without reading the rows under its lock */
+static char *
+foreign_key_in_steps(MigLint *lint, const ForeignKey *key)
+{
+	char	   *name = mig_lint_name(lint, key->rel);
+	const char *constraint = constraint_name(key->constraint);
+	char	   *columns = mig_lint_list(key->columns);
+
+	if (is_partitioned(key->rel) && !MIG_PARTITIONED_KEY_NOT_VALID)
+		return psprintf("On each partition of %s, ALTER TABLE ... ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES ... NOT VALID; in the next migration, VALIDATE CONSTRAINT on each; then ALTER TABLE %s ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES ..., which takes them over and reads nothing.",
+						name, constraint, columns, name, constraint, columns);
+	return psprintf("ALTER TABLE %s ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES ... NOT VALID; then, in the next migration, ALTER TABLE %s VALIDATE CONSTRAINT %s.",
+					name, constraint, columns, name, constraint);
+}
+
 static void
 foreign_key_validates(MigLint *lint, Node *stmt)
 {
 	ListCell   *lc;
 
+	mig_lint_without_children(lint);
 	foreach(lc, foreign_keys(lint, stmt))
 	{
 		ForeignKey *key = (ForeignKey *) lfirst(lc);
@@ -115,14 +138,11 @@ foreign_key_validates(MigLint *lint, Node *stmt)
 		other = mig_model_range(lint->model, key->constraint->pktable);
 		name = mig_lint_name(lint, key->rel);
 		mig_lint_report(lint, mig_lint_scale(lint, key->rel), key->rel,
-						psprintf("the foreign key blocks writes to %s (%s) and to %s while all rows are checked",
+						psprintf("the foreign key reads table %s (%s) under SHARE ROW EXCLUSIVE on it and on %s: nobody can write to either",
 								 name, mig_lint_how_much(lint, key->rel),
 								 other ? mig_lint_name(lint, other) :
 								 mig_lint_quote(key->constraint->pktable->relname)),
-						psprintf("ALTER TABLE %s ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES ... NOT VALID; then, in the next migration, ALTER TABLE %s VALIDATE CONSTRAINT %s.",
-								 name, constraint_name(key->constraint),
-								 mig_lint_list(key->columns), name,
-								 constraint_name(key->constraint)));
+						foreign_key_in_steps(lint, key));
 	}
 }
 
@@ -140,7 +160,7 @@ foreign_key_to_busy_table(MigLint *lint, Node *stmt)
 		if (!mig_lint_is_busy(lint, other))
 			continue;
 		mig_lint_report(lint, MIG_LINT_WARNING, other,
-						psprintf("the foreign key blocks writes to %s (%s) until the migration ends",
+						psprintf("the foreign key holds SHARE ROW EXCLUSIVE on table %s (%s) until the migration ends: nobody can write to it",
 								 mig_lint_name(lint, other),
 								 mig_lint_how_much(lint, other)),
 						"Let a short migration add it and nothing else.");
@@ -213,12 +233,30 @@ check_validates(MigLint *lint, Node *stmt)
 		if (constraint->contype != CONSTR_CHECK || constraint->skip_validation)
 			continue;
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-						psprintf("the CHECK reads all of %s (%s) while nobody can read or write it",
+						psprintf("the CHECK reads table %s (%s) under ACCESS EXCLUSIVE: nobody can read or write it",
 								 name, mig_lint_how_much(lint, rel)),
 						psprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (...) NOT VALID; then, in the next migration, ALTER TABLE %s VALIDATE CONSTRAINT %s.",
 								 name, constraint_name(constraint), name,
 								 constraint_name(constraint)));
 	}
+}
+
+/* how to make the index of the constraint without blocking anybody */
+static char *
+unique_in_steps(MigLint *lint, const MigLintRel *rel,
+				const Constraint *constraint)
+{
+	char	   *name = mig_lint_name(lint, rel);
+	char	   *columns = mig_lint_list(mig_lint_strings(constraint->keys));
+	const char *kind = constraint->contype == CONSTR_PRIMARY ?
+		"PRIMARY KEY" : "UNIQUE";
+
+	if (is_partitioned(rel))
+		return psprintf("On each partition of %s, CREATE UNIQUE INDEX CONCURRENTLY ... (%s); in the next migration, ALTER TABLE ... ADD CONSTRAINT ... %s USING INDEX ... on each; then ALTER TABLE %s ADD CONSTRAINT %s %s (%s), which takes them over.",
+						name, columns, kind, name, constraint_name(constraint),
+						kind, columns);
+	return psprintf("CREATE UNIQUE INDEX CONCURRENTLY ... ON %s (%s); then, in the next migration, ALTER TABLE %s ADD CONSTRAINT %s %s USING INDEX ....",
+					name, columns, name, constraint_name(constraint), kind);
 }
 
 static void
@@ -227,6 +265,7 @@ unique_blocks(MigLint *lint, Node *stmt)
 	MigLintRel *rel;
 	ListCell   *lc;
 
+	mig_lint_without_children(lint);
 	foreach(lc, added_constraints(lint, stmt, &rel))
 	{
 		Constraint *constraint = lfirst_node(Constraint, lc);
@@ -237,14 +276,10 @@ unique_blocks(MigLint *lint, Node *stmt)
 			constraint->indexname != NULL)
 			continue;
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-						psprintf("the index of %s is built while nobody can read or write %s (%s)",
+						psprintf("the index of %s is built on table %s (%s) under ACCESS EXCLUSIVE: nobody can read or write it",
 								 primary ? "PRIMARY KEY" : "UNIQUE", name,
 								 mig_lint_how_much(lint, rel)),
-						psprintf("CREATE UNIQUE INDEX CONCURRENTLY ... ON %s (%s); then, in the next migration, ALTER TABLE %s ADD CONSTRAINT %s %s USING INDEX ....",
-								 name,
-								 mig_lint_list(mig_lint_strings(constraint->keys)),
-								 name, constraint_name(constraint),
-								 primary ? "PRIMARY KEY" : "UNIQUE"));
+						unique_in_steps(lint, rel, constraint));
 	}
 }
 
@@ -254,12 +289,13 @@ exclusion_blocks(MigLint *lint, Node *stmt)
 	MigLintRel *rel;
 	ListCell   *lc;
 
+	mig_lint_without_children(lint);
 	foreach(lc, added_constraints(lint, stmt, &rel))
 	{
 		if (lfirst_node(Constraint, lc)->contype != CONSTR_EXCLUSION)
 			continue;
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-						psprintf("the exclusion constraint builds its index while nobody can read or write %s (%s)",
+						psprintf("the exclusion constraint builds its index on table %s (%s) under ACCESS EXCLUSIVE: nobody can read or write it",
 								 mig_lint_name(lint, rel),
 								 mig_lint_how_much(lint, rel)),
 						"There is no way to do it concurrently: do it when nobody needs the table, or in a new table.");
@@ -297,6 +333,7 @@ primary_key_sets_not_null(MigLint *lint, Node *stmt)
 	ListCell   *lc;
 	ListCell   *lc2;
 
+	mig_lint_without_children(lint);
 	foreach(lc, added_constraints(lint, stmt, &rel))
 	{
 		Constraint *constraint = lfirst_node(Constraint, lc);
@@ -315,7 +352,7 @@ primary_key_sets_not_null(MigLint *lint, Node *stmt)
 		}
 		if (nullable != NIL)
 			mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-							psprintf("PRIMARY KEY makes %s NOT NULL, for which all of %s (%s) is read while nobody can use it",
+							psprintf("PRIMARY KEY makes %s NOT NULL, for which it reads table %s (%s) under ACCESS EXCLUSIVE: nobody can read or write it",
 									 mig_lint_list(nullable),
 									 mig_lint_name(lint, rel),
 									 mig_lint_how_much(lint, rel)),
@@ -345,7 +382,7 @@ set_not_null_scans(MigLint *lint, Node *stmt)
 		if (column == NULL || is_known_not_null(rel, column))
 			continue;
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-						psprintf("SET NOT NULL reads all of %s (%s) while nobody can read or write it",
+						psprintf("SET NOT NULL reads table %s (%s) under ACCESS EXCLUSIVE: nobody can read or write it",
 								 name, mig_lint_how_much(lint, rel)),
 						psprintf("ALTER TABLE %s ADD CONSTRAINT ... CHECK (%s IS NOT NULL) NOT VALID; in the next migration VALIDATE CONSTRAINT; then SET NOT NULL, which looks at the constraint instead of the rows.",
 								 name, mig_lint_quote(column->name)));
@@ -365,6 +402,7 @@ validate_in_same_migration(MigLint *lint, Node *stmt)
 	{
 		AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
 		MigLintConstraint *constraint;
+		LOCKMODE	mode;
 
 		if (command->subtype != AT_ValidateConstraint)
 			continue;
@@ -372,11 +410,56 @@ validate_in_same_migration(MigLint *lint, Node *stmt)
 		if (constraint == NULL || constraint->valid ||
 			constraint->transaction != lint->model->transaction)
 			continue;
+		mode = constraint->kind == CONSTRAINT_FOREIGN ?
+			ShareRowExclusiveLock : AccessExclusiveLock;
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-						psprintf("VALIDATE CONSTRAINT reads all of %s (%s) under the lock that adding the constraint took",
+						psprintf("VALIDATE CONSTRAINT reads table %s (%s) under %s, which adding the constraint took: %s",
 								 mig_lint_name(lint, rel),
-								 mig_lint_how_much(lint, rel)),
+								 mig_lint_how_much(lint, rel),
+								 mig_lock_mode_name(mode), mig_lint_nobody(mode)),
 						"Validate it in the next migration, and CALL migrate.apply_each().");
+	}
+}
+
+/* what the server cannot do with a partitioned table, or NULL */
+static const char *
+refused_command(const MigLintRel *rel, const AlterTableCmd *command)
+{
+	const Constraint *constraint = (Constraint *) command->def;
+
+	if (command->subtype == AT_DetachPartition)
+		return ((PartitionCmd *) command->def)->concurrent &&
+			OidIsValid(rel->oid) &&
+			mig_facts_has_default_partition(rel->oid) ?
+			"DETACH PARTITION CONCURRENTLY, while it has a default partition" :
+			NULL;
+	if (command->subtype != AT_AddConstraint)
+		return NULL;
+	if (constraint->contype == CONSTR_FOREIGN)
+		return constraint->skip_validation && !MIG_PARTITIONED_KEY_NOT_VALID ?
+			"a FOREIGN KEY that is NOT VALID" : NULL;
+	if (constraint->contype == CONSTR_EXCLUSION)
+		return MIG_PARTITIONED_EXCLUSION ? NULL : "an exclusion constraint";
+	return constraint->indexname ? "a constraint USING INDEX" : NULL;
+}
+
+static void
+refused_on_partitioned(MigLint *lint, Node *stmt)
+{
+	MigLintRel *rel = mig_lint_altered(lint, stmt);
+	ListCell   *lc;
+
+	if (rel == NULL || !is_partitioned(rel))
+		return;
+	foreach_command(lc, stmt)
+	{
+		const char *what = refused_command(rel, lfirst(lc));
+
+		if (what != NULL)
+			mig_lint_report(lint, MIG_LINT_ERROR, rel,
+							psprintf("table %s is partitioned, for which the server refuses %s",
+									 mig_lint_name(lint, rel), what),
+							"Do it on each partition first, and then on the table as a whole, in the form that it takes.");
 	}
 }
 
@@ -427,7 +510,7 @@ domain_constraint_validates(MigLint *lint, Node *node)
 	if (rel == NULL)
 		return;
 	mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-					psprintf("the domain's new constraint reads all tables that have such a column, and blocks writes to them: %s has %s",
+					psprintf("the domain's new constraint reads all tables that have such a column under SHARE, table %s (%s) among them: nobody can write to them",
 							 mig_lint_name(lint, rel),
 							 mig_lint_how_much(lint, rel)),
 					"ALTER DOMAIN ... ADD CONSTRAINT ... NOT VALID; then, in the next migration, ALTER DOMAIN ... VALIDATE CONSTRAINT.");
@@ -462,6 +545,7 @@ const MigLintRule mig_rules_constraint[] = {
 	{"primary-key-sets-not-null", true, T_AlterTableStmt, primary_key_sets_not_null},
 	{"set-not-null-scans", true, T_AlterTableStmt, set_not_null_scans},
 	{"validate-in-same-migration", true, T_AlterTableStmt, validate_in_same_migration},
+	{"refused-on-partitioned", false, T_AlterTableStmt, refused_on_partitioned},
 	{"domain-constraint-validates", true, T_AlterDomainStmt, domain_constraint_validates},
 	{"domain-with-constraint", false, T_CreateDomainStmt, domain_with_constraint},
 	{NULL, false, T_Invalid, NULL}

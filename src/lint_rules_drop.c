@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
 #include "lib/stringinfo.h"
 
 #include "lint_rules.h"
@@ -264,13 +265,16 @@ is_gone(MigLint *lint, const MigLintUse *use)
 	char	   *table = mig_facts_relation_name(use->relation);
 	char	   *schema = mig_facts_schema_of(use->relation);
 
-	if (strcmp(use->kind, "function") == 0)
-		return mig_model_is_gone(lint->model, "function", use->subname);
+	if (strcmp(use->kind, "function") == 0 || strcmp(use->kind, "type") == 0)
+		return mig_model_is_gone(lint->model, use->kind, use->subname);
+	if (table != NULL && strcmp(use->kind, "attribute") == 0)
+		return mig_model_is_gone(lint->model, "type", table);
 	if (table == NULL || schema == NULL ||
 		mig_model_find(lint->model, schema, table) == NULL)
 		return true;
+	/* what the plan's own query of it uses is looked at by itself */
 	if (use->subname == NULL)
-		return false;
+		return mig_model_find(lint->model, schema, table)->redefined;
 	if (strcmp(use->kind, "foreign key") == 0)
 		return mig_model_is_gone(lint->model, "constraint",
 								 psprintf("%s.%s", table, use->subname));
@@ -408,7 +412,50 @@ is_made_again(const MigLint *lint, const char *table, const char *column)
 	return false;
 }
 
-/* column NULL: the table; also_dropped is in nobody's way */
+/* a finding if there is anything in the way */
+static void
+report_blocking(MigLint *lint, MigLintRel *rel, const char *what,
+				bool cascade, List *blocking)
+{
+	if (blocking != NIL)
+		mig_lint_report(lint, cascade ? MIG_LINT_WARNING : MIG_LINT_ERROR, rel,
+						psprintf(cascade ? "CASCADE also drops what uses %s: %s" :
+								 "the server will refuse to drop %s, which is used by %s",
+								 what, some_of(blocking)),
+						"Drop what uses it before, by name, or change it so that it does not.");
+}
+
+/* foreign keys and views of the plan that need the relation */
+static List *
+uses_of_plan(MigLint *lint, const MigLintRel *rel, List *also_dropped)
+{
+	List	   *uses = NIL;
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, mig_model_all(lint->model))
+	{
+		MigLintRel *other = (MigLintRel *) lfirst(lc);
+
+		if (other->id == rel->id || list_member_int(also_dropped, other->id))
+			continue;
+		if (list_member_int(other->reads, rel->id))
+			uses = lappend(uses, psprintf("view %s", mig_lint_name(lint, other)));
+		foreach(lc2, other->constraints)
+		{
+			MigLintConstraint *constraint = (MigLintConstraint *) lfirst(lc2);
+
+			if (constraint->kind == CONSTRAINT_FOREIGN &&
+				constraint->other == rel->id)
+				uses = lappend(uses, psprintf("foreign key %s of %s",
+											  mig_lint_quote(constraint->name),
+											  mig_lint_name(lint, other)));
+		}
+	}
+	return uses;
+}
+
+/* column NULL: the table; also_dropped, of ids, is in nobody's way */
 static void
 report_uses(MigLint *lint, MigLintRel *rel, MigLintColumn *column,
 			bool renamed, bool cascade, List *also_dropped)
@@ -421,22 +468,24 @@ report_uses(MigLint *lint, MigLintRel *rel, MigLintColumn *column,
 										 mig_lint_name(lint, rel)) :
 		psprintf("%s", mig_lint_name(lint, rel));
 
+	if (column == NULL && !renamed)
+		blocking = uses_of_plan(lint, rel, also_dropped);
+
 	/* the server keeps names that it knows of up to date itself */
-	foreach(lc, renamed ? NIL : mig_uses_of(rel->oid, column ? column->attnum : 0))
+	foreach(lc, renamed || !OidIsValid(rel->oid) ? NIL :
+			mig_uses_of(rel->oid, column ? column->attnum : 0))
 	{
 		MigLintUse *use = (MigLintUse *) lfirst(lc);
+		MigLintRel *user = !OidIsValid(use->relation) ? NULL :
+			mig_lint_relation(lint, use->relation);
 
-		if (use->blocks && !list_member_oid(also_dropped, use->relation) &&
-			!is_gone(lint, use))
+		if (use->blocks && !is_gone(lint, use) &&
+			(user == NULL || !list_member_int(also_dropped, user->id)))
 			blocking = lappend(blocking, psprintf("%s %s", use->kind, use->name));
 	}
-	if (blocking != NIL)
-		mig_lint_report(lint, cascade ? MIG_LINT_WARNING : MIG_LINT_ERROR, rel,
-						psprintf(cascade ? "CASCADE also drops what uses %s: %s" :
-								 "the server will refuse to drop %s, which is used by %s",
-								 what, some_of(blocking)),
-						"Drop what uses it before, by name, or change it so that it does not.");
-	if (!is_made_again(lint, rel->name, column ? column->name : NULL))
+	report_blocking(lint, rel, what, cascade, blocking);
+	if (OidIsValid(rel->oid) &&
+		!is_made_again(lint, rel->name, column ? column->name : NULL))
 		names = functions_with(lint, rel->name, column ? column->name : NULL);
 	if (names != NIL)
 		mig_lint_report(lint, MIG_LINT_WARNING, rel,
@@ -451,24 +500,113 @@ still_used_by_drop(MigLint *lint, DropStmt *stmt)
 	List	   *dropped = NIL;
 	ListCell   *lc;
 
-	if (stmt->removeType != OBJECT_TABLE && stmt->removeType != OBJECT_VIEW &&
-		stmt->removeType != OBJECT_MATVIEW)
-		return;
 	foreach(lc, stmt->objects)
 	{
 		MigLintRel *rel = mig_model_names(lint->model, lfirst(lc));
 
 		if (rel != NULL)
-			dropped = lappend_oid(dropped, rel->oid);
+			dropped = lappend_int(dropped, rel->id);
 	}
 	foreach(lc, stmt->objects)
 	{
 		MigLintRel *rel = mig_model_names(lint->model, lfirst(lc));
 
-		if (rel != NULL && OidIsValid(rel->oid))
+		if (rel != NULL)
 			report_uses(lint, rel, NULL, false,
 						stmt->behavior == DROP_CASCADE, dropped);
 	}
+}
+
+/* an index that is not to be dropped by itself, with CASCADE neither */
+static void
+still_used_index(MigLint *lint, DropStmt *stmt)
+{
+	ListCell   *lc;
+
+	foreach(lc, stmt->objects)
+	{
+		MigLintRel *index = mig_model_names(lint->model, lfirst(lc));
+		MigLintRel *table = index ? mig_model_table_of(lint->model, index) : NULL;
+		char	   *owner = index == NULL ? NULL :
+			mig_lint_owner_of_index(lint, index, table);
+
+		if (owner != NULL)
+			mig_lint_report(lint, MIG_LINT_ERROR, table,
+							psprintf("the server will refuse to drop index %s, which %s needs",
+									 mig_lint_name(lint, index), owner),
+							"Drop that instead.");
+	}
+}
+
+/*
+ * Columns that have the type, or its array type, when the plan has come here.
+ * Tables that are in the catalogs must have been read.
+ */
+static List *
+columns_of_type(MigLint *lint, Oid type, const char *made)
+{
+	Oid			array = OidIsValid(type) ? mig_facts_array_of(type) : InvalidOid;
+	List	   *columns = NIL;
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, mig_model_all(lint->model))
+	{
+		MigLintRel *rel = (MigLintRel *) lfirst(lc);
+
+		if (rel->relkind == RELKIND_VIEW)
+			continue;
+		foreach(lc2, rel->columns)
+		{
+			MigLintColumn *column = (MigLintColumn *) lfirst(lc2);
+
+			if ((OidIsValid(column->typid) &&
+				 (column->typid == type || column->typid == array)) ||
+				(made != NULL && column->made_type != NULL &&
+				 strcmp(made, column->made_type) == 0))
+				columns = lappend(columns,
+								  psprintf("column %s of %s",
+										   mig_lint_quote(column->name),
+										   mig_lint_name(lint, rel)));
+		}
+	}
+	return columns;
+}
+
+static void
+report_uses_of_type(MigLint *lint, const TypeName *name, bool cascade)
+{
+	int32		typmod;
+	bool		known;
+	bool		made;
+	const char *made_name = mig_model_made_type(lint->model, name);
+	Oid			type = mig_model_type(lint->model, name, &typmod, &known, &made);
+	List	   *blocking = NIL;
+	ListCell   *lc;
+	char	   *schema;
+
+	foreach(lc, OidIsValid(type) ? mig_uses_of_type(type) : NIL)
+	{
+		MigLintUse *use = (MigLintUse *) lfirst(lc);
+		MigLintRel *rel = NULL;
+
+		if (!use->blocks)
+			continue;
+		if (strcmp(use->kind, "column") == 0)
+		{
+			rel = mig_lint_relation(lint, use->relation);
+			if (rel != NULL)
+				(void) mig_model_columns(lint->model, rel);
+		}
+		else if (!is_gone(lint, use))
+			blocking = lappend(blocking, psprintf("%s %s", use->kind, use->name));
+	}
+	blocking = list_concat(columns_of_type(lint, type, made_name), blocking);
+	report_blocking(lint, NULL,
+					psprintf("type %s",
+							 mig_lint_quote(mig_model_last_name(name->names,
+																&schema))),
+					cascade, blocking);
 }
 
 static void
@@ -494,6 +632,32 @@ still_used_by_alter(MigLint *lint, Node *stmt)
 }
 
 static void
+still_used_by(MigLint *lint, DropStmt *stmt)
+{
+	ListCell   *lc;
+
+	switch (stmt->removeType)
+	{
+		case OBJECT_TABLE:
+		case OBJECT_VIEW:
+		case OBJECT_MATVIEW:
+			still_used_by_drop(lint, stmt);
+			break;
+		case OBJECT_INDEX:
+			still_used_index(lint, stmt);
+			break;
+		case OBJECT_TYPE:
+		case OBJECT_DOMAIN:
+			foreach(lc, stmt->objects)
+				report_uses_of_type(lint, lfirst_node(TypeName, lc),
+									stmt->behavior == DROP_CASCADE);
+			break;
+		default:
+			break;
+	}
+}
+
+static void
 still_used(MigLint *lint, Node *stmt)
 {
 	RenameStmt *renaming = (RenameStmt *) stmt;
@@ -504,7 +668,7 @@ still_used(MigLint *lint, Node *stmt)
 	if (lint->part != MIG_UP)
 		return;
 	if (IsA(stmt, DropStmt))
-		still_used_by_drop(lint, (DropStmt *) stmt);
+		still_used_by(lint, (DropStmt *) stmt);
 	else if (IsA(stmt, AlterTableStmt))
 		still_used_by_alter(lint, stmt);
 	else if (IsA(stmt, RenameStmt) &&

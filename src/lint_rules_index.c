@@ -8,12 +8,15 @@
 #include "postgres.h"
 
 #include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
 #include "commands/defrem.h"
 #include "lib/stringinfo.h"
-#include "storage/lockdefs.h"
 
 #include "compat.h"
 #include "lint_rules.h"
+
+#define DROP_PARTITIONED_INDEX \
+	"There is no way to do it concurrently: let a short migration do this and nothing else, with a low migrate.lock_timeout."
 
 /* "ON table (a, b)" with the names only */
 static char *
@@ -33,6 +36,14 @@ index_columns(const IndexStmt *stmt)
 	return text.data;
 }
 
+/* how to make an index of a partitioned table */
+static char *
+index_in_steps(MigLint *lint, const MigLintRel *rel)
+{
+	return psprintf("CREATE INDEX ... ON ONLY %s, then CREATE INDEX CONCURRENTLY on each partition and ALTER INDEX ... ATTACH PARTITION.",
+					mig_lint_name(lint, rel));
+}
+
 static void
 create_index_blocks_writes(MigLint *lint, Node *node)
 {
@@ -45,32 +56,46 @@ create_index_blocks_writes(MigLint *lint, Node *node)
 		return;
 	name = mig_lint_name(lint, rel);
 	if (rel->relkind == RELKIND_PARTITIONED_TABLE)
-		instead = psprintf("CREATE INDEX ... ON ONLY %s, then CREATE INDEX CONCURRENTLY on each partition and ALTER INDEX ... ATTACH PARTITION.",
-						   name);
+		instead = index_in_steps(lint, rel);
 	else
 		instead = psprintf("CREATE %sINDEX CONCURRENTLY %s ON %s (%s), in a migration of its own, run by CALL migrate.apply_each().",
 						   stmt->unique ? "UNIQUE " : "",
 						   stmt->idxname ? mig_lint_quote(stmt->idxname) : "...",
 						   name, index_columns(stmt));
 	mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-					psprintf("CREATE INDEX blocks all writes to %s (%s) until the index is built",
+					psprintf("CREATE INDEX reads table %s (%s) under SHARE: nobody can write to it until the index is built",
 							 name, mig_lint_how_much(lint, rel)), instead);
 }
 
 static void
 index_concurrently_on_partitioned(MigLint *lint, Node *node)
 {
-	IndexStmt  *stmt = (IndexStmt *) node;
-	MigLintRel *rel = mig_model_range(lint->model, stmt->relation);
+	MigLintRel *rel;
+	ListCell   *lc;
 
-	if (!stmt->concurrent || rel == NULL ||
-		rel->relkind != RELKIND_PARTITIONED_TABLE)
-		return;
-	mig_lint_report(lint, MIG_LINT_ERROR, rel,
-					psprintf("%s is partitioned: the server cannot create an index on it concurrently",
-							 mig_lint_name(lint, rel)),
-					psprintf("CREATE INDEX ... ON ONLY %s, then CREATE INDEX CONCURRENTLY on each partition and ALTER INDEX ... ATTACH PARTITION.",
-							 mig_lint_name(lint, rel)));
+	if (IsA(node, IndexStmt) && ((IndexStmt *) node)->concurrent)
+	{
+		rel = mig_model_range(lint->model, ((IndexStmt *) node)->relation);
+		if (rel != NULL && rel->relkind == RELKIND_PARTITIONED_TABLE)
+			mig_lint_report(lint, MIG_LINT_ERROR, rel,
+							psprintf("table %s is partitioned: the server cannot create an index on it concurrently",
+									 mig_lint_name(lint, rel)),
+							index_in_steps(lint, rel));
+	}
+	else if (IsA(node, DropStmt) && ((DropStmt *) node)->concurrent)
+	{
+		foreach(lc, ((DropStmt *) node)->objects)
+		{
+			MigLintRel *index = mig_model_names(lint->model, lfirst(lc));
+
+			rel = index ? mig_model_table_of(lint->model, index) : NULL;
+			if (rel != NULL && rel->relkind == RELKIND_PARTITIONED_TABLE)
+				mig_lint_report(lint, MIG_LINT_ERROR, rel,
+								psprintf("table %s is partitioned: the server cannot drop an index of it concurrently",
+										 mig_lint_name(lint, rel)),
+								DROP_PARTITIONED_INDEX);
+		}
+	}
 }
 
 static void
@@ -180,13 +205,16 @@ drop_index_blocks(MigLint *lint, Node *node)
 		MigLintRel *index = mig_model_names(lint->model, lfirst(lc));
 		MigLintRel *table = index ? mig_model_table_of(lint->model, index) : NULL;
 
+		/* what cannot be dropped at all is a finding of still-used */
 		if (mig_lint_is_harmless(lint, table) ||
-			index->relkind == RELKIND_PARTITIONED_INDEX)
+			mig_lint_owner_of_index(lint, index, table) != NULL)
 			continue;
 		mig_lint_report(lint, mig_lint_is_busy(lint, table) ?
 						MIG_LINT_ERROR : MIG_LINT_WARNING, table,
-						psprintf("DROP INDEX waits for everybody who uses %s, and everybody else waits behind it",
+						psprintf("DROP INDEX takes ACCESS EXCLUSIVE on table %s: it waits for everybody who uses it, and everybody else waits behind it",
 								 mig_lint_name(lint, table)),
+						table->relkind == RELKIND_PARTITIONED_TABLE ?
+						DROP_PARTITIONED_INDEX :
 						psprintf("DROP INDEX CONCURRENTLY %s, in a migration of its own, run by CALL migrate.apply_each().",
 								 mig_lint_name(lint, index)));
 	}
@@ -216,23 +244,29 @@ static void
 reindex_blocks(MigLint *lint, Node *node)
 {
 	ReindexStmt *stmt = (ReindexStmt *) node;
+	MigLintRel *named;
 	MigLintRel *rel;
+	MigLintConstraint *constraint;
 
 	if (has_option(stmt->params, "concurrently") || stmt->relation == NULL)
 		return;
-	rel = mig_model_range(lint->model, stmt->relation);
+	rel = named = mig_model_range(lint->model, stmt->relation);
 	if (rel != NULL && stmt->kind == REINDEX_OBJECT_INDEX)
 		rel = mig_model_table_of(lint->model, rel);
 	if (mig_lint_is_harmless(lint, rel))
 		return;
+	constraint = named == rel ? NULL :
+		mig_model_constraint(lint->model, rel, named->name);
 	mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-					psprintf("REINDEX blocks writes to %s (%s), and reads that would use the index",
+					psprintf("REINDEX reads table %s (%s) under SHARE: nobody can write to it, or read with the index",
 							 mig_lint_name(lint, rel),
 							 mig_lint_how_much(lint, rel)),
+					constraint != NULL &&
+					constraint->kind == CONSTRAINT_EXCLUSION ?
+					"There is no way to do it concurrently for an exclusion constraint: do it when nobody needs the table." :
 					psprintf("REINDEX %s CONCURRENTLY %s.",
 							 stmt->kind == REINDEX_OBJECT_INDEX ?
-							 "INDEX" : "TABLE",
-							 mig_lint_quote(stmt->relation->relname)));
+							 "INDEX" : "TABLE", mig_lint_name(lint, named)));
 }
 
 static void
@@ -266,8 +300,10 @@ detach_partition_blocks(MigLint *lint, Node *node)
 		if (mig_lint_is_harmless(lint, rel))
 			continue;
 		mig_lint_report(lint, MIG_LINT_WARNING, rel,
-						psprintf("DETACH PARTITION blocks everybody who reads or writes %s",
+						psprintf("DETACH PARTITION takes ACCESS EXCLUSIVE on table %s: nobody can read or write it",
 								 mig_lint_name(lint, rel)),
+						mig_facts_has_default_partition(rel->oid) ?
+						"There is no way to do it concurrently while the table has a default partition: let a short migration do this and nothing else, with a low migrate.lock_timeout." :
 						psprintf("ALTER TABLE %s DETACH PARTITION %s CONCURRENTLY, in a migration of its own.",
 								 mig_lint_name(lint, rel),
 								 mig_lint_quote(((PartitionCmd *) command->def)->name->relname)));
@@ -308,7 +344,7 @@ attach_partition_scans(MigLint *lint, Node *node)
 		if (mig_lint_is_harmless(lint, rel) || has_check(lint, rel))
 			continue;
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-						psprintf("ATTACH PARTITION reads all of %s (%s) while nobody can use it",
+						psprintf("ATTACH PARTITION reads table %s (%s) under ACCESS EXCLUSIVE: nobody can read or write it",
 								 mig_lint_name(lint, rel),
 								 mig_lint_how_much(lint, rel)),
 						psprintf("Before, in migrations of their own: ALTER TABLE %s ADD CONSTRAINT ... CHECK (the partition's bounds) NOT VALID, and VALIDATE CONSTRAINT.",
@@ -328,9 +364,11 @@ partition_of_blocks(MigLint *lint, Node *node)
 	if (mig_lint_is_harmless(lint, parent))
 		return;
 	mig_lint_report(lint, MIG_LINT_WARNING, parent,
-					psprintf("PARTITION OF blocks everybody who reads or writes %s",
+					psprintf("PARTITION OF takes ACCESS EXCLUSIVE on table %s: nobody can read or write it",
 							 mig_lint_name(lint, parent)),
-					psprintf("CREATE TABLE %s (LIKE %s INCLUDING ALL), then ALTER TABLE %s ATTACH PARTITION, which blocks nobody.",
+					psprintf(mig_facts_has_default_partition(parent->oid) ?
+							 "CREATE TABLE %s (LIKE %s INCLUDING ALL EXCLUDING IDENTITY), then ALTER TABLE %s ATTACH PARTITION, which blocks all use of the default partition and of nothing else; a valid CHECK of that one that leaves the new bounds out saves reading it." :
+							 "CREATE TABLE %s (LIKE %s INCLUDING ALL EXCLUDING IDENTITY), then ALTER TABLE %s ATTACH PARTITION, which blocks nobody.",
 							 mig_lint_quote(stmt->relation->relname),
 							 mig_lint_name(lint, parent),
 							 mig_lint_name(lint, parent)));
@@ -345,7 +383,7 @@ refresh_blocks_reads(MigLint *lint, Node *node)
 	if (stmt->concurrent || mig_lint_is_harmless(lint, rel))
 		return;
 	mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-					psprintf("REFRESH MATERIALIZED VIEW blocks all who read %s (%s) until it is filled again",
+					psprintf("REFRESH MATERIALIZED VIEW fills %s (%s) under ACCESS EXCLUSIVE: nobody can read it until then",
 							 mig_lint_name(lint, rel),
 							 mig_lint_how_much(lint, rel)),
 					psprintf("REFRESH MATERIALIZED VIEW CONCURRENTLY %s, which needs a unique index on it.",
@@ -358,7 +396,7 @@ report_rewrite(MigLint *lint, MigLintRel *rel, const char *what)
 	if (mig_lint_is_harmless(lint, rel))
 		return;
 	mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-					psprintf("%s writes all of %s (%s) anew while nobody can read or write it",
+					psprintf("%s rewrites table %s (%s) under ACCESS EXCLUSIVE: nobody can read or write it",
 							 what, mig_lint_name(lint, rel),
 							 mig_lint_how_much(lint, rel)),
 					"Do it when nobody needs the table, or with pg_repack, or copy the rows into a new table in batches.");
@@ -401,9 +439,13 @@ rewrite_table(MigLint *lint, Node *node)
 	foreach_command(lc, node)
 	{
 		const char *what = rewriting_command(lfirst(lc));
+		MigLintRel *rel = mig_lint_altered(lint, node);
 
-		if (what != NULL)
-			report_rewrite(lint, mig_lint_altered(lint, node), what);
+		/* of a partitioned table the partitions are left as they are */
+		if (what != NULL && rel != NULL &&
+			(rel->relkind != RELKIND_PARTITIONED_TABLE ||
+			 MIG_IS_SET_EXPRESSION(lfirst_node(AlterTableCmd, lc)->subtype)))
+			report_rewrite(lint, rel, what);
 	}
 }
 
@@ -423,17 +465,17 @@ lock_table(MigLint *lint, Node *node)
 		if (mig_lint_is_harmless(lint, rel))
 			continue;
 		mig_lint_report(lint, MIG_LINT_WARNING, rel,
-						psprintf("LOCK TABLE blocks %s %s to the end of the migration",
-								 stmt->mode >= AccessExclusiveLock ?
-								 "all use of" : "writes to",
-								 mig_lint_name(lint, rel)),
+						psprintf("LOCK TABLE holds %s on table %s to the end of the migration: %s",
+								 mig_lock_mode_name(stmt->mode),
+								 mig_lint_name(lint, rel),
+								 mig_lint_nobody(stmt->mode)),
 						"Leave it to the statements to take the locks that they need.");
 	}
 }
 
 const MigLintRule mig_rules_index[] = {
 	{"create-index-blocks-writes", true, T_IndexStmt, create_index_blocks_writes},
-	{"index-concurrently-on-partitioned", false, T_IndexStmt, index_concurrently_on_partitioned},
+	{"index-concurrently-on-partitioned", false, T_Invalid, index_concurrently_on_partitioned},
 	{"index-with-many-columns", false, T_IndexStmt, index_with_many_columns},
 	{"duplicate-index", false, T_IndexStmt, duplicate_index},
 	{"invalid-index-is-kept", false, T_IndexStmt, invalid_index_is_kept},

@@ -136,8 +136,11 @@ unknown_in_command(MigLint *lint, MigLintRel *rel, AlterTableCmd *command,
 			break;
 		case AT_DropConstraint:
 		case AT_ValidateConstraint:
-			if (!command->missing_ok && OidIsValid(rel->oid) &&
-				mig_model_constraint(lint->model, rel, command->name) == NULL)
+			if (!command->missing_ok &&
+				mig_model_constraint(lint->model, rel, command->name) == NULL &&
+				rel->constraints_known &&
+				(OidIsValid(rel->oid) ||
+				 strstr(command->name, "_not_null") == NULL))
 				report_unknown(lint, "constraint", command->name, rel);
 			break;
 		default:
@@ -411,6 +414,22 @@ unknown_object(MigLint *lint, Node *stmt)
 	}
 }
 
+static void
+check_type(MigLint *lint, const TypeName *type)
+{
+	int32		typmod;
+	bool		known;
+	bool		made;
+	char	   *schema;
+
+	if (type == NULL ||
+		OidIsValid(mig_model_type(lint->model, type, &typmod, &known, &made)) ||
+		made)
+		return;
+	report_unknown(lint, "type", mig_model_last_name(type->names, &schema),
+				   NULL);
+}
+
 /* types of columns */
 static void
 unknown_type(MigLint *lint, Node *stmt)
@@ -426,26 +445,19 @@ unknown_type(MigLint *lint, Node *stmt)
 	{
 		AlterTableCmd *command = lfirst_node(AlterTableCmd, lc);
 
-		if (command->subtype == AT_AddColumn ||
-			command->subtype == AT_AlterColumnType)
+		if (command->subtype == AT_AddColumn)
 			columns = lappend(columns, command->def);
+
+		/* serial is no type, but a way to write one in a definition */
+		else if (command->subtype == AT_AlterColumnType)
+			check_type(lint, ((ColumnDef *) command->def)->typeName);
 	}
 	foreach(lc, columns)
 	{
 		ColumnDef  *column = (ColumnDef *) lfirst(lc);
-		int32		typmod;
-		bool		known;
-		bool		made;
-		char	   *schema;
 
-		if (!IsA(column, ColumnDef) || column->typeName == NULL ||
-			mig_table_is_serial(column) ||
-			OidIsValid(mig_model_type(lint->model, column->typeName, &typmod,
-									  &known, &made)) || made)
-			continue;
-		report_unknown(lint, "type",
-					   mig_model_last_name(column->typeName->names, &schema),
-					   NULL);
+		if (IsA(column, ColumnDef) && !mig_table_is_serial(column))
+			check_type(lint, column->typeName);
 	}
 }
 
@@ -545,20 +557,28 @@ is_here(const MigLint *lint, int location)
 		location < statement->location + statement->length;
 }
 
+/* each name once in a statement */
 static void
 name_too_long(MigLint *lint, Node *stmt)
 {
+	List	   *names = NIL;
 	ListCell   *lc;
+	ListCell   *lc2;
 
 	foreach(lc, lint->text->long_names)
 	{
-		if (!is_here(lint, lfirst_int(lc)))
+		MigLongName *entry = (MigLongName *) lfirst(lc);
+		bool		is_known = !is_here(lint, entry->location);
+
+		foreach(lc2, names)
+			is_known = is_known || strcmp(lfirst(lc2), entry->name) == 0;
+		if (is_known)
 			continue;
+		names = lappend(names, entry->name);
 		mig_lint_report(lint, MIG_LINT_WARNING, NULL,
-						psprintf("a name is longer than %d bytes: the server cuts it off there",
-								 NAMEDATALEN - 1),
+						psprintf("a name is longer than %d bytes, and the server cuts it off there: %s",
+								 NAMEDATALEN - 1, mig_lint_quote(entry->name)),
 						"Write the name that it will have, or a shorter one.");
-		return;
 	}
 }
 

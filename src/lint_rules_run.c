@@ -10,12 +10,16 @@
 
 #include "catalog/pg_class.h"
 #include "commands/tablecmds.h"
+#include "lib/stringinfo.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
 
 #include "guc.h"
 #include "lint_rules.h"
 #include "version.h"
+
+/* places for a cut that are named of one body */
+#define MAX_CUTS 10
 
 /*
  * Locks
@@ -30,7 +34,7 @@ add_lock(MigLint *lint, List *locks, MigLintRel *rel, LOCKMODE mode)
 		return locks;
 	lock = palloc0(sizeof(MigLintLock));
 	lock->rel = rel;
-	lock->blocks_reads = mode >= AccessExclusiveLock;
+	lock->mode = mode;
 	lock->line = lint->body->statements[lint->statement].line;
 	return lappend(locks, lock);
 }
@@ -248,8 +252,7 @@ is_covered(List *locks, const MigLintLock *other)
 	{
 		MigLintLock *lock = (MigLintLock *) lfirst(lc);
 
-		if (lock->rel == other->rel &&
-			(lock->blocks_reads || !other->blocks_reads))
+		if (lock->rel == other->rel && lock->mode >= other->mode)
 			return true;
 	}
 	return false;
@@ -274,6 +277,124 @@ remember_lock(MigLint *lint, MigLintLock *lock)
 	lint->locks = lappend(lint->locks, lock);
 }
 
+/* does one of the locks have to be waited for, on a table not locked so far? */
+static bool
+waits_for_table(const MigLint *lint, List *locks)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, locks)
+	{
+		bool		is_held = false;
+
+		foreach(lc2, lint->locks)
+			is_held = is_held || ((MigLintLock *) lfirst(lc2))->rel ==
+			((MigLintLock *) lfirst(lc))->rel;
+		if (!is_held)
+			return true;
+	}
+	return false;
+}
+
+/* "SHARE on table a (line 1), ...": what is held and not needed, or NULL */
+static char *
+locks_to_give_up(MigLint *lint, List *needed)
+{
+	StringInfoData text;
+	ListCell   *lc;
+
+	initStringInfo(&text);
+	foreach(lc, lint->locks)
+	{
+		MigLintLock *lock = (MigLintLock *) lfirst(lc);
+
+		if (!is_covered(needed, lock))
+			appendStringInfo(&text, "%s%s on table %s (line %d)",
+							 text.len > 0 ? " and " : "",
+							 mig_lock_mode_name(lock->mode),
+							 mig_lint_name(lint, lock->rel), lock->line);
+	}
+	return text.len > 0 ? text.data : NULL;
+}
+
+/*
+ * A migration is one transaction, in apply_each() too: what a tool in
+ * autocommit mode would give up between two statements is held to the end.
+ * The finding is at the statement after which the migration could end.
+ */
+static void
+could_be_cut(MigLint *lint, Node *stmt)
+{
+	List	   *needed;
+	char	   *given_up;
+	MigFinding	place;
+	int			line = lint->body->statements[lint->statement].line;
+
+	if (lint->part != MIG_UP || lint->locks == NIL || lint->cuts == MAX_CUTS)
+		return;
+	needed = locks_of(lint, stmt);
+	weigh_statement(lint, stmt);
+	given_up = locks_to_give_up(lint, needed);
+	if (given_up == NULL ||
+		(lint->takes_long == MIG_LINT_NONE && !waits_for_table(lint, needed)))
+		return;
+	lint->cuts++;
+	mig_lint_place(lint, &place);
+	place.statement = lint->statement;
+	place.line = lint->body->statements[lint->statement - 1].line;
+	mig_lint_report_at(lint, &place, MIG_LINT_NOTE, NULL,
+					   psprintf("the migration could be cut after this statement, so that %s is not held while line %d %s",
+								given_up, line,
+								lint->takes_long != MIG_LINT_NONE ?
+								"takes its time" : "waits for its lock"),
+					   "Unless all of it is to happen or nothing: end the migration here, put the rest into the next one, and CALL migrate.apply_each().");
+}
+
+/* has validate-in-same-migration said it of this statement already? */
+static bool
+is_late_validation(const MigLint *lint)
+{
+	int			i;
+
+	/* could-be-cut may have said something of the statement before */
+	for (i = list_length(lint->findings) - 1; i >= 0; i--)
+	{
+		MigFinding *finding = (MigFinding *) list_nth(lint->findings, i);
+
+		if (finding->step != lint->step ||
+			finding->statement < lint->statement)
+			break;
+		if (finding->statement == lint->statement + 1 &&
+			strcmp(finding->rule, "validate-in-same-migration") == 0)
+			return true;
+	}
+	return false;
+}
+
+/* one finding, about the strongest of the locks that the statement needs not */
+static void
+report_held(MigLint *lint, List *needed)
+{
+	MigLintLock *worst = NULL;
+	char	   *held = locks_to_give_up(lint, needed);
+	ListCell   *lc;
+
+	foreach(lc, lint->locks)
+	{
+		MigLintLock *lock = (MigLintLock *) lfirst(lc);
+
+		if (!is_covered(needed, lock) &&
+			(worst == NULL || lock->mode > worst->mode))
+			worst = lock;
+	}
+	if (worst != NULL)
+		mig_lint_report(lint, lint->takes_long, worst->rel,
+						psprintf("while this runs, %s is held: %s", held,
+								 mig_lint_nobody(worst->mode)),
+						"Do what takes long in a migration of its own, or before what takes the lock, and CALL migrate.apply_each().");
+}
+
 static void
 lock_held_long(MigLint *lint, Node *stmt)
 {
@@ -281,19 +402,8 @@ lock_held_long(MigLint *lint, Node *stmt)
 	ListCell   *lc;
 
 	weigh_statement(lint, stmt);
-	foreach(lc, lint->takes_long >= MIG_LINT_WARNING ? lint->locks : NIL)
-	{
-		MigLintLock *lock = (MigLintLock *) lfirst(lc);
-
-		if (is_covered(locks, lock))
-			continue;
-		mig_lint_report(lint, lint->takes_long, lock->rel,
-						psprintf("while this runs, %s %s waits for the lock that line %d took",
-								 lock->blocks_reads ? "all use of" :
-								 "who writes to",
-								 mig_lint_name(lint, lock->rel), lock->line),
-						"Do what takes long in a migration of its own, or before what takes the lock, and CALL migrate.apply_each().");
-	}
+	if (lint->takes_long >= MIG_LINT_WARNING && !is_late_validation(lint))
+		report_held(lint, locks);
 	foreach(lc, locks)
 		remember_lock(lint, lfirst(lc));
 }
@@ -313,7 +423,8 @@ lock_on_busy_table(MigLint *lint, Node *stmt)
 		if (!mig_lint_is_busy(lint, lock->rel))
 			continue;
 		mig_lint_report(lint, MIG_LINT_WARNING, lock->rel,
-						psprintf("%s is busy (%s): the statement waits for all who use it, and everybody else waits behind it",
+						psprintf("the statement takes %s on table %s, which is busy (%s): it waits for all who use it, and everybody else waits behind it",
+								 mig_lock_mode_name(lock->mode),
 								 mig_lint_name(lint, lock->rel),
 								 mig_lint_how_much(lint, lock->rel)),
 						"Let a short migration do this and nothing else, with a low migrate.lock_timeout and migrate.lock_retries.");
@@ -325,6 +436,9 @@ merge_alter_table(MigLint *lint, Node *stmt)
 {
 	MigLintRel *rel = mig_lint_altered(lint, stmt);
 
+	/* that belongs into another migration rather */
+	if (is_late_validation(lint))
+		return;
 	if (mig_lint_is_harmless(lint, rel) || !mig_lint_in_transaction(lint))
 		return;
 	if (!list_member_ptr(lint->altered, rel))
@@ -521,17 +635,22 @@ down_loses_data(MigLint *lint, Node *stmt)
 	}
 }
 
+/* collected, for one finding at the end */
 static void
 missing_down(MigLint *lint, Node *stmt)
 {
 	const MigEntry *entry = lint->entry;
+	MigLintDowns *downs = &lint->downs;
+	MemoryContext old;
 
-	if (entry->kind != MIG_VERSIONED || entry->has_down || entry->irreversible)
+	if (entry->kind != MIG_VERSIONED || entry->has_down ||
+		entry->irreversible || !mig_lint_is_on(lint, lint->rule->id))
 		return;
-	mig_lint_report(lint, lint->policy->require_down ?
-					MIG_LINT_ERROR : MIG_LINT_NOTE, NULL,
-					"there is no down body: it cannot be rolled back",
-					"Write one, or say -- migrate:irreversible.");
+	if (downs->versions == NIL)
+		mig_lint_place(lint, &downs->first);
+	old = MemoryContextSwitchTo(lint->context);
+	downs->versions = lappend(downs->versions, (char *) entry->version);
+	MemoryContextSwitchTo(old);
 }
 
 
@@ -719,6 +838,7 @@ lint_off_unknown(MigLint *lint, Node *stmt)
 }
 
 const MigLintRule mig_rules_run[] = {
+	{"could-be-cut", false, T_Invalid, could_be_cut},
 	{"lock-held-long", false, T_Invalid, lock_held_long},
 	{"lock-on-busy-table", false, T_Invalid, lock_on_busy_table},
 	{"merge-alter-table", false, T_AlterTableStmt, merge_alter_table},

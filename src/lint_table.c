@@ -12,7 +12,10 @@
 
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
+#include "commands/defrem.h"
 #include "lib/stringinfo.h"
+#include "nodes/nodeFuncs.h"
+#include "parser/parse_target.h"
 #include "utils/builtins.h"
 
 #include "lint_table.h"
@@ -109,20 +112,117 @@ constraint_kind(const Constraint *constraint)
 	}
 }
 
+static bool
+is_taken(MigLintModel *model, MigLintRel *rel, const char *name)
+{
+	return mig_model_find(model, rel->schema, name) != NULL ||
+		mig_model_constraint(model, rel, name) != NULL;
+}
+
 /* "table_column_suffix", as the server names constraints and indexes */
 static char *
-chosen_name(const MigLintRel *rel, List *columns, const char *suffix)
+chosen_name(MigLintModel *model, MigLintRel *rel, List *columns,
+			const char *suffix)
 {
-	StringInfoData name;
+	StringInfoData addition;
+	ListCell   *lc;
+	const char *label = suffix;
+	char	   *name;
+	int			n = 0;
+
+	initStringInfo(&addition);
+	foreach(lc, columns)
+	{
+		if (addition.len >= NAMEDATALEN)
+			break;
+		appendStringInfo(&addition, "%s%s", addition.len > 0 ? "_" : "",
+						 lfirst(lc) ? (char *) lfirst(lc) : "expr");
+	}
+	for (;;)
+	{
+		name = makeObjectName(rel->name, addition.len > 0 ? addition.data : NULL,
+							  label);
+		if (!is_taken(model, rel, name))
+			return name;
+		label = psprintf("%s%d", suffix, ++n);
+	}
+}
+
+static bool
+collect_column(Node *node, void *arg)
+{
+	List	  **columns = (List **) arg;
 	ListCell   *lc;
 
-	initStringInfo(&name);
-	appendStringInfoString(&name, rel->name);
-	foreach(lc, columns)
-		if (lfirst(lc) != NULL)
-		appendStringInfo(&name, "_%s", (char *) lfirst(lc));
-	appendStringInfo(&name, "_%s", suffix);
-	return name.data;
+	if (node == NULL)
+		return false;
+	if (IsA(node, ColumnRef))
+	{
+		Node	   *last = llast(((ColumnRef *) node)->fields);
+
+		foreach(lc, IsA(last, String) ? *columns : NIL)
+			if (strcmp(lfirst(lc), strVal(last)) == 0)
+			return false;
+		if (IsA(last, String))
+			*columns = lappend(*columns, pstrdup(strVal(last)));
+		return false;
+	}
+	return raw_expression_tree_walker(node, collect_column, arg);
+}
+
+/* the columns that a raw CHECK names */
+static List *
+columns_of_check(Node *check)
+{
+	List	   *columns = NIL;
+
+	(void) collect_column(check, &columns);
+	return columns;
+}
+
+/* names of the columns of an exclusion constraint, NULL for an expression */
+static List *
+excluded_columns(List *exclusions)
+{
+	List	   *columns = NIL;
+	ListCell   *lc;
+
+	foreach(lc, exclusions)
+	{
+		IndexElem  *element = linitial_node(IndexElem, lfirst_node(List, lc));
+
+		columns = lappend(columns, element->name ? pstrdup(element->name) :
+						  FigureIndexColname(element->expr));
+	}
+	return columns;
+}
+
+static char *
+name_of_constraint(MigLintModel *model, MigLintRel *rel,
+				   const Constraint *constraint, char kind, List *columns)
+{
+	if (constraint->conname != NULL)
+		return pstrdup(constraint->conname);
+	if (constraint->indexname != NULL)
+		return pstrdup(constraint->indexname);
+	switch (kind)
+	{
+		case CONSTRAINT_PRIMARY:
+			return chosen_name(model, rel, NIL, "pkey");
+		case CONSTRAINT_CHECK:
+			columns = columns_of_check(constraint->raw_expr);
+			return chosen_name(model, rel,
+							   list_length(columns) == 1 ? columns : NIL,
+							   "check");
+		case CONSTRAINT_FOREIGN:
+			return chosen_name(model, rel, columns, "fkey");
+		case CONSTRAINT_UNIQUE:
+			return chosen_name(model, rel, columns, "key");
+		default:
+			return chosen_name(model, rel,
+							   excluded_columns(constraint->exclusions),
+							   "excl");
+	}
 }
 
 static void
@@ -144,14 +244,13 @@ set_columns(MigLintModel *model, MigLintRel *rel, List *columns, bool not_null,
 
 static void
 add_unique(MigLintModel *model, MigLintRel *rel, const Constraint *constraint,
-		   List *columns)
+		   const char *name, List *columns)
 {
 	bool		primary = constraint->contype == CONSTR_PRIMARY;
-	const char *name = constraint->conname;
 
 	if (constraint->indexname != NULL)
 	{
-		if (name != NULL && strcmp(name, constraint->indexname) != 0)
+		if (strcmp(name, constraint->indexname) != 0)
 		{
 			MigLintRel *index = mig_model_find(model, rel->schema,
 											   constraint->indexname);
@@ -161,9 +260,6 @@ add_unique(MigLintModel *model, MigLintRel *rel, const Constraint *constraint,
 		}
 		return;
 	}
-	if (name == NULL)
-		name = primary ? chosen_name(rel, NIL, "pkey") :
-			chosen_name(rel, columns, "key");
 	add_index(model, rel, name, columns, true, false, true);
 	if (primary)
 		set_columns(model, rel, columns, true, false);
@@ -191,24 +287,25 @@ add_constraint(MigLintModel *model, MigLintRel *rel,
 	made->valid = !constraint->skip_validation;
 	made->transaction = model->transaction;
 	made->columns = columns;
+	made->other = -1;
+	made->name = name_of_constraint(model, rel, constraint, made->kind, columns);
 	if (made->kind == CONSTRAINT_CHECK)
+	{
 		made->columns = copies(mig_model_proved_columns(constraint->raw_expr));
-	if (constraint->conname != NULL)
-		made->name = pstrdup(constraint->conname);
-	else if (made->kind == CONSTRAINT_PRIMARY)
-		made->name = chosen_name(rel, NIL, "pkey");
-	else
-		made->name = chosen_name(rel, made->kind == CONSTRAINT_CHECK && column ?
-								 list_make1(pstrdup(column)) : columns,
-								 made->kind == CONSTRAINT_CHECK ? "check" :
-								 made->kind == CONSTRAINT_FOREIGN ? "fkey" :
-								 made->kind == CONSTRAINT_UNIQUE ? "key" :
-								 "excl");
+		made->uses = columns_of_check(constraint->raw_expr);
+	}
+	else if (made->kind == CONSTRAINT_FOREIGN)
+	{
+		MigLintRel *other = mig_model_range(model, constraint->pktable);
+
+		if (other != NULL)
+			made->other = other->id;
+	}
 	rel->constraints = lappend(mig_model_constraints(model, rel), made);
 	if (made->kind == CONSTRAINT_CHECK && made->valid)
 		set_columns(model, rel, made->columns, false, true);
 	else if (made->kind == CONSTRAINT_UNIQUE || made->kind == CONSTRAINT_PRIMARY)
-		add_unique(model, rel, constraint, columns);
+		add_unique(model, rel, constraint, made->name, columns);
 }
 
 bool
@@ -230,20 +327,27 @@ mig_table_is_serial(const ColumnDef *column)
 }
 
 static void
+set_type(MigLintModel *model, MigLintColumn *column, const TypeName *type)
+{
+	bool		known;
+	bool		made;
+
+	column->typid = mig_model_type(model, type, &column->typmod, &known, &made);
+	column->made_type = mig_model_made_type(model, type);
+}
+
+static void
 add_column(MigLintModel *model, MigLintRel *rel, const ColumnDef *definition)
 {
 	MigLintColumn *column = palloc0(sizeof(MigLintColumn));
 	bool		serial = mig_table_is_serial(definition);
-	bool		known;
-	bool		made;
 	ListCell   *lc;
 
 	column->name = pstrdup(definition->colname);
 	column->not_null = definition->is_not_null || serial;
 	column->has_default = serial;
 	if (definition->typeName != NULL && !serial)
-		column->typid = mig_model_type(model, definition->typeName,
-									   &column->typmod, &known, &made);
+		set_type(model, column, definition->typeName);
 	rel->columns = lappend(mig_model_columns(model, rel), column);
 	foreach(lc, definition->constraints)
 	{
@@ -259,7 +363,7 @@ add_column(MigLintModel *model, MigLintRel *rel, const ColumnDef *definition)
 	}
 	if (serial)
 		mig_model_add(model, rel->schema,
-					  chosen_name(rel, list_make1(column->name), "seq"),
+					  chosen_name(model, rel, list_make1(column->name), "seq"),
 					  RELKIND_SEQUENCE);
 }
 
@@ -303,6 +407,7 @@ mig_table_create(MigLintModel *model, const CreateStmt *stmt, char relkind)
 	rel = mig_model_add(model, schema, stmt->relation->relname,
 						stmt->partspec ? RELKIND_PARTITIONED_TABLE : relkind);
 	rel->columns_known = stmt->ofTypename == NULL;
+	rel->constraints_known = stmt->inhRelations == NIL && rel->columns_known;
 	foreach(lc, stmt->inhRelations)
 		copy_columns_of(model, rel, lfirst_node(RangeVar, lc));
 	foreach(lc, stmt->tableElts)
@@ -317,7 +422,11 @@ mig_table_create(MigLintModel *model, const CreateStmt *stmt, char relkind)
 				add_column(model, rel, (ColumnDef *) element);
 		}
 		else if (IsA(element, TableLikeClause))
+		{
 			copy_columns_of(model, rel, ((TableLikeClause *) element)->relation);
+			rel->constraints_known = rel->constraints_known &&
+				((TableLikeClause *) element)->options == 0;
+		}
 	}
 	foreach(lc, stmt->tableElts)
 	{
@@ -333,6 +442,7 @@ mig_table_index(MigLintModel *model, const IndexStmt *stmt)
 {
 	MigLintRel *rel = mig_model_range(model, stmt->relation);
 	List	   *columns = NIL;
+	List	   *name_columns = NIL;
 	ListCell   *lc;
 
 	if (rel == NULL)
@@ -342,12 +452,14 @@ mig_table_index(MigLintModel *model, const IndexStmt *stmt)
 		IndexElem  *element = lfirst_node(IndexElem, lc);
 
 		columns = lappend(columns, element->name ? pstrdup(element->name) : NULL);
+		name_columns = lappend(name_columns, element->name ? element->name :
+							   FigureIndexColname(element->expr));
 	}
 	if (stmt->if_not_exists && stmt->idxname != NULL &&
 		mig_model_find(model, rel->schema, stmt->idxname) != NULL)
 		return;
 	add_index(model, rel, stmt->idxname ? stmt->idxname :
-			  chosen_name(rel, columns, "idx"), columns, stmt->unique,
+			  chosen_name(model, rel, name_columns, "idx"), columns, stmt->unique,
 			  stmt->whereClause != NULL,
 			  stmt->accessMethod == NULL ||
 			  strcmp(stmt->accessMethod, "btree") == 0);
@@ -383,14 +495,47 @@ drop_indexes_with(MigLintModel *model, MigLintRel *rel, const char *column)
 	}
 }
 
+static bool
+is_in(List *strings, const char *string)
+{
+	ListCell   *lc;
+
+	foreach(lc, strings)
+	{
+		if (lfirst(lc) != NULL && strcmp(lfirst(lc), string) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+remember_no_constraint(MigLintModel *model, const MigLintRel *rel,
+					   const char *name)
+{
+	model->gone = lappend(model->gone,
+						  psprintf("constraint:%s.%s", rel->name, name));
+}
+
+/* with the column go its indexes and the constraints that have it */
 static void
 drop_column(MigLintModel *model, MigLintRel *rel, const char *name)
 {
 	MigLintColumn *column = mig_model_column(model, rel, name);
+	ListCell   *lc;
 
 	if (column != NULL)
 		rel->columns = list_delete_ptr(rel->columns, column);
 	drop_indexes_with(model, rel, name);
+	foreach(lc, mig_model_constraints(model, rel))
+	{
+		MigLintConstraint *constraint = (MigLintConstraint *) lfirst(lc);
+
+		if (!is_in(constraint->columns, name) && !is_in(constraint->uses, name))
+			continue;
+		if (constraint->name != NULL)
+			remember_no_constraint(model, rel, constraint->name);
+		rel->constraints = foreach_delete_current(rel->constraints, lc);
+	}
 }
 
 static void
@@ -402,8 +547,7 @@ drop_constraint(MigLintModel *model, MigLintRel *rel, const char *name)
 
 	if (constraint != NULL)
 		rel->constraints = list_delete_ptr(rel->constraints, constraint);
-	model->gone = lappend(model->gone,
-						  psprintf("constraint:%s.%s", rel->name, name));
+	remember_no_constraint(model, rel, name);
 	if (index == NULL || index->relkind != RELKIND_INDEX)
 		return;
 	index->dropped = true;
@@ -438,12 +582,9 @@ alter_type_of_column(MigLintModel *model, MigLintRel *rel,
 {
 	MigLintColumn *column = mig_model_column(model, rel, command->name);
 	ColumnDef  *definition = (ColumnDef *) command->def;
-	bool		known;
-	bool		made;
 
 	if (column != NULL && definition->typeName != NULL)
-		column->typid = mig_model_type(model, definition->typeName,
-									   &column->typmod, &known, &made);
+		set_type(model, column, definition->typeName);
 }
 
 static void
@@ -568,6 +709,7 @@ mig_table_rename_column(MigLintModel *model, const RenameStmt *stmt)
 
 		*constraint = *(MigLintConstraint *) lfirst(lc);
 		constraint->columns = renamed(constraint->columns, stmt);
+		constraint->uses = renamed(constraint->uses, stmt);
 		lfirst(lc) = constraint;
 	}
 	foreach(lc, mig_model_indexes(model, rel))

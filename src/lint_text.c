@@ -157,6 +157,37 @@ scan_comment(MigLintText *result, const char *text, const char *p)
 	return end;
 }
 
+static void
+add_long_name(MigLintText *result, int location, char *name)
+{
+	MigLongName *entry = palloc(sizeof(MigLongName));
+
+	entry->location = location;
+	entry->name = name;
+	result->long_names = lappend(result->long_names, entry);
+}
+
+/* what is between the quotes, of which those that are doubled count once */
+static void
+look_at_quoted_name(MigLintText *result, int location, const char *start,
+					const char *end)
+{
+	char	   *name = palloc(end - start + 1);
+	int			length = 0;
+
+	for (; start < end; start++)
+	{
+		name[length++] = *start;
+		if (*start == '"')
+			start++;
+	}
+	name[length] = '\0';
+	if (length < NAMEDATALEN)
+		return;
+	truncate_identifier(name, length, false);
+	add_long_name(result, location, name);
+}
+
 static const char *
 scan_name(MigLintText *result, const char *text, const char *p)
 {
@@ -165,7 +196,8 @@ scan_name(MigLintText *result, const char *text, const char *p)
 	while (is_name_part(*end))
 		end++;
 	if (end - p >= NAMEDATALEN)
-		result->long_names = lappend_int(result->long_names, p - text);
+		add_long_name(result, p - text,
+					  downcase_truncate_identifier(p, end - p, false));
 
 	/* E'...' */
 	if (end - p == 1 && (*p == 'e' || *p == 'E') && *end == '\'')
@@ -188,7 +220,7 @@ mig_text_scan(const char *text)
 			const char *end = skip_quoted(p, '"', false);
 
 			if (end - p - 2 >= NAMEDATALEN)
-				result->long_names = lappend_int(result->long_names, p - text);
+				look_at_quoted_name(result, p - text, p + 1, end - 1);
 			p = end;
 		}
 		else if (*p == '$')

@@ -21,8 +21,15 @@ typedef struct MigLintOff
 typedef struct MigLintText
 {
 	List	   *offs;			/* of MigLintOff * */
-	List	   *long_names;		/* of int, locations */
+	List	   *long_names;		/* of MigLongName * */
 } MigLintText;
+
+/* a name that is longer than the server's names */
+typedef struct MigLongName
+{
+	int			location;		/* in bytes */
+	char	   *name;			/* as it will be once it is cut off */
+} MigLongName;
 
 extern MigLintText *mig_text_scan(const char *text);
 

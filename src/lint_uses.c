@@ -16,6 +16,7 @@
 #include "access/table.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
+#include "catalog/partition.h"
 #include "catalog/pg_attrdef.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
@@ -226,31 +227,89 @@ is_listed(List *uses, const MigLintUse *use)
 	return false;
 }
 
-List *
-mig_uses_of(Oid relation, AttrNumber attnum)
+/* what has the column of the table, which is of the type that is asked for */
+static bool
+describe_column(const FormData_pg_depend *depend, MigLintUse *use)
+{
+	char	   *name = depend->objsubid == 0 ? NULL :
+		get_attname(depend->objid, depend->objsubid, true);
+	char		relkind = get_rel_relkind(depend->objid);
+
+	/* a composite type has columns too, and views are found by their rules */
+	return name != NULL && relkind != RELKIND_VIEW &&
+		set_part(use, relkind == RELKIND_COMPOSITE_TYPE ? "attribute" : "column",
+				 name, depend->objid);
+}
+
+/* a domain over the type, a range of it */
+static bool
+describe_type(const FormData_pg_depend *depend, MigLintUse *use)
+{
+	HeapTuple	tuple = SearchSysCache1(TYPEOID,
+										ObjectIdGetDatum(depend->objid));
+	Form_pg_type form;
+	char	   *schema;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	form = (Form_pg_type) GETSTRUCT(tuple);
+	schema = get_namespace_name(form->typnamespace);
+	use->kind = "type";
+	use->subname = pstrdup(NameStr(form->typname));
+	use->name = schema ? quote_qualified_identifier(schema, use->subname) :
+		NULL;
+	ReleaseSysCache(tuple);
+	return use->name != NULL;
+}
+
+static bool
+describe_for_type(const FormData_pg_depend *depend, MigLintUse *use)
+{
+	switch (depend->classid)
+	{
+		case RelationRelationId:
+			return describe_column(depend, use);
+		case TypeRelationId:
+			return describe_type(depend, use);
+		case RewriteRelationId:
+			return describe_rule(depend, InvalidOid, use);
+		case ProcedureRelationId:
+			return describe_function(depend, use);
+		default:
+			return false;
+	}
+}
+
+/*
+ * What depends on an object: a relation, or one of its columns if sub is not 0,
+ * or a type.
+ */
+static List *
+find_uses(List *uses, Oid catalog, Oid object, AttrNumber sub)
 {
 	Relation	rel = table_open(DependRelationId, AccessShareLock);
 	ScanKeyData key[3];
 	SysScanDesc scan;
 	HeapTuple	tuple;
-	List	   *uses = NIL;
 
 	ScanKeyInit(&key[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(RelationRelationId));
+				F_OIDEQ, ObjectIdGetDatum(catalog));
 	ScanKeyInit(&key[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(relation));
+				F_OIDEQ, ObjectIdGetDatum(object));
 	ScanKeyInit(&key[2], Anum_pg_depend_refobjsubid, BTEqualStrategyNumber,
-				F_INT4EQ, Int32GetDatum(attnum));
+				F_INT4EQ, Int32GetDatum(sub));
 	scan = systable_beginscan(rel, DependReferenceIndexId, true, NULL,
-							  attnum != 0 ? 3 : 2, key);
+							  sub != 0 ? 3 : 2, key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		const FormData_pg_depend *depend = (Form_pg_depend) GETSTRUCT(tuple);
 		MigLintUse *use = palloc0(sizeof(MigLintUse));
 
 		if (depend->deptype == DEPENDENCY_INTERNAL ||
-			!describe(depend, relation, attnum, use) ||
-			goes_with(use, relation, attnum) || is_listed(uses, use))
+			!(catalog == TypeRelationId ? describe_for_type(depend, use) :
+			  describe(depend, object, sub, use)) ||
+			(catalog == RelationRelationId && goes_with(use, object, sub)) ||
+			is_listed(uses, use))
 			continue;
 		use->blocks = depend->deptype == DEPENDENCY_NORMAL;
 		uses = lappend(uses, use);
@@ -258,6 +317,32 @@ mig_uses_of(Oid relation, AttrNumber attnum)
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
 	return uses;
+}
+
+List *
+mig_uses_of(Oid relation, AttrNumber attnum)
+{
+	return find_uses(NIL, RelationRelationId, relation, attnum);
+}
+
+List *
+mig_uses_of_type(Oid type)
+{
+	List	   *uses = find_uses(NIL, TypeRelationId, type, 0);
+	Oid			array = get_array_type(type);
+
+	return OidIsValid(array) ? find_uses(uses, TypeRelationId, array, 0) : uses;
+}
+
+char *
+mig_uses_parent_of_index(Oid index)
+{
+	char	   *label;
+
+	if (!get_rel_relispartition(index))
+		return NULL;
+	label = relation_label(get_partition_parent(index, true));
+	return label ? psprintf("index %s", label) : NULL;
 }
 
 

@@ -24,6 +24,9 @@ typedef struct MigLintUse
 /* MigLintUse *: what depends on a relation, or, if attnum is not 0, a column */
 extern List *mig_uses_of(Oid relation, AttrNumber attnum);
 
+/* the same of a type, or of its array type */
+extern List *mig_uses_of_type(Oid type);
+
 /* a function whose text is only a string for the server */
 typedef struct MigLintFunction
 {
@@ -38,6 +41,9 @@ extern List *mig_uses_functions(void);
 /* has the function's text these words?  word2 may be NULL */
 extern bool mig_uses_mentions(const MigLintFunction *function,
 							  const char *word1, const char *word2);
+
+/* "index a" that an index is a partition of, or NULL */
+extern char *mig_uses_parent_of_index(Oid index);
 
 /* oids of tables that have a column of the domain */
 extern List *mig_uses_of_domain(Oid domain);

@@ -188,3 +188,16 @@ mig_ownlocks_conflicts(LOCKMASK modes)
 	}
 	return result;
 }
+
+const char *
+mig_lock_mode_name(LOCKMODE mode)
+{
+	static const char *const names[] = {
+		"", "ACCESS SHARE", "ROW SHARE", "ROW EXCLUSIVE",
+		"SHARE UPDATE EXCLUSIVE", "SHARE", "SHARE ROW EXCLUSIVE", "EXCLUSIVE",
+		"ACCESS EXCLUSIVE"
+	};
+
+	Assert(mode >= 0 && mode < lengthof(names));
+	return names[mode];
+}

@@ -57,4 +57,7 @@ extern LOCKMODE mig_ownlocks_strongest(LOCKMASK modes);
 /* the modes that conflict with one of these */
 extern LOCKMASK mig_ownlocks_conflicts(LOCKMASK modes);
 
+/* "SHARE ROW EXCLUSIVE" */
+extern const char *mig_lock_mode_name(LOCKMODE mode);
+
 #endif							/* MIG_OWNLOCKS_H */

@@ -32,6 +32,9 @@ CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM ('2020-01-01') TO ('20
 CREATE TABLE apart (id int, at date) WITH (autovacuum_enabled = off);
 CREATE TABLE apart_checked (id int, at date CHECK (at >= '2022-01-01' AND at < '2023-01-01' AND at IS NOT NULL))
 	WITH (autovacuum_enabled = off);
+CREATE TABLE ancestor (id int PRIMARY KEY, v int, big_id bigint);
+CREATE TABLE descendant () INHERITS (ancestor) WITH (autovacuum_enabled = off);
+CREATE TYPE unused AS ENUM ('a');
 CREATE DOMAIN positive AS int CHECK (VALUE > 0);
 CREATE DOMAIN anything AS int;
 CREATE TABLE with_domain (id int PRIMARY KEY, v anything) WITH (autovacuum_enabled = off);
@@ -46,6 +49,12 @@ CREATE FUNCTION calls() RETURNS bigint LANGUAGE plpgsql AS
 CREATE FUNCTION steady() RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1';
 CREATE FUNCTION fickle() RETURNS int VOLATILE LANGUAGE sql AS 'SELECT 1';
 CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+CREATE TABLE defaulted (id int, at int) PARTITION BY RANGE (at);
+CREATE TABLE defaulted_1 PARTITION OF defaulted FOR VALUES FROM (1) TO (10);
+CREATE TABLE defaulted_rest PARTITION OF defaulted DEFAULT;
+INSERT INTO defaulted VALUES (1, 1);
+CREATE INDEX parted_at ON parted (at);
+CREATE TABLE has_mood (m mood, list mood[]);
 CREATE TRIGGER noted BEFORE UPDATE ON big FOR EACH ROW EXECUTE FUNCTION note();
 
 INSERT INTO big SELECT n, n, 'x', n, 'y', 1, now(), 1, 1, 1, 1, 1, 1 FROM generate_series(1, 100) n;
@@ -53,13 +62,14 @@ INSERT INTO middle SELECT n, n FROM generate_series(1, 100) n;
 INSERT INTO few SELECT n, n, n FROM generate_series(1, 10) n;
 INSERT INTO child VALUES (1, 1);
 INSERT INTO parted VALUES (1, '2020-05-05');
+INSERT INTO descendant SELECT n, n, n FROM generate_series(1, 100) n;
 INSERT INTO apart VALUES (1, '2022-05-05');
 INSERT INTO apart_checked VALUES (1, '2022-05-05');
 INSERT INTO with_domain VALUES (1, 1);
 CREATE MATERIALIZED VIEW summary WITH (autovacuum_enabled = off) AS SELECT count(*) FROM big;
 CREATE MATERIALIZED VIEW blank AS SELECT count(*) FROM big WITH NO DATA;
 UPDATE pg_class SET reltuples = 40000000, relpages = 1
-	WHERE oid IN ('big'::regclass, 'parted_1'::regclass, 'apart'::regclass, 'apart_checked'::regclass, 'with_domain'::regclass);
+	WHERE oid IN ('big'::regclass, 'parted_1'::regclass, 'apart'::regclass, 'apart_checked'::regclass, 'with_domain'::regclass, 'descendant'::regclass);
 UPDATE pg_class SET relpages = pg_relation_size('big') / current_setting('block_size')::int WHERE oid = 'big'::regclass;
 UPDATE pg_class SET reltuples = 20000, relpages = 1 WHERE oid IN ('middle'::regclass, 'summary'::regclass);
 UPDATE pg_class SET reltuples = 10, relpages = 1 WHERE oid = 'few'::regclass;
@@ -88,9 +98,12 @@ INSERT INTO cases (rule, fires, up) VALUES
 ('create-index-blocks-writes', 'error', 'CREATE INDEX ON parted (id)'),
 ('create-index-blocks-writes', NULL, 'CREATE INDEX CONCURRENTLY ON big (used)'),
 ('create-index-blocks-writes', NULL, 'CREATE INDEX ON none (a)'),
+('create-index-blocks-writes', NULL, 'CREATE INDEX ON ancestor (v)'),
 ('create-index-blocks-writes', NULL, 'CREATE TABLE t (a int); INSERT INTO t VALUES (1); CREATE INDEX ON t (a)'),
 ('create-index-blocks-writes', NULL, 'TRUNCATE big; CREATE INDEX ON big (used)'),
 ('index-concurrently-on-partitioned', 'error', 'CREATE INDEX CONCURRENTLY ON parted (id)'),
+('index-concurrently-on-partitioned', 'error', 'DROP INDEX CONCURRENTLY parted_at'),
+('index-concurrently-on-partitioned', NULL, 'DROP INDEX CONCURRENTLY big_b'),
 ('index-concurrently-on-partitioned', NULL, 'CREATE INDEX CONCURRENTLY ON parted_1 (id)'),
 ('index-with-many-columns', 'note', 'CREATE INDEX ON none (id, a, big_id, (a + 1))'),
 ('index-with-many-columns', NULL, 'CREATE INDEX ON none (id, a, big_id)'),
@@ -103,7 +116,9 @@ INSERT INTO cases (rule, fires, up) VALUES
 ('invalid-index-is-kept', 'error', 'CREATE INDEX CONCURRENTLY IF NOT EXISTS big_broken ON big (used)'),
 ('invalid-index-is-kept', NULL, 'CREATE INDEX CONCURRENTLY IF NOT EXISTS big_b ON big (b)'),
 ('drop-index-blocks', 'warning', 'DROP INDEX big_b'),
+('drop-index-blocks', 'warning', 'DROP INDEX parted_at'),
 ('drop-index-blocks', NULL, 'DROP INDEX CONCURRENTLY big_b'),
+('drop-index-blocks', NULL, 'DROP INDEX big_pkey'),
 ('drop-index-blocks', NULL, 'CREATE INDEX n ON none (a); DROP INDEX n'),
 ('reindex-blocks', 'error', 'REINDEX TABLE big'),
 ('reindex-blocks', 'error', 'REINDEX INDEX big_b'),
@@ -131,6 +146,8 @@ INSERT INTO cases (rule, fires, up) VALUES
 ('foreign-key-validates', NULL, 'ALTER TABLE big ADD FOREIGN KEY (fk_indexed) REFERENCES few NOT VALID'),
 ('foreign-key-validates', NULL, 'ALTER TABLE big ADD COLUMN n int REFERENCES few'),
 ('foreign-key-validates', 'error', 'ALTER TABLE big ADD COLUMN n int DEFAULT 1 REFERENCES few'),
+('foreign-key-validates', NULL, 'ALTER TABLE ancestor ADD FOREIGN KEY (big_id) REFERENCES big'),
+('foreign-key-validates', 'error', 'ALTER TABLE descendant ADD FOREIGN KEY (big_id) REFERENCES big'),
 ('foreign-key-validates', NULL, 'ALTER TABLE none ADD FOREIGN KEY (big_id) REFERENCES big'),
 ('foreign-key-without-index', 'error', 'ALTER TABLE big ADD FOREIGN KEY (fk) REFERENCES few NOT VALID'),
 ('foreign-key-without-index', 'note', 'CREATE TABLE t (a int REFERENCES few)'),
@@ -140,13 +157,17 @@ INSERT INTO cases (rule, fires, up) VALUES
 ('foreign-key-without-index', NULL, 'CREATE TABLE t (a int PRIMARY KEY REFERENCES few)'),
 ('foreign-key-without-index', NULL, 'CREATE TABLE t (a int REFERENCES few); ALTER TABLE t RENAME TO u; ALTER TABLE u RENAME a TO b; CREATE INDEX ON u (b)'),
 ('foreign-key-without-index', 'note', 'CREATE TABLE t (a int REFERENCES few); ALTER TABLE t RENAME TO u; ALTER TABLE u RENAME a TO b'),
+('foreign-key-without-index', NULL, 'CREATE TABLE t (a int REFERENCES few, b int); ALTER TABLE t DROP COLUMN a'),
+('foreign-key-without-index', 'note', 'CREATE TABLE t (a int REFERENCES few, b int); ALTER TABLE t DROP COLUMN b'),
 ('foreign-key-without-index', NULL, 'CREATE TABLE t (a int CONSTRAINT f REFERENCES few); ALTER TABLE t DROP CONSTRAINT f'),
 ('check-validates', 'error', 'ALTER TABLE big ADD CHECK (a > 0)'),
 ('check-validates', NULL, 'ALTER TABLE big ADD CHECK (a > 0) NOT VALID'),
+('check-validates', 'error', 'ALTER TABLE ancestor ADD CHECK (v > 0)'),
 ('check-validates', NULL, 'ALTER TABLE none ADD CHECK (a > 0)'),
 ('unique-blocks', 'error', 'ALTER TABLE big ADD UNIQUE (a)'),
 ('unique-blocks', 'warning', 'ALTER TABLE middle ADD UNIQUE (a)'),
 ('unique-blocks', NULL, 'ALTER TABLE big ADD CONSTRAINT u UNIQUE USING INDEX big_a'),
+('unique-blocks', NULL, 'ALTER TABLE ancestor ADD UNIQUE (v)'),
 ('unique-blocks', NULL, 'ALTER TABLE none ADD UNIQUE (a)'),
 ('exclusion-blocks', 'error', 'ALTER TABLE big ADD EXCLUDE (a WITH =)'),
 ('exclusion-blocks', NULL, 'CREATE TABLE t (a int, EXCLUDE (a WITH =)); ALTER TABLE t ADD EXCLUDE (a WITH =)'),
@@ -158,9 +179,18 @@ INSERT INTO cases (rule, fires, up) VALUES
 ('set-not-null-scans', NULL, 'ALTER TABLE big ALTER c SET NOT NULL'),
 ('set-not-null-scans', NULL, 'ALTER TABLE big ADD CONSTRAINT k CHECK (a IS NOT NULL) NOT VALID; ALTER TABLE big VALIDATE CONSTRAINT k; ALTER TABLE big ALTER a SET NOT NULL'),
 ('set-not-null-scans', 'error', 'ALTER TABLE big ADD CONSTRAINT k CHECK (a IS NOT NULL) NOT VALID; ALTER TABLE big ALTER a SET NOT NULL'),
+('set-not-null-scans', 'error', 'ALTER TABLE ancestor ALTER v SET NOT NULL'),
+('set-not-null-scans', NULL, 'ALTER TABLE ONLY ancestor ALTER v SET NOT NULL'),
 ('set-not-null-scans', NULL, 'ALTER TABLE none ALTER a SET NOT NULL'),
 ('validate-in-same-migration', 'error', 'ALTER TABLE big ADD CONSTRAINT k CHECK (a > 0) NOT VALID; ALTER TABLE big VALIDATE CONSTRAINT k'),
 ('validate-in-same-migration', NULL, 'ALTER TABLE big VALIDATE CONSTRAINT maybe_is_there'),
+('refused-on-partitioned', 'error', 'ALTER TABLE parted ADD FOREIGN KEY (id) REFERENCES few NOT VALID'),
+('refused-on-partitioned', 'error', 'ALTER TABLE parted ADD CONSTRAINT u UNIQUE USING INDEX parted_at'),
+('refused-on-partitioned', 'error', 'ALTER TABLE defaulted DETACH PARTITION defaulted_1 CONCURRENTLY'),
+('refused-on-partitioned', 'error', 'CREATE TABLE t (a int) PARTITION BY LIST (a); ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES few NOT VALID'),
+('refused-on-partitioned', NULL, 'ALTER TABLE parted ADD FOREIGN KEY (id) REFERENCES few, ADD CHECK (id > 0) NOT VALID, ADD UNIQUE (id, at)'),
+('refused-on-partitioned', NULL, 'ALTER TABLE parted DETACH PARTITION parted_1 CONCURRENTLY'),
+('refused-on-partitioned', NULL, 'ALTER TABLE parted_1 ADD FOREIGN KEY (id) REFERENCES few NOT VALID'),
 ('domain-constraint-validates', 'error', 'ALTER DOMAIN anything ADD CHECK (VALUE > 0)'),
 ('domain-constraint-validates', NULL, 'ALTER DOMAIN anything ADD CHECK (VALUE > 0) NOT VALID'),
 ('domain-constraint-validates', NULL, 'ALTER DOMAIN lonely ADD CHECK (VALUE > 0)'),
@@ -180,6 +210,8 @@ INSERT INTO cases (rule, fires, up) VALUES
 ('add-column-rewrites', NULL, 'ALTER TABLE none ADD COLUMN n bigserial'),
 ('add-column-not-null', 'error', 'ALTER TABLE few ADD COLUMN n int NOT NULL'),
 ('add-column-not-null', NULL, 'ALTER TABLE few ADD COLUMN n int NOT NULL DEFAULT 1'),
+('add-column-not-null', 'error', 'ALTER TABLE ancestor ADD COLUMN n int NOT NULL'),
+('add-column-not-null', NULL, 'ALTER TABLE ancestor ADD COLUMN n int NOT NULL DEFAULT 1'),
 ('add-column-not-null', NULL, 'ALTER TABLE none ADD COLUMN n int NOT NULL'),
 ('add-column-not-null', NULL, 'ALTER TABLE few ADD COLUMN IF NOT EXISTS a int NOT NULL'),
 ('add-column-unique', 'error', 'ALTER TABLE big ADD COLUMN n int UNIQUE'),
@@ -245,6 +277,27 @@ INSERT INTO cases (rule, fires, up) VALUES
 ('still-used', 'error', 'ALTER TABLE big DROP COLUMN c'),
 ('still-used', 'error', 'DROP TABLE few'),
 ('still-used', 'warning', 'DROP TABLE few CASCADE'),
+('still-used', 'error', 'DROP TYPE mood'),
+('still-used', 'warning', 'DROP TYPE mood CASCADE'),
+('still-used', 'error', 'DROP DOMAIN anything'),
+('still-used', 'error', 'CREATE TABLE t (u unused[]); DROP TYPE unused'),
+('still-used', 'error', 'CREATE TYPE z AS ENUM (''a''); CREATE TABLE t (z z); DROP TYPE z'),
+('still-used', 'error', 'CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE u (t_id int REFERENCES t); DROP TABLE t'),
+('still-used', 'error', 'ALTER TABLE none ADD FOREIGN KEY (a) REFERENCES middle; DROP TABLE middle'),
+('still-used', 'error', 'CREATE TABLE t (a int); CREATE VIEW v AS SELECT a FROM t; DROP TABLE t'),
+('still-used', 'error', 'DROP INDEX big_pkey'),
+('still-used', 'error', 'DROP INDEX parted_1_at_idx'),
+('still-used', 'error', 'CREATE TABLE t (a int CONSTRAINT k UNIQUE); DROP INDEX k'),
+('still-used', NULL, 'DROP TYPE unused'),
+('still-used', NULL, 'DROP TABLE has_mood; DROP TYPE mood'),
+('still-used', NULL, 'ALTER TABLE has_mood DROP COLUMN m, ALTER list TYPE text[]; DROP TYPE mood'),
+('still-used', NULL, 'CREATE TABLE t (u unused); ALTER TABLE t ALTER u TYPE text; DROP TYPE unused'),
+('still-used', NULL, 'CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE u (t_id int REFERENCES t); DROP TABLE t, u'),
+('still-used', NULL, 'CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE u (t_id int REFERENCES t); ALTER TABLE u DROP COLUMN t_id; DROP TABLE t'),
+('still-used', NULL, 'ALTER TABLE none ADD CONSTRAINT k FOREIGN KEY (a) REFERENCES middle; ALTER TABLE none DROP CONSTRAINT k; DROP TABLE middle'),
+('still-used', NULL, 'CREATE TABLE t (a int); CREATE VIEW v AS SELECT a FROM t; DROP VIEW v; DROP TABLE t'),
+('still-used', NULL, 'CREATE OR REPLACE VIEW shows AS SELECT id, 1 AS used FROM few; ALTER TABLE big DROP COLUMN used'),
+('still-used', NULL, 'DROP INDEX big_b'),
 ('still-used', NULL, 'DROP VIEW shows; ALTER TABLE big DROP COLUMN used'),
 ('still-used', NULL, 'ALTER TABLE big DROP COLUMN price'),
 ('still-used', NULL, 'DROP TABLE few, child'),
@@ -265,6 +318,8 @@ INSERT INTO cases (rule, fires, up) VALUES
 ('limited-text', 'note', 'CREATE TABLE t (a varchar(20))'),
 ('limited-text', NULL, 'CREATE TABLE t (a varchar)'),
 ('padded-text', 'note', 'ALTER TABLE none ADD COLUMN n char(3)'),
+('padded-text', 'note', 'CREATE TABLE t (a char(3), b char(4)); ALTER TABLE t ADD COLUMN c char'),
+('padded-text', 'note note', 'CREATE TABLE t (a char(3)); CREATE TABLE u (a char(3))'),
 ('padded-text', NULL, 'ALTER TABLE none ADD COLUMN n "char"'),
 ('timestamp-without-zone', 'note', 'CREATE TABLE t (a timestamp)'),
 ('timestamp-without-zone', NULL, 'CREATE TABLE t (a timestamptz)'),
@@ -284,6 +339,13 @@ INSERT INTO cases (rule, fires, up) VALUES
 ('unknown-object', 'error', 'DROP TABLE nowhere'),
 ('unknown-object', 'error', 'CREATE TABLE t (a int); ALTER TABLE t RENAME TO u; DROP TABLE t'),
 ('unknown-object', 'error', 'ALTER TABLE big VALIDATE CONSTRAINT nothing'),
+('unknown-object', 'error', 'CREATE TABLE t (a int); ALTER TABLE t DROP CONSTRAINT t_a_key'),
+('unknown-object', 'error', 'CREATE TABLE t (a int REFERENCES few, CHECK (a > 0)); ALTER TABLE t DROP CONSTRAINT t_check'),
+('unknown-object', 'error', 'CREATE TABLE t (LIKE few); ALTER TABLE t DROP CONSTRAINT t_pkey'),
+('unknown-object', NULL, 'CREATE TABLE t (a int UNIQUE REFERENCES few, b int, c int CHECK (c > 0) CHECK (c < 9), d int PRIMARY KEY, CHECK (a > b), UNIQUE (a, b), EXCLUDE (a WITH =));
+	ALTER TABLE t DROP CONSTRAINT t_a_key, DROP CONSTRAINT t_a_fkey, DROP CONSTRAINT t_c_check, DROP CONSTRAINT t_c_check1, DROP CONSTRAINT t_pkey,
+	DROP CONSTRAINT t_check, DROP CONSTRAINT t_a_b_key, DROP CONSTRAINT t_a_excl; CREATE INDEX ON t (lower(a::text)); DROP INDEX t_lower_idx'),
+('unknown-object', NULL, 'CREATE TABLE t (LIKE few INCLUDING ALL); ALTER TABLE t DROP CONSTRAINT t_pkey; CREATE TABLE u () INHERITS (child); ALTER TABLE u DROP CONSTRAINT x'),
 ('unknown-object', NULL, 'ALTER TABLE IF EXISTS nowhere ADD COLUMN a int; DROP TABLE IF EXISTS nowhere'),
 ('unknown-object', NULL, 'WITH w AS (SELECT 1) SELECT * FROM w, pg_class, information_schema.tables'),
 ('unknown-object', NULL, 'DO $x$ BEGIN EXECUTE ''CREATE TABLE nowhere (a int)''; END $x$; DROP TABLE nowhere'),
@@ -291,6 +353,9 @@ INSERT INTO cases (rule, fires, up) VALUES
 ('unknown-object', NULL, 'CREATE SCHEMA s; CREATE TABLE s.t (a int); SET search_path = s; ALTER TABLE t ADD COLUMN b int; SELECT b FROM t FOR UPDATE OF t'),
 ('unknown-object', NULL, 'SELECT * FROM few f FOR UPDATE OF f'),
 ('unknown-type', 'error', 'CREATE TABLE t (a colour)'),
+('unknown-type', 'error', 'ALTER TABLE few ALTER a TYPE bigserial'),
+('unknown-type', 'error', 'CREATE TABLE t (a int); ALTER TABLE t ALTER a TYPE serial'),
+('unknown-type', NULL, 'ALTER TABLE few ADD COLUMN n bigserial'),
 ('unknown-type', NULL, 'CREATE TYPE colour AS ENUM (''red''); CREATE TABLE t (a colour, b mood, c big, d mood[])'),
 ('already-exists', 'error', 'CREATE TABLE few (a int)'),
 ('already-exists', 'error', 'ALTER TABLE few ADD COLUMN a int'),
@@ -304,6 +369,13 @@ INSERT INTO cases (rule, fires, up) VALUES
 ('secret-in-body', 'warning', 'INSERT INTO big (b) VALUES (''postgres://me:geheim@host/db'')'),
 ('secret-in-body', 'warning', 'SELECT 1; SELECT $x$AKIAABCDEFGHIJKLMNOP$x$'),
 ('secret-in-body', NULL, 'CREATE ROLE somebody LOGIN; ALTER ROLE somebody PASSWORD NULL; SELECT ''https://host/path'', ''AKIA'''),
+('could-be-cut', 'note', 'ALTER TABLE big ADD CONSTRAINT k FOREIGN KEY (fk) REFERENCES few NOT VALID; ALTER TABLE big VALIDATE CONSTRAINT k'),
+('could-be-cut', 'note', 'ALTER TABLE few ADD COLUMN n int; SELECT 1; UPDATE big SET b = 1'),
+('could-be-cut', 'note', 'ALTER TABLE few ADD COLUMN n int; ALTER TABLE child ADD COLUMN n int'),
+('could-be-cut', 'note note', 'ALTER TABLE few ADD COLUMN n int; ALTER TABLE child ADD COLUMN n int; CREATE INDEX ON middle (a)'),
+('could-be-cut', NULL, 'ALTER TABLE few ADD COLUMN n int; ALTER TABLE few ADD COLUMN m int; UPDATE none SET a = 1'),
+('could-be-cut', NULL, 'CREATE TABLE t (a int); ALTER TABLE t ADD COLUMN b int; UPDATE big SET b = 1'),
+('could-be-cut', NULL, 'CREATE INDEX CONCURRENTLY ON big (used); UPDATE big SET b = 1'),
 ('lock-held-long', 'error', 'ALTER TABLE few ADD COLUMN n int; UPDATE big SET b = 1 WHERE a > 1'),
 ('lock-held-long', 'error', 'ALTER TABLE big ADD COLUMN n int; UPDATE big SET n = 1'),
 ('lock-held-long', 'warning', 'ALTER TABLE few ADD COLUMN n int; CREATE INDEX ON middle (a)'),
@@ -355,6 +427,20 @@ SELECT * FROM migrate.lint();
 \x off
 SELECT migrate.remove('1');
 
+-- what messages name
+SELECT migrate.add('1', 'CREATE TABLE names ("a ""quoted"" name that is longer than the sixty-three bytes of a name of the server" int,
+	A_Name_That_Is_Not_Quoted_And_Longer_Than_The_Sixty_Three_Bytes_Of_The_Server int, c char(2), d char(3), v varchar(4), s serial, t timestamp)', 'SELECT 1');
+SELECT migrate.add('2', 'ALTER TABLE names ADD COLUMN e char(4);
+ALTER TABLE big ADD CONSTRAINT key FOREIGN KEY (fk_indexed) REFERENCES few NOT VALID;
+ALTER TABLE big VALIDATE CONSTRAINT key;
+CREATE INDEX ON parted (id);
+ALTER TABLE parted ADD FOREIGN KEY (id) REFERENCES few, ADD UNIQUE (id, at);
+DROP INDEX parted_at;
+ALTER TABLE defaulted DETACH PARTITION defaulted_1;
+CREATE TABLE defaulted_2 PARTITION OF defaulted FOR VALUES FROM (10) TO (20);', 'SELECT 1');
+SELECT version, line, rule, message, instead FROM migrate.lint();
+SELECT migrate.remove(v) FROM unnest('{1,2}'::text[]) v;
+
 -- busy tables: a load is no traffic, and what a rehearsal has rolled back is
 -- neither that nor rows
 SELECT pg_stat_reset();
@@ -400,6 +486,14 @@ UPDATE migrate.policy SET out_of_order = 'error';
 SELECT migrate.unstamp('5');
 SELECT migrate.remove(v) FROM unnest('{1,2,3,5}'::text[]) v;
 SELECT severities('missing-down', 'SELECT 1', NULL);
+SELECT migrate.add(v, 'SELECT 1') FROM unnest('{1,2,3}'::text[]) v;
+SELECT migrate.add('4', '-- migrate:lint-off-file missing-down
+SELECT 1');
+SELECT version, severity, message FROM migrate.lint();
+UPDATE migrate.policy SET require_down = true;
+SELECT version, severity FROM migrate.lint();
+UPDATE migrate.policy SET require_down = false;
+SELECT migrate.remove(v) FROM unnest('{1,2,3,4}'::text[]) v;
 SELECT severities('missing-down', 'SELECT 1');
 SELECT migrate.add('1', 'SELECT 1', irreversible => true);
 SELECT * FROM migrate.lint();
