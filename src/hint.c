@@ -10,6 +10,7 @@
 #include "errors.h"
 #include "hint.h"
 #include "ledger.h"
+#include "locktrace.h"
 #include "subxact.h"
 
 typedef struct LastRole
@@ -52,7 +53,9 @@ mig_hint_add(ErrorData *edata, const MigHintFacts *facts)
 			mig_error_add_hint(edata, "Use the new value in a migration of its own and CALL migrate.apply_each(), or mark the migration \"transactional off\", so that each of its statements is committed by itself.");
 			break;
 		case ERRCODE_LOCK_NOT_AVAILABLE:
-			if (facts->blockers_named)
+			if (!mig_locktrace_is_lock_failure(edata))
+				mig_error_add_hint(edata, "The lock was not waited for, as with NOWAIT, so it is not tried again either: apply again when the lock is free.");
+			else if (facts->blockers_named)
 				mig_error_add_hint(edata, "Let the sessions that are named end their transactions, or end them with pg_terminate_backend() or ROLLBACK PREPARED, and apply again.  migrate.lock_retries tries again, migrate.lock_retry_timeout for longer.");
 			else
 				mig_error_add_hint(edata, "Another session held the lock.  Apply again when it is gone, or let migrate.lock_retries try again.");

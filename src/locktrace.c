@@ -162,8 +162,19 @@ mig_locktrace_reset(void)
 bool
 mig_locktrace_is_lock_failure(const ErrorData *edata)
 {
-	return edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
-		edata->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED;
+	if (edata->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED)
+		return true;
+	if (edata->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE ||
+		edata->funcname == NULL)
+		return false;
+
+	/*
+	 * Who says NOWAIT, in a statement or in a function, wants to be told at
+	 * once, and gets an error of the same SQLSTATE.  Only a time-out comes
+	 * from there.
+	 */
+	return strcmp(edata->funcname, "ProcessInterrupts") == 0 ||
+		strcmp(edata->funcname, "mig_leftover_claim") == 0;
 }
 
 

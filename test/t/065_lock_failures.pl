@@ -305,9 +305,38 @@ $messages = (ask_wait($runner))[1];
 ask_wait($other);
 like($messages, qr/ERROR:  55P03: /, 'NOWAIT fails');
 unlike($messages, qr/Waited for|DETAIL/, 'NOWAIT names nobody');
-like($messages, qr/HINT:  Another session held the lock\./,
+like($messages, qr/HINT:  The lock was not waited for, as with NOWAIT/,
 	'the hint does not speak of names then');
 forget();
+
+# what says NOWAIT is not tried again, wherever it says so
+ask($third, 'BEGIN; LOCK TABLE shop.items IN ROW EXCLUSIVE MODE; UPDATE shop.orders SET total = 4 WHERE id = 1');
+foreach my $text (
+	'LOCK TABLE shop.items IN SHARE MODE NOWAIT',
+	'SELECT * FROM shop.orders FOR UPDATE NOWAIT',
+	'WITH o AS (SELECT * FROM shop.orders FOR NO KEY UPDATE NOWAIT) SELECT * FROM o',
+	'DO $$ BEGIN LOCK TABLE shop.items NOWAIT; END $$',
+	'DO $$ BEGIN PERFORM 1 FROM shop.orders FOR SHARE NOWAIT; END $$')
+{
+	add($text);
+	foreach my $call ('SELECT * FROM migrate.apply()', 'CALL migrate.apply_each()')
+	{
+		$messages = messages_of(
+			"SET migrate.lock_retries = 2; $call; RESET migrate.lock_retries");
+		like($messages, qr/ERROR:  55P03: /, "$text: fails with $call");
+		unlike($messages, qr/NOTICE/, 'and is not tried again');
+	}
+	forget();
+	add('SELECT 1', $text);
+	ask($runner, "SELECT migrate.apply(versions => ARRAY['$version'])");
+	$messages = messages_of(
+		'SET migrate.lock_retries = 2; CALL migrate.rollback_each(); RESET migrate.lock_retries');
+	like($messages, qr/ERROR:  55P03: /, "$text: fails in a roll-back");
+	unlike($messages, qr/NOTICE/, 'and is not tried again');
+	ask($runner, "SELECT migrate.unstamp('$version', confirm => 'locks')");
+	forget();
+}
+ask($third, 'COMMIT');
 
 # a wait that the body gave up itself
 add("DO \$\$ BEGIN $alter; EXCEPTION WHEN lock_not_available THEN NULL; END \$\$;\nSELECT 1/0");
