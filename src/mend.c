@@ -278,7 +278,7 @@ mig_mend_resume(const char *project, const char *version, int at, int done,
 							   note ? ": " : "", note ? note : ""));
 	started = started_step(&key, last + 1);
 	mig_partial_declare(&key, last,
-						last > 0 ? mig_body_hash(body, last) : NULL, row.run);
+						last > 0 ? mig_body_hash(body, "", 1, last) : NULL, row.run);
 
 	/* what it found when it was started tells what it has left */
 	if (last > 0 && started != NULL)

@@ -163,7 +163,8 @@ mig_partial_start(const MigPartialKey *key, const MigPartialStep *step,
 	values[8] = oid_array(step->indexes, step->nindexes);
 	mig_books_open(&scope);
 	mig_sql("DELETE FROM migrate.step" WHERE_KEY
-			" AND finished_at IS NULL", KEY_ARGS, types, values, NULL);
+			" AND statement OPERATOR(pg_catalog.>=) $4",
+			4, types, values, NULL);
 	mig_sql("INSERT INTO migrate.step (project, version, part, statement,"
 			" last_statement, text_hash, run, started_at, relation, indexes)"
 			" VALUES ($1, $2, $3, $4, $5, $6, $7,"

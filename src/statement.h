@@ -87,8 +87,13 @@ extern MigBody *mig_body_parse_trees(const char *text, const MigLabel *label,
 /* the first statement that cannot run in a transaction block, or NULL */
 extern const MigStatement *mig_body_own_transaction(const MigBody *body);
 
-/* checksum of a body up to the end of its statement number last, from 1 */
-extern char *mig_body_hash(const MigBody *body, int last);
+/*
+ * A checksum of the body up to the end of statement number last, from 1.  before
+ * is that of the statements before number first, which is looked at no more, or
+ * "" if first is 1.  So it depends on where the body was divided.
+ */
+extern char *mig_body_hash(const MigBody *body, const char *before, int first,
+						   int last);
 
 /* the file of a part: its own, or else the migration's */
 extern const char *mig_part_path(MigPart part, const char *path,

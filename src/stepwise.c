@@ -47,6 +47,7 @@ typedef struct Progress
 	List	   *settings;
 	MigPartialStep *interrupted;	/* started before, not finished */
 	int			next;			/* index of the first unfinished statement */
+	const char *hash;			/* of those before it, "" if it is the first */
 
 	/* the step at hand: statements [next, end) */
 	int			end;
@@ -130,8 +131,11 @@ check_text(const Progress *progress, const MigPartialStep *step)
 {
 	const MigBody *body = body_of(progress->stepwise);
 
-	if (step->last_statement > body->nstatements ||
-		strcmp(mig_body_hash(body, step->last_statement),
+	if (step->statement != progress->next + 1 ||
+		step->last_statement < step->statement ||
+		step->last_statement > body->nstatements ||
+		strcmp(mig_body_hash(body, progress->hash, step->statement,
+							 step->last_statement),
 			   step->text_hash) != 0)
 		refuse_changed_text(progress, step);
 }
@@ -206,7 +210,8 @@ find_position(void *arg)
 			continue;
 		}
 		check_text(progress, step);
-		progress->next = Max(progress->next, step->last_statement);
+		progress->next = step->last_statement;
+		progress->hash = step->text_hash;
 		take_over_timings(progress, step);
 	}
 
@@ -295,6 +300,13 @@ check_interrupted(const Progress *progress)
 					   "The prepared transaction is not there any more.");
 }
 
+static char *
+hash_of_step(const Progress *progress)
+{
+	return mig_body_hash(body_of(progress->stepwise), progress->hash,
+						 progress->next + 1, progress->end);
+}
+
 /* in the transaction that records that the step is started */
 static void
 start_step(void *arg)
@@ -324,7 +336,7 @@ start_step(void *arg)
 		mig_leftover_note(statement, progress->sql, &step);
 	step.statement = progress->next + 1;
 	step.last_statement = progress->end;
-	step.text_hash = mig_body_hash(body_of(stepwise), progress->end);
+	step.text_hash = hash_of_step(progress);
 	mig_partial_start(&stepwise->key, &step, stepwise->run);
 }
 
@@ -569,6 +581,7 @@ run_next_step(Progress *progress)
 	if (locked)
 		mig_lock_statement_end();
 	keep_residue(progress);
+	progress->hash = hash_of_step(progress);
 	progress->next = progress->end;
 	return NULL;
 }
@@ -645,6 +658,7 @@ mig_stepwise_run(MigStepwise *stepwise)
 	progress = palloc0(sizeof(Progress));
 	progress->stepwise = stepwise;
 	progress->context = context;
+	progress->hash = "";
 	progress->settings = mig_settings_save();
 	edata = run_steps(progress);
 	stepwise->finished = progress->next;
