@@ -592,13 +592,15 @@ COMMENT ON VIEW migrate.statement IS
 	'how long each statement took';
 
 CREATE VIEW migrate.schema_migrations AS
-	SELECT a.version, a.name, a.applied_at, a.checksum,
+	SELECT a.version, a.name, a.applied_at,
+		CASE WHEN pg_catalog.has_column_privilege('migrate.applied', 'checksum', 'SELECT')
+			THEN a.checksum END AS checksum,
 		pg_catalog.round(a.execution_ms)::pg_catalog.int8 AS execution_time_ms,
 		true AS success
 	FROM migrate.applied a
 	WHERE a.project OPERATOR(pg_catalog.=) 'default' AND a.target OPERATOR(pg_catalog.=) '';
 COMMENT ON VIEW migrate.schema_migrations IS
-	'the ledger of the default project with the columns that home-made runners keep';
+	'the ledger of the default project with the columns that home-made runners keep; checksums only for who may read them in migrate.applied';
 
 CREATE VIEW migrate.history_of_runs AS
 	SELECT j.run, j.version, j.name, j.action, j.outcome, j.message, j.started_at,

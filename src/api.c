@@ -211,7 +211,7 @@ typedef struct Number
 	const char *argument;
 	const char *what;
 	const char *instead;
-}			Number;
+} Number;
 
 static const Number numbers[] = {
 	{"history", "n", "number of attempts", "The rows of one version have version = %s."},
@@ -228,7 +228,7 @@ Datum
 mig_refuse_text(PG_FUNCTION_ARGS)
 {
 	char	   *function = get_func_name(fcinfo->flinfo->fn_oid);
-	const		Number *number = numbers;
+	const Number *number = numbers;
 	char	   *given;
 
 	while (number->function && strcmp(number->function, function) != 0)

@@ -9,10 +9,14 @@
 
 #include "fmgr.h"
 #include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 #include "argument.h"
+#include "books.h"
 #include "ledger.h"
 #include "lint.h"
 #include "look.h"
@@ -49,8 +53,20 @@ read_project(FunctionCallInfo fcinfo, int n, bool with_errors)
 	return mig_plan_project(name, entries, count, false);
 }
 
+/* may the caller see what a short text could be guessed from? */
+static bool
+may_see_checksums(void)
+{
+	Oid			relation = mig_books_relation("applied");
+
+	return pg_class_aclcheck(relation, GetUserId(), ACL_SELECT) ==
+		ACLCHECK_OK ||
+		pg_attribute_aclcheck(relation, get_attnum(relation, "checksum"),
+							  GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+}
+
 static void
-put_status(ReturnSetInfo *rsinfo, const MigEntry *entry)
+put_status(ReturnSetInfo *rsinfo, const MigEntry *entry, bool checksums)
 {
 	Datum		values[11];
 	bool		nulls[11] = {false};
@@ -68,7 +84,8 @@ put_status(ReturnSetInfo *rsinfo, const MigEntry *entry)
 	values[8] = CStringGetTextDatum(entry->kind == MIG_REPEATABLE ?
 									"repeatable" : "versioned");
 	values[9] = mig_text_datum(entry->path, &nulls[9]);
-	values[10] = mig_text_datum(entry->checksum, &nulls[10]);
+	values[10] = mig_text_datum(checksums ? entry->checksum : NULL,
+								&nulls[10]);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
@@ -76,12 +93,14 @@ Datum
 mig_status(PG_FUNCTION_ARGS)
 {
 	MigProject *project;
+	bool		checksums = may_see_checksums();
 	int			i;
 
 	InitMaterializedSRF(fcinfo, 0);
 	project = read_project(fcinfo, 0, true);
 	for (i = 0; i < project->count; i++)
-		put_status((ReturnSetInfo *) fcinfo->resultinfo, project->order[i]);
+		put_status((ReturnSetInfo *) fcinfo->resultinfo, project->order[i],
+				   checksums);
 	return (Datum) 0;
 }
 

@@ -130,7 +130,7 @@ typedef struct TableEntry
 {
 	char		key[4 * NAMEDATALEN];
 	MigFinding *finding;
-}			TableEntry;
+} TableEntry;
 
 /* where the finding of the current rule for a table is; NULL at first */
 static MigFinding **

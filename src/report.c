@@ -19,6 +19,7 @@
 #include "utils/guc.h"
 
 #include "errors.h"
+#include "ledger.h"
 #include "report.h"
 #include "sqlutil.h"
 #include "subxact.h"
@@ -197,6 +198,21 @@ select_entries(MigReport *report)
 	report->nlatest = Min(report->applied, MIG_REPORT_LATEST);
 }
 
+/* which have a way back is for all to know, the texts and checksums are not */
+static void
+note_downs(MigReport *report)
+{
+	char	  **versions = palloc(sizeof(char *) * Max(report->nsteps, 1));
+	MigEntry  **entries;
+	int			i;
+
+	for (i = 0; i < report->nsteps; i++)
+		versions[i] = report->steps[i].version;
+	entries = mig_ledger_entries_of(report->project, versions, report->nsteps);
+	for (i = 0; i < report->nsteps; i++)
+		report->steps[i].has_down = entries[i]->has_down;
+}
+
 static void
 gather_plan(void *arg)
 {
@@ -208,8 +224,7 @@ gather_plan(void *arg)
 
 	open_as_caller(&scope);
 	nsteps = ask("SELECT p.step, p.version, p.name, m.kind, m.path,"
-				 " m.added_by, p.own_transaction, p.reason, m.irreversible,"
-				 " m.down_checksum IS NOT NULL"
+				 " m.added_by, p.own_transaction, p.reason, m.irreversible"
 				 " FROM migrate.plan($2, $1) p"
 				 " LEFT JOIN migrate.migration m ON m.project" EQ "$1"
 				 "  AND m.version" EQ "p.version"
@@ -229,10 +244,10 @@ gather_plan(void *arg)
 		step->own_transaction = mig_get_bool(i, 7);
 		step->reason = mig_get_text(&scope, i, 8);
 		step->irreversible = mig_get_bool(i, 9);
-		step->has_down = mig_get_bool(i, 10);
 	}
 	close_as_caller(&scope);
 	report->nsteps = nsteps;
+	note_downs(report);
 }
 
 /* without a plan, what would be in it: the order is that of status() */

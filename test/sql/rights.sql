@@ -42,7 +42,20 @@ SELECT version, state FROM migrate.status();
 SELECT version, reason FROM migrate.plan();
 SELECT migrate.check();
 SELECT up FROM migrate.migration;
-SELECT version, path, checksum IS NOT NULL AS hashed FROM migrate.migration;
+SELECT version, path FROM migrate.migration;
+-- a short text can be guessed from its checksum
+SELECT checksum FROM migrate.migration;
+SELECT checksum FROM migrate.applied;
+SELECT count(checksum) FROM migrate.status();
+SELECT count(checksum) FROM migrate.schema_migrations;
+RESET ROLE;
+SELECT count(*) > 0 AND count(*) = count(checksum) AS all FROM migrate.status();
+GRANT SELECT (checksum) ON migrate.applied TO regress_migrate_look;
+SET ROLE regress_migrate_look;
+SELECT count(*) > 0 AND count(*) = count(checksum) AS all FROM migrate.status();
+RESET ROLE;
+REVOKE SELECT (checksum) ON migrate.applied FROM regress_migrate_look;
+SET ROLE regress_migrate_look;
 SELECT * FROM migrate.apply();
 \echo :SQLSTATE
 SELECT migrate.add('2', '');

@@ -435,7 +435,7 @@ sub started
 	super(
 		qq{INSERT INTO migrate.step (project, version, part, statement,
 				last_statement, text_hash, run, started_at)
-			VALUES ('default', '$version', 'up', $statement, $statement, '', 0, now())});
+			VALUES ('default', '$version', 'up', $statement, $statement, '', 1, now())});
 	return;
 }
 
