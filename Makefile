@@ -17,9 +17,12 @@ OBJS = \
 	src/ownlocks.o \
 	src/bulk.o \
 	src/statement.o \
+	src/tokens.o \
+	src/sqltext.o \
 	src/settings.o \
 	src/worker.o \
 	src/fileset.o \
+	src/foreign.o \
 	src/books.o \
 	src/ledger.o \
 	src/journal.o \

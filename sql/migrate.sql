@@ -283,12 +283,15 @@ CREATE TABLE migrate.policy (
 	lint			pg_catalog.text COLLATE "C" NOT NULL DEFAULT 'off',
 	lint_off		pg_catalog.text[] COLLATE "C" NOT NULL DEFAULT '{}',
 	require_down	pg_catalog.bool NOT NULL DEFAULT false,
+	edits			pg_catalog.text COLLATE "C" NOT NULL DEFAULT 'ignore comments',
 	frozen_reason	pg_catalog.text,
 	CONSTRAINT policy_pkey PRIMARY KEY (project),
 	CONSTRAINT policy_out_of_order_check
 		CHECK (out_of_order OPERATOR(pg_catalog.=) ANY (ARRAY['error', 'allow'])),
 	CONSTRAINT policy_lint_check
 		CHECK (lint OPERATOR(pg_catalog.=) ANY (ARRAY['off', 'warn', 'error'])),
+	CONSTRAINT policy_edits_check
+		CHECK (edits OPERATOR(pg_catalog.=) ANY (ARRAY['ignore comments', 'refuse'])),
 	CONSTRAINT policy_lint_off_check
 		CHECK (coalesce(pg_catalog.array_ndims(lint_off), 1) OPERATOR(pg_catalog.=) 1
 			AND pg_catalog.array_position(lint_off, NULL) IS NULL)
@@ -376,33 +379,45 @@ CREATE FUNCTION migrate.load(files pg_catalog.jsonb,
 		convention pg_catalog.text DEFAULT 'auto',
 		prune pg_catalog.bool DEFAULT false,
 		project pg_catalog.text DEFAULT 'default',
+		ignore pg_catalog.text[] DEFAULT NULL,
+		subdirectories pg_catalog.bool DEFAULT false,
+		partial pg_catalog.bool DEFAULT false,
+		accept pg_catalog.bool DEFAULT false,
 		OUT version pg_catalog.text, OUT result pg_catalog.text,
 		OUT name pg_catalog.text, OUT path pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
 	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_load';
-COMMENT ON FUNCTION migrate.load(pg_catalog.jsonb, pg_catalog.text, pg_catalog.bool, pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.load(pg_catalog.jsonb, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text[], pg_catalog.bool, pg_catalog.bool, pg_catalog.bool) IS
 	'store the migrations of a set of files, given as {"path": "content"}';
 
 CREATE FUNCTION migrate.load_table(source pg_catalog.regclass,
 		convention pg_catalog.text DEFAULT 'auto',
 		prune pg_catalog.bool DEFAULT false,
 		project pg_catalog.text DEFAULT 'default',
+		ignore pg_catalog.text[] DEFAULT NULL,
+		subdirectories pg_catalog.bool DEFAULT false,
+		partial pg_catalog.bool DEFAULT false,
+		accept pg_catalog.bool DEFAULT false,
 		OUT version pg_catalog.text, OUT result pg_catalog.text,
 		OUT name pg_catalog.text, OUT path pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
 	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_load_table';
-COMMENT ON FUNCTION migrate.load_table(pg_catalog.regclass, pg_catalog.text, pg_catalog.bool, pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.load_table(pg_catalog.regclass, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text[], pg_catalog.bool, pg_catalog.bool, pg_catalog.bool) IS
 	'store the migrations of a set of files, given as a table with the columns path and content';
 
 CREATE FUNCTION migrate.load_directory(path pg_catalog.text,
 		convention pg_catalog.text DEFAULT 'auto',
 		prune pg_catalog.bool DEFAULT false,
 		project pg_catalog.text DEFAULT 'default',
+		ignore pg_catalog.text[] DEFAULT NULL,
+		subdirectories pg_catalog.bool DEFAULT false,
+		partial pg_catalog.bool DEFAULT false,
+		accept pg_catalog.bool DEFAULT false,
 		OUT version pg_catalog.text, OUT result pg_catalog.text,
 		OUT name pg_catalog.text, OUT path pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
 	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_load_directory';
-COMMENT ON FUNCTION migrate.load_directory(pg_catalog.text, pg_catalog.text, pg_catalog.bool, pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.load_directory(pg_catalog.text, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text[], pg_catalog.bool, pg_catalog.bool, pg_catalog.bool) IS
 	'store the migrations of a directory of the server, for members of pg_read_server_files';
 
 CREATE FUNCTION migrate.remove(version pg_catalog.anycompatible,

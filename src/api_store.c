@@ -106,7 +106,6 @@ add_file(char *path, char *content, void *arg)
 	file = &set->files[set->count++];
 	file->path = pstrdup(path);
 	file->content = pstrdup(content);
-	file->used = false;
 	MemoryContextSwitchTo(old);
 }
 
@@ -126,9 +125,9 @@ put_load_result(const char *version, const char *name, const char *path,
 	Datum		values[4];
 	bool		nulls[4] = {false};
 
-	values[0] = CStringGetTextDatum(version);
+	values[0] = mig_text_datum(version, &nulls[0]);
 	values[1] = CStringGetTextDatum(result);
-	values[2] = CStringGetTextDatum(name);
+	values[2] = mig_text_datum(name, &nulls[2]);
 	values[3] = mig_text_datum(path, &nulls[3]);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
@@ -137,13 +136,21 @@ put_load_result(const char *version, const char *name, const char *path,
 static void
 load_files(FunctionCallInfo fcinfo, LoadSet *set)
 {
+	MigReading	reading;
+	MigLoading	loading = {0};
 	List	   *sources;
 
-	sources = mig_convention_parse(set->files, set->count,
-								   mig_arg_required_text(fcinfo, 1, "convention"));
-	mig_store_load(mig_arg_project(fcinfo, 3), sources,
-				   mig_arg_bool(fcinfo, 2, "prune"), put_load_result,
-				   fcinfo->resultinfo);
+	reading.convention = mig_arg_required_text(fcinfo, 1, "convention");
+	reading.ignore = mig_arg_text_list(fcinfo, 4);
+	reading.subdirectories = mig_arg_bool(fcinfo, 5, "subdirectories");
+	reading.partial = mig_arg_bool(fcinfo, 6, "partial");
+	loading.prune = mig_arg_bool(fcinfo, 2, "prune");
+	loading.partial = reading.partial;
+	loading.accept = mig_arg_bool(fcinfo, 7, "accept");
+	sources = mig_convention_parse(set->files, set->count, &reading,
+								   &loading.refusals);
+	mig_store_load(mig_arg_project(fcinfo, 3), sources, &loading,
+				   put_load_result, fcinfo->resultinfo);
 }
 
 static void

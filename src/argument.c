@@ -131,7 +131,7 @@ mig_arg_text_list(FunctionCallInfo fcinfo, int n)
 		if (nulls[i])
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("an array of versions must not contain nulls")));
+					 errmsg("the array must not contain nulls")));
 		list = lappend(list, TextDatumGetCString(elements[i]));
 	}
 	return list;

@@ -6,12 +6,14 @@
  * A convention is a row of the table below: its name, a function that
  * recognises its files and one that makes migrations of them.  To add one,
  * write the two functions and the row; everything that holds for all of them
- * (unique versions, no file left over, the order of the result) is done here
- * after the parser.  Parsers that need more than file names are in
+ * (files of other tools, unique versions, no file left over, the order of the
+ * result) is done here, before and after the parser.  Parsers that need more than file names are in
  * convention_marker.c and convention_sqitch.c, what they share in fileset.c.
  *
- * A .sql file that was meant to be a migration and is not loaded is found too
- * late, so it is an error if the convention has no place for one.
+ * A file that was meant to be a migration and is not loaded is found too late,
+ * and one that was not meant to be a migration and runs as one cannot be taken
+ * back.  So each file is taken, left out because somebody said so, or refused
+ * by its name.
  *
  *-------------------------------------------------------------------------
  */
@@ -22,8 +24,13 @@
 #include "convention_sqitch.h"
 #include "errors.h"
 #include "fileset.h"
+#include "foreign.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "version.h"
+
+/* files that are named in one error */
+#define MAX_REFUSALS 30
 
 typedef struct Convention
 {
@@ -35,6 +42,8 @@ typedef struct Convention
 	 * such a file is named in a NOTICE and left out.
 	 */
 	bool		has_place;
+	bool		nested;			/* its tool looks into sub-directories */
+	bool		numbered;		/* its versions have a digit in them */
 
 	/* a file that shows that the set is of it, or NULL; null: never is */
 	MigScript  *(*detect) (const MigFileSet *set);
@@ -49,44 +58,50 @@ static MigScript *diesel_detect(const MigFileSet *set);
 static void diesel_parse(MigFileSet *set);
 static MigScript *flyway_detect(const MigFileSet *set);
 static void flyway_parse(MigFileSet *set);
+static MigScript *prisma_detect(const MigFileSet *set);
+static void prisma_parse(MigFileSet *set);
 
 /* the first one is what a set is taken for that shows none */
 static const Convention conventions[] = {
 	{
 		"native", "VERSION_name.sql, VERSION_name.down.sql, VERSION_name.verify.sql",
-		false, mig_native_detect, mig_native_parse
+		false, false, true, mig_native_detect, mig_native_parse
 	},
 	{
 		"plain", "VERSION_name.sql, VERSION_name.down.sql, VERSION_name.verify.sql",
-		false, NULL, mig_plain_parse
+		false, false, true, NULL, mig_plain_parse
 	},
 	{
 		"name", "VERSION.sql, VERSION.down.sql, VERSION.verify.sql",
-		false, NULL, mig_name_parse
+		false, false, false, NULL, mig_name_parse
 	},
 	{
 		"golang-migrate", "NUMBER_name.up.sql, NUMBER_name.down.sql",
-		false, golang_migrate_detect, golang_migrate_parse
+		false, false, true, golang_migrate_detect, golang_migrate_parse
 	},
 	{
 		"sqlx", "NUMBER_name.sql, NUMBER_name.up.sql, NUMBER_name.down.sql",
-		false, sqlx_detect, sqlx_parse
+		false, false, true, sqlx_detect, sqlx_parse
 	},
 	{
 		"goose", "NUMBER_name.sql",
-		false, mig_goose_detect, mig_goose_parse
+		false, false, true, mig_goose_detect, mig_goose_parse
 	},
 	{
 		"diesel", "VERSION_name/up.sql, VERSION_name/down.sql",
-		true, diesel_detect, diesel_parse
+		true, true, false, diesel_detect, diesel_parse
 	},
 	{
 		"flyway", "VNUMBER__name.sql, UNUMBER__name.sql, R__name.sql",
-		false, flyway_detect, flyway_parse
+		false, true, false, flyway_detect, flyway_parse
 	},
 	{
 		"sqitch", "those planned in sqitch.plan, in deploy/, revert/ and verify/",
-		true, mig_sqitch_detect, mig_sqitch_parse
+		true, true, false, mig_sqitch_detect, mig_sqitch_parse
+	},
+	{
+		"prisma", "VERSION_name/migration.sql",
+		true, true, false, prisma_detect, prisma_parse
 	}
 };
 
@@ -230,7 +245,7 @@ sqlx_parse(MigFileSet *set)
 
 
 /* ----------
- * diesel and Flyway: settings beside the scripts
+ * diesel, Prisma and Flyway: settings beside the scripts
  * ----------
  */
 
@@ -370,7 +385,7 @@ compare_version(const ListCell *a, const ListCell *b)
 }
 
 /*
- * Keep the order of diesel, which compares versions as strings.
+ * Keep the order of a tool that compares versions as strings.
  *
  * It differs from the natural order if versions have numbers of different
  * length.  A version that has a naturally greater one before it is made to
@@ -378,7 +393,7 @@ compare_version(const ListCell *a, const ListCell *b)
  * naturally smallest is always the next one as a string, too.
  */
 static void
-diesel_order(List *sources)
+keep_byte_order(List *sources)
 {
 	List	   *sorted = list_copy(sources);
 	MigSource **greater = palloc((list_length(sources) + 1) *
@@ -409,7 +424,7 @@ diesel_parse(MigFileSet *set)
 	ListCell   *lc;
 
 	mig_fileset_pair(set, diesel_claim, mig_source_take);
-	diesel_order(set->sources);
+	keep_byte_order(set->sources);
 
 	foreach(lc, set->sources)
 	{
@@ -440,6 +455,93 @@ diesel_detect(const MigFileSet *set)
 			continue;
 		directory = directory_name(script->path);
 		if (*directory >= '0' && *directory <= '9')
+			return script;
+	}
+	return NULL;
+}
+
+/*
+ * MigClaimFunction: the directory's whole name is the version, as it is in the
+ * table of Prisma
+ */
+static bool
+prisma_claim(const MigScript *script, const MigFileName *name, MigClaim *claim)
+{
+	if (strcmp(name->base, "migration") == 0)
+		claim->part = MIG_UP;
+	else if (strcmp(name->base, "down") == 0)
+		claim->part = MIG_DOWN;
+	else
+		return false;
+
+	claim->key = mig_path_directory(script->path);
+	claim->version = directory_name(script->path);
+	claim->name = "";
+	if (*claim->version == '\0' || *claim->version == '.')
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_CONVENTION),
+				 errmsg("file \"%s\" is in no directory of a migration",
+						script->path),
+				 errdetail("The files of this convention are VERSION_name/migration.sql.")));
+	return true;
+}
+
+/* migration_lock.toml says for which kind of server the files are */
+static void
+check_prisma_lock(const MigScript *script)
+{
+	MigLine		line;
+
+	mig_line_rewind(&line, script->content);
+	while (mig_line_next(&line))
+	{
+		char	   *key;
+		char	   *value;
+
+		if (split_setting(without_comment(mig_line_text(&line)), &key, &value) &&
+			strcmp(key, "provider") == 0 &&
+			strcmp(value, "\"postgresql\"") != 0 &&
+			strcmp(value, "\"postgres\"") != 0 &&
+			strcmp(value, "\"cockroachdb\"") != 0)
+			ereport(ERROR,
+					(errcode(MIG_ERRCODE_CONVENTION),
+					 errmsg("setting \"%s\" in file \"%s\" line %d is not supported",
+							mig_line_text(&line), script->path, line.number),
+					 errdetail("The migrations are for another kind of server.")));
+	}
+}
+
+static void
+prisma_parse(MigFileSet *set)
+{
+	mig_fileset_pair(set, prisma_claim, mig_source_take);
+	keep_byte_order(set->sources);
+
+	for (int i = 0; i < set->nscripts; i++)
+	{
+		MigScript  *script = &set->scripts[i];
+
+		if (strcmp(mig_path_base(script->path), "migration_lock.toml") == 0)
+		{
+			check_prisma_lock(script);
+			script->used = true;
+		}
+	}
+}
+
+/* its directories begin with a time, or a 0; the lock file is its alone */
+static MigScript *
+prisma_detect(const MigFileSet *set)
+{
+	for (int i = 0; i < set->nscripts; i++)
+	{
+		MigScript  *script = &set->scripts[i];
+		const char *base = mig_path_base(script->path);
+		char	   *directory = directory_name(script->path);
+
+		if (strcmp(base, "migration_lock.toml") == 0 ||
+			(strcmp(base, "migration.sql") == 0 &&
+			 *directory >= '0' && *directory <= '9'))
 			return script;
 	}
 	return NULL;
@@ -694,9 +796,54 @@ recognise(const MigFileSet *set)
 	return NULL;
 }
 
-/* an error, or a notice, about .sql files that the parser did not take */
+/*
+ * Files that no convention needs: hidden ones, texts about the migrations, and
+ * settings of tools, which are handed over because they might be ours.
+ */
+static bool
+is_beside(const MigScript *script)
+{
+	static const char *const patterns[] = {
+		".*", "*.md", "README*", "LICENSE*", "*.toml", "*.conf", "*.plan"
+	};
+	const char *base = mig_path_base(script->path);
+
+	for (int i = 0; i < lengthof(patterns); i++)
+	{
+		if (mig_path_matches(base, patterns[i]))
+			return true;
+	}
+	return false;
+}
+
 static void
-check_left_over(const MigFileSet *set, const Convention *convention)
+refuse_misfit(MigFileSet *set, MigScript *script, const Convention *convention)
+{
+	mig_fileset_refuse(set, script,
+					   psprintf("file \"%s\" does not fit convention \"%s\"",
+								script->path, convention->name),
+					   psprintf("The files of this convention are %s.",
+								convention->files),
+					   "Rename it, pass another convention, or leave it out with ignore.");
+}
+
+/* refuse what is neither SQL nor beside it: a migration in another language? */
+static void
+check_others(MigFileSet *set, const Convention *convention)
+{
+	for (int i = 0; i < set->nscripts; i++)
+	{
+		MigScript  *script = &set->scripts[i];
+
+		if (!convention->has_place && !script->refused &&
+			!mig_path_is_sql(script->path) && !is_beside(script))
+			refuse_misfit(set, script, convention);
+	}
+}
+
+/* refuse, or name in a NOTICE, what the parser did not take */
+static void
+check_left_over(MigFileSet *set, const Convention *convention)
 {
 	List	   *paths = NIL;
 
@@ -704,18 +851,13 @@ check_left_over(const MigFileSet *set, const Convention *convention)
 	{
 		MigScript  *script = &set->scripts[i];
 
-		if (script->used || !mig_path_is_sql(script->path))
+		if (script->used || script->refused ||
+			*mig_path_base(script->path) == '.')
 			continue;
-
-		if (!convention->has_place)
-			ereport(ERROR,
-					(errcode(MIG_ERRCODE_CONVENTION),
-					 errmsg("file \"%s\" does not fit convention \"%s\"",
-							script->path, convention->name),
-					 errdetail("The files of this convention are %s.",
-							   convention->files),
-					 errhint("Rename the file, leave it out, or pass another convention.")));
-		paths = lappend(paths, unconstify(char *, script->path));
+		if (convention->has_place || !mig_path_is_sql(script->path))
+			paths = lappend(paths, unconstify(char *, script->path));
+		else
+			refuse_misfit(set, script, convention);
 	}
 
 	if (paths != NIL)
@@ -726,6 +868,220 @@ check_left_over(const MigFileSet *set, const Convention *convention)
 							   convention->name),
 				 errdetail_plural("The file is %s.", "The files are %s.",
 								  list_length(paths), mig_name_list(paths))));
+}
+
+/* does the version that the file's name begins with have a digit in it? */
+static bool
+has_number(const char *path)
+{
+	const char *base = mig_path_base(path);
+
+	return base[strcspn(base, "0123456789_")] != '_' &&
+		strpbrk(base, "0123456789") != NULL;
+}
+
+static int
+path_depth(const char *path)
+{
+	int			depth = 0;
+
+	for (; *path != '\0'; path++)
+		depth += (*path == '/');
+	return depth;
+}
+
+/* files of other parts may lie anywhere: they run with their up file, or never */
+static bool
+is_up_file(const MigScript *script)
+{
+	MigFileName name;
+
+	if (!mig_path_is_sql(script->path))
+		return false;
+	mig_path_split(script->path, &name);
+	return name.part == MIG_UP;
+}
+
+/*
+ * The directory of the migrations: the first of those that are nested least.
+ * NULL if there are none.
+ */
+static char *
+find_root(const MigFileSet *set, const Convention *convention)
+{
+	const MigScript *highest = NULL;
+
+	for (int i = 0; i < set->nscripts; i++)
+	{
+		const MigScript *script = &set->scripts[i];
+
+		if (is_up_file(script) &&
+			(!convention->numbered || has_number(script->path)) &&
+			(highest == NULL ||
+			 path_depth(script->path) < path_depth(highest->path)))
+			highest = script;
+	}
+	return highest ? mig_path_directory(highest->path) : NULL;
+}
+
+/*
+ * Refuse .sql files that lie among migrations and are none by their names: they
+ * would run.
+ */
+static void
+check_numbers(MigFileSet *set, const Convention *convention)
+{
+	for (int i = 0; i < set->nscripts; i++)
+	{
+		MigScript  *script = &set->scripts[i];
+
+		if (convention->numbered && mig_path_is_sql(script->path) &&
+			!script->refused && !has_number(script->path))
+			mig_fileset_refuse(set, script,
+							   psprintf("file \"%s\" has no version number",
+										script->path),
+							   NULL,
+							   "Give it a number, pass convention => 'name' to take whole file names as versions, or leave it out with ignore.");
+	}
+}
+
+/*
+ * The same for those that lie somewhere else.  After the parser, which has more
+ * to say about two files of one version.
+ */
+static void
+check_directories(MigFileSet *set, const Convention *convention)
+{
+	char	   *root = find_root(set, convention);
+
+	for (int i = 0; i < set->nscripts; i++)
+	{
+		MigScript  *script = &set->scripts[i];
+
+		if (root == NULL || script->refused || !is_up_file(script) ||
+			strcmp(mig_path_directory(script->path), root) == 0)
+			continue;
+		mig_fileset_refuse(set, script,
+						   strncmp(script->path, root, strlen(root)) == 0 ?
+						   psprintf("file \"%s\" is in a sub-directory",
+									script->path) :
+						   psprintf("file \"%s\" is not in directory \"%s\" with the others",
+									script->path, root),
+						   NULL,
+						   "Pass subdirectories => true, or leave it out with ignore.");
+	}
+}
+
+/*
+ * Refuse files with markers or names of other tools.  Before the parser all
+ * files count; a convention with a place has only those that it took.
+ */
+static void
+check_foreign(MigFileSet *set, const Convention *convention)
+{
+	for (int i = 0; i < set->nscripts; i++)
+	{
+		MigScript  *script = &set->scripts[i];
+		const char *hint;
+		char	   *message = NULL;
+
+		CHECK_FOR_INTERRUPTS();
+		if (convention->has_place && !script->used)
+			continue;
+		if (!convention->has_place)
+			message = mig_foreign_name(set, script, &hint);
+		if (message == NULL && mig_path_is_sql(script->path))
+			message = mig_foreign_marker(set, script, &hint);
+		if (message != NULL)
+			mig_fileset_refuse(set, script, message, NULL, hint);
+	}
+}
+
+/* migrations one of whose files was refused are none */
+static void
+drop_refused(MigFileSet *set)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, set->refusals)
+	{
+		const char *path = ((MigRefusal *) lfirst(lc))->path;
+
+		foreach(lc2, set->sources)
+		{
+			const MigSource *source = lfirst(lc2);
+
+			if (strcmp(source->path, path) == 0 ||
+				(source->down_path && strcmp(source->down_path, path) == 0) ||
+				(source->verify_path && strcmp(source->verify_path, path) == 0))
+				set->sources = foreach_delete_current(set->sources, lc2);
+		}
+	}
+}
+
+/* name each file that is left out because it was refused */
+static void
+warn_of_refusals(const MigFileSet *set)
+{
+	ListCell   *lc;
+
+	foreach(lc, set->refusals)
+	{
+		const		MigRefusal *refusal = lfirst(lc);
+
+		ereport(WARNING,
+				(errcode(MIG_ERRCODE_CONVENTION),
+				 errmsg("%s: it is left out", refusal->message),
+				 refusal->detail ? errdetail("%s", refusal->detail) : 0,
+				 refusal->hint ? errhint("%s", refusal->hint) : 0));
+	}
+}
+
+/* raise one error about all files that were refused */
+static void
+report_refusals(const MigFileSet *set)
+{
+	const		MigRefusal *first;
+	StringInfoData detail;
+	List	   *hints = NIL;
+	StringInfoData hint;
+	ListCell   *lc;
+
+	if (set->refusals == NIL || set->partial)
+		return;
+
+	initStringInfo(&detail);
+	initStringInfo(&hint);
+	foreach(lc, set->refusals)
+	{
+		const		MigRefusal *refusal = lfirst(lc);
+
+		if (foreach_current_index(lc) < MAX_REFUSALS)
+			appendStringInfo(&detail, "%s%s.", detail.len > 0 ? "\n" : "",
+							 refusal->message);
+		if (refusal->hint != NULL)
+			hints = mig_add_word(hints, unconstify(char *, refusal->hint));
+	}
+	if (list_length(set->refusals) > MAX_REFUSALS)
+		appendStringInfo(&detail, "\nand %d more",
+						 list_length(set->refusals) - MAX_REFUSALS);
+	foreach(lc, hints)
+		appendStringInfo(&hint, "%s%s", hint.len > 0 ? "  " : "",
+						 (char *) lfirst(lc));
+
+	first = linitial(set->refusals);
+	if (list_length(set->refusals) == 1)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_CONVENTION),
+				 errmsg("%s", first->message),
+				 first->detail ? errdetail("%s", first->detail) : 0,
+				 first->hint ? errhint("%s", first->hint) : 0));
+	ereport(ERROR,
+			(errcode(MIG_ERRCODE_CONVENTION),
+			 errmsg("%d files cannot be loaded", list_length(set->refusals)),
+			 errdetail("%s", detail.data),
+			 hint.len > 0 ? errhint("%s", hint.data) : 0));
 }
 
 /* list_sort() helper */
@@ -776,21 +1132,43 @@ compare_script(const void *a, const void *b)
 				  ((const MigScript *) b)->path);
 }
 
+/* has the caller asked for the file to be left out? */
+static bool
+is_ignored(const char *path, const List *patterns)
+{
+	ListCell   *lc;
+
+	foreach(lc, patterns)
+	{
+		const char *pattern = lfirst(lc);
+
+		if (mig_path_matches(path, pattern) ||
+			(strchr(pattern, '/') == NULL &&
+			 mig_path_matches(mig_path_base(path), pattern)))
+			return true;
+	}
+	return false;
+}
+
 /* the files as what the parsers work on */
 static void
-make_fileset(MigFileSet *set, MigFile *files, int nfiles)
+make_fileset(MigFileSet *set, MigFile *files, int nfiles,
+			 const MigReading * reading)
 {
 	memset(set, 0, sizeof(MigFileSet));
-	set->nscripts = nfiles;
-	set->scripts = palloc(nfiles * sizeof(MigScript));
+	set->partial = reading->partial;
+	set->scripts = palloc0(Max(nfiles, 1) * sizeof(MigScript));
 	for (int i = 0; i < nfiles; i++)
 	{
-		set->scripts[i].path = files[i].path;
-		set->scripts[i].content = files[i].content;
-		set->scripts[i].index = i;
-		set->scripts[i].used = false;
+		MigScript  *script = &set->scripts[set->nscripts];
+
+		if (is_ignored(files[i].path, reading->ignore))
+			continue;
+		script->path = files[i].path;
+		script->content = files[i].content;
+		set->nscripts++;
 	}
-	qsort(set->scripts, nfiles, sizeof(MigScript), compare_script);
+	qsort(set->scripts, set->nscripts, sizeof(MigScript), compare_script);
 }
 
 /*
@@ -798,30 +1176,45 @@ make_fileset(MigFileSet *set, MigFile *files, int nfiles)
  * copies of them.
  */
 List *
-mig_convention_parse(MigFile *files, int nfiles, const char *convention)
+mig_convention_parse(MigFile *files, int nfiles, const MigReading * reading,
+					 List **refusals)
 {
 	const Convention *found = NULL;
 	MigFileSet	set;
 
-	if (strcmp(convention, "auto") != 0)
-		found = find_convention(convention);
-	if (nfiles == 0)
+	*refusals = NIL;
+	if (strcmp(reading->convention, "auto") != 0)
+		found = find_convention(reading->convention);
+	make_fileset(&set, files, nfiles, reading);
+	if (set.nscripts == 0)
 		return NIL;
-
-	make_fileset(&set, files, nfiles);
 	if (found == NULL)
 		found = recognise(&set);
 	if (found == NULL)
-		return NIL;
+		found = &conventions[0];
 
 	set.convention = found->name;
+	if (!found->has_place)
+	{
+		check_foreign(&set, found);
+		check_numbers(&set, found);
+		check_others(&set, found);
+		if (set.refusals != NIL && !found->nested && !reading->subdirectories)
+			check_directories(&set, found);
+		report_refusals(&set);
+	}
 	found->parse(&set);
+	if (found->has_place)
+		check_foreign(&set, found);
+	if (!found->nested && !reading->subdirectories)
+		check_directories(&set, found);
 	check_left_over(&set, found);
+	report_refusals(&set);
+	drop_refused(&set);
 	check_versions(set.sources, found);
+	warn_of_refusals(&set);
 
-	for (int i = 0; i < nfiles; i++)
-		files[set.scripts[i].index].used = set.scripts[i].used;
-
+	*refusals = set.refusals;
 	list_sort(set.sources, compare_source_path);
 	return set.sources;
 }

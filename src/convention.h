@@ -8,22 +8,33 @@
 #ifndef MIG_CONVENTION_H
 #define MIG_CONVENTION_H
 
-#include "migrate.h"
+#include "fileset.h"
 
 typedef struct MigFile
 {
 	char	   *path;			/* relative, '/' between the parts */
 	char	   *content;		/* server encoding, NUL-terminated */
-	bool		used;			/* set by the parser that took it */
 } MigFile;
 
+/* how a set of files is read */
+typedef struct MigReading
+{
+	const char *convention;		/* a name of the table in convention.c, or
+								 * "auto" */
+	List	   *ignore;			/* patterns (char *) of paths and file names */
+	bool		subdirectories; /* may migrations lie in them? */
+	bool		partial;		/* leave refused files out, with a WARNING */
+}			MigReading;
+
 /*
- * Turn files into migrations.  convention is a name of the table in
- * convention.c or "auto".  Raises MIG_ERRCODE_CONVENTION if the convention is
- * not known, cannot be recognised, or a file breaks it, and
+ * Turn files into migrations.  Raises MIG_ERRCODE_CONVENTION if the convention
+ * is not known or cannot be recognised, or files are refused, and
  * MIG_ERRCODE_DUPLICATE if two paths claim one version.  Returns a list of
  * MigSource * in the order of the files' paths; bodies are not parsed.
+ * *refusals gets the files that were left out because of partial, as
+ * MigRefusal *.
  */
-extern List *mig_convention_parse(MigFile *files, int nfiles, const char *convention);
+extern List *mig_convention_parse(MigFile *files, int nfiles,
+								  const MigReading * reading, List **refusals);
 
 #endif							/* MIG_CONVENTION_H */

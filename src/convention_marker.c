@@ -36,6 +36,8 @@ typedef struct Cut
 	const char *start;			/* of the open section, NULL: none yet */
 	MigPart		part;			/* of the open section */
 	StringInfo	sections[MIG_VERIFY + 1];	/* NULL: there is none */
+	int			lines[MIG_VERIFY + 1];	/* where they begin; 0: in several
+										 * places */
 } Cut;
 
 /* a native marker: either it opens the section of a part, or handle is set */
@@ -45,14 +47,6 @@ typedef struct NativeMarker
 	MigPart		part;
 	void		(*handle) (Cut *cut, char *words);
 } NativeMarker;
-
-/* the comment by which files of another tool are known */
-typedef struct ForeignMarker
-{
-	const char *text;			/* after dashes and blanks */
-	bool		whole;			/* all of the line, not only its beginning */
-	const char *tool;
-} ForeignMarker;
 
 static void native_requires(Cut *cut, char *words);
 static void native_repeatable(Cut *cut, char *words);
@@ -67,18 +61,6 @@ static const NativeMarker native_markers[] = {
 	{"repeatable", MIG_UP, native_repeatable},
 	{"transactional", MIG_UP, native_transactional},
 	{"irreversible", MIG_UP, native_irreversible}
-};
-
-/*
- * Each of them has the way back in the same file, which would be run right
- * after the way forth if the file were taken for one body.
- */
-static const ForeignMarker foreign_markers[] = {
-	{GOOSE_PREFIX " ", false, "goose"},
-	{"+migrate ", false, "sql-migrate"},
-	{"liquibase formatted sql", false, "Liquibase"},
-	{"create above / drop below ----", false, "tern"},
-	{"down migration", true, "node-pg-migrate"}
 };
 
 
@@ -341,6 +323,8 @@ close_section(Cut *cut, const char *end)
 
 	if (cut->sections[cut->part] == NULL)
 		cut->sections[cut->part] = makeStringInfo();
+	else
+		cut->lines[cut->part] = 0;
 	appendBinaryStringInfo(cut->sections[cut->part], cut->start,
 						   end - cut->start);
 }
@@ -395,6 +379,7 @@ native_marker(Cut *cut, char *text)
 			close_section(cut, cut->line.start);
 			cut->start = cut->line.next;
 			cut->part = marker->part;
+			cut->lines[marker->part] = cut->line.number + 1;
 			section_options(cut, marker->part, text);
 		}
 		return;
@@ -408,40 +393,6 @@ native_marker(Cut *cut, char *text)
 			 errhint("The markers are migrate:up, migrate:down, migrate:verify, migrate:requires, migrate:repeatable, migrate:transactional and migrate:irreversible.")));
 }
 
-/* refuse a file that is cut by the markers of another tool */
-static void
-check_foreign(const MigScript *script, const MigLine *line)
-{
-	int			length;
-	const char *text = mig_line_comment(line, &length);
-
-	if (text == NULL)
-		return;
-
-	/* tern puts more than two dashes before its marker */
-	for (; length > 0 && (*text == '-' || *text == ' '); length--)
-		text++;
-	while (length > 0 && (text[length - 1] == ' ' || text[length - 1] == '\t'))
-		length--;
-
-	for (int i = 0; i < lengthof(foreign_markers); i++)
-	{
-		const ForeignMarker *marker = &foreign_markers[i];
-		int			marker_length = strlen(marker->text);
-
-		if (length < marker_length ||
-			(marker->whole && length > marker_length) ||
-			pg_strncasecmp(text, marker->text, marker_length) != 0)
-			continue;
-
-		ereport(ERROR,
-				(errcode(MIG_ERRCODE_CONVENTION),
-				 errmsg("file \"%s\" line %d has a marker of %s",
-						script->path, line->number, marker->tool),
-				 errhint("Pass the convention of the files, or convention => 'plain' to take each file as one body.")));
-	}
-}
-
 /* take the sections as the texts of the migration */
 static void
 finish_cut(Cut *cut)
@@ -451,7 +402,7 @@ finish_cut(Cut *cut)
 	if (cut->start == NULL)
 	{
 		/* no marker: the file is the up body */
-		source->up = cut->script->content;
+		mig_source_take(source, MIG_UP, cut->script);
 		return;
 	}
 
@@ -465,6 +416,9 @@ finish_cut(Cut *cut)
 	source->up = cut->sections[MIG_UP]->data;
 	source->down = section_or_null(cut->sections[MIG_DOWN]);
 	source->verify = section_or_null(cut->sections[MIG_VERIFY]);
+	source->lines[MIG_UP] = cut->lines[MIG_UP];
+	source->lines[MIG_DOWN] = source->down ? cut->lines[MIG_DOWN] : 0;
+	source->lines[MIG_VERIFY] = source->verify ? cut->lines[MIG_VERIFY] : 0;
 }
 
 /* no way back can be had and said to be missing at once */
@@ -493,8 +447,6 @@ native_take_up(MigSource *source, const MigScript *script)
 
 		if (text != NULL)
 			native_marker(&cut, text);
-		else
-			check_foreign(script, &cut.line);
 	}
 	finish_cut(&cut);
 	check_irreversible(source, script);
@@ -525,7 +477,6 @@ native_take(MigSource *source, MigPart part, const MigScript *script)
 							mig_line_text(&line), script->path, line.number),
 					 errhint("Markers belong in the file \"%s\".",
 							 source->path)));
-		check_foreign(script, &line);
 	}
 
 	if ((part == MIG_DOWN ? source->down : source->verify) != NULL)
@@ -620,6 +571,8 @@ typedef struct Goose
 	const char *up;				/* start of the section, NULL: none yet */
 	const char *down;
 	const char *up_end;
+	int			up_line;
+	int			down_line;
 	bool		down_is_blank;	/* annotations aside */
 	bool		in_statement;	/* between StatementBegin and StatementEnd */
 } Goose;
@@ -649,6 +602,7 @@ goose_section(Goose *goose, bool up)
 			goose_error(goose, "A file has one Up, before its Down.");
 		check_preamble(goose->script, goose->line.start);
 		goose->up = goose->line.next;
+		goose->up_line = goose->line.number + 1;
 	}
 	else
 	{
@@ -656,6 +610,7 @@ goose_section(Goose *goose, bool up)
 			goose_error(goose, "A file has one Down, after its Up.");
 		goose->up_end = goose->line.start;
 		goose->down = goose->line.next;
+		goose->down_line = goose->line.number + 1;
 	}
 }
 
@@ -742,8 +697,12 @@ goose_take(MigSource *source, MigPart part, const MigScript *script)
 
 	source->up = pnstrdup(goose.up,
 						  (goose.down != NULL ? goose.up_end : end) - goose.up);
+	source->lines[MIG_UP] = goose.up_line;
 	if (!goose.down_is_blank)
+	{
 		source->down = pnstrdup(goose.down, end - goose.down);
+		source->lines[MIG_DOWN] = goose.down_line;
+	}
 }
 
 /* MigClaimFunction: NUMBER_name.sql */

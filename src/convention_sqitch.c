@@ -509,8 +509,12 @@ void
 mig_sqitch_parse(MigFileSet *set)
 {
 	SqitchPlan	plan;
+	MigScript  *conf;
 
 	read_plan(&plan, set, only_plan(set));
+	conf = mig_fileset_find(set, psprintf("%ssqitch.conf", plan.top));
+	if (conf != NULL)
+		conf->used = true;
 	for (int i = 0; i < plan.nchanges; i++)
 		resolve_script(&plan, &plan.changes[i]);
 

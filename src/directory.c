@@ -29,7 +29,7 @@ has_ending(const char *name, const char *ending)
 	size_t		ending_length = strlen(ending);
 
 	return length > ending_length &&
-		strcmp(name + length - ending_length, ending) == 0;
+		pg_strcasecmp(name + length - ending_length, ending) == 0;
 }
 
 static bool

@@ -18,6 +18,7 @@
 #include "errors.h"
 #include "fileset.h"
 #include "miscadmin.h"
+#include "subxact.h"
 
 #define BLANKS " \t\r\n\v\f"
 
@@ -73,6 +74,48 @@ bool
 mig_path_is_sql(const char *path)
 {
 	return mig_path_has_suffix(path, ".sql");
+}
+
+/*
+ * Does the pattern fit all of the path?  * stands for any characters, those
+ * between directories too, ? for one, # for a row of digits.  Upper and lower
+ * case are the same.
+ */
+bool
+mig_path_matches(const char *path, const char *pattern)
+{
+	const char *star = NULL;	/* the last * in the pattern, and what it */
+	const char *rest = NULL;	/* leaves of the path so far */
+
+	while (*path != '\0' || *pattern != '\0')
+	{
+		if (*pattern == '*')
+		{
+			star = pattern++;
+			rest = path;
+		}
+		else if (*pattern == '#' && *path >= '0' && *path <= '9')
+		{
+			path += strspn(path, "0123456789");
+			pattern++;
+		}
+		else if (*path != '\0' &&
+				 (*pattern == '?' ||
+				  pg_tolower((unsigned char) *pattern) ==
+				  pg_tolower((unsigned char) *path)))
+		{
+			path++;
+			pattern++;
+		}
+		else if (star != NULL && *rest != '\0')
+		{
+			pattern = star + 1;
+			path = ++rest;
+		}
+		else
+			return false;
+	}
+	return true;
 }
 
 /*
@@ -286,6 +329,21 @@ mig_fileset_find(const MigFileSet *set, const char *path)
 				   compare_path);
 }
 
+/* leave the file out, and remember why; the strings are kept */
+void
+mig_fileset_refuse(MigFileSet *set, MigScript *script, const char *message,
+				   const char *detail, const char *hint)
+{
+	MigRefusal *refusal = palloc(sizeof(MigRefusal));
+
+	refusal->path = script->path;
+	refusal->message = message;
+	refusal->detail = detail;
+	refusal->hint = hint;
+	set->refusals = lappend(set->refusals, refusal);
+	script->refused = true;
+}
+
 /* a new migration of the set, versioned, with all that is optional missing */
 MigSource *
 mig_fileset_add(MigFileSet *set, const MigScript *up, char *version,
@@ -363,7 +421,7 @@ collect_claims(MigFileSet *set, MigClaimFunction claim, Claimed *claimed)
 
 		CHECK_FOR_INTERRUPTS();
 
-		if (!mig_path_is_sql(script->path))
+		if (script->refused || !mig_path_is_sql(script->path))
 			continue;
 
 		mig_path_split(script->path, &name);
@@ -380,11 +438,68 @@ collect_claims(MigFileSet *set, MigClaimFunction claim, Claimed *claimed)
 	return n;
 }
 
+/* a call of a MigTakeFunction */
+typedef struct Taking
+{
+	MigTakeFunction take;
+	MigSource  *source;
+	MigPart		part;
+	const MigScript *script;
+}			Taking;
+
+static void
+take_script(void *arg)
+{
+	Taking	   *taking = (Taking *) arg;
+
+	taking->take(taking->source, taking->part, taking->script);
+}
+
+/*
+ * Take a file of a migration; of a set that is loaded in part, refuse it for
+ * an error in it.  Without its up body there is no migration, and without
+ * another one it must not be there as if it had never had one.
+ */
+static void
+take_or_refuse(MigFileSet *set, MigTakeFunction take, MigSource *source,
+			   MigPart part, MigScript *script)
+{
+	Taking		taking = {take, source, part, script};
+	ErrorData  *edata;
+
+	if (!set->partial)
+	{
+		take(source, part, script);
+		return;
+	}
+	edata = mig_subxact_run(take_script, &taking, true);
+	if (edata == NULL)
+		return;
+	if (edata->sqlerrcode != MIG_ERRCODE_CONVENTION)
+		ReThrowError(edata);
+	mig_fileset_refuse(set, script, edata->message, edata->detail,
+					   edata->hint);
+	set->sources = list_delete_ptr(set->sources, source);
+}
+
+/* say that a down or verify file is alone: it is left out */
+static void
+warn_of_orphan(const MigScript *script)
+{
+	ereport(WARNING,
+			(errcode(MIG_ERRCODE_CONVENTION),
+			 errmsg("file \"%s\" belongs to no migration and is left out",
+					script->path),
+			 errdetail("There is no up file for it."),
+			 errhint("Give it the name of the migration that it undoes or verifies.")));
+}
+
 /*
  * Make migrations of the files that belong together by their names.
  *
  * A migration needs an up file and can have one file of each other part.
- * take is called for its files in the order up, down, verify.
+ * take is called for its files in the order up, down, verify.  A file of
+ * another part without an up file is left out with a WARNING.
  */
 void
 mig_fileset_pair(MigFileSet *set, MigClaimFunction claim, MigTakeFunction take)
@@ -409,18 +524,16 @@ mig_fileset_pair(MigFileSet *set, MigClaimFunction claim, MigTakeFunction take)
 							this->version, claimed[i - 1].script->path,
 							script->path)));
 
-		if (!same && this->part != MIG_UP)
-			ereport(ERROR,
-					(errcode(MIG_ERRCODE_CONVENTION),
-					 errmsg("file \"%s\" belongs to no migration",
-							script->path),
-					 errdetail("There is no up file for it.")));
-
 		if (!same)
+			source = NULL;
+		if (this->part == MIG_UP)
 		{
 			source = mig_fileset_add(set, script, this->version, this->name);
 			source->kind = this->kind;
 		}
-		take(source, this->part, script);
+		if (source == NULL)
+			warn_of_orphan(script);
+		else
+			take_or_refuse(set, take, source, this->part, script);
 	}
 }

@@ -5,6 +5,9 @@
  *
  * What the parsers of all conventions share.  Nothing here knows a convention.
  *
+ * A file that cannot be taken is refused and not raised at once, so that one
+ * error can name all of them, or the rest be loaded without them.
+ *
  *-------------------------------------------------------------------------
  */
 #ifndef MIG_FILESET_H
@@ -16,15 +19,26 @@ typedef struct MigScript
 {
 	const char *path;
 	char	   *content;
-	int			index;			/* in the array of who made the set */
 	bool		used;			/* a parser took it */
+	bool		refused;		/* none shall: see MigRefusal */
 } MigScript;
+
+/* why a file was refused; the strings are for messages */
+typedef struct MigRefusal
+{
+	const char *path;
+	const char *message;
+	const char *detail;			/* may be NULL */
+	const char *hint;			/* may be NULL */
+}			MigRefusal;
 
 typedef struct MigFileSet
 {
 	const char *convention;		/* for messages and MigSource.source */
 	MigScript  *scripts;		/* in the order of their paths */
 	int			nscripts;
+	bool		partial;		/* refused files do not end the load */
+	List	   *refusals;		/* of MigRefusal * */
 	List	   *sources;		/* of MigSource *, filled by the parser */
 } MigFileSet;
 
@@ -67,6 +81,7 @@ extern const char *mig_path_base(const char *path);
 extern char *mig_path_directory(const char *path);
 extern bool mig_path_has_suffix(const char *path, const char *suffix);
 extern bool mig_path_is_sql(const char *path);
+extern bool mig_path_matches(const char *path, const char *pattern);
 extern void mig_path_split(const char *path, MigFileName *name);
 
 extern void mig_line_rewind(MigLine *line, const char *text);
@@ -82,6 +97,9 @@ extern bool mig_is_digits(const char *text);
 extern char *mig_numeric_key(const char *version);
 
 extern MigScript *mig_fileset_find(const MigFileSet *set, const char *path);
+extern void mig_fileset_refuse(MigFileSet *set, MigScript *script,
+							   const char *message, const char *detail,
+							   const char *hint);
 extern MigSource *mig_fileset_add(MigFileSet *set, const MigScript *up,
 								  char *version, char *name);
 extern void mig_fileset_pair(MigFileSet *set, MigClaimFunction claim,

@@ -111,7 +111,8 @@ mig_ledger_policy(const char *project)
 				" out_of_order OPERATOR(pg_catalog.=) 'allow',"
 				" protected, require_down, frozen_reason,"
 				" CASE lint WHEN 'warn' THEN 1 WHEN 'error' THEN 2 ELSE 0 END,"
-				" lint_off FROM migrate.policy"
+				" lint_off, edits OPERATOR(pg_catalog.=) 'refuse'"
+				" FROM migrate.policy"
 				" WHERE project OPERATOR(pg_catalog.=) $1",
 				1, types, values, NULL) > 0)
 	{
@@ -124,6 +125,7 @@ mig_ledger_policy(const char *project)
 		policy->lint = mig_get_int4(0, 7);
 		policy->lint_off = mig_get_text_array(&scope, 0, 8,
 											  &policy->nlint_off);
+		policy->refuse_edits = mig_get_bool(0, 9);
 	}
 	mig_books_close(&scope);
 	policy->search_path = mig_settings_search_path(policy->search_path);
@@ -786,8 +788,8 @@ mig_ledger_compare(const char *project, List *sources, List *checksums,
 					" m.kind OPERATOR(pg_catalog.=) i.kind"
 					"  AND m.requires OPERATOR(pg_catalog.=) i.requires"
 					"  AND m.irreversible OPERATOR(pg_catalog.=) i.irreversible"
-					"  AND NOT (m.verify IS DISTINCT FROM i.verify)"
 					"  AND NOT (m.transactional IS DISTINCT FROM i.transactional),"
+					" NOT (m.verify IS DISTINCT FROM i.verify),"
 					" m.name OPERATOR(pg_catalog.=) i.name"
 					"  AND NOT (m.path IS DISTINCT FROM i.path)"
 					"  AND NOT (m.down_path IS DISTINCT FROM i.down_path)"
@@ -828,9 +830,10 @@ mig_ledger_compare(const char *project, List *sources, List *checksums,
 		row->same_up = mig_get_bool(i, 4);
 		row->same_down = mig_get_bool(i, 5);
 		row->same_kind = mig_get_bool(i, 6);
-		row->same_rest = mig_get_bool(i, 7);
-		row->same_place = mig_get_bool(i, 8);
-		row->ran_before = mig_get_bool(i, 9);
+		row->same_head = mig_get_bool(i, 7);
+		row->same_verify = mig_get_bool(i, 8);
+		row->same_place = mig_get_bool(i, 9);
+		row->ran_before = mig_get_bool(i, 10);
 	}
 	tuplestore_end(rows);
 	mig_books_close(&scope);
@@ -969,12 +972,29 @@ mig_ledger_amend(const char *project, const char *version,
 			" WHERE project OPERATOR(pg_catalog.=) $1"
 			" AND version OPERATOR(pg_catalog.=) $2",
 			6, types, values, nulls);
-	mig_sql("UPDATE migrate.applied a SET checksum = m.checksum,"
-			" down_checksum = m.down_checksum FROM migrate.migration m"
-			" WHERE m.project OPERATOR(pg_catalog.=) $1"
-			" AND m.version OPERATOR(pg_catalog.=) $2"
-			" AND a.project OPERATOR(pg_catalog.=) m.project"
-			" AND a.version OPERATOR(pg_catalog.=) m.version",
-			6, types, values, nulls);
+	mig_books_close(&scope);
+}
+
+void
+mig_ledger_accept(const char *project, const char *version,
+				  const char *checksum, const char *down_checksum)
+{
+	MigSqlScope scope;
+	Oid			types[4] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+	Datum		values[4];
+	char		nulls[4] = {' ', ' ', ' ', ' '};
+	bool		isnull;
+
+	values[0] = CStringGetTextDatum(project);
+	values[1] = CStringGetTextDatum(version);
+	values[2] = CStringGetTextDatum(checksum);
+	values[3] = mig_text_datum(down_checksum, &isnull);
+	if (isnull)
+		nulls[3] = 'n';
+	mig_books_open(&scope);
+	mig_sql("UPDATE migrate.applied SET checksum = $3, down_checksum = $4"
+			" WHERE project OPERATOR(pg_catalog.=) $1"
+			" AND version OPERATOR(pg_catalog.=) $2",
+			4, types, values, nulls);
 	mig_books_close(&scope);
 }

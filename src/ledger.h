@@ -36,7 +36,8 @@ typedef struct MigComparison
 	bool		same_up;
 	bool		same_down;
 	bool		same_kind;
-	bool		same_rest;		/* verify, requires, kind, ... */
+	bool		same_head;		/* kind, requires, transactional, irreversible */
+	bool		same_verify;
 	bool		same_place;		/* name, path, lines, source */
 	bool		ran_before;		/* this very text was applied before */
 } MigComparison;
@@ -108,9 +109,14 @@ extern void mig_ledger_delete(const char *project, List *versions);
 extern void mig_ledger_hold(const char *project, List *versions,
 							const char *reason);
 
-/* new texts for an applied migration, in both tables */
+/* new texts for an applied migration; mig_ledger_accept() is for the ledger */
 extern void mig_ledger_amend(const char *project, const char *version,
 							 const MigTexts *texts, const char *added_by);
+
+/* what is stored under these checksums counts as what was applied */
+extern void mig_ledger_accept(const char *project, const char *version,
+							  const char *checksum,
+							  const char *down_checksum);
 
 /* the gate's note that something may be pending now */
 extern void mig_ledger_invalidate_state(void);

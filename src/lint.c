@@ -26,6 +26,7 @@
 #include "ledger.h"
 #include "lint.h"
 #include "lint_rules.h"
+#include "subxact.h"
 
 /* limits of what is read at once; one body may be larger than that */
 #define CHUNK_MIGRATIONS 512
@@ -257,16 +258,52 @@ note_offs(MigLint *lint)
 	MemoryContextSwitchTo(old);
 }
 
+typedef struct BodyToParse
+{
+	MigLint    *lint;
+	const char *text;
+} BodyToParse;
+
+static void
+parse_body(void *arg)
+{
+	MigLint    *lint = ((BodyToParse *) arg)->lint;
+	MigLabel	label;
+
+	mig_label_of_entry(&label, lint->entry, lint->part, true);
+	lint->body = mig_body_parse_trees(((BodyToParse *) arg)->text, &label,
+									  &lint->trees);
+}
+
+/* false, and the rule "body-refused" knows, if no run will ever take the body */
+static bool
+try_body(MigLint *lint, const char *text)
+{
+	BodyToParse body = {lint, text};
+	ErrorData  *edata = mig_subxact_run(parse_body, &body, true);
+
+	if (edata == NULL)
+		return true;
+	if (edata->sqlerrcode != MIG_ERRCODE_BODY &&
+		ERRCODE_TO_CATEGORY(edata->sqlerrcode) != ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION &&
+		ERRCODE_TO_CATEGORY(edata->sqlerrcode) != ERRCODE_DATA_EXCEPTION &&
+		ERRCODE_TO_CATEGORY(edata->sqlerrcode) != ERRCODE_FEATURE_NOT_SUPPORTED)
+		ReThrowError(edata);
+	lint->refused[lint->part] = pstrdup(unpack_sql_state(edata->sqlerrcode));
+	return false;
+}
+
 static void
 check_body(MigLint *lint, const Rules *rules, const char *text, MigPart part)
 {
-	const MigEntry *entry = lint->entry;
-	MigLabel	label;
 	ListCell   *lc;
 
-	mig_label_of_entry(&label, entry, part, true);
 	lint->part = part;
-	lint->body = mig_body_parse_trees(text, &label, &lint->trees);
+	lint->off = NIL;
+	if (!try_body(lint, text))
+		return;
+	if (part == MIG_UP)
+		lint->empty = lint->trees == NIL;
 	lint->text = mig_text_scan(lint->body->text);
 	lint->secret_what = mig_text_secret(lint->body->text, 0,
 										&lint->secret_location);
@@ -306,6 +343,8 @@ check_migration(MigLint *lint, const Rules *rules, const MigTexts *texts,
 
 	lint->lost = NIL;
 	lint->offs_seen = NIL;
+	lint->empty = false;
+	memset(lint->refused, 0, sizeof(lint->refused));
 	check_body(lint, rules, texts->up, MIG_UP);
 	off = lint->off;
 	if (downs && texts->down != NULL)

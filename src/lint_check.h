@@ -107,6 +107,9 @@ struct MigLint
 	int			step;
 	const MigEntry *entry;		/* NULL: the project */
 	List	   *lost;			/* of char *, "table.column" that up drops */
+	bool		empty;			/* up has no statement */
+	const char *refused[MIG_DOWN + 1];	/* what is wrong with up and down, as
+										 * an SQLSTATE; NULL: nothing */
 
 	/* the body; NULL for what is about the migration */
 	const MigBody *body;

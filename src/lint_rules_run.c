@@ -653,6 +653,31 @@ missing_down(MigLint *lint, Node *stmt)
 	MemoryContextSwitchTo(old);
 }
 
+/* a requirement is what an empty one is for: it joins others */
+static void
+empty_body(MigLint *lint, Node *stmt)
+{
+	if (lint->empty && lint->entry->nrequires == 0)
+		mig_lint_report(lint, MIG_LINT_WARNING, NULL,
+						"the up body is empty: it will count as applied, and nothing is done",
+						"Fill it, or take it out with migrate.remove().");
+}
+
+static void
+body_refused(MigLint *lint, Node *stmt)
+{
+	if (lint->refused[MIG_UP] != NULL)
+		mig_lint_report(lint, MIG_LINT_ERROR, NULL,
+						psprintf("the up body cannot be run (%s)",
+								 lint->refused[MIG_UP]),
+						"Mend it and load it again.");
+	if (lint->refused[MIG_DOWN] != NULL)
+		mig_lint_report(lint, MIG_LINT_WARNING, NULL,
+						psprintf("the down body cannot be run (%s): it cannot be rolled back",
+								 lint->refused[MIG_DOWN]),
+						"Mend it and load it again, or say -- migrate:irreversible.");
+}
+
 
 /*
  * Numbering
@@ -850,6 +875,8 @@ const MigLintRule mig_rules_run[] = {
 
 const MigLintRule mig_rules_migration[] = {
 	{"missing-down", false, T_Invalid, missing_down},
+	{"empty-body", false, T_Invalid, empty_body},
+	{"body-refused", false, T_Invalid, body_refused},
 	{"version-duplicate", false, T_Invalid, version_duplicate},
 	{"version-gap", false, T_Invalid, version_gap},
 	{"version-out-of-order", false, T_Invalid, version_out_of_order},

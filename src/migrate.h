@@ -129,6 +129,7 @@ typedef struct MigPolicy
 	bool		allow_out_of_order;
 	bool		protected;
 	bool		require_down;
+	bool		refuse_edits;	/* those of comments and blanks too */
 	char	   *frozen_reason;	/* NULL: not frozen */
 	MigLintMode lint;			/* before something is applied */
 	int			nlint_off;

@@ -615,6 +615,8 @@ refuse_out_of_order(const MigPlan *plan, const MigProject *project)
 {
 	MigEntry   *newest = NULL;
 	List	   *late = NIL;
+	bool		letters = false;
+	ListCell   *lc;
 	int			i;
 
 	for (i = 0; i < project->count; i++)
@@ -634,14 +636,18 @@ refuse_out_of_order(const MigPlan *plan, const MigProject *project)
 			mig_version_compare(entry->version, newest->version) < 0)
 			late = lappend(late, entry);
 	}
+	foreach(lc, late)
+		letters = letters || !is_number(((MigEntry *) lfirst(lc))->version);
 	if (late != NIL)
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_OUT_OF_ORDER),
 				 errmsg_plural("%d pending migration is out of order",
 							   "%d pending migrations are out of order",
 							   list_length(late), list_length(late)),
-				 errdetail("Pending: %s.  Applied already: \"%s\".",
-						   mig_name_list(versions_of(late)), newest->version),
+				 errdetail("Pending: %s.  Applied already: \"%s\".%s",
+						   mig_name_list(versions_of(late)), newest->version,
+						   letters || !is_number(newest->version) ?
+						   "  In the order of versions digits come before letters, and numbers count as such." : ""),
 				 errhint("Give them higher versions, or say what they require, or set out_of_order to 'allow' in migrate.policy.")));
 }
 

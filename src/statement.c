@@ -325,8 +325,8 @@ find_line(char *text, const char *word, bool last, char **end)
  * thing in its output but for comments.  Anywhere else such a line may be part
  * of a literal and is left alone.
  */
-static const char *
-blank_harmless(const char *text)
+const char *
+mig_body_sql(const char *text)
 {
 	bool		bom = (GetDatabaseEncoding() == PG_UTF8 ||
 					   GetDatabaseEncoding() == PG_SQL_ASCII) &&
@@ -742,7 +742,7 @@ parse_body(const char *text, const MigLabel *label, MemoryContext context,
 	int			counted = 0;
 	int			total;
 
-	text = blank_harmless(text);
+	text = mig_body_sql(text);
 	total = strlen(text);
 	old = MemoryContextSwitchTo(context);
 	*trees = take_off_transactions(parse(text, label), label->part);

@@ -87,6 +87,9 @@ extern MigBody *mig_body_parse_trees(const char *text, const MigLabel *label,
 /* the first statement that cannot run in a transaction block, or NULL */
 extern const MigStatement *mig_body_own_transaction(const MigBody *body);
 
+/* the text as the server's scanner gets it: of the same length */
+extern const char *mig_body_sql(const char *text);
+
 /*
  * A checksum of the body up to the end of statement number last, from 1.  before
  * is that of the statements before number first, which is looked at no more, or

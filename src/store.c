@@ -13,6 +13,10 @@
  * Requirements are not looked at by the gate, for rows come in any order; the
  * end of a load and every plan look at them.
  *
+ * An applied text never changes but on purpose, or in comments and blanks
+ * alone.  Both go by amend_all(): the old text is kept, the journal has a row
+ * for it, and the ledger takes the new checksum.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -20,6 +24,7 @@
 #include "access/htup_details.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -33,9 +38,11 @@
 #include "ledger.h"
 #include "plan.h"
 #include "runlock.h"
+#include "sqltext.h"
 #include "statement.h"
 #include "store.h"
 #include "subxact.h"
+#include "tokens.h"
 
 /* columns of migrate.migration, in order */
 typedef enum MigrationColumn
@@ -117,21 +124,23 @@ same_string(const char *a, const char *b)
 	return strcmp(a, b) == 0;
 }
 
-/* raise what is wrong with a body, NULL if there is none */
-static void
+/*
+ * Raise what is wrong with a body.  False if it has no statement; text NULL is
+ * no body, which is all right.
+ */
+static bool
 parse_body(const MigLabel *label, const char *text)
 {
-	if (text != NULL)
-		(void) mig_body_parse(text, label);
+	return text == NULL || mig_body_parse(text, label)->nstatements > 0;
 }
 
-static void
+static bool
 parse_source_body(const MigSource *source, MigPart part, const char *text)
 {
 	MigLabel	label;
 
 	mig_label_of_source(&label, source, part);
-	parse_body(&label, text);
+	return parse_body(&label, text);
 }
 
 typedef struct BodyToParse
@@ -139,6 +148,7 @@ typedef struct BodyToParse
 	const MigSource *source;
 	MigPart		part;
 	const char *text;
+	bool		has_statements;
 } BodyToParse;
 
 static void
@@ -146,57 +156,91 @@ parse_in_subtransaction(void *arg)
 {
 	BodyToParse *body = (BodyToParse *) arg;
 
-	parse_source_body(body->source, body->part, body->text);
+	body->has_statements = parse_source_body(body->source, body->part,
+											 body->text);
 }
 
-/*
- * Parse a body that another tool has had for years, perhaps without ever
- * running it: what is wrong with it is a warning, not the end of the load.
- * A call that would run it is refused with the error.
- */
-static void
-try_body(const MigSource *source, MigPart part, const char *text)
+/* the body's error, or NULL; what is not about the body is raised */
+static ErrorData *
+try_body(BodyToParse *body)
 {
-	BodyToParse body = {source, part, text};
-	ErrorData  *edata = mig_subxact_run(parse_in_subtransaction, &body, true);
+	ErrorData  *edata = mig_subxact_run(parse_in_subtransaction, body, true);
+
+	if (edata != NULL &&
+		(edata->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+		 edata->sqlerrcode == ERRCODE_OUT_OF_MEMORY ||
+		 ERRCODE_TO_CATEGORY(edata->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION))
+		ReThrowError(edata);
+	return edata;
+}
+
+static void
+warn_of_body(const BodyToParse *body, const ErrorData *edata, const char *hint)
+{
 	MigLabel	label;
 
-	if (edata == NULL)
-		return;
-	if (edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
-		ReThrowError(edata);
-	mig_label_of_source(&label, source, part);
+	mig_label_of_source(&label, body->source, body->part);
 	ereport(WARNING,
 			(errcode(edata->sqlerrcode),
 			 errmsg("the %s body of migration \"%s\" (%s) cannot be run: %s",
-					mig_part_name(part), source->version, label.path,
-					edata->message),
-			 edata->detail ? errdetail("%s", edata->detail) : 0));
+					mig_part_name(body->part), body->source->version,
+					label.path, edata->message),
+			 edata->detail ? errdetail("%s", edata->detail) : 0,
+			 errhint("%s", hint)));
 }
 
-/* are these files in a form that is ours? */
+/*
+ * Parse the texts of a file.  A way back that can never be run is a warning,
+ * not the end of the load: another tool may have had it for years without
+ * running it.  A call that would run it is refused with the error.
+ *
+ * The same goes for an up body in a load of a part: false, if it must not be
+ * stored.  *empty is set if it has no statement.
+ */
 static bool
-is_own_convention(const MigSource *source)
+parse_source(const MigSource *source, bool partial, bool *empty)
 {
-	return source->source == NULL || strcmp(source->source, "native") == 0 ||
-		strcmp(source->source, "plain") == 0 ||
-		strcmp(source->source, "name") == 0;
+	BodyToParse up = {source, MIG_UP, source->up, true};
+	BodyToParse others[2] = {
+		{source, MIG_DOWN, source->down, true},
+		{source, MIG_VERIFY, source->verify, true}
+	};
+	ErrorData  *edata = NULL;
+
+	if (partial)
+		edata = try_body(&up);
+	else
+		parse_in_subtransaction(&up);
+	if (edata != NULL)
+	{
+		warn_of_body(&up, edata, "The migration is left out.");
+		return false;
+	}
+	*empty = !up.has_statements;
+	for (int i = 0; i < lengthof(others); i++)
+	{
+		if (others[i].text != NULL &&
+			(edata = try_body(&others[i])) != NULL)
+			warn_of_body(&others[i], edata,
+						 "It is stored, and a call that would run it is refused.");
+	}
+	return true;
 }
 
+/* say which migrations are going to do nothing (versions, char *) */
 static void
-parse_source(const MigSource *source)
+warn_of_empty(List *versions)
 {
-	parse_source_body(source, MIG_UP, source->up);
-	if (is_own_convention(source))
-	{
-		parse_source_body(source, MIG_DOWN, source->down);
-		parse_source_body(source, MIG_VERIFY, source->verify);
-	}
-	else
-	{
-		try_body(source, MIG_DOWN, source->down);
-		try_body(source, MIG_VERIFY, source->verify);
-	}
+	if (versions != NIL)
+		ereport(WARNING,
+				(errmsg_plural("the up body of %d migration is empty",
+							   "the up bodies of %d migrations are empty",
+							   list_length(versions), list_length(versions)),
+				 errdetail_plural("The migration is %s.",
+								  "The migrations are %s.",
+								  list_length(versions),
+								  mig_name_list(versions)),
+				 errhint("What is missing has to be filled in before it is applied: afterwards it counts as done.")));
 }
 
 static void
@@ -216,8 +260,12 @@ parse_row(const MigrationRow *row)
 		if (!row->nulls[M_UP_LINE + part])
 			source.lines[part] = DatumGetInt32(row->values[M_UP_LINE + part]);
 	}
-	for (part = MIG_UP; part <= MIG_VERIFY; part++)
-		parse_source_body(&source, part, get_text(row, M_UP + part));
+	if (!parse_source_body(&source, MIG_UP, get_text(row, M_UP)) &&
+		ArrayGetNItems(ARR_NDIM(DatumGetArrayTypeP(row->values[M_REQUIRES])),
+					   ARR_DIMS(DatumGetArrayTypeP(row->values[M_REQUIRES]))) == 0)
+		warn_of_empty(list_make1(source.version));
+	parse_source_body(&source, MIG_DOWN, get_text(row, M_DOWN));
+	parse_source_body(&source, MIG_VERIFY, get_text(row, M_VERIFY));
 }
 
 /* does the row bring a checksum, and the right one? */
@@ -287,6 +335,126 @@ same_column(const MigrationRow *a, const MigrationRow *b,
 	return same_string(get_text(a, column), get_text(b, column));
 }
 
+/* a text of an applied migration that gives way to another one */
+typedef struct Amendment
+{
+	const char *project;
+	const char *version;
+	const char *name;
+	const char *old[MIG_VERIFY + 1];	/* up, down, verify; NULL: none */
+	const char *new[MIG_VERIFY + 1];
+	bool		as_applied;		/* the old up and down are those that were
+								 * applied */
+}			Amendment;
+
+/* journal one replaced text, and keep it */
+static void
+add_amended_part(MigBatch *batch, MigJournalRow *row, MigPart part,
+				 const char *old_text, const char *new_text)
+{
+	if (same_string(old_text, new_text))
+		return;
+	row->n++;
+	row->part = mig_part_name(part);
+	row->body = old_text ? mig_exact_hash(old_text, mig_checksum(old_text)) : NULL;
+	mig_batch_add(batch, row);
+	if (old_text != NULL)
+		mig_batch_add_body(batch, row->body, row->run, old_text);
+}
+
+/*
+ * Write down that the texts of migrations (Amendment *) are replaced, and have
+ * the ledger take the new ones for what was applied.
+ */
+static void
+amend_all(List *amendments, const char *note)
+{
+	const		Amendment *first = linitial(amendments);
+	MigBatch   *batch = mig_batch_begin();
+	MigJournalRow row;
+	ListCell   *lc;
+
+	mig_journal_event(&row, mig_journal_next_run(), first->project, "amend",
+					  note);
+	foreach(lc, amendments)
+	{
+		const		Amendment *amendment = lfirst(lc);
+
+		row.version = amendment->version;
+		row.name = amendment->name;
+		row.checksum = mig_checksum(amendment->new[MIG_UP]);
+		row.down_checksum = amendment->new[MIG_DOWN] ?
+			mig_checksum(amendment->new[MIG_DOWN]) : NULL;
+		for (int part = MIG_UP; part <= MIG_VERIFY; part++)
+			add_amended_part(batch, &row, part, amendment->old[part],
+							 amendment->new[part]);
+		mig_ledger_accept(amendment->project, amendment->version,
+						  row.checksum, row.down_checksum);
+	}
+	mig_batch_flush(batch);
+	mig_batch_end(batch);
+}
+
+#define NOTE_COMMENTS "comments or blanks only"
+
+/* do up and down differ in comments and blanks only? */
+static bool
+is_comment_edit(const Amendment * amendment)
+{
+	return amendment->as_applied &&
+		mig_tokens_same(amendment->old[MIG_UP], amendment->new[MIG_UP]) &&
+		mig_tokens_same(amendment->old[MIG_DOWN], amendment->new[MIG_DOWN]);
+}
+
+static void
+notice_comment_edits(List *versions)
+{
+	ereport(NOTICE,
+			(errmsg_plural("the text of %d applied migration has new comments or blanks, and is taken",
+						   "the texts of %d applied migrations have new comments or blanks, and are taken",
+						   list_length(versions), list_length(versions)),
+			 errdetail_plural("The migration is %s.", "The migrations are %s.",
+							  list_length(versions), mig_name_list(versions))));
+}
+
+static void
+amendment_of_rows(Amendment * amendment, const MigrationRow *old,
+				  const MigrationRow *row)
+{
+	const MigEntry *entry;
+
+	amendment->project = get_text(old, M_PROJECT);
+	amendment->version = get_text(old, M_VERSION);
+	amendment->name = get_text(row, M_NAME);
+	entry = mig_ledger_entry(amendment->project, amendment->version);
+	amendment->as_applied = entry != NULL && !entry->up_changed &&
+		!entry->down_changed;
+	for (int part = MIG_UP; part <= MIG_VERIFY; part++)
+	{
+		amendment->old[part] = get_text(old, M_UP + part);
+		amendment->new[part] = get_text(row, M_UP + part);
+	}
+}
+
+/*
+ * A plain UPDATE of an applied text: one of its comments is taken, any other
+ * one refused.  What markers say is in columns, whether they changed or not.
+ */
+static void
+gate_applied_text(const MigrationRow *old, const MigrationRow *row)
+{
+	Amendment	amendment;
+
+	amendment_of_rows(&amendment, old, row);
+	if (amendment.new[MIG_UP] == NULL ||
+		mig_ledger_policy(amendment.project)->refuse_edits ||
+		!is_comment_edit(&amendment))
+		refuse_applied(amendment.version, "change",
+					   "Write a new migration, or replace the text on purpose with migrate.amend().");
+	notice_comment_edits(list_make1(unconstify(char *, amendment.version)));
+	amend_all(list_make1(&amendment), NOTE_COMMENTS);
+}
+
 static void
 gate_update(const MigrationRow *old, MigrationRow *row)
 {
@@ -311,8 +479,7 @@ gate_update(const MigrationRow *old, MigrationRow *row)
 		 !same_string(down_checksum, get_text(old, M_DOWN_CHECKSUM))) &&
 		!amending && strcmp(get_text(old, M_KIND), "repeatable") != 0 &&
 		is_applied(old))
-		refuse_applied(get_text(old, M_VERSION), "change",
-					   "Write a new migration, or replace the text on purpose with migrate.amend().");
+		gate_applied_text(old, row);
 	if (!same_column(old, row, M_UP) || !same_column(old, row, M_DOWN) ||
 		!same_column(old, row, M_VERIFY))
 		parse_row(row);
@@ -445,11 +612,35 @@ check_source(const MigSource *source)
 						source->version)));
 }
 
-/* parse, then store, new and changed migrations */
-static void
-write_sources(const char *project, List *new_sources, List *changed_sources)
+/*
+ * A migration that only joins others has nothing to undo: it gets an empty down
+ * body, so that it is no obstacle to a roll-back.  Sqitch's changes all require
+ * the one before, so an empty one of these joins nothing.
+ */
+static bool
+is_merge(const MigSource *source)
 {
-	List	   *sources = list_concat_copy(new_sources, changed_sources);
+	return source->requires != NIL && source->kind == MIG_VERSIONED &&
+		(source->source == NULL || strcmp(source->source, "sqitch") != 0) &&
+		mig_sqltext_is_empty(source->up);
+}
+
+static void
+complete_source(MigSource *source)
+{
+	if (source->down == NULL && !source->irreversible && is_merge(source))
+		source->down = "";
+}
+
+/*
+ * Parse new and changed migrations.  Returns those that must be left out; which
+ * are none unless partial.
+ */
+static List *
+parse_sources(List *sources, bool partial)
+{
+	List	   *refused = NIL;
+	List	   *empty = NIL;
 	MemoryContext context =
 		AllocSetContextCreate(CurrentMemoryContext, "migrate parsing",
 							  ALLOCSET_DEFAULT_SIZES);
@@ -460,14 +651,33 @@ write_sources(const char *project, List *new_sources, List *changed_sources)
 		MigSource  *source = (MigSource *) lfirst(lc);
 		MemoryContext old = MemoryContextSwitchTo(context);
 
+		bool		is_empty;
+		bool		stored;
+
 		CHECK_FOR_INTERRUPTS();
-		parse_source(source);
+		stored = parse_source(source, partial, &is_empty);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(context);
+		if (!stored)
+			refused = lappend(refused, source);
+		else if (is_empty && !is_merge(source))
+			empty = lappend(empty, source->version);
 	}
 	MemoryContextDelete(context);
+	warn_of_empty(empty);
+	return refused;
+}
 
+/*
+ * Store migrations that have been parsed; amendments are about those of the
+ * changed ones that are applied.
+ */
+static void
+write_sources(const char *project, List *new_sources, List *changed_sources,
+			  List *amendments, const char *note)
+{
 	bodies_parsed = true;
+	amending = amendments != NIL;
 	PG_TRY();
 	{
 		mig_ledger_insert(project, new_sources, caller_name());
@@ -475,9 +685,11 @@ write_sources(const char *project, List *new_sources, List *changed_sources)
 	}
 	PG_FINALLY();
 	{
-		bodies_parsed = false;
+		bodies_parsed = amending = false;
 	}
 	PG_END_TRY();
+	if (amendments != NIL)
+		amend_all(amendments, note);
 }
 
 static MigComparison *
@@ -492,6 +704,7 @@ compare(const char *project, List *sources)
 		MigSource  *source = (MigSource *) lfirst(lc);
 
 		check_source(source);
+		complete_source(source);
 		checksums = lappend(checksums, mig_checksum(source->up));
 		down_checksums = lappend(down_checksums, source->down ?
 								 mig_checksum(source->down) : NULL);
@@ -519,13 +732,89 @@ refuse_missing_downs(const char *project, List *sources)
 	mig_refuse_without_down(lacking, MIG_HINT_POLICY_DOWN);
 }
 
-/* applied texts never change but by amend(), and a kind never does */
+/* the text is not the one that was applied */
 static bool
-conflicts_with_applied(const MigSource *source, const MigComparison *row)
+differs_from_applied(const MigSource *source, const MigComparison *row)
 {
-	return row->applied &&
-		(!row->same_kind ||
-		 (source->kind == MIG_VERSIONED && !(row->same_up && row->same_down)));
+	return row->applied && row->stored && source->kind == MIG_VERSIONED &&
+		row->same_kind && !(row->same_up && row->same_down);
+}
+
+/* what the stored texts of these sources (MigSource *) are replaced by */
+static List *
+find_amendments(const char *project, List *sources)
+{
+	int			count = list_length(sources);
+	char	  **versions = palloc(sizeof(char *) * Max(count, 1));
+	List	   *amendments = NIL;
+	MigEntry  **entries;
+	MigTexts   *texts;
+	ListCell   *lc;
+
+	if (sources == NIL)
+		return NIL;
+	foreach(lc, sources)
+		versions[foreach_current_index(lc)] = ((MigSource *) lfirst(lc))->version;
+	entries = mig_ledger_entries_of(project, versions, count);
+	texts = mig_ledger_texts(project, entries, count);
+	foreach(lc, sources)
+	{
+		const MigSource *source = lfirst(lc);
+		const MigTexts *old = &texts[foreach_current_index(lc)];
+		Amendment  *amendment = palloc(sizeof(Amendment));
+
+		amendment->project = project;
+		amendment->version = source->version;
+		amendment->name = source->name;
+		amendment->as_applied = !entries[foreach_current_index(lc)]->up_changed &&
+			!entries[foreach_current_index(lc)]->down_changed;
+		amendment->old[MIG_UP] = old->up;
+		amendment->old[MIG_DOWN] = old->down;
+		amendment->old[MIG_VERIFY] = old->verify;
+		amendment->new[MIG_UP] = source->up;
+		amendment->new[MIG_DOWN] = source->down;
+		amendment->new[MIG_VERIFY] = source->verify;
+		amendments = lappend(amendments, amendment);
+	}
+	return amendments;
+}
+
+/* may the new text of an applied migration be taken without being asked? */
+static bool
+is_harmless(const Amendment * amendment, const MigComparison *row,
+			const MigPolicy *policy)
+{
+	return !policy->refuse_edits && row->same_head && is_comment_edit(amendment);
+}
+
+#define HINT_EMPTY \
+	"  It was applied with an empty text, which has done nothing: take it out of the ledger with migrate.unstamp(), and apply it."
+
+/* take a comment edit of an applied migration, or refuse what add() was given */
+static void
+add_again(const char *project, MigSource *source, const MigComparison *row)
+{
+	Amendment  *amendment;
+
+	if (differs_from_applied(source, row))
+	{
+		amendment = linitial(find_amendments(project, list_make1(source)));
+		if (is_harmless(amendment, row, mig_ledger_policy(project)))
+		{
+			(void) parse_sources(list_make1(source), false);
+			write_sources(project, NIL, list_make1(source),
+						  list_make1(amendment), NOTE_COMMENTS);
+			notice_comment_edits(list_make1(source->version));
+			return;
+		}
+	}
+	ereport(ERROR,
+			(errcode(MIG_ERRCODE_TEXT_DIFFERS),
+			 errmsg("migration \"%s\" is already stored with another text",
+					source->version),
+			 row->applied ?
+			 errhint("It is applied: write a new migration, or replace the text on purpose with migrate.amend().") :
+			 errhint("It is pending: take it out with migrate.remove() first.")));
 }
 
 void
@@ -540,37 +829,43 @@ mig_store_add(const char *project, MigSource *source)
 	if (!row->stored)
 	{
 		refuse_missing_downs(project, sources);
-		write_sources(project, sources, NIL);
+		parse_source_body(source, MIG_DOWN, source->down);
+		parse_source_body(source, MIG_VERIFY, source->verify);
+		(void) parse_sources(sources, false);
+		write_sources(project, sources, NIL, NIL, NULL);
 	}
-	else if (!row->same_up || !row->same_down || !row->same_rest)
-		ereport(ERROR,
-				(errcode(MIG_ERRCODE_TEXT_DIFFERS),
-				 errmsg("migration \"%s\" is already stored with another text",
-						source->version),
-				 row->applied ?
-				 errhint("It is applied: write a new migration, or replace the text on purpose with migrate.amend().") :
-				 errhint("It is pending: take it out with migrate.remove() first.")));
+	else if (!row->same_up || !row->same_down || !row->same_head ||
+			 !row->same_verify)
+		add_again(project, source, row);
 }
 
 /* what load() says of a source, in a constant string */
 static const char *
-load_result(const MigComparison *row)
+load_result(const MigSource *source, const MigComparison *row)
 {
 	if (!row->stored)
 		return "added";
 	if (row->ran_before)
 		return "superseded";
-	if (row->same_up && row->same_down && row->same_rest && row->same_place)
+	if (row->same_up && row->same_down && row->same_head && row->same_verify &&
+		row->same_place)
 		return "unchanged";
+	if (differs_from_applied(source, row))
+		return "amended";
 	return "changed";
 }
 
 typedef struct LoadPlan
 {
+	const		MigLoading *how;
+	List	   *sources;
 	MigComparison *rows;
 	List	   *new_sources;
 	List	   *changed_sources;
 	List	   *moved_sources;	/* the same texts in files of other names */
+	List	   *amendments;		/* of those of the changed that are applied */
+	List	   *comment_edits;	/* versions of those that differ in no more */
+	List	   *refused_sources;	/* that cannot be parsed */
 	MigEntry   *entries;		/* of the project before the load */
 	int			nentries;
 	List	   *absent;			/* of MigEntry * */
@@ -590,10 +885,26 @@ may_be_pruned(const MigEntry *entry)
 	return !entry->applied && !entry->partial && entry->held_reason == NULL;
 }
 
+/* was it loaded from a file that is there, but was refused? */
+static bool
+is_of_refused_file(const MigEntry *entry, const MigLoading * how)
+{
+	ListCell   *lc;
+
+	foreach(lc, how->refusals)
+	{
+		if (entry->path != NULL &&
+			strcmp(((MigRefusal *) lfirst(lc))->path, entry->path) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* entries of the project that no source names */
 static void
-find_absent(LoadPlan *load, List *sources, bool prune)
+find_absent(LoadPlan *load, List *sources)
 {
+	bool		prune = load->how->prune;
 	int			count = list_length(sources);
 	char	  **versions = palloc(sizeof(char *) * Max(count, 1));
 	ListCell   *lc;
@@ -608,7 +919,8 @@ find_absent(LoadPlan *load, List *sources, bool prune)
 
 		if (!entry->stored ||
 			bsearch(&entry->version, versions, count, sizeof(char *),
-					compare_strings) != NULL)
+					compare_strings) != NULL ||
+			is_of_refused_file(entry, load->how))
 			continue;
 		load->absent = lappend(load->absent, entry);
 		if (prune && may_be_pruned(entry))
@@ -617,7 +929,7 @@ find_absent(LoadPlan *load, List *sources, bool prune)
 }
 
 static void
-refuse_changed_sources(List *conflicts)
+refuse_changed_sources(List *conflicts, bool was_empty)
 {
 	if (conflicts == NIL)
 		return;
@@ -627,24 +939,72 @@ refuse_changed_sources(List *conflicts)
 						   "the files of %d applied migrations have other texts or kinds than those that were applied",
 						   list_length(conflicts), list_length(conflicts)),
 			 errdetail("Migrations: %s.", mig_name_list(conflicts)),
-			 errhint("Put the applied text back and write a new migration, or accept the new text with migrate.amend().")));
+			 errhint("Put the applied text back and write a new migration, or accept the new text with migrate.amend(), or all of them with accept => true.%s",
+					 was_empty ? HINT_EMPTY : "")));
+}
+
+/*
+ * Decide about the sources whose text is not the applied one; rows are those of
+ * the comparison, in the same order.  conflicts has what is refused already.
+ */
+static void
+plan_amendments(LoadPlan *load, const char *project, List *sources, List *rows,
+				List *conflicts)
+{
+	List	   *amendments = find_amendments(project, sources);
+	MigPolicy  *policy = mig_ledger_policy(project);
+	bool		was_empty = false;
+	ListCell   *lc;
+
+	foreach(lc, sources)
+	{
+		MigSource  *source = lfirst(lc);
+		int			i = foreach_current_index(lc);
+		Amendment  *amendment = list_nth(amendments, i);
+		bool		harmless;
+
+		CHECK_FOR_INTERRUPTS();
+		harmless = is_harmless(amendment, list_nth(rows, i), policy);
+		if (harmless)
+			load->comment_edits = lappend(load->comment_edits, source->version);
+		if (harmless || load->how->accept)
+		{
+			load->changed_sources = lappend(load->changed_sources, source);
+			load->amendments = lappend(load->amendments, amendment);
+			continue;
+		}
+		conflicts = lappend(conflicts, psprintf("%s (%s)", source->version,
+												source->path));
+		if (mig_sqltext_is_empty(amendment->old[MIG_UP]))
+			was_empty = true;
+	}
+	refuse_changed_sources(conflicts, was_empty);
 }
 
 static LoadPlan *
-plan_load(const char *project, List *sources, bool prune)
+plan_load(const char *project, List *sources, const MigLoading * how)
 {
 	LoadPlan   *load = palloc0(sizeof(LoadPlan));
 	List	   *conflicts = NIL;
+	List	   *different = NIL;
+	List	   *different_rows = NIL;
 	ListCell   *lc;
 
+	load->how = how;
+	load->sources = sources;
 	load->rows = compare(project, sources);
 	foreach(lc, sources)
 	{
 		MigSource  *source = (MigSource *) lfirst(lc);
 		MigComparison *row = &load->rows[foreach_current_index(lc)];
-		const char *result = load_result(row);
+		const char *result = load_result(source, row);
 
-		if (conflicts_with_applied(source, row))
+		if (differs_from_applied(source, row))
+		{
+			different = lappend(different, source);
+			different_rows = lappend(different_rows, row);
+		}
+		else if (row->applied && !row->same_kind)
 			conflicts = lappend(conflicts, psprintf("%s (%s)",
 													source->version,
 													source->path));
@@ -652,14 +1012,15 @@ plan_load(const char *project, List *sources, bool prune)
 			load->new_sources = lappend(load->new_sources, source);
 		else if (strcmp(result, "changed") != 0)
 			continue;
-		else if (row->same_up && row->same_down && row->same_rest)
+		else if (row->same_up && row->same_down && row->same_head &&
+				 row->same_verify)
 			load->moved_sources = lappend(load->moved_sources, source);
 		else
 			load->changed_sources = lappend(load->changed_sources, source);
 	}
-	refuse_changed_sources(conflicts);
+	plan_amendments(load, project, different, different_rows, conflicts);
 	load->entries = mig_ledger_entries(project, false, &load->nentries);
-	find_absent(load, sources, prune);
+	find_absent(load, sources);
 	return load;
 }
 
@@ -702,38 +1063,60 @@ compare_loaded(const void *a, const void *b)
 		((const LoadedSource *) b)->position;
 }
 
+/* what was loaded, in the project's order; the number of them in *count */
 static LoadedSource *
-order_sources(const LoadPlan *load, List *sources, const MigProject *project)
+order_sources(const LoadPlan *load, const MigProject *project, int *count)
 {
 	LoadedSource *loaded = palloc(sizeof(LoadedSource) *
-								  Max(list_length(sources), 1));
+								  Max(list_length(load->sources), 1));
 	ListCell   *lc;
 
-	foreach(lc, sources)
+	*count = 0;
+	foreach(lc, load->sources)
 	{
-		int			i = foreach_current_index(lc);
+		LoadedSource *one = &loaded[*count];
 
-		loaded[i].source = (MigSource *) lfirst(lc);
-		loaded[i].row = &load->rows[i];
-		loaded[i].position =
-			mig_plan_find(project, loaded[i].source->version)->position;
+		if (list_member_ptr(load->refused_sources, lfirst(lc)))
+			continue;
+		one->source = (MigSource *) lfirst(lc);
+		one->row = &load->rows[foreach_current_index(lc)];
+		one->position =
+			mig_plan_find(project, one->source->version)->position;
+		(*count)++;
 	}
-	qsort(loaded, list_length(sources), sizeof(LoadedSource), compare_loaded);
+	qsort(loaded, *count, sizeof(LoadedSource), compare_loaded);
 	return loaded;
 }
 
+/* what load() says of files, and of bodies, that were left out */
 static void
-report_load(const LoadPlan *load, List *sources, const MigProject *project,
-			bool prune, MigStoreSink sink, void *arg)
+report_refused(const LoadPlan *load, MigStoreSink sink, void *arg)
 {
-	LoadedSource *loaded = order_sources(load, sources, project);
+	ListCell   *lc;
+
+	foreach(lc, load->refused_sources)
+	{
+		const MigSource *source = lfirst(lc);
+
+		sink(source->version, source->name, source->path, "refused", arg);
+	}
+	foreach(lc, load->how->refusals)
+		sink(NULL, NULL, ((MigRefusal *) lfirst(lc))->path, "refused", arg);
+}
+
+static void
+report_load(const LoadPlan *load, const MigProject *project,
+			MigStoreSink sink, void *arg)
+{
+	int			count;
+	LoadedSource *loaded = order_sources(load, project, &count);
 	ListCell   *lc;
 	int			i;
 
-	for (i = 0; i < list_length(sources); i++)
+	for (i = 0; i < count; i++)
 	{
 		const MigSource *source = loaded[i].source;
-		const char *result = load_result(loaded[i].row);
+		const char *result = load_result(source, loaded[i].row);
 
 		if (strcmp(result, "superseded") == 0)
 			ereport(WARNING,
@@ -743,29 +1126,66 @@ report_load(const LoadPlan *load, List *sources, const MigProject *project,
 					 errhint("To go back to it, change it in any way, a comment for example.")));
 		sink(source->version, source->name, source->path, result, arg);
 	}
+	report_refused(load, sink, arg);
 	foreach(lc, load->absent)
 	{
 		MigEntry   *entry = (MigEntry *) lfirst(lc);
 
 		sink(entry->version, entry->name, entry->path,
-			 prune && may_be_pruned(entry) ? "pruned" : "absent", arg);
+			 load->how->prune && may_be_pruned(entry) ? "pruned" : "absent",
+			 arg);
+	}
+	if (load->comment_edits != NIL)
+		notice_comment_edits(load->comment_edits);
+}
+
+/* an amendment goes with its source */
+static void
+drop_refused_sources(LoadPlan *load)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, load->refused_sources)
+	{
+		MigSource  *source = lfirst(lc);
+
+		load->new_sources = list_delete_ptr(load->new_sources, source);
+		load->changed_sources = list_delete_ptr(load->changed_sources, source);
+		foreach(lc2, load->amendments)
+		{
+			if (strcmp(((Amendment *) lfirst(lc2))->version,
+					   source->version) == 0)
+				load->amendments = foreach_delete_current(load->amendments,
+														  lc2);
+		}
 	}
 }
 
 static MigProject *
 write_load(const char *project, LoadPlan *load)
 {
+	load->refused_sources =
+		parse_sources(list_concat_copy(load->new_sources,
+									   load->changed_sources),
+					  load->how->partial);
+	drop_refused_sources(load);
 	refuse_missing_downs(project, load->new_sources);
 	refuse_missing_downs(project, load->changed_sources);
-	write_sources(project, load->new_sources, load->changed_sources);
+	write_sources(project, load->new_sources, load->changed_sources,
+				  load->amendments, load->how->accept ?
+				  "accepted by load()" : NOTE_COMMENTS);
 	mig_ledger_move(project, load->moved_sources);
 	if (load->pruned != NIL)
 		mig_ledger_delete(project, load->pruned);
-	return finish_change(project, true);
+
+	/* what a refused migration is required by has its order once it is there */
+	return finish_change(project, load->refused_sources == NIL &&
+						 load->how->refusals == NIL);
 }
 
 void
-mig_store_load(const char *name, List *sources, bool prune,
+mig_store_load(const char *name, List *sources, const MigLoading * how,
 			   MigStoreSink sink, void *arg)
 {
 	LoadPlan   *load;
@@ -775,7 +1195,7 @@ mig_store_load(const char *name, List *sources, bool prune,
 
 	mig_refuse_recursion();
 	locked = mig_guard_can_write() && mig_lock_try(&held_before);
-	load = plan_load(name, sources, prune);
+	load = plan_load(name, sources, how);
 	if (!locked && has_changes(load))
 	{
 		mig_guard_transaction("load migrations");
@@ -784,7 +1204,7 @@ mig_store_load(const char *name, List *sources, bool prune,
 		held_before = true;
 
 		/* somebody else may have loaded the same while we waited */
-		load = plan_load(name, sources, prune);
+		load = plan_load(name, sources, how);
 	}
 	if (has_changes(load))
 		project = write_load(name, load);
@@ -794,7 +1214,7 @@ mig_store_load(const char *name, List *sources, bool prune,
 			mig_lock_release();
 		project = mig_plan_project(name, load->entries, load->nentries, false);
 	}
-	report_load(load, sources, project, prune, sink, arg);
+	report_load(load, project, sink, arg);
 }
 
 
@@ -871,21 +1291,6 @@ mig_store_remove(const char *project, const char *version)
 	(void) finish_change(project, false);
 }
 
-/* journal one replaced text, and keep it */
-static void
-add_amended_part(MigBatch *batch, MigJournalRow *row, MigPart part,
-				 const char *old_text, const char *new_text)
-{
-	if (new_text == NULL || same_string(old_text, new_text))
-		return;
-	row->n++;
-	row->part = mig_part_name(part);
-	row->body = old_text ? mig_exact_hash(old_text, mig_checksum(old_text)) : NULL;
-	mig_batch_add(batch, row);
-	if (old_text != NULL)
-		mig_batch_add_body(batch, row->body, row->run, old_text);
-}
-
 /*
  * Whose texts they are now.  A superuser who replaces one of them does not
  * answer for those that somebody else has stored.
@@ -910,8 +1315,7 @@ mig_store_amend(const char *project, const char *version, const char *up,
 	MigTexts   *old = mig_ledger_texts(project, &entry, 1);
 	MigTexts	texts = *old;
 	MigSource	source = {0};
-	MigBatch   *batch;
-	MigJournalRow row;
+	Amendment	amendment = {0};
 
 	if (!entry->applied && !entry->partial)
 		ereport(ERROR,
@@ -935,15 +1339,15 @@ mig_store_amend(const char *project, const char *version, const char *up,
 	parse_source_body(&source, MIG_UP, up);
 	parse_source_body(&source, MIG_DOWN, down);
 	parse_source_body(&source, MIG_VERIFY, verify);
-	batch = mig_batch_begin();
-	mig_journal_event(&row, mig_journal_next_run(), project, "amend", note);
-	row.version = version;
-	row.name = entry->name;
-	row.checksum = mig_checksum(texts.up);
-	row.down_checksum = texts.down ? mig_checksum(texts.down) : NULL;
-	add_amended_part(batch, &row, MIG_UP, old->up, up);
-	add_amended_part(batch, &row, MIG_DOWN, old->down, down);
-	add_amended_part(batch, &row, MIG_VERIFY, old->verify, verify);
+	amendment.project = project;
+	amendment.version = version;
+	amendment.name = entry->name;
+	amendment.old[MIG_UP] = old->up;
+	amendment.old[MIG_DOWN] = old->down;
+	amendment.old[MIG_VERIFY] = old->verify;
+	amendment.new[MIG_UP] = texts.up;
+	amendment.new[MIG_DOWN] = texts.down;
+	amendment.new[MIG_VERIFY] = texts.verify;
 	amending = bodies_parsed = true;
 	PG_TRY();
 	{
@@ -955,8 +1359,7 @@ mig_store_amend(const char *project, const char *version, const char *up,
 		amending = bodies_parsed = false;
 	}
 	PG_END_TRY();
-	mig_batch_flush(batch);
-	mig_batch_end(batch);
+	amend_all(list_make1(&amendment), note);
 	(void) finish_change(project, false);
 }
 

@@ -10,9 +10,21 @@
 #define MIG_STORE_H
 
 #include "commands/trigger.h"
-#include "migrate.h"
+#include "fileset.h"
 
-/* what load() did with one version; result is a constant string */
+/* how a set of files is loaded */
+typedef struct MigLoading
+{
+	bool		prune;			/* delete what is pending and not in the set */
+	bool		partial;		/* leave out what cannot be parsed */
+	bool		accept;			/* take new texts of what is applied */
+	List	   *refusals;		/* of MigRefusal *: files that were left out */
+}			MigLoading;
+
+/*
+ * What load() did with one version; result is a constant string.  Of a file
+ * that was left out there is only the path.
+ */
 typedef void (*MigStoreSink) (const char *version, const char *name,
 							  const char *path, const char *result,
 							  void *arg);
@@ -25,19 +37,21 @@ extern HeapTuple mig_store_gate(TriggerData *trigger);
 
 /*
  * Store one migration.  Nothing happens if it is there with the same text;
- * MIG_ERRCODE_TEXT_DIFFERS if it is there with another one.
+ * MIG_ERRCODE_TEXT_DIFFERS if it is there with another one, unless it is
+ * applied and differs in comments and blanks only.
  */
 extern void mig_store_add(const char *project, MigSource *source);
 
 /*
- * Store a set of migrations, all or none.  A pending one takes the new text,
- * an applied one with another text is MIG_ERRCODE_TEXT_DIFFERS.  prune deletes
- * pending ones that are not in the set.  Takes no lock and writes nothing if
- * nothing is different.  The sink gets the sources in the project's order,
- * then what is not in the set.
+ * Store a set of migrations, all or none, but for what loading says.  A pending
+ * one takes the new text; an applied one does if it differs in comments and
+ * blanks only, else it is MIG_ERRCODE_TEXT_DIFFERS.  Takes no lock and writes
+ * nothing if nothing is different.  The sink gets the sources in the project's
+ * order, then what is not in the set.
  */
-extern void mig_store_load(const char *name, List *sources, bool prune,
-						   MigStoreSink sink, void *arg);
+extern void mig_store_load(const char *name, List *sources,
+						   const MigLoading * how, MigStoreSink sink,
+						   void *arg);
 
 extern void mig_store_remove(const char *project, const char *version);
 

@@ -498,6 +498,12 @@ SELECT severities('missing-down', 'SELECT 1');
 SELECT migrate.add('1', 'SELECT 1', irreversible => true);
 SELECT * FROM migrate.lint();
 SELECT migrate.remove('1');
+SELECT severities('empty-body', E'-- later\n', 'SELECT 1');
+SELECT severities('empty-body', 'SELECT 1', '-- nothing');
+SELECT version, result FROM migrate.load('{"1_a.up.sql": "SELECT 1", "1_a.down.sql": "DROP IF"}');
+SELECT version, body, rule, severity, message FROM migrate.lint();
+SELECT migrate.remove('1');
+SELECT severities('body-refused', 'SELECT 1', 'SELECT 1');
 
 -- an enum value that an earlier migration of the same run adds
 SELECT migrate.add('1', 'ALTER TYPE mood ADD VALUE ''calm'' AFTER ''sad''', 'SELECT 1');

@@ -61,7 +61,7 @@ $$;
 --
 -- native
 --
--- no marker: one up body, byte for byte; files that are not SQL are ignored
+-- no marker: one up body, byte for byte; what is no migration is named
 SELECT * FROM migrate.load(jsonb_build_object(
 	'db/001_create_users.sql', E'\n-- users\r\nCREATE TABLE users (id int);  ',
 	'db/1.10_ten.sql', 'SELECT 10',
@@ -70,9 +70,9 @@ SELECT * FROM migrate.load(jsonb_build_object(
 	'db/20240101120000.sql', 'SELECT 1;',
 	'db/a1b2c3d4_hash.SQL', 'SELECT 1;',
 	'db/README.md', '# read me',
-	'db/.gitkeep', '',
-	'db/seeds.rb', 'seed'),
-	project => 'bodies')
+	'db/app.toml', '',
+	'db/.gitkeep', ''),
+	subdirectories => true, project => 'bodies')
 	ORDER BY path COLLATE "C";
 SELECT * FROM pg_temp.stored('bodies');
 SELECT * FROM pg_temp.texts('bodies');
@@ -125,7 +125,7 @@ SELECT version, name, path, result FROM migrate.load(jsonb_build_object(
 	'1.1_b.down.sql', '',
 	'up/002_c.sql', E'-- migrate:up\nSELECT 2;\n-- migrate:down\nSELECT -2;\n',
 	'up/002_c.verify.sql', 'SELECT true;'),
-	project => 'beside')
+	subdirectories => true, project => 'beside')
 	ORDER BY path COLLATE "C";
 SELECT * FROM pg_temp.texts('beside');
 
@@ -138,7 +138,7 @@ SELECT version, result FROM migrate.load(jsonb_build_object(
 	'1.1_b.down.sql', '',
 	'up/002_c.sql', E'-- migrate:up\nSELECT 2;\n-- migrate:down\nSELECT -2;\n',
 	'up/002_c.verify.sql', 'SELECT true;'),
-	project => 'beside')
+	subdirectories => true, project => 'beside')
 	ORDER BY path COLLATE "C";
 
 -- what is wrong with markers is an error, with file and line
@@ -193,7 +193,7 @@ SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- +goose Up\nSELECT 1;\n
 -- plain: names as in the native form, markers are comments
 --
 SELECT version, name, path, result FROM migrate.load(jsonb_build_object(
-	'001_a.sql', E'-- migrate:up\nSELECT 1;\n-- migrate:down\nSELECT 2;\n',
+	'001_a.sql', E'-- migrate:dwon is no marker of anybody\nSELECT 1;\n',
 	'001_a.down.sql', E'-- migrate:nonsense\n',
 	'002.sql', E'-- Down Migration\nSELECT 3;\n',
 	'002.verify.sql', 'SELECT true;'),
@@ -213,7 +213,7 @@ SELECT version, name, path, result FROM migrate.load(jsonb_build_object(
 	'1_a.sql', E'-- migrate:requires create_users\n-- migrate:up\nSELECT 3;\n-- migrate:down\nSELECT -3;\n',
 	'1_b.sql', 'SELECT 4;',
 	'_c.sql', 'SELECT 5;'),
-	convention => 'name', project => 'name')
+	convention => 'name', subdirectories => true, project => 'name')
 	ORDER BY path COLLATE "C";
 SELECT version, requires, source FROM pg_temp.stored('name');
 SELECT * FROM pg_temp.texts('name');
@@ -227,8 +227,7 @@ SELECT version, name, path, result FROM migrate.load(jsonb_build_object(
 	'm/2_two.up.sql', 'SELECT 2;',
 	'm/002_too.down.sql', 'SELECT -2;',
 	'm/12345678901234567890_forward.up.sql', '',
-	'm/4_.up.sql', E'-- migrate:is not looked at\n',
-	'm/5_five.up.json', '{}'),
+	'm/4_.up.sql', E'-- migrate:is not looked at\n'),
 	convention => 'golang-migrate', project => 'golang-migrate')
 	ORDER BY path COLLATE "C";
 SELECT version, source FROM pg_temp.stored('golang-migrate');
@@ -271,8 +270,7 @@ SELECT version, name, path, result FROM migrate.load(jsonb_build_object(
 	'00002_up.sql', E'-- +goose up\nSELECT 2;',
 	'00003_blank.sql', E'--+goose Up\r\nSELECT 3;\r\n-- +goose Down\r\n-- +goose StatementBegin\r\n\r\n-- +goose StatementEnd\r\n',
 	'00004_no.sql', E'-- +goose NO TRANSACTION\n-- +goose Up\nSELECT 4;\n-- +goose ENVSUB OFF\n',
-	'00005_no.sql', E'-- +goose Up\n-- +goose no transaction\nSELECT 5;\n',
-	'00006_code.go', 'package migrations'),
+	'00005_no.sql', E'-- +goose Up\n-- +goose no transaction\nSELECT 5;\n'),
 	project => 'goose')
 	ORDER BY path COLLATE "C";
 SELECT version, transactional, source FROM pg_temp.stored('goose');
@@ -471,7 +469,7 @@ SELECT pg_temp.recognised('1_a.sql', '-- +goose Up') AS goose,
 	pg_temp.recognised('2024_a/up.sql', '') AS diesel,
 	pg_temp.recognised('V1__a.sql', '') AS flyway,
 	pg_temp.recognised('R__a.sql', '') AS flyway_repeatable,
-	pg_temp.recognised('Victory_a.sql', '') AS not_flyway,
+	pg_temp.recognised('Victory1_a.sql', '') AS not_flyway,
 	pg_temp.recognised('sqitch.plan', 'a 2024-01-01T00:00:00Z A <a@b>',
 		'deploy/a.sql', '') AS sqitch;
 
@@ -497,5 +495,142 @@ SELECT pg_temp.refused('{}', 'Native');
 SELECT count(*) FROM migrate.migration WHERE project = 'refused';
 \pset format aligned
 \pset tuples_only off
+
+DELETE FROM migrate.migration WHERE project <> 'default';
+
+--
+-- Files of tools that no convention reads, and of those that another one does:
+-- refused by the tool's name in every convention, explicit or not
+--
+\pset format unaligned
+\pset tuples_only on
+-- the tool that is named, in each convention, for one file
+CREATE FUNCTION pg_temp.named(files jsonb) RETURNS text LANGUAGE sql AS $$
+	SELECT string_agg(tool || ': ' || cs, '; ' ORDER BY cs)
+	FROM (SELECT tool, string_agg(c, ' ' ORDER BY n) AS cs
+		FROM (SELECT c, n, coalesce(replace(substring(pg_temp.refused(files, c) FROM '(?:marker of|name as) ([^,]*), which'), ' gives it', ''), 'not refused by name') AS tool
+			FROM unnest('{auto,native,plain,name,golang-migrate,sqlx,goose,flyway}'::text[]) WITH ORDINALITY AS u (c, n)) a
+		GROUP BY tool) b
+$$;
+SET client_min_messages = error;
+SELECT pg_temp.named(jsonb_build_object('1_a.sql', E'-- +migrate Up\nSELECT 1;\n-- +migrate Down\nSELECT 2;\n'));
+SELECT pg_temp.named(jsonb_build_object('1_a.sql', E'SELECT 1;\n---- create above / drop below ----\nSELECT 2;\n'));
+SELECT pg_temp.named(jsonb_build_object('1_a.sql', E'---- tern: disable-tx ----\nSELECT 1;\n'));
+SELECT pg_temp.named(jsonb_build_object('1_a.sql', E'-- Up Migration\nSELECT 1;\n-- Down Migration\nSELECT 2;\n'));
+SELECT pg_temp.named(jsonb_build_object('1_a.sql', E'-- //@UNDO\nSELECT 2;\n'));
+SELECT pg_temp.named(jsonb_build_object('1_a.sql', E'-- // First.\nSELECT 1;\n--//@UNDO\r\nSELECT 2;\n'));
+SELECT pg_temp.named(jsonb_build_object('1_a.sql', E'-- rambler up\nSELECT 1;\n-- rambler down\nSELECT 2;\n'));
+SELECT pg_temp.named(jsonb_build_object('1_a.sql', E'-- +micrate Up\nSELECT 1;\n-- +micrate Down\nSELECT 2;\n'));
+SELECT pg_temp.named(jsonb_build_object('1_a.sql', E'# --- !Ups\nSELECT 1;\n# --- !Downs\nSELECT 2;\n'));
+SELECT pg_temp.named(jsonb_build_object('1_a.sql', E'SELECT 1;\n  -- !Downs\nSELECT 2;\n'));
+SELECT pg_temp.named(jsonb_build_object('1_a.sql', E'--liquibase formatted sql\n--changeset a:1\nSELECT 1;\n--rollback SELECT 2;\n'));
+SELECT pg_temp.named(jsonb_build_object('1_a.sql', E'-- changeset a:1 runInTransaction:false\nSELECT 1;\n'));
+SELECT pg_temp.named(jsonb_build_object('1_a.sql', E'--! Previous: -\n--! Hash: sha1:abc\n\nSELECT 1;\n'));
+SELECT pg_temp.named(jsonb_build_object('1_a.sql', E'--!include x.sql\nSELECT 1;\n'));
+SELECT pg_temp.named(jsonb_build_object('1_a.sql', E'-- atlas:txmode none\n\nSELECT 1;\n'));
+SELECT pg_temp.named(jsonb_build_object('1_a.sql', E'-- ==== UP ====\nSELECT 1;\n-- ==== DOWN ====\nSELECT 2;\n'));
+SELECT pg_temp.named(jsonb_build_object('001.do.a.sql', 'SELECT 1;', '001.undo.a.sql', 'SELECT 2;'));
+SELECT pg_temp.named(jsonb_build_object('001_a.sql', 'SELECT 1;', '001_a.rollback.sql', 'SELECT 2;'));
+SELECT pg_temp.named(jsonb_build_object('20240101-a-up.sql', 'SELECT 1;', '20240101-a-down.sql', 'SELECT 2;'));
+-- those that some convention reads: not by the others
+SELECT pg_temp.named(jsonb_build_object('1_a.sql', E'-- +goose Up\nSELECT 1;\n-- +goose Down\nSELECT 2;\n'));
+SELECT pg_temp.named(jsonb_build_object('1_a.sql', E'-- migrate:up\nSELECT 1;\n-- migrate:down\nSELECT 2;\n'));
+SELECT pg_temp.named(jsonb_build_object('V1__a.sql', 'SELECT 1;', 'U1__a.sql', 'SELECT 2;'));
+SELECT pg_temp.named(jsonb_build_object('1_a.up.sql', 'SELECT 1;', '1_a.down.sql', 'SELECT 2;'));
+SELECT pg_temp.named(jsonb_build_object('2024_a/up.sql', 'SELECT 1;', '2024_a/down.sql', 'SELECT 2;'));
+SELECT pg_temp.named(jsonb_build_object('2024_a/migration.sql', 'SELECT 1;', '2025_b/migration.sql', 'SELECT 2;'));
+SELECT pg_temp.named(jsonb_build_object('1_a.sql', 'SELECT 1;', 'sqitch.plan', ''));
+-- in files of conventions that look into certain places
+SELECT pg_temp.refused(jsonb_build_object('2024_a/up.sql', E'-- migrate:up\nSELECT 1;\n-- migrate:down\nSELECT 2;\n'));
+SELECT pg_temp.refused(jsonb_build_object('sqitch.plan', 'a 2024-01-01T00:00:00Z A <a@b>', 'deploy/a.sql', E'-- +goose Up\nSELECT 1;\n'));
+-- with what to do
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- +goose Up\nSELECT 1;\n'), 'native');
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'SELECT 1;\n-- rambler down\nSELECT 2;\n', '2_b.rollback.sql', '', '3_c.sql', E'\n-- +migrate Up'));
+
+-- no marker: in a literal, a dollar body, a block comment or an ordinary one
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', $$
+/* how to cut a file:
+-- +migrate Down
+/*
+-- rambler down
+*/
+-- !Downs
+*/
+CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $f$
+-- +goose Down
+SELECT 'x
+-- //@UNDO' $f$;
+INSERT INTO "a
+-- +micrate Down
+" VALUES ('it''s
+---- create above / drop below ----
+', E'\'
+-- migrate:down
+');
+-- +migration of users, !downside, undo, atlas: a book, changesets are fine
+-- Down migration is not needed, rollback: DROP TABLE x;
+SELECT 1 # 2;
+$$), 'plain');
+-- a title over a file that has one body, and one over what is commented out
+SELECT pg_temp.refused(jsonb_build_object('1_a.up.sql', E'-- Up Migration\nSELECT 1;\n', '1_a.down.sql', E'-- Down Migration\nSELECT 2;\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'SELECT 1;\n-- DOWN\n-- SELECT 2;\n'));
+-- a text whose end nobody can find is looked at as it stands
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'SELECT $x$;\n-- +migrate Down\n'), 'plain');
+DELETE FROM migrate.migration WHERE project = 'refused';
+
+--
+-- Files that are no migrations are named, all at once
+--
+SELECT pg_temp.refused('{"001_a.sql": "SELECT 1;", "seed.sql": "SELECT 1;", "test/002_cleanup.sql": "SELECT 1;", "schema.sql": "", "a.txt": ""}');
+SELECT pg_temp.refused('{"001_a.sql": "SELECT 1;", "test/cleanup.sql": "SELECT 1;", "test/fixtures/003_b.sql": "SELECT 1;"}');
+SELECT pg_temp.refused('{"001_a.sql": "SELECT 1;", "test/cleanup.sql": "SELECT 1;"}', 'name');
+SELECT pg_temp.refused('{"001_a.sql": "SELECT 1;", "test/002_b.sql": "SELECT 1;"}', 'plain');
+SELECT pg_temp.refused('{"001_a.up.sql": "SELECT 1;", "old/000_b.up.sql": "SELECT 1;"}');
+SELECT pg_temp.refused('{"db/seed.sql": "", "db/migrations/001_a.sql": "SELECT 1;", "db/migrations/002_b.sql": "SELECT 1;"}');
+SELECT pg_temp.refused('{"001_a.sql": "SELECT 1;", "002_b.sq": ""}');
+SELECT pg_temp.refused('{"001_a.sql": "-- +goose Up\nSELECT 1;", "002_b.go": "package migrations"}');
+\pset format aligned
+\pset tuples_only off
+RESET client_min_messages;
+SELECT version, result, path FROM migrate.load('{"001_a.SQL": "SELECT 1;", "002_b.sql": "SELECT 2;", "003_c.Up.Sql": "SELECT 3;"}', project => 'case');
+SELECT version, result, path FROM migrate.load('{"001_a.sql": "SELECT 1;", "seed.sql": "SELECT 2;", "test/cleanup.sql": "SELECT 3;", "test/x/1_x.sql": "SELECT 4;", "notes.txt": "", "tests.sql": "SELECT 5;"}',
+	ignore => '{seed.sql,test/*,*.TXT,test?.sql}', project => 'ignore');
+SELECT version, result, path FROM migrate.load('{"2023/001_a.sql": "SELECT 1;", "2024/002_b.sql": "SELECT 2;", "down/002_b.down.sql": "SELECT 3;"}',
+	subdirectories => true, project => 'sub');
+SELECT count(*) FROM migrate.load('{"001_a.sql": "SELECT 1;"}', ignore => '{*}', project => 'ignore all');
+SELECT * FROM migrate.load('{"001_a.sql": "SELECT 1;"}', ignore => '{NULL}');
+SELECT * FROM migrate.load('{"001_a.sql": "SELECT 1;"}', partial => NULL);
+
+--
+-- Prisma: directories are versions, in the order of their bytes
+--
+SELECT version, result, path FROM migrate.load(jsonb_build_object(
+	'prisma/migrations/migration_lock.toml', E'# Please do not edit\nprovider = "postgresql"\n',
+	'prisma/migrations/0_init/migration.sql', 'SELECT 0;',
+	'prisma/migrations/20240101_a/migration.sql', 'SELECT 1;',
+	'prisma/migrations/20240101000000_b/migration.sql', 'SELECT 2;',
+	'prisma/migrations/20240102_c/migration.sql', 'SELECT 3;',
+	'prisma/migrations/20240102_c/down.sql', 'SELECT 4;',
+	'prisma/seed.sql', 'SELECT 5;'), project => 'prisma')
+	ORDER BY path COLLATE "C";
+SELECT string_agg(version, ' ' ORDER BY step) FROM migrate.plan(project => 'prisma');
+SELECT version, requires, source FROM pg_temp.stored('prisma');
+SELECT pg_temp.recognised('20240101_init/migration.sql', 'SELECT 1;') AS without_lock;
+\pset format unaligned
+\pset tuples_only on
+SELECT pg_temp.refused('{"a/2024_a/migration.sql": "SELECT 1;", "b/2024_a/migration.sql": "SELECT 2;"}');
+SELECT pg_temp.refused('{"migration.sql": "SELECT 1;", "migration_lock.toml": ""}');
+SELECT pg_temp.refused('{"1_a/migration.sql": "SELECT 1;", "migration_lock.toml": "provider = \"mysql\""}');
+\pset format aligned
+\pset tuples_only off
+
+-- the line of its file on which each body begins
+SELECT version, result FROM migrate.load(jsonb_build_object(
+	'1_a.sql', E'-- why\n\n-- migrate:up\nSELECT 1;\n-- migrate:down\nSELECT 2;\n-- migrate:verify\nSELECT true;\n',
+	'2_b.sql', E'-- migrate:up\nSELECT 1;\n-- migrate:down\nSELECT 2;\n-- migrate:up\nSELECT 3;\n',
+	'3_c.sql', 'SELECT 1;', '3_c.down.sql', 'SELECT 2;'), project => 'lines');
+SELECT version, result FROM migrate.load(jsonb_build_object(
+	'4_d.sql', E'-- +goose Up\nSELECT 1;\n\n-- +goose Down\nSELECT 2;\n'), project => 'lines');
+SELECT version, up_line, down_line, verify_line FROM migrate.migration WHERE project = 'lines' ORDER BY 1;
 
 DELETE FROM migrate.migration WHERE project <> 'default';

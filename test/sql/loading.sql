@@ -92,3 +92,110 @@ SELECT migrate.script('head', 'base', project => 'scripted');
 SELECT migrate.script('1', 'nosuch', project => 'scripted');
 SELECT migrate.script('1', '1', project => 'scripted');
 DROP TABLE a, b;
+
+--
+-- What is wrong with one file is no reason to refuse the others
+--
+DROP EXTENSION migrate;
+CREATE EXTENSION migrate;
+-- a down and a verify that do not parse, a down that no migration can run, an
+-- orphan: stored with a warning, and only what would run one is an error
+SELECT version, result FROM migrate.load('{"1_a.sql": "-- migrate:up\nCREATE TABLE a ();\n-- migrate:down\nDROP IF\n", "2_b.sql": "CREATE TABLE b ()", "2_b.down.sql": "\\copy b from x", "3_c.sql": "SELECT 3", "3_c.verify.sql": "SELEC", "4_d.down.sql": "SELECT 4", "5_e.sql": "SELECT 5", "5_e.down.sql": "COPY b FROM STDIN"}');
+SELECT version, rule, severity, message FROM migrate.lint() WHERE rule = 'body-refused';
+SELECT migrate.report('markdown') IS NOT NULL, migrate.report('json') IS NOT NULL, migrate.report('html') IS NOT NULL;
+SELECT version, own_transaction FROM migrate.plan();
+SELECT version FROM migrate.apply('2');
+SELECT version FROM migrate.apply('3');
+SELECT version FROM migrate.rollback();
+SELECT version FROM migrate.rollback(versions => '{1}');
+\echo :SQLSTATE
+SELECT version, state FROM migrate.status();
+-- the same again is not reported again
+SELECT version, result FROM migrate.load('{"2_b.sql": "CREATE TABLE b ()", "2_b.down.sql": "\\copy b from x"}') WHERE result <> 'absent';
+-- one migration at a time is told at once
+SELECT migrate.add('9', 'SELECT 9', 'DROP IF');
+SELECT migrate.add('9', 'SELECT 9', verify => 'SELEC');
+
+-- the rest of a project of which some files are refused
+SELECT version, result, path FROM migrate.load('{"10_a.sql": "SELECT 10", "11_b.sql": "SELEC 11", "12_c.sql": "SELECT 12;\n-- +migrate Down\nSELECT 1", "13_d.sql": "-- migrate:dwon", "seed.sql": "", "test/14_x.sql": "SELECT 14", "15_e.sql": "-- migrate:requires 11\n-- migrate:up\nSELECT 15", "x.txt": ""}',
+	partial => true, project => 'partial');
+SELECT version, result, path FROM migrate.load('{"10_a.sql": "SELECT 10", "11_b.sql": "SELEC 11"}', project => 'partial');
+SELECT version, result, path FROM migrate.load('{"10_a.sql": "SELECT 10", "11_b.sql": "SELECT 11"}', project => 'partial');
+-- a refused file is not one that is gone
+SELECT version, result, path FROM migrate.load('{"10_a.sql": "SELEC 10", "11_b.sql": "SELECT 1;\n-- +goose Down"}',
+	partial => true, prune => true, convention => 'native', project => 'partial');
+SELECT version, up FROM migrate.migration WHERE project = 'partial' ORDER BY 1;
+
+--
+-- Empty bodies
+--
+SELECT version, result FROM migrate.load('{"1_a.sql": "-- migrate:up\n\n-- migrate:down\n", "2_b.sql": "/* later */ ;", "3_c.sql": "-- migrate:requires 1\n-- migrate:requires 2\n-- migrate:up\n", "4_d.sql": "BEGIN;\nCOMMIT;"}', project => 'empty');
+SELECT version, rule, severity, message FROM migrate.lint(project => 'empty') WHERE rule IN ('empty-body', 'missing-down');
+SELECT migrate.add('5', '-- nothing', project => 'empty');
+INSERT INTO migrate.migration (project, version, up) VALUES ('empty', '6', ' ');
+SELECT migrate.add('7', '-- joins', requires => '{5,6}', project => 'empty');
+SELECT version, down FROM migrate.migration WHERE project = 'empty' ORDER BY 1;
+-- one that joins others is no obstacle to a roll-back
+SELECT version FROM migrate.apply(versions => '{1,2,3}', project => 'empty');
+SELECT version, action FROM migrate.rollback(project => 'empty');
+-- one that was applied by mistake: how to fill it
+SELECT version, result FROM migrate.load('{"2_b.sql": "CREATE TABLE filled ()"}', project => 'empty') WHERE result <> 'absent';
+SELECT version FROM migrate.unstamp('2', project => 'empty');
+SELECT version, result FROM migrate.load('{"2_b.sql": "CREATE TABLE filled ()"}', project => 'empty') WHERE result <> 'absent';
+SELECT version FROM migrate.apply(versions => '{2}', project => 'empty');
+DROP TABLE filled;
+
+--
+-- Edits of applied texts that change comments and blanks alone
+--
+SELECT version, result FROM migrate.load('{"1_a.sql": "-- migrate:up\nCREATE TABLE e (a text DEFAULT ''x  -- y'');\n-- migrate:down\nDROP TABLE e;\n", "2_b.sql": "-- migrate:up\nCREATE FUNCTION e() RETURNS int LANGUAGE sql AS $$ SELECT 1 -- one\n$$;\n-- migrate:down\nDROP FUNCTION e();\n", "3_c.sql": "SELECT 3"}', project => 'edits');
+SELECT version FROM migrate.apply('2', project => 'edits');
+-- up and down, by load(), add() and UPDATE
+SELECT version, result FROM migrate.load('{"1_a.sql": "-- Licence\n-- migrate:up\n/* why /* really */ */ CREATE\n\tTABLE e (a text DEFAULT ''x  -- y'') -- done\n;\n-- migrate:down\n-- and back\nDROP TABLE e;\n", "2_b.sql": "-- migrate:up\nCREATE FUNCTION e() RETURNS int LANGUAGE sql AS $$ SELECT 1 -- one\n$$;\n-- migrate:down\nDROP FUNCTION e();\n", "3_c.sql": "SELECT 3 -- pending"}', project => 'edits');
+SELECT migrate.add('1', 'CREATE TABLE e(a text DEFAULT ''x  -- y'');', 'DROP TABLE e;--', project => 'edits');
+UPDATE migrate.migration SET up = '-- again' || E'\n' || up WHERE project = 'edits' AND version = '2';
+SELECT n, action, version, part, note, b.text = E'DROP TABLE e;\n' AS first_down
+	FROM migrate.journal j LEFT JOIN migrate.body b ON b.hash = j.body
+	WHERE j.project = 'edits' AND action = 'amend' ORDER BY j.run, n;
+SELECT m.version, m.checksum = a.checksum AND m.down_checksum = a.down_checksum AS known
+	FROM migrate.migration m JOIN migrate.applied a USING (project, version) WHERE project = 'edits' ORDER BY 1;
+SELECT migrate.check('2', project => 'edits');
+-- not: a literal, a dollar body, a name, a word more, a down that is there or not
+SELECT migrate.add('1', 'CREATE TABLE e(a text DEFAULT ''x -- y'');', 'DROP TABLE e;', project => 'edits');
+SELECT migrate.add('1', 'CREATE TABLE "e "(a text DEFAULT ''x  -- y'');', 'DROP TABLE e;', project => 'edits');
+SELECT migrate.add('1', 'CREATE TABLE e(a text DEFAULT ''x  -- y'');', 'DROP TABLE IF EXISTS e;', project => 'edits');
+SELECT migrate.add('1', 'CREATE TABLE e(a text DEFAULT ''x  -- y'');', project => 'edits');
+SELECT version, result FROM migrate.load('{"2_b.sql": "-- migrate:up\nCREATE FUNCTION e() RETURNS int LANGUAGE sql AS $$ SELECT 1 -- two\n$$;\n-- migrate:down\nDROP FUNCTION e();\n"}', project => 'edits');
+UPDATE migrate.migration SET down = 'DROP FUNCTION e() CASCADE;' WHERE project = 'edits' AND version = '2';
+-- a comment that is a marker says something
+SELECT version, result FROM migrate.load('{"7_g.sql": "SELECT 7 -- x"}', project => 'edits') WHERE result <> 'absent';
+SELECT version FROM migrate.apply(project => 'edits');
+SELECT version, result FROM migrate.load('{"7_g.sql": "-- migrate:transactional off\nSELECT 7 -- x"}', project => 'edits');
+SELECT version, result FROM migrate.load('{"7_g.sql": "-- migrate:irreversible\nSELECT 7 -- x"}', project => 'edits');
+SELECT version, result FROM migrate.load('{"7_g.sql": "-- migrate:requires 3\nSELECT 7 -- x"}', project => 'edits');
+-- the policy has the last word
+INSERT INTO migrate.policy (project, edits) VALUES ('edits', 'refuse');
+SELECT version, result FROM migrate.load('{"7_g.sql": "SELECT 7 -- y"}', project => 'edits');
+SELECT migrate.add('7', 'SELECT 7 -- y', name => 'g', project => 'edits');
+UPDATE migrate.migration SET up = 'SELECT 7 -- y' WHERE project = 'edits' AND version = '7';
+UPDATE migrate.policy SET edits = 'maybe' WHERE project = 'edits';
+DELETE FROM migrate.policy;
+-- many at once, on purpose
+SELECT version, result FROM migrate.load('{"3_c.sql": "SELECT 33", "7_g.sql": "SELECT 77"}', project => 'edits');
+SELECT version, result FROM migrate.load('{"3_c.sql": "SELECT 33", "7_g.sql": "SELECT 77"}', accept => true, project => 'edits') WHERE result <> 'absent';
+SELECT n, version, part, note FROM migrate.journal WHERE project = 'edits' AND action = 'amend' ORDER BY run DESC, n LIMIT 2;
+SELECT migrate.check(project => 'edits');
+SELECT version, result FROM migrate.load('{"3_c.sql": "-- migrate:repeatable\nSELECT 33"}', accept => true, project => 'edits');
+-- a repeatable migration runs again, whatever has changed
+SELECT version, result FROM migrate.load('{"8_r.sql": "-- migrate:repeatable\nSELECT 8"}', project => 'edits') WHERE result <> 'absent';
+SELECT version FROM migrate.apply(project => 'edits');
+SELECT version, result FROM migrate.load('{"8_r.sql": "-- migrate:repeatable\nSELECT 8 -- more"}', project => 'edits') WHERE result <> 'absent';
+SELECT version FROM migrate.apply(project => 'edits');
+DROP TABLE e; DROP FUNCTION e();
+DROP TABLE a, b;
+
+-- digits come before letters, in this order and in that of a directory
+SELECT migrate.add('a1', 'SELECT 1', project => 'letters');
+SELECT version FROM migrate.apply(project => 'letters');
+SELECT migrate.add('1b', 'SELECT 1', project => 'letters');
+SELECT version FROM migrate.apply(project => 'letters');

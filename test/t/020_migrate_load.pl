@@ -221,9 +221,10 @@ foreach my $name (sort keys %shells)
 		'README' => 'not sent', '.git/0007_hidden.sql' => 'not SQL',
 		'.0007_hidden.sql' => 'not SQL', 'notes.md' => 'not sent');
 
-	($status, $out, $err) = load([$dir]);
+	($status, $out, $err) = load([ $dir, '--subdirectories' ]);
 	is($status, 0, "$name: a directory is loaded") or diag $err;
-	is($err, '', "$name: without a message");
+	like($err, qr/\AWARNING:  the up bodies of 2 migrations are empty\nDETAIL:[^\n]*\nHINT:[^\n]*\n\z/,
+		"$name: with no message but of those that are empty");
 	like($out, qr/^loaded 6 files: 6 added$/m, "$name: and a summary");
 	is(stored($db, 'default'), expected(%files), "$name: every byte arrives");
 	is(applied($db), '', "$name: and nothing is applied");
@@ -231,7 +232,7 @@ foreach my $name (sort keys %shells)
 	# A pending migration of somebody else is none of this directory's
 	query($db, q{SELECT migrate.add('0000', 'SELECT 1'), migrate.add('0009', 'SELECT 1')});
 	my $note = "it's \\ \"n\" :'x' \$(id)\n" . encode_utf8("\x{e4}");
-	($status, $out, $err) = load([ $dir, '--apply', '--note', $note ]);
+	($status, $out, $err) = load([ $dir, '--subdirectories', '--apply', '--note', $note ]);
 	is($status, 0, "$name: the directory is applied") or diag $err;
 	like($out, qr/^loaded 6 files: 6 unchanged, 2 absent$/m,
 		"$name: what is stored already is unchanged");
@@ -249,7 +250,7 @@ foreach my $name (sort keys %shells)
 
 	# An error in the server
 	directory("files_$name", %files, '0007_fails.sql' => "SELECT 1;\nSELECT 1/0;\n");
-	($status, $out, $err) = load([ $dir, '--apply' ]);
+	($status, $out, $err) = load([ $dir, '--subdirectories', '--apply' ]);
 	is($status, 3, "$name: a failing migration gives status 3");
 	like($err, qr/ERROR:  division by zero/, "$name: and the server's message");
 	is(query($db, q{SELECT count(*) FROM migrate.migration WHERE version = '0007'}),
@@ -258,14 +259,14 @@ foreach my $name (sort keys %shells)
 	append_to_file("$work/psqlrc", "\\set ON_ERROR_STOP off\n\\echo psqlrc was read\n")
 	  unless -f "$work/psqlrc";
 	local $ENV{PSQLRC} = "$work/psqlrc";
-	($status, $out, $err) = load([ $dir, '--apply', '-v', 'ON_ERROR_STOP=0',
+	($status, $out, $err) = load([ $dir, '--subdirectories', '--apply', '-v', 'ON_ERROR_STOP=0',
 		'--set', 'AUTOCOMMIT=off', '-vFETCH_COUNT=1' ]);
 	is($status, 3, "$name: also with other settings of psql");
 	unlike($out, qr/psqlrc/, "$name: and a start-up file");
 
 	# --prune
 	directory("files_$name", %files);
-	($status, $out, $err) = load([ $dir, '--prune', '--apply' ]);
+	($status, $out, $err) = load([ $dir, '--subdirectories', '--prune', '--apply' ]);
 	is($status, 0, "$name: --prune works together with --apply") or diag $err;
 	like($out, qr/^loaded 6 files: 6 unchanged, 3 pruned$/m,
 		"$name: --prune deletes what is pending and not among the files");
@@ -292,7 +293,7 @@ foreach my $name (sort keys %shells)
 	my %streamed = %files;
 	delete $streamed{" leading/0006_colon:'x'.sql"};
 	($status, $out, $err) =
-	  load([ '-', '--project', 'stream' ], stdin => $stream);
+	  load([ '-', '--subdirectories', '--project', 'stream' ], stdin => $stream);
 	is($status, 0, "$name: a stream is loaded") or diag $err;
 	is(stored($db, 'stream'), expected(%streamed),
 		"$name: every byte of a stream arrives");
@@ -359,7 +360,7 @@ foreach my $name (sort keys %shells)
 			"#!/bin/sh\n[ \$# -eq 0 ] || exit 1\n"
 			  . program('base64') . "$wrap\n");
 		chmod 0755, "$work/base64/base64";
-		($status, $out, $err) = load([ "$work/files_$name", '--project', 'base64' ],
+		($status, $out, $err) = load([ "$work/files_$name", '--subdirectories', '--project', 'base64' ],
 			path => "$work/base64:$shell->{path}");
 		is($status, 0, "$name: another base64") or diag $err;
 		is(stored($db, 'base64'), expected(%files), "$name: with the same bytes");
@@ -414,7 +415,7 @@ foreach my $name (sort keys %shells)
 	directory("linked_$name");
 	symlink("$real/0001_a.sql", "$work/linked_$name/0002_b.sql") or die $!;
 	symlink($real, "$work/linked_$name/more") or die $!;
-	($status, $out, $err) = load([ "$work/linked_$name", $db ]);
+	($status, $out, $err) = load([ "$work/linked_$name", $db, '--subdirectories' ]);
 	is($status, 0, "$name: links are followed") or diag $err;
 	is(query($db, 'SELECT string_agg(path, $$ $$ ORDER BY path) FROM migrate.migration'),
 		'0002_b.sql more/0001_a.sql', "$name: to files and directories");
@@ -505,7 +506,7 @@ query('hostile', q{
 	ALTER DATABASE hostile SET standard_conforming_strings = off;
 	ALTER DATABASE hostile SET bytea_output = escape;
 	ALTER DATABASE hostile SET quote_all_identifiers = on;});
-($status, $out, $err) = load([ directory('hostile', %files), 'hostile' ]);
+($status, $out, $err) = load([ directory('hostile', %files), 'hostile', '--subdirectories' ]);
 is($status, 0, 'hostile objects in the search path') or diag $err;
 {
 	local $ENV{PGOPTIONS} = '-c search_path=pg_catalog -c bytea_output=hex';

@@ -1,0 +1,179 @@
+# Directories as people have them: files of other tools are refused by the tool's
+# name, strays by theirs, and edits of comments alone are taken, whoever makes
+# them and however they get into the table.
+#
+# Needs directories of the server, the client, roles, and sessions side by side.
+
+use strict;
+use warnings;
+
+use File::Path qw(make_path remove_tree);
+use FindBin;
+use lib $FindBin::RealBin;
+
+use MigrateTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $loader = "$FindBin::RealBin/../../bin/migrate-load";
+my $work = PostgreSQL::Test::Utils::tempdir();
+my $node = PostgreSQL::Test::Cluster->new('main');
+my $db = 'files';
+
+$node->init;
+$node->append_conf('postgresql.conf', 'autovacuum = off');
+$node->start;
+owner_database($node, $db);
+query($node, $db, $superuser,
+	q{SELECT migrate.grant('write', 'deployer'); SELECT migrate.grant('run', 'deployer'); GRANT CREATE ON SCHEMA public TO deployer});
+$ENV{PATH} = $node->config_data('--bindir') . ":$ENV{PATH}";
+
+# A new directory with these files; returns its path.
+my $directories = 0;
+
+sub directory
+{
+	my (%files) = @_;
+	my $dir = "$work/" . ++$directories;
+
+	foreach my $path (keys %files)
+	{
+		my ($above) = "$dir/$path" =~ m{^(.*)/};
+		make_path($above);
+		append_to_file("$dir/$path", $files{$path});
+	}
+	return $dir;
+}
+
+# Run migrate-load; returns its exit status, output and messages.
+sub load
+{
+	my ($dir, @options) = @_;
+	my ($out, $err);
+	my $ok = IPC::Run::run([ $loader, $dir, @options, '-At', '-h', $node->host,
+			'-p', $node->port, '-U', 'deployer', '-d', $db ],
+		'>', \$out, '2>', \$err);
+
+	return ($ok ? 0 : $? >> 8, $out, $err);
+}
+
+sub stored
+{
+	my ($project) = @_;
+	return query($node, $db, $superuser,
+		"SELECT string_agg(version || ' ' || path, ', ' ORDER BY version) FROM migrate.migration WHERE project = '$project'");
+}
+
+# ---------------------------------------------------------------------------
+# What a directory may have in it
+# ---------------------------------------------------------------------------
+
+my $dir = directory('001_a.SQL' => 'SELECT 1;', '002_b.sql' => 'SELECT 2;', '002_b.Down.Sql' => 'SELECT 2;');
+my ($status, $out, $err) = load($dir, '--project', 'case');
+is($status, 0, 'upper case: loaded') or diag $err;
+is(stored('case'), '001 001_a.SQL, 002 002_b.sql', '... all of it');
+query($node, $db, $superuser, "SELECT migrate.load_directory('$dir', project => 'case2')");
+is(stored('case2'), stored('case'), '... and by the server');
+
+$dir = directory('001_a.sql' => 'CREATE TABLE IF NOT EXISTS a ();', 'seed.sql' => 'DROP TABLE a;',
+	'test/cleanup.sql' => 'DROP TABLE a;', 'test/002_x.sql' => 'DROP TABLE a;');
+($status, $out, $err) = load($dir, '--project', 'strays', '--apply');
+is($status, 3, 'strays: refused');
+like($err, qr/\Q$_\E/, "... naming $_") foreach 'seed.sql', 'test/cleanup.sql', 'test/002_x.sql';
+is(stored('strays'), '', '... and nothing is stored');
+($status, $out, $err) = load($dir, '--project', 'strays', '--ignore', 'seed.sql', '--ignore=test/*', '--apply');
+is($status, 0, '... unless they are ignored') or diag $err;
+is(stored('strays'), '001 001_a.sql', '... one by one');
+($status, $out, $err) = load($dir, '--project', 'strays2', '--partial', '--partial', '--apply');
+is($status, 0, '... or refused alone') or diag $err;
+like($err, qr/WARNING:  file "\Q$_\E" .* is left out/, "... naming $_")
+  foreach 'seed.sql', 'test/cleanup.sql', 'test/002_x.sql';
+is(stored('strays2'), '001 001_a.sql', '... and the rest is stored');
+$dir = directory('2023/001_a.sql' => 'SELECT 1;', '2024/002_b.sql' => 'SELECT 2;');
+($status) = load($dir, '--project', 'sub', '--subdirectories');
+is($status, 0, 'sub-directories, if they are said to be meant');
+
+# The way back is never run after the way forth, whatever the convention.
+my %tools = (
+	'sql-migrate' => { '001_a.sql' => "-- +migrate Up\nCREATE TABLE gone ();\n-- +migrate Down\nDROP TABLE gone;\n" },
+	'tern' => { '001_a.sql' => "CREATE TABLE gone ();\n---- create above / drop below ----\nDROP TABLE gone;\n" },
+	'node-pg-migrate' => { '001_a.sql' => "-- Up Migration\nCREATE TABLE gone ();\n\n-- Down Migration\nDROP TABLE gone;\n" },
+	'Postgrator' => { '001.do.a.sql' => 'CREATE TABLE gone ();', '001.undo.a.sql' => 'DROP TABLE gone;' },
+	'yoyo' => { '0001_a.sql' => 'CREATE TABLE gone ();', '0001_a.rollback.sql' => 'DROP TABLE gone;' },
+	'db-migrate' => { '20240101-a-up.sql' => 'CREATE TABLE gone ();', '20240101-a-down.sql' => 'DROP TABLE gone;' },
+	'MyBatis Migrations' => { '001_a.sql' => "-- // a\nCREATE TABLE gone ();\n\n-- //\@UNDO\nDROP TABLE gone;\n" },
+	'rambler' => { '001_a.sql' => "-- rambler up\nCREATE TABLE gone ();\n-- rambler down\nDROP TABLE gone;\n" },
+	'micrate' => { '001_a.sql' => "-- +micrate Up\nCREATE TABLE gone ();\n-- +micrate Down\nDROP TABLE gone;\n" },
+	'Play' => { '1.sql' => "# --- !Ups\nCREATE TABLE gone ();\n# --- !Downs\nDROP TABLE gone;\n" },
+	'Liquibase' => { '001_a.sql' => "--liquibase formatted sql\n--changeset a:1\nCREATE TABLE gone ();\n--rollback DROP TABLE gone;\n" },
+);
+foreach my $tool (sort keys %tools)
+{
+	my $files = directory(%{ $tools{$tool} });
+	my @accepted = grep {
+		my ($state, undef, $message) = load($files, '--project', 'tools', ($_ eq 'auto' ? () : ('--convention', $_)));
+		$state != 3 || $message !~ /\Q$tool\E/;
+	} qw(auto native plain name golang-migrate sqlx goose flyway);
+	is("@accepted", '', "$tool: refused by name in every convention");
+}
+is(stored('tools'), '', 'nothing of these was stored');
+
+# ---------------------------------------------------------------------------
+# Edits of comments: by load(), add() and UPDATE, up and down, with the rights of
+# whoever stores migrations
+# ---------------------------------------------------------------------------
+
+sub edited
+{
+	my ($up, $down) = @_;
+	return directory('001_a.sql' => "-- migrate:up\n$up\n-- migrate:down\n$down\n");
+}
+
+load(edited('CREATE TABLE edits (a int);', 'DROP TABLE edits;'), '--project', 'edits', '--apply');
+($status, $out, $err) = load(edited("-- (c)\nCREATE TABLE edits\n\t(a int);", '/* back */ DROP TABLE edits;'),
+	'--project', 'edits', '--apply');
+is($status, 0, 'comments: loaded') or diag $err;
+like($err, qr/NOTICE:  the text of 1 applied migration has new comments or blanks/, '... with a notice');
+like($out, qr/^001\|amended\|/m, '... and says so');
+# nobody may do that unless a superuser says so
+query($node, $db, $superuser, 'GRANT SELECT, UPDATE ON migrate.migration TO app');
+query($node, $db, 'app',
+	q{UPDATE migrate.migration SET down = down || '-- more' WHERE project = 'edits'});
+query($node, $db, 'deployer',
+	q{SELECT migrate.add('001', 'CREATE TABLE edits(a int);', 'DROP TABLE edits;', project => 'edits')});
+is( query($node, $db, $superuser,
+		q{SELECT string_agg(concat_ws(' ', n, version, part, role, outcome), ', ' ORDER BY run, n) FROM migrate.journal WHERE project = 'edits' AND action = 'amend'}),
+	'1 001 up deployer success, 2 001 down deployer success, 1 001 down app success, 1 001 up deployer success, 2 001 down deployer success',
+	'each is in the journal, with who did it');
+is( query($node, $db, $superuser,
+		q{SELECT count(b.text), count(*) FROM migrate.journal j LEFT JOIN migrate.body b ON b.hash = j.body WHERE project = 'edits' AND action = 'amend'}),
+	'5|5', 'and the old texts are kept');
+query($node, $db, 'deployer', q{SELECT migrate.check(project => 'edits')});
+
+# what it does is not changed under that name
+($status, $out, $err) = load(edited('CREATE TABLE edits (a int8);', 'DROP TABLE edits;'), '--project', 'edits');
+is($status, 3, 'another statement: refused');
+like($err, qr/MG002|has another text or kind/, '... as a changed text');
+($status, $out, $err) = load(edited('CREATE TABLE edits (a int8);', 'DROP TABLE edits;'), '--project', 'edits', '--accept');
+is($status, 0, '... unless it is accepted') or diag $err;
+like($out, qr/^001\|amended\|/m, '... by that word');
+
+# the new down is what a roll-back runs, in both modes
+query($node, $db, 'deployer', q{SELECT migrate.rollback(project => 'edits')});
+is(query($node, $db, $superuser, q{SELECT to_regclass('public.edits')}), '', 'rolled back');
+query($node, $db, 'deployer', q{CALL migrate.apply_each(project => 'edits')});
+($status, $out, $err) = load(edited("CREATE TABLE edits (a int8)\n;", 'DROP TABLE edits; -- each'), '--project', 'edits', '--apply-each');
+is($status, 0, 'comments after apply_each()') or diag $err;
+query($node, $db, 'deployer', q{CALL migrate.rollback_each(project => 'edits')});
+is(query($node, $db, $superuser, q{SELECT to_regclass('public.edits')}), '', 'rolled back again');
+
+# two sessions that load the same edit: one takes it, the other has nothing to do
+query($node, $db, 'deployer', q{SELECT migrate.apply(project => 'edits')});
+my $edit = q{SELECT string_agg(result, ' ') FROM migrate.load('{"001_a.sql": "-- migrate:up\n/* both */ CREATE TABLE edits (a int8);\n-- migrate:down\nDROP TABLE edits;\n"}', project => 'edits');};
+my @runs = run_parallel($node, $db, 'deployer', $edit, $edit);
+is(join(' ', map { $_->{status} } @runs), '0 0', 'two at once succeed');
+is(join(' ', sort map { $_->{out} =~ /(\w+)\s*$/ } @runs), 'amended unchanged', '... and one of them takes the edit');
+
+$node->stop;
+done_testing();
