@@ -45,6 +45,12 @@ CREATE TABLE migrate.migration (
 	down_checksum	pg_catalog.text COLLATE "C",
 	added_at		pg_catalog.timestamptz NOT NULL,
 	added_by		pg_catalog.text NOT NULL,
+	up_author		pg_catalog.text,
+	up_trusted		pg_catalog.bool NOT NULL,
+	down_author		pg_catalog.text,
+	down_trusted	pg_catalog.bool NOT NULL,
+	verify_author	pg_catalog.text,
+	verify_trusted	pg_catalog.bool NOT NULL,
 	held_reason		pg_catalog.text,
 	CONSTRAINT migration_pkey PRIMARY KEY (project, version),
 	CONSTRAINT migration_version_check
@@ -369,10 +375,12 @@ CREATE FUNCTION migrate.add(version pg_catalog.anycompatible, up pg_catalog.text
 		kind pg_catalog.text DEFAULT 'versioned',
 		transactional pg_catalog.bool DEFAULT NULL,
 		irreversible pg_catalog.bool DEFAULT false,
-		project pg_catalog.text DEFAULT 'default')
+		project pg_catalog.text DEFAULT 'default',
+		author pg_catalog.text DEFAULT NULL,
+		origin pg_catalog.jsonb DEFAULT NULL)
 	RETURNS pg_catalog.text
 	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_add';
-COMMENT ON FUNCTION migrate.add(pg_catalog.anycompatible, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text[], pg_catalog.text, pg_catalog.text, pg_catalog.bool, pg_catalog.bool, pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.add(pg_catalog.anycompatible, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text[], pg_catalog.text, pg_catalog.text, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) IS
 	'store one migration; the same text again is a no-op';
 
 CREATE FUNCTION migrate.load(files pg_catalog.jsonb,

@@ -17,9 +17,11 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/numeric.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -59,10 +61,100 @@ mig_gate(PG_FUNCTION_ARGS)
 	return PointerGetDatum(mig_store_gate((TriggerData *) fcinfo->context));
 }
 
+/* a member of add()'s argument "origin", and where it goes */
+typedef struct OriginMember
+{
+	const char *name;
+	enum jbvType type;
+	void	   *place;			/* char *, int or bool */
+} OriginMember;
+
+static void
+set_origin_member(const OriginMember *member, const JsonbValue *value)
+{
+	if (value->type == jbvNull)
+		return;
+	if (value->type != member->type)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("member \"%s\" of argument \"origin\" has a value of the wrong type",
+						member->name)));
+	if (value->type == jbvString)
+		*(char **) member->place = pnstrdup(value->val.string.val,
+											value->val.string.len);
+	else if (value->type == jbvNumeric)
+		*(int *) member->place =
+			DatumGetInt32(DirectFunctionCall1(numeric_int4,
+											  NumericGetDatum(value->val.numeric)));
+	else
+		*(bool *) member->place = value->val.boolean;
+}
+
+/*
+ * The columns of migrate.migration that load() fills in addition to what the
+ * other arguments say.  Returns whether they name authors.
+ */
+static bool
+read_origin(Jsonb *origin, MigSource *source, MigAuthor *authors)
+{
+	const OriginMember members[] = {
+		{"path", jbvString, &source->path},
+		{"down_path", jbvString, &source->down_path},
+		{"verify_path", jbvString, &source->verify_path},
+		{"source", jbvString, &source->source},
+		{"up_line", jbvNumeric, &source->lines[MIG_UP]},
+		{"down_line", jbvNumeric, &source->lines[MIG_DOWN]},
+		{"verify_line", jbvNumeric, &source->lines[MIG_VERIFY]},
+		{"up_author", jbvString, &authors[MIG_UP].name},
+		{"down_author", jbvString, &authors[MIG_DOWN].name},
+		{"verify_author", jbvString, &authors[MIG_VERIFY].name},
+		{"up_trusted", jbvBool, &authors[MIG_UP].trusted},
+		{"down_trusted", jbvBool, &authors[MIG_DOWN].trusted},
+		{"verify_trusted", jbvBool, &authors[MIG_VERIFY].trusted},
+	};
+	JsonbIterator *iterator = JsonbIteratorInit(&origin->root);
+	JsonbIteratorToken token;
+	JsonbValue	value;
+	bool		names_authors = false;
+	int			i = 0;
+
+	if (JsonbIteratorNext(&iterator, &value, true) != WJB_BEGIN_OBJECT)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"origin\" must be an object")));
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_VALUE)
+			set_origin_member(&members[i], &value);
+		if (token != WJB_KEY)
+			continue;
+		for (i = 0; i < lengthof(members); i++)
+		{
+			if (strlen(members[i].name) == value.val.string.len &&
+				strncmp(members[i].name, value.val.string.val,
+						value.val.string.len) == 0)
+				break;
+		}
+		if (i == lengthof(members))
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("argument \"origin\" has an unknown member \"%s\"",
+							pnstrdup(value.val.string.val,
+									 value.val.string.len))));
+		if (strstr(members[i].name, "_author") ||
+			strstr(members[i].name, "_trusted"))
+			names_authors = true;
+	}
+	return names_authors;
+}
+
 Datum
 mig_add(PG_FUNCTION_ARGS)
 {
 	MigSource	source;
+	MigAuthor	authors[MIG_VERIFY + 1] = {{NULL, false}};
+	bool		names_authors = !PG_ARGISNULL(10);
+	int			part;
 	char	   *kind = mig_arg_required_text(fcinfo, 6, "kind");
 
 	memset(&source, 0, sizeof(source));
@@ -84,7 +176,13 @@ mig_add(PG_FUNCTION_ARGS)
 	source.transactional = PG_ARGISNULL(7) ? MIG_TX_RECOGNISE :
 		PG_GETARG_BOOL(7) ? MIG_TX_ON : MIG_TX_OFF;
 	source.irreversible = mig_arg_bool(fcinfo, 8, "irreversible");
-	mig_store_add(mig_arg_project(fcinfo, 9), &source);
+	for (part = MIG_UP; part <= MIG_VERIFY && names_authors; part++)
+		authors[part].name = mig_arg_text(fcinfo, 10);
+	if (!PG_ARGISNULL(11) &&
+		read_origin(PG_GETARG_JSONB_P(11), &source, authors))
+		names_authors = true;
+	mig_store_add(mig_arg_project(fcinfo, 9), &source,
+				  names_authors ? authors : NULL);
 	PG_RETURN_TEXT_P(cstring_to_text(source.version));
 }
 

@@ -1028,7 +1028,7 @@ warn_of_refusals(const MigFileSet *set)
 
 	foreach(lc, set->refusals)
 	{
-		const		MigRefusal *refusal = lfirst(lc);
+		const MigRefusal *refusal = lfirst(lc);
 
 		ereport(WARNING,
 				(errcode(MIG_ERRCODE_CONVENTION),
@@ -1042,7 +1042,7 @@ warn_of_refusals(const MigFileSet *set)
 static void
 report_refusals(const MigFileSet *set)
 {
-	const		MigRefusal *first;
+	const MigRefusal *first;
 	StringInfoData detail;
 	List	   *hints = NIL;
 	StringInfoData hint;
@@ -1055,7 +1055,7 @@ report_refusals(const MigFileSet *set)
 	initStringInfo(&hint);
 	foreach(lc, set->refusals)
 	{
-		const		MigRefusal *refusal = lfirst(lc);
+		const MigRefusal *refusal = lfirst(lc);
 
 		if (foreach_current_index(lc) < MAX_REFUSALS)
 			appendStringInfo(&detail, "%s%s.", detail.len > 0 ? "\n" : "",
@@ -1153,7 +1153,7 @@ is_ignored(const char *path, const List *patterns)
 /* the files as what the parsers work on */
 static void
 make_fileset(MigFileSet *set, MigFile *files, int nfiles,
-			 const MigReading * reading)
+			 const MigReading *reading)
 {
 	memset(set, 0, sizeof(MigFileSet));
 	set->partial = reading->partial;
@@ -1176,7 +1176,7 @@ make_fileset(MigFileSet *set, MigFile *files, int nfiles,
  * copies of them.
  */
 List *
-mig_convention_parse(MigFile *files, int nfiles, const MigReading * reading,
+mig_convention_parse(MigFile *files, int nfiles, const MigReading *reading,
 					 List **refusals)
 {
 	const Convention *found = NULL;

@@ -24,7 +24,7 @@ typedef struct MigReading
 	List	   *ignore;			/* patterns (char *) of paths and file names */
 	bool		subdirectories; /* may migrations lie in them? */
 	bool		partial;		/* leave refused files out, with a WARNING */
-}			MigReading;
+} MigReading;
 
 /*
  * Turn files into migrations.  Raises MIG_ERRCODE_CONVENTION if the convention
@@ -35,6 +35,6 @@ typedef struct MigReading
  * MigRefusal *.
  */
 extern List *mig_convention_parse(MigFile *files, int nfiles,
-								  const MigReading * reading, List **refusals);
+								  const MigReading *reading, List **refusals);
 
 #endif							/* MIG_CONVENTION_H */

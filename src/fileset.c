@@ -445,7 +445,7 @@ typedef struct Taking
 	MigSource  *source;
 	MigPart		part;
 	const MigScript *script;
-}			Taking;
+} Taking;
 
 static void
 take_script(void *arg)

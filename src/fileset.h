@@ -30,7 +30,7 @@ typedef struct MigRefusal
 	const char *message;
 	const char *detail;			/* may be NULL */
 	const char *hint;			/* may be NULL */
-}			MigRefusal;
+} MigRefusal;
 
 typedef struct MigFileSet
 {

@@ -28,7 +28,7 @@ typedef enum MarkerForm
 	MARK_PREFIX,				/* begins with it */
 	MARK_TITLE,					/* is it, and SQL stands before and after */
 	MARK_FIRST					/* is it, in the first line */
-}			MarkerForm;
+} MarkerForm;
 
 typedef struct ForeignMarker
 {
@@ -104,7 +104,7 @@ typedef struct ForeignName
 	const char *tool;
 	const char *readers;
 	const char *hint;
-}			ForeignName;
+} ForeignName;
 
 #define RENAME \
 	"Rename the files to VERSION_name.sql and VERSION_name.down.sql."
@@ -164,7 +164,7 @@ mig_foreign_name(const MigFileSet *set, const MigScript *script,
 
 	for (int i = 0; i < lengthof(foreign_names); i++)
 	{
-		const		ForeignName *name = &foreign_names[i];
+		const ForeignName *name = &foreign_names[i];
 
 		if (!mig_path_matches(base, name->pattern) ||
 			is_read(name->readers, set->convention))

@@ -86,14 +86,6 @@ mig_guard_destructive(const char *project, const MigPolicy *policy,
 				 errhint("Say that you mean this database with confirm => current_database().")));
 }
 
-bool
-mig_guard_is_superuser(const char *role)
-{
-	Oid			oid = get_role_oid(role, true);
-
-	return OidIsValid(oid) && superuser_arg(oid);
-}
-
 /* a superuser, or what the server's documentation calls as good as one */
 static bool
 is_powerful(Oid role)
@@ -181,7 +173,8 @@ mig_guard_may_become_superuser(Oid *role, Oid *powerful)
 }
 
 static void
-refuse_author(const char *version, const char *author, Oid role, Oid powerful)
+refuse_author(const char *version, const MigAuthor *author, Oid role,
+			  Oid powerful)
 {
 	const char *role_name = GetUserNameFromId(role, false);
 	const char *detail;
@@ -196,20 +189,33 @@ refuse_author(const char *version, const char *author, Oid role, Oid powerful)
 		detail = _("The body would run with the rights of a superuser.");
 	ereport(ERROR,
 			(errcode(MIG_ERRCODE_AUTHOR),
+			 author->name == NULL ?
+			 errmsg("a superuser cannot run migration \"%s\", of which nobody knows who stored it",
+					version) :
 			 errmsg("a superuser cannot run migration \"%s\", which role \"%s\" stored",
-					version, author),
+					version, author->name),
 			 errdetail_internal("%s", detail),
 			 errhint("SET ROLE to one that is no superuser and SELECT migrate.start(), which has a session of that role, or connect as that role.  After reading the body, migrate.trust_authors lets a superuser run it.")));
 }
 
-void
-mig_guard_author(const char *version, const char *author)
+bool
+mig_guard_trusts_all(void)
 {
 	Oid			role;
 	Oid			powerful;
 
-	if (!mig_trust_authors &&
-		mig_guard_may_become_superuser(&role, &powerful) &&
-		!mig_guard_is_superuser(author))
+	return mig_trust_authors ||
+		!mig_guard_may_become_superuser(&role, &powerful);
+}
+
+void
+mig_guard_author(const char *version, const MigAuthor *author)
+{
+	Oid			role;
+	Oid			powerful;
+
+	if (author->trusted || mig_trust_authors)
+		return;
+	if (mig_guard_may_become_superuser(&role, &powerful))
 		refuse_author(version, author, role, powerful);
 }

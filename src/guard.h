@@ -27,9 +27,6 @@ extern void mig_guard_policy(const char *project, const MigPolicy *policy);
 extern void mig_guard_destructive(const char *project, const MigPolicy *policy,
 								  const char *confirm);
 
-/* is there a role of this name, and is it a superuser? */
-extern bool mig_guard_is_superuser(const char *role);
-
 /*
  * Could code that runs in this session become a superuser, or do what amounts
  * to it?  SET ROLE makes no difference, since RESET ROLE undoes it.  Then *role
@@ -37,10 +34,13 @@ extern bool mig_guard_is_superuser(const char *role);
  */
 extern bool mig_guard_may_become_superuser(Oid *role, Oid *powerful);
 
+/* is there nothing that mig_guard_author() would refuse here? */
+extern bool mig_guard_trusts_all(void);
+
 /*
- * Raise if the session may become a superuser and the author of a body that it
- * is to run is none: whoever may store bodies would be superuser otherwise.
+ * Raise if the session may become a superuser and a body that it is to run is
+ * not trusted: whoever may store bodies would be superuser otherwise.
  */
-extern void mig_guard_author(const char *version, const char *author);
+extern void mig_guard_author(const char *version, const MigAuthor *author);
 
 #endif							/* MIG_GUARD_H */

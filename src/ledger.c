@@ -146,8 +146,8 @@ enum EntryColumn
 	E_VERSION = 1, E_KIND, E_STORED, E_APPLIED, E_UP_CHANGED, E_DOWN_CHANGED,
 	E_HELD_REASON, E_RUN, E_SEQ, E_PARTIAL,
 	E_NAME, E_REQUIRES, E_HAS_DOWN, E_HAS_VERIFY, E_IRREVERSIBLE,
-	E_TRANSACTIONAL, E_PATH, E_DOWN_PATH, E_VERIFY_PATH, E_UP_LINE, E_DOWN_LINE, E_VERIFY_LINE, E_ADDED_BY, E_LENGTH,
-	E_HOW, E_ERRORS_ONLY,
+	E_TRANSACTIONAL, E_PATH, E_DOWN_PATH, E_VERIFY_PATH, E_UP_LINE,
+	E_DOWN_LINE, E_VERIFY_LINE, E_LENGTH, E_HOW, E_ERRORS_ONLY,
 	E_ERROR, E_CHECKSUM, E_DOWN_CHECKSUM, E_APPLIED_BY, E_APPLIED_AT,
 	E_EXECUTION_MS
 };
@@ -170,7 +170,7 @@ enum EntryColumn
 	" m.down IS NOT NULL, m.verify IS NOT NULL, m.irreversible," \
 	" CASE m.transactional WHEN false THEN 1 WHEN true THEN 2 ELSE 0 END," \
 	" m.path, m.down_path, m.verify_path, m.up_line, m.down_line," \
-	" m.verify_line, m.added_by," \
+	" m.verify_line," \
 	" (pg_catalog.octet_length(m.up)::pg_catalog.int8" \
 	"  OPERATOR(pg_catalog.+)" \
 	"  coalesce(pg_catalog.octet_length(m.down), 0)" \
@@ -268,8 +268,6 @@ read_entry(MigSqlScope *scope, uint64 number, EntryDepth depth,
 	entry->lines[MIG_UP] = mig_row_int4(&row, E_UP_LINE);
 	entry->lines[MIG_DOWN] = mig_row_int4(&row, E_DOWN_LINE);
 	entry->lines[MIG_VERIFY] = mig_row_int4(&row, E_VERIFY_LINE);
-	entry->added_by = get_repeated_text(scope, &row, E_ADDED_BY,
-										before ? before->added_by : NULL);
 	entry->length = mig_row_int8(&row, E_LENGTH);
 	entry->how = get_repeated_text(scope, &row, E_HOW,
 								   before ? before->how : NULL);
@@ -473,6 +471,7 @@ mig_ledger_texts(const char *project, MigEntry **entries, int count)
 	MigTexts   *texts = palloc0(sizeof(MigTexts) * Max(count, 1));
 	uint64		nrows;
 	int			i;
+	int			part;
 
 	for (i = 0; i < count; i++)
 		versions[i] = entries[i]->version;
@@ -481,7 +480,9 @@ mig_ledger_texts(const char *project, MigEntry **entries, int count)
 
 	mig_books_open(&scope);
 	nrows = mig_sql("SELECT v.ord::pg_catalog.int4, m.up, m.down, m.verify,"
-					" m.checksum, m.down_checksum, m.added_by"
+					" m.checksum, m.down_checksum,"
+					" m.up_author, m.up_trusted, m.down_author,"
+					" m.down_trusted, m.verify_author, m.verify_trusted"
 					" FROM pg_catalog.unnest($2) WITH ORDINALITY AS v (version, ord)"
 					" JOIN migrate.migration m"
 					"  ON m.project OPERATOR(pg_catalog.=) $1"
@@ -498,10 +499,51 @@ mig_ledger_texts(const char *project, MigEntry **entries, int count)
 		text->verify = mig_get_text(&scope, i, 4);
 		text->checksum = mig_get_text(&scope, i, 5);
 		text->down_checksum = mig_get_text(&scope, i, 6);
-		text->added_by = mig_get_text(&scope, i, 7);
+		for (part = MIG_UP; part <= MIG_VERIFY; part++)
+		{
+			text->authors[part].name = mig_get_text(&scope, i, 7 + 2 * part);
+			text->authors[part].trusted = mig_get_bool(i, 8 + 2 * part);
+		}
 	}
 	mig_books_close(&scope);
 	return texts;
+}
+
+bool
+mig_ledger_stranger(const char *project, MigPart part, char **versions,
+					int count, char **version, MigAuthor *author)
+{
+	MigSqlScope scope;
+	Oid			types[3] = {TEXTOID, TEXTARRAYOID, BOOLOID};
+	Datum		values[3];
+	bool		found;
+
+	values[0] = CStringGetTextDatum(project);
+	values[1] = mig_text_array(versions, count);
+	values[2] = BoolGetDatum(part == MIG_UP);
+	mig_books_open(&scope);
+	found = mig_sql("SELECT m.version,"
+					" CASE WHEN NOT $3 THEN m.down_author"
+					"  WHEN m.up_trusted THEN m.verify_author"
+					"  ELSE m.up_author END"
+					" FROM pg_catalog.unnest($2) WITH ORDINALITY AS v (version, ord)"
+					" JOIN migrate.migration m"
+					"  ON m.project OPERATOR(pg_catalog.=) $1"
+					"  AND m.version OPERATOR(pg_catalog.=) v.version"
+					" WHERE CASE WHEN NOT $3 THEN NOT m.down_trusted"
+					"  WHEN m.up_trusted"
+					"  THEN m.verify IS NOT NULL AND NOT m.verify_trusted"
+					"  ELSE true END"
+					" ORDER BY v.ord LIMIT 1",
+					3, types, values, NULL) > 0;
+	if (found)
+	{
+		*version = mig_get_text(&scope, 0, 1);
+		author->name = mig_get_text(&scope, 0, 2);
+		author->trusted = false;
+	}
+	mig_books_close(&scope);
+	return found;
 }
 
 bool

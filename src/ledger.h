@@ -22,7 +22,7 @@ typedef struct MigTexts
 	char	   *verify;
 	char	   *checksum;
 	char	   *down_checksum;
-	char	   *added_by;
+	MigAuthor	authors[MIG_VERIFY + 1];	/* by part */
 } MigTexts;
 
 /* one of them, or NULL */
@@ -78,6 +78,14 @@ extern MigTexts *mig_ledger_texts(const char *project, MigEntry **entries,
 
 /* raise the error of a row that somebody has deleted in between */
 extern void mig_ledger_removed_meanwhile(void) pg_attribute_noreturn();
+
+/*
+ * The first of these versions, in their order, of which the part, or the verify
+ * body that goes with an up body, is not trusted; false if there is none.
+ */
+extern bool mig_ledger_stranger(const char *project, MigPart part,
+								char **versions, int count, char **version,
+								MigAuthor *author);
 
 extern bool mig_ledger_is_applied(const char *project, const char *version);
 

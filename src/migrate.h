@@ -36,6 +36,17 @@ typedef enum MigPart
 	MIG_VERIFY
 } MigPart;
 
+/*
+ * Whose text a body is.  trusted is what counts: a superuser has stored it as
+ * his own, or has said that it may run with his rights.  Of a name nobody knows
+ * who bears it by now.
+ */
+typedef struct MigAuthor
+{
+	const char *name;			/* NULL: unknown */
+	bool		trusted;
+} MigAuthor;
+
 /* migration.transactional: what somebody said, or nothing */
 typedef enum MigTransactional
 {
@@ -96,7 +107,6 @@ typedef struct MigEntry
 	int			lines[MIG_VERIFY + 1];	/* where each text begins in its file,
 										 * 0: not known */
 	char	   *held_reason;	/* NULL: not held */
-	char	   *added_by;
 	int64		length;			/* bytes of up, down and verify together */
 	/* from the ledger; NULL and zero if not applied */
 	char	   *how;

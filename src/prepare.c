@@ -18,6 +18,7 @@
 #include "guard.h"
 #include "ledger.h"
 #include "prepare.h"
+#include "texts.h"
 #include "version.h"
 
 static MigProject *
@@ -135,6 +136,8 @@ mig_prepare_apply(const MigRunOptions *options, MigPrepared *prepared)
 	if (!plan_apply(options, prepared))
 		return false;
 	mig_guard_policy(options->project, prepared->policy);
+	mig_texts_refuse_strangers(options->project, MIG_UP, prepared->plan->steps,
+							   prepared->plan->nsteps);
 	notice_held(prepared->plan->held);
 	return true;
 }
@@ -173,6 +176,8 @@ mig_prepare_undo(const MigRunOptions *options, const MigDownChoice *choice,
 						((MigEntry *) lfirst(lc))->version)));
 	if (prepared->plan->nsteps == 0)
 		ereport(NOTICE, (errmsg("nothing to roll back")));
+	mig_texts_refuse_strangers(options->project, MIG_DOWN,
+							   prepared->plan->steps, prepared->plan->nsteps);
 	return prepared->plan->nsteps > 0;
 }
 

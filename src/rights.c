@@ -64,7 +64,7 @@ static const Object objects[] = {
 	/* no checksums: a short text can be guessed from its own */
 	{LOOK, "SELECT (project, target, version, name, applied_at, applied_by, how, execution_ms, run, n, seq) ON", "migrate.applied"},
 	{LOOK, "SELECT ON", "migrate.policy"},
-	{LOOK, "SELECT (project, version, name, kind, requires, transactional, irreversible, path, down_path, verify_path, up_line, down_line, verify_line, source, added_at, added_by, held_reason) ON", "migrate.migration"},
+	{LOOK, "SELECT (project, version, name, kind, requires, transactional, irreversible, path, down_path, verify_path, up_line, down_line, verify_line, source, added_at, added_by, up_author, up_trusted, down_author, down_trusted, verify_author, verify_trusted, held_reason) ON", "migrate.migration"},
 	FN(LOOK, "help"),
 	FN(LOOK, "version"),
 	FN(LOOK, "version_key"),

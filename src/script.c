@@ -192,9 +192,6 @@ append_step(StringInfo buf, const char *project, MigEntry *entry,
 	appendStringInfo(buf, "\n-- %s of migration %s\n",
 					 part == MIG_UP ? "apply" : "rollback",
 					 quote_identifier(entry->version));
-	appendStringInfo(buf, "-- stored by %s\n",
-					 strpbrk(entry->added_by, "\r\n") ? "?" :
-					 quote_identifier(entry->added_by));
 	if (!own)
 		appendStringInfoString(buf, "BEGIN;\n");
 	if (part == MIG_UP)

@@ -68,6 +68,12 @@ typedef enum MigrationColumn
 	M_DOWN_CHECKSUM,
 	M_ADDED_AT,
 	M_ADDED_BY,
+	M_UP_AUTHOR,
+	M_UP_TRUSTED,
+	M_DOWN_AUTHOR,
+	M_DOWN_TRUSTED,
+	M_VERIFY_AUTHOR,
+	M_VERIFY_TRUSTED,
 	M_HELD_REASON,
 	M_NCOLUMNS
 } MigrationColumn;
@@ -85,6 +91,9 @@ typedef struct MigrationRow
  */
 static bool bodies_parsed = false;
 static bool amending = false;
+
+/* and whose texts they are, by part, that are new in that statement */
+static const MigAuthor *incoming_authors = NULL;
 
 
 /*
@@ -268,6 +277,119 @@ parse_row(const MigrationRow *row)
 	parse_source_body(&source, MIG_VERIFY, get_text(row, M_VERIFY));
 }
 
+/*
+ * Authors
+ */
+
+static const char *
+caller_name(void)
+{
+	return GetUserNameFromId(GetUserId(), false);
+}
+
+/*
+ * Whose texts they are that a function has been given: the caller's own, unless
+ * he says others' and is a superuser.  What a superuser says is others' is not
+ * trusted unless he says that too, and a name alone never is: the role that
+ * bears it by now may be another one.
+ */
+static void
+find_authors(const MigAuthor *named, MigAuthor *authors)
+{
+	int			part;
+
+	for (part = MIG_UP; part <= MIG_VERIFY; part++)
+	{
+		if (named != NULL && superuser())
+			authors[part] = named[part];
+		else
+		{
+			authors[part].name = caller_name();
+			authors[part].trusted = superuser();
+		}
+	}
+}
+
+static MigrationColumn
+text_column(MigPart part)
+{
+	return part == MIG_UP ? M_UP : part == MIG_DOWN ? M_DOWN : M_VERIFY;
+}
+
+static void
+set_author(MigrationRow *row, MigPart part, const MigAuthor *author)
+{
+	set_text(row, M_UP_AUTHOR + 2 * part, author->name);
+	row->values[M_UP_TRUSTED + 2 * part] = BoolGetDatum(author->trusted);
+	row->nulls[M_UP_TRUSTED + 2 * part] = false;
+}
+
+static void
+get_author(const MigrationRow *row, MigPart part, MigAuthor *author)
+{
+	int			trusted = M_UP_TRUSTED + 2 * part;
+
+	author->name = get_text(row, M_UP_AUTHOR + 2 * part);
+	author->trusted = !row->nulls[trusted] && DatumGetBool(row->values[trusted]);
+}
+
+/* has a plain statement said whose text this is? */
+static bool
+names_author(const MigrationRow *old, const MigrationRow *row, MigPart part)
+{
+	MigAuthor	before;
+	MigAuthor	after;
+
+	if (old == NULL)
+		return !row->nulls[M_UP_AUTHOR + 2 * part] ||
+			!row->nulls[M_UP_TRUSTED + 2 * part];
+	get_author(old, part, &before);
+	get_author(row, part, &after);
+	return !same_string(before.name, after.name) ||
+		before.trusted != after.trusted;
+}
+
+/*
+ * Settle whose a body is, and whether it is trusted; old is NULL for a new row.
+ * A text that stays keeps its author.  In our own SQL nobody is a superuser of
+ * his own: a function that does not say whose texts it stores stores strangers'.
+ */
+static void
+settle_author(const MigrationRow *old, MigrationRow *row, MigPart part)
+{
+	MigrationColumn column = text_column(part);
+	bool		same = old != NULL &&
+		same_string(get_text(old, column), get_text(row, column));
+	bool		believed = superuser() && !InSecurityRestrictedOperation();
+	MigAuthor	author = {NULL, false};
+
+	if (row->nulls[column])
+		;						/* nobody's */
+	else if (incoming_authors != NULL && !same)
+		author = incoming_authors[part];
+	else if (believed && names_author(old, row, part))
+		get_author(row, part, &author);
+	else if (same)
+		get_author(old, part, &author);
+	else if (believed && old == NULL && !row->nulls[M_ADDED_BY])
+		author.name = get_text(row, M_ADDED_BY);
+	else
+	{
+		author.name = caller_name();
+		author.trusted = believed;
+	}
+	set_author(row, part, &author);
+}
+
+static void
+settle_authors(const MigrationRow *old, MigrationRow *row)
+{
+	int			part;
+
+	for (part = MIG_UP; part <= MIG_VERIFY; part++)
+		settle_author(old, row, part);
+}
+
 /* does the row bring a checksum, and the right one? */
 static bool
 has_checksum(const MigrationRow *row, MigrationColumn column,
@@ -301,9 +423,11 @@ gate_insert(MigrationRow *row)
 	set_text(row, M_CHECKSUM, checksum);
 	set_text(row, M_DOWN_CHECKSUM, down_checksum);
 
-	/* only a superuser is believed: a body runs with its author's trust */
+	settle_authors(NULL, row);
+
+	/* only a superuser is believed */
 	if (row->nulls[M_ADDED_BY] || !superuser())
-		set_text(row, M_ADDED_BY, GetUserNameFromId(GetUserId(), false));
+		set_text(row, M_ADDED_BY, caller_name());
 	if (row->nulls[M_ADDED_AT])
 	{
 		row->values[M_ADDED_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
@@ -345,7 +469,7 @@ typedef struct Amendment
 	const char *new[MIG_VERIFY + 1];
 	bool		as_applied;		/* the old up and down are those that were
 								 * applied */
-}			Amendment;
+} Amendment;
 
 /* journal one replaced text, and keep it */
 static void
@@ -369,7 +493,7 @@ add_amended_part(MigBatch *batch, MigJournalRow *row, MigPart part,
 static void
 amend_all(List *amendments, const char *note)
 {
-	const		Amendment *first = linitial(amendments);
+	const Amendment *first = linitial(amendments);
 	MigBatch   *batch = mig_batch_begin();
 	MigJournalRow row;
 	ListCell   *lc;
@@ -378,7 +502,7 @@ amend_all(List *amendments, const char *note)
 					  note);
 	foreach(lc, amendments)
 	{
-		const		Amendment *amendment = lfirst(lc);
+		const Amendment *amendment = lfirst(lc);
 
 		row.version = amendment->version;
 		row.name = amendment->name;
@@ -399,7 +523,7 @@ amend_all(List *amendments, const char *note)
 
 /* do up and down differ in comments and blanks only? */
 static bool
-is_comment_edit(const Amendment * amendment)
+is_comment_edit(const Amendment *amendment)
 {
 	return amendment->as_applied &&
 		mig_tokens_same(amendment->old[MIG_UP], amendment->new[MIG_UP]) &&
@@ -418,7 +542,7 @@ notice_comment_edits(List *versions)
 }
 
 static void
-amendment_of_rows(Amendment * amendment, const MigrationRow *old,
+amendment_of_rows(Amendment *amendment, const MigrationRow *old,
 				  const MigrationRow *row)
 {
 	const MigEntry *entry;
@@ -485,6 +609,7 @@ gate_update(const MigrationRow *old, MigrationRow *row)
 		parse_row(row);
 	set_text(row, M_CHECKSUM, checksum);
 	set_text(row, M_DOWN_CHECKSUM, down_checksum);
+	settle_authors(old, row);
 }
 
 static void
@@ -577,12 +702,6 @@ mig_store_gate(TriggerData *trigger)
  * Sets of migrations
  */
 
-static const char *
-caller_name(void)
-{
-	return GetUserNameFromId(GetUserId(), false);
-}
-
 static void
 check_source(const MigSource *source)
 {
@@ -674,10 +793,14 @@ parse_sources(List *sources, bool partial)
  */
 static void
 write_sources(const char *project, List *new_sources, List *changed_sources,
-			  List *amendments, const char *note)
+			  List *amendments, const char *note, const MigAuthor *named)
 {
+	MigAuthor	authors[MIG_VERIFY + 1];
+
+	find_authors(named, authors);
 	bodies_parsed = true;
 	amending = amendments != NIL;
+	incoming_authors = authors;
 	PG_TRY();
 	{
 		mig_ledger_insert(project, new_sources, caller_name());
@@ -686,6 +809,7 @@ write_sources(const char *project, List *new_sources, List *changed_sources,
 	PG_FINALLY();
 	{
 		bodies_parsed = amending = false;
+		incoming_authors = NULL;
 	}
 	PG_END_TRY();
 	if (amendments != NIL)
@@ -781,7 +905,7 @@ find_amendments(const char *project, List *sources)
 
 /* may the new text of an applied migration be taken without being asked? */
 static bool
-is_harmless(const Amendment * amendment, const MigComparison *row,
+is_harmless(const Amendment *amendment, const MigComparison *row,
 			const MigPolicy *policy)
 {
 	return !policy->refuse_edits && row->same_head && is_comment_edit(amendment);
@@ -792,7 +916,8 @@ is_harmless(const Amendment * amendment, const MigComparison *row,
 
 /* take a comment edit of an applied migration, or refuse what add() was given */
 static void
-add_again(const char *project, MigSource *source, const MigComparison *row)
+add_again(const char *project, MigSource *source, const MigComparison *row,
+		  const MigAuthor *authors)
 {
 	Amendment  *amendment;
 
@@ -803,7 +928,7 @@ add_again(const char *project, MigSource *source, const MigComparison *row)
 		{
 			(void) parse_sources(list_make1(source), false);
 			write_sources(project, NIL, list_make1(source),
-						  list_make1(amendment), NOTE_COMMENTS);
+						  list_make1(amendment), NOTE_COMMENTS, authors);
 			notice_comment_edits(list_make1(source->version));
 			return;
 		}
@@ -818,7 +943,7 @@ add_again(const char *project, MigSource *source, const MigComparison *row)
 }
 
 void
-mig_store_add(const char *project, MigSource *source)
+mig_store_add(const char *project, MigSource *source, const MigAuthor *authors)
 {
 	List	   *sources = list_make1(source);
 	MigComparison *row;
@@ -832,11 +957,11 @@ mig_store_add(const char *project, MigSource *source)
 		parse_source_body(source, MIG_DOWN, source->down);
 		parse_source_body(source, MIG_VERIFY, source->verify);
 		(void) parse_sources(sources, false);
-		write_sources(project, sources, NIL, NIL, NULL);
+		write_sources(project, sources, NIL, NIL, NULL, authors);
 	}
 	else if (!row->same_up || !row->same_down || !row->same_head ||
 			 !row->same_verify)
-		add_again(project, source, row);
+		add_again(project, source, row, authors);
 }
 
 /* what load() says of a source, in a constant string */
@@ -857,7 +982,7 @@ load_result(const MigSource *source, const MigComparison *row)
 
 typedef struct LoadPlan
 {
-	const		MigLoading *how;
+	const MigLoading *how;
 	List	   *sources;
 	MigComparison *rows;
 	List	   *new_sources;
@@ -887,7 +1012,7 @@ may_be_pruned(const MigEntry *entry)
 
 /* was it loaded from a file that is there, but was refused? */
 static bool
-is_of_refused_file(const MigEntry *entry, const MigLoading * how)
+is_of_refused_file(const MigEntry *entry, const MigLoading *how)
 {
 	ListCell   *lc;
 
@@ -982,7 +1107,7 @@ plan_amendments(LoadPlan *load, const char *project, List *sources, List *rows,
 }
 
 static LoadPlan *
-plan_load(const char *project, List *sources, const MigLoading * how)
+plan_load(const char *project, List *sources, const MigLoading *how)
 {
 	LoadPlan   *load = palloc0(sizeof(LoadPlan));
 	List	   *conflicts = NIL;
@@ -1174,7 +1299,7 @@ write_load(const char *project, LoadPlan *load)
 	refuse_missing_downs(project, load->changed_sources);
 	write_sources(project, load->new_sources, load->changed_sources,
 				  load->amendments, load->how->accept ?
-				  "accepted by load()" : NOTE_COMMENTS);
+				  "accepted by load()" : NOTE_COMMENTS, NULL);
 	mig_ledger_move(project, load->moved_sources);
 	if (load->pruned != NIL)
 		mig_ledger_delete(project, load->pruned);
@@ -1185,7 +1310,7 @@ write_load(const char *project, LoadPlan *load)
 }
 
 void
-mig_store_load(const char *name, List *sources, const MigLoading * how,
+mig_store_load(const char *name, List *sources, const MigLoading *how,
 			   MigStoreSink sink, void *arg)
 {
 	LoadPlan   *load;
@@ -1291,22 +1416,6 @@ mig_store_remove(const char *project, const char *version)
 	(void) finish_change(project, false);
 }
 
-/*
- * Whose texts they are now.  A superuser who replaces one of them does not
- * answer for those that somebody else has stored.
- */
-static const char *
-author_of_amended(const MigEntry *entry, const MigTexts *old, const char *up,
-				  const char *down, const char *verify)
-{
-	bool		all = up != NULL && (down != NULL || old->down == NULL) &&
-		(verify != NULL || old->verify == NULL);
-
-	if (all || mig_guard_is_superuser(entry->added_by))
-		return caller_name();
-	return entry->added_by;
-}
-
 void
 mig_store_amend(const char *project, const char *version, const char *up,
 				const char *down, const char *verify, const char *note)
@@ -1316,6 +1425,7 @@ mig_store_amend(const char *project, const char *version, const char *up,
 	MigTexts	texts = *old;
 	MigSource	source = {0};
 	Amendment	amendment = {0};
+	MigAuthor	authors[MIG_VERIFY + 1];
 
 	if (!entry->applied && !entry->partial)
 		ereport(ERROR,
@@ -1348,15 +1458,17 @@ mig_store_amend(const char *project, const char *version, const char *up,
 	amendment.new[MIG_UP] = texts.up;
 	amendment.new[MIG_DOWN] = texts.down;
 	amendment.new[MIG_VERIFY] = texts.verify;
+	find_authors(NULL, authors);
 	amending = bodies_parsed = true;
+	incoming_authors = authors;
 	PG_TRY();
 	{
-		mig_ledger_amend(project, version, &texts,
-						 author_of_amended(entry, old, up, down, verify));
+		mig_ledger_amend(project, version, &texts, caller_name());
 	}
 	PG_FINALLY();
 	{
 		amending = bodies_parsed = false;
+		incoming_authors = NULL;
 	}
 	PG_END_TRY();
 	amend_all(list_make1(&amendment), note);

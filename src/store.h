@@ -19,7 +19,7 @@ typedef struct MigLoading
 	bool		partial;		/* leave out what cannot be parsed */
 	bool		accept;			/* take new texts of what is applied */
 	List	   *refusals;		/* of MigRefusal *: files that were left out */
-}			MigLoading;
+} MigLoading;
 
 /*
  * What load() did with one version; result is a constant string.  Of a file
@@ -38,9 +38,11 @@ extern HeapTuple mig_store_gate(TriggerData *trigger);
 /*
  * Store one migration.  Nothing happens if it is there with the same text;
  * MIG_ERRCODE_TEXT_DIFFERS if it is there with another one, unless it is
- * applied and differs in comments and blanks only.
+ * applied and differs in comments and blanks only.  authors, by part, are
+ * believed if the caller is a superuser; NULL: the texts are the caller's.
  */
-extern void mig_store_add(const char *project, MigSource *source);
+extern void mig_store_add(const char *project, MigSource *source,
+						  const MigAuthor *authors);
 
 /*
  * Store a set of migrations, all or none, but for what loading says.  A pending
@@ -50,7 +52,7 @@ extern void mig_store_add(const char *project, MigSource *source);
  * order, then what is not in the set.
  */
 extern void mig_store_load(const char *name, List *sources,
-						   const MigLoading * how, MigStoreSink sink,
+						   const MigLoading *how, MigStoreSink sink,
 						   void *arg);
 
 extern void mig_store_remove(const char *project, const char *version);

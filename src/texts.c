@@ -21,7 +21,7 @@ struct MigRunnable
 {
 	MigLabel	label;
 	const MigBody *body;
-	const char *author;
+	const MigAuthor *author;
 };
 
 const MigBody *
@@ -71,7 +71,7 @@ make_runnable(const MigEntry *entry, MigPart part, const MigTexts *texts)
 				   texts->checksum : texts->down_checksum);
 	runnable = palloc(sizeof(MigRunnable));
 	mig_label_of_entry(&runnable->label, entry, part, false);
-	runnable->author = texts->added_by;
+	runnable->author = &texts->authors[part];
 	mig_runnable_check(runnable);
 	runnable->body = mig_body_parse(text, &runnable->label);
 	return runnable;
@@ -98,4 +98,23 @@ mig_texts_read(const char *project, const MigStep *steps, int count)
 			result[i].verify = make_runnable(entries[i], MIG_VERIFY, &texts[i]);
 	}
 	return result;
+}
+
+void
+mig_texts_refuse_strangers(const char *project, MigPart part,
+						   MigEntry **entries, int count)
+{
+	char	  **versions;
+	char	   *version;
+	MigAuthor	author;
+	int			i;
+
+	if (count == 0 || mig_guard_trusts_all())
+		return;
+	versions = palloc(sizeof(char *) * count);
+	for (i = 0; i < count; i++)
+		versions[i] = entries[i]->version;
+	if (mig_ledger_stranger(project, part, versions, count, &version, &author))
+		mig_guard_author(version, &author);
+	pfree(versions);
 }

@@ -42,6 +42,13 @@ typedef struct MigStepTexts
 extern MigStepTexts *mig_texts_read(const char *project, const MigStep *steps,
 									int count);
 
+/*
+ * Raise now what mig_texts_read() will, if one of these is not to be run here.
+ * This decides nothing: it only tells before a part of the run is done.
+ */
+extern void mig_texts_refuse_strangers(const char *project, MigPart part,
+									   MigEntry **entries, int count);
+
 extern const MigBody *mig_runnable_body(const MigRunnable *runnable);
 extern const MigLabel *mig_runnable_label(const MigRunnable *runnable);
 

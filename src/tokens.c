@@ -25,7 +25,7 @@ typedef struct TokenTexts
 {
 	const char *texts[2];
 	char	   *checksums[2];
-}			TokenTexts;
+} TokenTexts;
 
 /*
  * Checksum of the tokens, as they are written and with one blank before each:

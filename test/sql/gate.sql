@@ -117,6 +117,8 @@ SELECT added_by, added_at = '2020-01-01 00:00+00' AS kept FROM migrate.migration
 SELECT migrate.apply(versions => ARRAY['p2']);
 UPDATE migrate.migration SET added_by = 'postgres' WHERE version = 'p2';
 SELECT version FROM migrate.apply(versions => ARRAY['p2']);
+UPDATE migrate.migration SET up_trusted = true WHERE version = 'p2';
+SELECT version FROM migrate.apply(versions => ARRAY['p2']);
 DELETE FROM migrate.migration WHERE version = 'p2';
 -- what is applied
 UPDATE migrate.migration SET up = 'SELECT 4' WHERE version = 'bom';

@@ -136,11 +136,13 @@ DROP ROLE regress_migrate_staff, regress_migrate_boss;
 SELECT current_user, rolsuper FROM pg_roles WHERE rolname = 'regress_migrate_both';
 -- who replaces one text does not answer for the others
 SELECT migrate.amend('6', verify => 'SELECT true');
-SELECT added_by FROM migrate.migration WHERE version = '6';
+SELECT added_by, up_author, up_trusted, down_author, down_trusted, verify_author, verify_trusted
+	FROM migrate.migration WHERE version = '6';
 SELECT version FROM migrate.rollback();
 \echo :SQLSTATE
-SELECT migrate.amend('6', 'CREATE TABLE six (a int)', 'DROP TABLE six', 'SELECT true');
-SELECT added_by FROM migrate.migration WHERE version = '6';
+SELECT migrate.amend('6', down => 'DROP TABLE six');
+SELECT added_by, up_author, up_trusted, down_author, down_trusted, verify_author, verify_trusted
+	FROM migrate.migration WHERE version = '6';
 SELECT version FROM migrate.rollback();
 SELECT migrate.remove('6');
 DROP OWNED BY regress_migrate_both;

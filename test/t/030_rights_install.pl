@@ -287,7 +287,8 @@ END
 			' ',
 			sort((map { "migration.$_:SELECT" }
 				  qw(project version name kind requires transactional irreversible
-				  path down_path verify_path up_line down_line verify_line source checksum down_checksum added_at added_by held_reason)),
+				  path down_path verify_path up_line down_line verify_line source checksum down_checksum added_at added_by
+				  up_author up_trusted down_author down_trusted verify_author verify_trusted held_reason)),
 				$right eq 'write'
 				? (map { "migration.$_:INSERT" }
 					  qw(project version name kind up down verify requires
