@@ -357,6 +357,10 @@ CREATE TRIGGER gate
 	BEFORE INSERT ON migrate.step
 	FOR EACH ROW EXECUTE FUNCTION migrate.gate();
 
+CREATE TRIGGER gate
+	BEFORE INSERT OR UPDATE ON migrate.policy
+	FOR EACH ROW EXECUTE FUNCTION migrate.gate();
+
 -- the ledger's own changes by hand make migrate.state unsure
 CREATE TRIGGER gate_statement
 	AFTER UPDATE OR DELETE OR TRUNCATE ON migrate.applied

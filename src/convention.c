@@ -1110,8 +1110,9 @@ check_versions(List *sources, const Convention *convention)
 					(errcode(MIG_ERRCODE_DUPLICATE),
 					 errmsg("version \"%s\" is claimed by file \"%s\" and by file \"%s\"",
 							source->version, last->path, source->path),
-					 convention->has_place ? errhint("Rename one of them.") :
-					 errhint("Rename one of them, or pass convention => 'name' to take whole file names as versions.")));
+					 convention->has_place ?
+					 errhint("Two branches may have taken the same version: give one of the files another.") :
+					 errhint("Two branches may have taken the same version: give one of the files another, or pass convention => 'name' to take whole file names as versions.")));
 
 		if (strcmp(source->version, MIG_TARGET_HEAD) == 0 ||
 			strcmp(source->version, MIG_TARGET_BASE) == 0)

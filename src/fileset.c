@@ -522,7 +522,8 @@ mig_fileset_pair(MigFileSet *set, MigClaimFunction claim, MigTakeFunction take)
 					(errcode(MIG_ERRCODE_DUPLICATE),
 					 errmsg("version \"%s\" is claimed by file \"%s\" and by file \"%s\"",
 							this->version, claimed[i - 1].script->path,
-							script->path)));
+							script->path),
+					 errhint("Two branches may have taken the same version: give one of the files another.")));
 
 		if (!same)
 			source = NULL;

@@ -39,6 +39,46 @@ list_to_array(List *strings)
 	return mig_text_array(array, n);
 }
 
+List *
+mig_ledger_projects(void)
+{
+	MigSqlScope scope;
+	uint64		nrows;
+	uint64		row;
+	List	   *projects = NIL;
+
+	mig_books_open(&scope);
+	nrows = mig_sql("SELECT project FROM migrate.migration"
+					" UNION SELECT project FROM migrate.applied ORDER BY 1",
+					0, NULL, NULL, NULL);
+	for (row = 0; row < nrows; row++)
+		projects = lappend(projects, mig_get_text(&scope, row, 1));
+	mig_books_close(&scope);
+	return projects;
+}
+
+char *
+mig_ledger_newest_path(const char *project)
+{
+	MigSqlScope scope;
+	Oid			types[1] = {TEXTOID};
+	Datum		values[1] = {CStringGetTextDatum(project)};
+	char	   *path = NULL;
+
+	mig_books_open(&scope);
+	if (mig_sql("SELECT j.search_path FROM (SELECT a.run, a.n"
+				"  FROM migrate.applied a"
+				"  WHERE a.project OPERATOR(pg_catalog.=) $1"
+				"  AND a.how OPERATOR(pg_catalog.=) 'apply'"
+				"  ORDER BY a.run DESC, a.n DESC LIMIT 1) a"
+				" JOIN migrate.journal j ON j.run OPERATOR(pg_catalog.=) a.run"
+				" AND j.n OPERATOR(pg_catalog.=) a.n",
+				1, types, values, NULL) > 0)
+		path = mig_get_text(&scope, 0, 1);
+	mig_books_close(&scope);
+	return path;
+}
+
 bool
 mig_ledger_state(const char *project, MigState *state)
 {

@@ -46,6 +46,12 @@ typedef struct MigComparison
 extern bool mig_ledger_state(const char *project, MigState *state);
 extern void mig_ledger_set_state(const char *project, const MigState *state);
 
+/* the names of all projects that have a migration, stored or applied */
+extern List *mig_ledger_projects(void);
+
+/* search_path of what was run and applied last; NULL if that is not known */
+extern char *mig_ledger_newest_path(const char *project);
+
 extern MigPolicy *mig_ledger_policy(const char *project);
 
 /*

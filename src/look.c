@@ -9,9 +9,11 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "utils/memutils.h"
+#include "utils/varlena.h"
 
 #include "errors.h"
 #include "execute.h"
@@ -135,6 +137,63 @@ mig_look_plan_rollback(const char *project, int steps, MigPlanSink sink,
 	describe_plan(project, plan, MIG_DOWN, sink, arg);
 }
 
+/*
+ * A project without migrations: nobody asks for the state of nothing, so its
+ * name is wrong, or what should have been loaded was not.
+ */
+static void
+refuse_empty(const char *project)
+{
+	List	   *projects = mig_ledger_projects();
+
+	ereport(ERROR,
+			(errcode(MIG_ERRCODE_PENDING),
+			 errmsg("project \"%s\" has no migrations", project),
+			 projects != NIL ?
+			 errdetail("Projects of this database: %s.",
+					   mig_name_list(projects)) :
+			 errdetail("None are stored or applied in this database."),
+			 errhint("Load them, or correct the name of the project or the database.  migrate.check('base') is content with nothing.")));
+}
+
+/*
+ * The schemas that the newest migration was run with, if all of them are gone.
+ * It says nothing about a schema that was dropped and made again.
+ */
+static List *
+missing_schemas(const char *project)
+{
+	char	   *path = mig_ledger_newest_path(project);
+	List	   *names;
+	List	   *missing = NIL;
+	ListCell   *lc;
+
+	if (path == NULL || !SplitIdentifierString(path, ',', &names))
+		return NIL;
+	foreach(lc, names)
+	{
+		char	   *name = lfirst(lc);
+
+		if (strcmp(name, "$user") == 0 || strncmp(name, "pg_", 3) == 0)
+			continue;
+		if (OidIsValid(get_namespace_oid(name, true)))
+			return NIL;
+		missing = lappend(missing, name);
+	}
+	return missing;
+}
+
+static void
+append_finding(StringInfo detail, StringInfo hint, const char *title,
+			   List *names, const char *what_to_do)
+{
+	if (names == NIL)
+		return;
+	appendStringInfo(detail, "%s%s: %s.", detail->len > 0 ? "  " : "", title,
+					 mig_name_list(names));
+	appendStringInfo(hint, "%s%s", hint->len > 0 ? "  " : "", what_to_do);
+}
+
 void
 mig_look_check(const char *project_name, const char *target)
 {
@@ -152,12 +211,16 @@ mig_look_check(const char *project_name, const char *target)
 		"migrate.amend() accepts a changed text."
 	};
 	MigProject *project = read_project(project_name, true, true);
-	bool	   *wanted = mig_plan_up_to(project, target);
+	bool	   *wanted;
 	StringInfoData detail;
 	StringInfoData hint;
 	int			s;
 	int			i;
 
+	if (project->count == 0 &&
+		(target == NULL || strcmp(target, MIG_TARGET_BASE) != 0))
+		refuse_empty(project_name);
+	wanted = mig_plan_up_to(project, target);
 	initStringInfo(&detail);
 	initStringInfo(&hint);
 	for (s = 0; s < lengthof(states); s++)
@@ -172,12 +235,12 @@ mig_look_check(const char *project_name, const char *target)
 				(wanted[entry - project->entries] || entry->applied))
 				versions = lappend(versions, entry->version);
 		}
-		if (versions == NIL)
-			continue;
-		appendStringInfo(&detail, "%s%s: %s.", detail.len > 0 ? "  " : "",
-						 titles[s], mig_name_list(versions));
-		appendStringInfo(&hint, "%s%s", hint.len > 0 ? "  " : "", hints[s]);
+		append_finding(&detail, &hint, titles[s], versions, hints[s]);
 	}
+	append_finding(&detail, &hint, "Schemas that are gone",
+				   missing_schemas(project_name),
+				   "What was applied went with its schema: restore it, or say with migrate.stamp_to('base') that nothing is there, and apply again.");
+	mig_plan_warn_heads(project);
 	if (detail.len > 0)
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_PENDING),

@@ -481,6 +481,22 @@ mig_plan_heads(const MigProject *project)
 	return heads;
 }
 
+void
+mig_plan_warn_heads(const MigProject *project)
+{
+	List	   *heads = NIL;
+	ListCell   *lc;
+
+	foreach(lc, mig_plan_heads(project))
+		heads = lappend(heads, ((MigEntry *) lfirst(lc))->version);
+	if (list_length(heads) > 1)
+		ereport(WARNING,
+				(errmsg("project \"%s\" has %d heads: %s",
+						project->name, list_length(heads),
+						mig_name_list(heads)),
+				 errhint("Add a migration that requires all of them, so that what follows has one order everywhere.")));
+}
+
 
 /*
  * Up

@@ -126,5 +126,8 @@ extern bool mig_plan_can_leave_gap(const MigEntry *entry);
 /* entries (MigEntry *) that no other one follows */
 extern List *mig_plan_heads(const MigProject *project);
 
+/* a WARNING if there is more than one */
+extern void mig_plan_warn_heads(const MigProject *project);
+
 
 #endif							/* MIG_PLAN_H */

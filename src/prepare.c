@@ -214,6 +214,7 @@ mig_prepare_warn(const MigProject *project, bool each)
 	const char *timeout = GetConfigOption("transaction_timeout", true, false);
 	int			i;
 
+	mig_plan_warn_heads(project);
 	if (timeout != NULL && strcmp(timeout, "0") != 0)
 		ereport(NOTICE,
 				(errmsg("transaction_timeout will end this session if %s takes longer than %s",

@@ -656,6 +656,59 @@ gate_step(TriggerData *trigger)
 	return trigger->tg_trigtuple;
 }
 
+/* the words of migrate.policy, which has them in its constraints as well */
+static const struct
+{
+	const char *column;
+	const char *words[4];
+}			policy_words[] =
+
+{
+	{"out_of_order", {"error", "allow"}},
+	{"lint", {"off", "warn", "error"}},
+	{"edits", {"ignore comments", "refuse"}}
+};
+
+static bool
+is_policy_word(const char *const *words, const char *value)
+{
+	for (; *words != NULL; words++)
+	{
+		if (strcmp(*words, value) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* a row of migrate.policy: a constraint would not say what is possible */
+static HeapTuple
+gate_policy(TriggerData *trigger)
+{
+	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
+	HeapTuple	row = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ?
+		trigger->tg_newtuple : trigger->tg_trigtuple;
+	int			i;
+
+	for (i = 0; i < lengthof(policy_words); i++)
+	{
+		const char *column = policy_words[i].column;
+		const char *const *words = policy_words[i].words;
+		char	   *value = SPI_getvalue(row, desc, SPI_fnumber(desc, column));
+		List	   *names = NIL;
+
+		if (value == NULL || is_policy_word(words, value))
+			continue;
+		for (; *words != NULL; words++)
+			names = lappend(names, (char *) *words);
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for column \"%s\" of migrate.policy: \"%s\"",
+						column, value),
+				 errhint("Valid values are %s.", mig_name_list(names))));
+	}
+	return row;
+}
+
 HeapTuple
 mig_store_gate(TriggerData *trigger)
 {
@@ -665,6 +718,8 @@ mig_store_gate(TriggerData *trigger)
 
 	if (RelationGetRelid(rel) == mig_books_relation("step"))
 		return gate_step(trigger);
+	if (RelationGetRelid(rel) == mig_books_relation("policy"))
+		return gate_policy(trigger);
 
 	/* anybody may put a trigger on a table of his own */
 	if (RelationGetRelid(rel) != mig_books_relation("migration") &&
