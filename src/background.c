@@ -253,10 +253,15 @@ static void
 locate(RunError *error, const char *text, int statement_number, int line,
 	   int position)
 {
-	MigLabel	label = {"", NULL, MIG_UP, true, 0, false};
-	MigBody    *body = mig_body_parse(text, &label);
+	MigLabel	label = {0};
+	MigBody    *body;
 	MigPlace	place;
 
+	/* it has been run: no way to write it is to be refused here */
+	label.version = "";
+	label.transactional = MIG_TX_OFF;
+	label.secret = true;
+	body = mig_body_parse(text, &label);
 	if (statement_number < 1 || statement_number > body->nstatements ||
 		position > pg_mbstrlen(text))
 		return;

@@ -17,6 +17,7 @@
 
 #include <limits.h>
 
+#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
@@ -596,6 +597,52 @@ mig_execute_toplevel(MigExecution *execution, const MigRunnable *runnable,
 	note_lock_timeout(execution);
 	execution->toplevel = true;
 	run_one(execution, statement, replacement);
+	execution->toplevel = false;
+	execution->statement = -1;
+	error_context_stack = callback.previous;
+	mig_execute_restart_timeout();
+}
+
+/* as the server's main loop does after a command of a transaction block */
+static void
+finish_command(MemoryContext context)
+{
+	CommitTransactionCommand();
+	StartTransactionCommand();
+	MemoryContextSwitchTo(context);
+}
+
+/*
+ * Nothing before the first statement may take a snapshot: the block may say
+ * what kind it is to be, or lock a table first.
+ */
+void
+mig_execute_block(MigExecution *execution, const MigRunnable *runnable,
+				  int first, int end)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ErrorContextCallback callback;
+	const MigBlock *block;
+	ListCell   *lc;
+	int			i;
+
+	begin_body(execution, runnable, &callback);
+	block = (const MigBlock *)
+		list_nth(execution->body->blocks,
+				 execution->body->statements[first].block - 1);
+	pin_lock_timeout(GUC_ACTION_LOCAL);
+	note_lock_timeout(execution);
+	execution->toplevel = true;
+	foreach(lc, block->opening)
+	{
+		(void) mig_toplevel_run((const char *) lfirst(lc));
+		finish_command(context);
+	}
+	for (i = first; i < end; i++)
+	{
+		run_one(execution, i, NULL);
+		finish_command(context);
+	}
 	execution->toplevel = false;
 	execution->statement = -1;
 	error_context_stack = callback.previous;

@@ -136,6 +136,14 @@ extern void mig_execute_part(MigExecution *execution,
 							 const MigRunnable *runnable, int first, int end);
 
 /*
+ * Run statements [first, end) of a body, which are of one block of it, as a
+ * client would after BEGIN; see mig_toplevel_run().  Leaves the transaction
+ * block open.
+ */
+extern void mig_execute_block(MigExecution *execution,
+							  const MigRunnable *runnable, int first, int end);
+
+/*
  * Run one statement of a body at top level; see mig_toplevel_run().  Instead
  * of the statement's own text, replacement is run if it is not NULL.
  */

@@ -80,6 +80,11 @@ mig_hint_add(ErrorData *edata, const MigHintFacts *facts)
 			break;
 		case ERRCODE_ACTIVE_SQL_TRANSACTION:
 		case ERRCODE_INVALID_TRANSACTION_TERMINATION:
+			if (strstr(edata->message, "SET TRANSACTION") != NULL)
+			{
+				mig_error_add_hint(edata, "The transaction of a run has begun before its bodies: mark the migration \"transactional off\", write BEGIN and COMMIT around the statements, and CALL migrate.apply_each().");
+				break;
+			}
 			mig_error_add_hint(edata, "Only the server can tell that this statement cannot run in a transaction block: mark the migration \"transactional off\" and CALL migrate.apply_each().");
 			break;
 		default:

@@ -211,6 +211,14 @@ decide(void *arg)
 		rehearsal->skipped = true;
 		return MIG_SKIP_STATEMENT;
 	}
+	if (statement->of_block != NULL && statement->block != 0)
+	{
+		put_skipped(rehearsal,
+					psprintf(_("%s has no meaning without its transaction"),
+							 statement->of_block), NULL);
+		rehearsal->skipped = true;
+		return MIG_SKIP_STATEMENT;
+	}
 	if (rehearsal->skipped || rehearsal->alter_type >= 0 ||
 		entry->transactional != MIG_TX_RECOGNISE)
 		return MIG_TRY_STATEMENT;

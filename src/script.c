@@ -61,8 +61,10 @@ static void
 parse_down_and_verify(void *arg)
 {
 	TextsToParse *parse = (TextsToParse *) arg;
-	MigLabel	label = {parse->entry->version, NULL, MIG_DOWN, false, 0, false};
+	MigLabel	label = {0};
 
+	label.version = parse->entry->version;
+	label.part = MIG_DOWN;
 	if (parse->texts->down != NULL)
 		(void) mig_body_parse(parse->texts->down, &label);
 	label.part = MIG_VERIFY;

@@ -46,6 +46,19 @@ typedef struct ParseErrorArg
 	const MigLabel *label;
 } ParseErrorArg;
 
+/* a body while it is cut */
+typedef struct Cutting
+{
+	const MigLabel *label;
+	MigBody    *body;
+	bool		in_steps;		/* it runs in several transactions */
+	int			begin;			/* of the BEGIN that has no COMMIT yet, or -1 */
+	int			begin_end;
+	MigBlock   *block;			/* that it has opened, or NULL */
+	int			line;			/* of the byte counted */
+	int			counted;
+} Cutting;
+
 const char *
 mig_part_name(MigPart part)
 {
@@ -104,6 +117,8 @@ mig_label_of_entry(MigLabel *label, const MigEntry *entry, MigPart part,
 	label->secret = secret;
 	label->errors_only = entry->errors_only;
 	label->first_line = label->path ? sound_line(entry->lines[part]) : 0;
+	label->transactional = part == MIG_UP ? entry->transactional :
+		MIG_TX_RECOGNISE;
 }
 
 void
@@ -115,6 +130,8 @@ mig_label_of_source(MigLabel *label, const MigSource *source, MigPart part)
 	label->part = part;
 	label->secret = label->errors_only = false;
 	label->first_line = label->path ? sound_line(source->lines[part]) : 0;
+	label->transactional = part == MIG_UP ? source->transactional :
+		MIG_TX_RECOGNISE;
 }
 
 char *
@@ -535,22 +552,62 @@ sets_for_session(Node *stmt)
 }
 
 static bool
-is_transaction_start(Node *stmt)
+is_begin(Node *stmt)
 {
 	TransactionStmt *tx = (TransactionStmt *) stmt;
 
-	return IsA(stmt, TransactionStmt) && tx->options == NIL &&
+	return IsA(stmt, TransactionStmt) &&
 		(tx->kind == TRANS_STMT_BEGIN || tx->kind == TRANS_STMT_START);
 }
 
 static bool
-is_transaction_end(Node *stmt, MigPart part)
+is_commit(Node *stmt, MigPart part)
 {
 	TransactionStmt *tx = (TransactionStmt *) stmt;
 
-	return IsA(stmt, TransactionStmt) && !tx->chain &&
+	return IsA(stmt, TransactionStmt) &&
 		(tx->kind == TRANS_STMT_COMMIT ||
 		 (part == MIG_VERIFY && tx->kind == TRANS_STMT_ROLLBACK));
+}
+
+/* what can only be said in a transaction block, or NULL */
+static const char *
+of_block(Node *stmt)
+{
+	if (IsA(stmt, VariableSetStmt) &&
+		((VariableSetStmt *) stmt)->kind == VAR_SET_MULTI &&
+		strcmp(((VariableSetStmt *) stmt)->name, "TRANSACTION") == 0)
+		return "SET TRANSACTION";
+	if (!IsA(stmt, TransactionStmt))
+		return NULL;
+	switch (((TransactionStmt *) stmt)->kind)
+	{
+		case TRANS_STMT_SAVEPOINT:
+			return "SAVEPOINT";
+		case TRANS_STMT_RELEASE:
+			return "RELEASE SAVEPOINT";
+		case TRANS_STMT_ROLLBACK_TO:
+			return "ROLLBACK TO SAVEPOINT";
+		default:
+			return NULL;
+	}
+}
+
+/* do these options of BEGIN or SET TRANSACTION forbid to write? */
+static bool
+is_read_only(List *options)
+{
+	ListCell   *lc;
+
+	foreach(lc, options)
+	{
+		DefElem    *option = lfirst_node(DefElem, lc);
+
+		if (strcmp(option->defname, "transaction_read_only") == 0 &&
+			intVal(&castNode(A_Const, option->arg)->val) != 0)
+			return true;
+	}
+	return false;
 }
 
 static bool
@@ -596,6 +653,14 @@ changes_string_syntax(Node *stmt)
 }
 
 static void
+refuse_read_only(const char *text, const MigLabel *label, int location,
+				 int end)
+{
+	refuse(text, label, location, end, "a transaction that is READ ONLY",
+		   "That it has been done is written in the same transaction.");
+}
+
+static void
 refuse_copy(const char *text, const MigLabel *label, int location, int end)
 {
 	refuse(text, label, location, end, "COPY from or to the client",
@@ -604,14 +669,13 @@ refuse_copy(const char *text, const MigLabel *label, int location, int end)
 
 /* refuse what no runner can ever run */
 static void
-check_statement(const char *text, const MigLabel *label, const RawStmt *raw,
-				int location, int end)
+check_statement(const Cutting *cutting, const RawStmt *raw, int location,
+				int end)
 {
+	const char *text = cutting->body->text;
+	const MigLabel *label = cutting->label;
 	Node	   *stmt = raw->stmt;
 
-	if (IsA(stmt, TransactionStmt) && own_transaction(stmt) == NULL)
-		refuse(text, label, location, end, "transaction control",
-			   "Each migration runs in a transaction that the runner begins and ends.  Only pairs of a plain BEGIN and COMMIT are taken off.");
 	if (IsA(stmt, CopyStmt) && ((CopyStmt *) stmt)->filename == NULL)
 		refuse_copy(text, label, location, end);
 	if (drops_this_extension(stmt))
@@ -622,6 +686,21 @@ check_statement(const char *text, const MigLabel *label, const RawStmt *raw,
 		refuse(text, label, location, end,
 			   "a change of standard_conforming_strings",
 			   "Write backslash escapes as E'...' instead.");
+	if (IsA(stmt, TransactionStmt) && own_transaction(stmt) == NULL &&
+		(cutting->block == NULL || of_block(stmt) == NULL))
+		refuse(text, label, location, end, "transaction control",
+			   cutting->in_steps ?
+			   "Each BEGIN needs its COMMIT, with SAVEPOINT and ROLLBACK TO between them and nothing else." :
+			   "Each migration runs in a transaction that the runner begins and ends.  Only pairs of a plain BEGIN and COMMIT are taken off.");
+	if (cutting->block == NULL)
+		return;
+	if (own_transaction(stmt) != NULL)
+		refuse(text, label, location, end,
+			   psprintf("%s between BEGIN and COMMIT", own_transaction(stmt)),
+			   "Take it out of the transaction block, in which it cannot run.");
+	if (IsA(stmt, VariableSetStmt) && of_block(stmt) != NULL &&
+		is_read_only(((VariableSetStmt *) stmt)->args))
+		refuse_read_only(text, label, location, end);
 }
 
 static void
@@ -684,39 +763,6 @@ parse(const char *text, const MigLabel *label)
 	return trees;
 }
 
-/*
- * What remains of the list without plain BEGIN and COMMIT.
- *
- * A runner's transaction stands for all of them: around the whole body, or
- * around parts of it one after another.  A COMMIT without a BEGIN, at which
- * psql only warns, goes too.  If it is anything else that they do, they are
- * all left for check_statement() to refuse.
- */
-static List *
-take_off_transactions(List *trees, MigPart part)
-{
-	List	   *rest = NIL;
-	bool		open = false;
-	ListCell   *lc;
-
-	foreach(lc, trees)
-	{
-		Node	   *stmt = lfirst_node(RawStmt, lc)->stmt;
-
-		if (is_transaction_start(stmt))
-		{
-			if (open)
-				return trees;
-			open = true;
-		}
-		else if (is_transaction_end(stmt, part))
-			open = false;
-		else
-			rest = lappend(rest, lfirst(lc));
-	}
-	return open ? trees : rest;
-}
-
 static void
 fill_statement(MigStatement *statement, const char *text, const RawStmt *raw,
 			   int location, int end)
@@ -728,6 +774,153 @@ fill_statement(MigStatement *statement, const char *text, const RawStmt *raw,
 	statement->own_transaction = own_transaction(raw->stmt);
 	statement->resume = resume_kind(raw->stmt);
 	statement->sets = sets_for_session(raw->stmt);
+	statement->of_block = of_block(raw->stmt);
+}
+
+/* statements that are said to be each for itself, or that one could not be */
+static bool
+runs_in_steps(List *trees, const MigLabel *label)
+{
+	ListCell   *lc;
+
+	if (label->part == MIG_VERIFY || label->transactional == MIG_TX_ON)
+		return false;
+	if (label->transactional == MIG_TX_OFF)
+		return true;
+	foreach(lc, trees)
+	{
+		if (own_transaction(lfirst_node(RawStmt, lc)->stmt) != NULL)
+			return true;
+	}
+	return false;
+}
+
+static char *
+slice(const char *text, int location, int end)
+{
+	return pnstrdup(text + location, end - location);
+}
+
+static void
+open_block(Cutting *cutting, List *opening)
+{
+	cutting->block = palloc(sizeof(MigBlock));
+	cutting->block->first = cutting->body->nstatements;
+	cutting->block->opening = opening;
+}
+
+/* BEGIN or START TRANSACTION */
+static void
+cut_begin(Cutting *cutting, TransactionStmt *stmt, int location, int end)
+{
+	const char *text = cutting->body->text;
+
+	if (cutting->begin >= 0 || (!cutting->in_steps && stmt->options != NIL))
+		refuse(text, cutting->label, location, end, "transaction control",
+			   cutting->begin >= 0 ?
+			   "BEGIN stands where one has no COMMIT yet." :
+			   "Each migration runs in a transaction that the runner begins and ends.  Only pairs of a plain BEGIN and COMMIT are taken off.");
+	if (is_read_only(stmt->options))
+		refuse_read_only(text, cutting->label, location, end);
+	cutting->begin = location;
+	cutting->begin_end = end;
+	if (cutting->in_steps)
+		open_block(cutting, list_make1(slice(text, location, end)));
+}
+
+/*
+ * COMMIT or END, in a verify body ROLLBACK, too.  AND CHAIN begins a block of
+ * the same kind, so it is begun in the same way.
+ */
+static void
+cut_commit(Cutting *cutting, TransactionStmt *stmt, int location, int end)
+{
+	MigBody    *body = cutting->body;
+	MigBlock   *block = cutting->block;
+	List	   *opening;
+	int			i;
+
+	if (cutting->begin < 0 || (!cutting->in_steps && stmt->chain))
+		refuse(body->text, cutting->label, location, end,
+			   "transaction control",
+			   cutting->begin < 0 ? "COMMIT stands where there is no BEGIN." :
+			   "Each migration runs in a transaction that the runner begins and ends.  Only pairs of a plain BEGIN and COMMIT are taken off.");
+	cutting->begin = -1;
+	cutting->block = NULL;
+	if (block == NULL)
+		return;
+	block->end = body->nstatements;
+	if (block->end > block->first)
+		body->blocks = lappend(body->blocks, block);
+	if (!stmt->chain)
+		return;
+	opening = list_copy(block->opening);
+	for (i = block->first; i < block->end; i++)
+	{
+		const MigStatement *set = &body->statements[i];
+
+		if (set->of_block != NULL && strcmp(set->of_block, "SET TRANSACTION") == 0)
+			opening = lappend(opening,
+							  slice(body->text, set->location,
+									set->location + set->length));
+	}
+	cutting->begin = location;
+	cutting->begin_end = end;
+	open_block(cutting, opening);
+}
+
+/* any other statement */
+static void
+cut_statement(Cutting *cutting, const RawStmt *raw, int location, int end)
+{
+	MigBody    *body = cutting->body;
+	MigStatement *statement = &body->statements[body->nstatements++];
+
+	fill_statement(statement, body->text, raw, location, end);
+	if (statement->log_level != LOGSTMT_DDL)
+		body->only_ddl = false;
+	for (; cutting->counted < location; cutting->counted++)
+	{
+		if (body->text[cutting->counted] == '\n')
+			cutting->line++;
+	}
+	statement->line = cutting->line;
+	statement->block = cutting->block ? list_length(body->blocks) + 1 : 0;
+}
+
+/* cut the trees into statements; the list loses what is none */
+static void
+cut(Cutting *cutting, List **trees)
+{
+	int			total = strlen(cutting->body->text);
+	List	   *rest = NIL;
+	ListCell   *lc;
+
+	foreach(lc, *trees)
+	{
+		RawStmt    *raw = lfirst_node(RawStmt, lc);
+		int			end = raw->stmt_len > 0 ?
+			raw->stmt_location + raw->stmt_len : total;
+		int			location =
+			skip_blanks_and_comments(cutting->body->text,
+									 Max(raw->stmt_location, 0), end);
+
+		if (is_begin(raw->stmt))
+			cut_begin(cutting, (TransactionStmt *) raw->stmt, location, end);
+		else if (is_commit(raw->stmt, cutting->label->part))
+			cut_commit(cutting, (TransactionStmt *) raw->stmt, location, end);
+		else
+		{
+			check_statement(cutting, raw, location, end);
+			cut_statement(cutting, raw, location, end);
+			rest = lappend(rest, raw);
+		}
+	}
+	*trees = rest;
+	if (cutting->begin >= 0)
+		refuse(cutting->body->text, cutting->label, cutting->begin,
+			   cutting->begin_end, "transaction control",
+			   "There is no COMMIT for this BEGIN.");
 }
 
 /* trees are made in context, everything else in the current one */
@@ -736,42 +929,23 @@ parse_body(const char *text, const MigLabel *label, MemoryContext context,
 		   List **trees)
 {
 	MigBody    *body = palloc0(sizeof(MigBody));
+	Cutting		cutting = {0};
 	MemoryContext old;
-	ListCell   *lc;
-	int			line = Max(label->first_line, 1);
-	int			counted = 0;
-	int			total;
 
-	text = mig_body_sql(text);
-	total = strlen(text);
+	body->text = mig_body_sql(text);
 	old = MemoryContextSwitchTo(context);
-	*trees = take_off_transactions(parse(text, label), label->part);
+	*trees = parse(body->text, label);
 	MemoryContextSwitchTo(old);
 
-	body->text = text;
-	body->mentions_deferrable = mentions(text, "deferr");
+	body->mentions_deferrable = mentions(body->text, "deferr");
 	body->only_ddl = true;
 	body->statements = palloc(sizeof(MigStatement) * Max(list_length(*trees), 1));
-	foreach(lc, *trees)
-	{
-		RawStmt    *raw = lfirst_node(RawStmt, lc);
-		int			end = raw->stmt_len > 0 ?
-			raw->stmt_location + raw->stmt_len : total;
-		int			location =
-			skip_blanks_and_comments(text, Max(raw->stmt_location, 0), end);
-		MigStatement *statement = &body->statements[body->nstatements++];
-
-		check_statement(text, label, raw, location, end);
-		fill_statement(statement, text, raw, location, end);
-		if (statement->log_level != LOGSTMT_DDL)
-			body->only_ddl = false;
-		for (; counted < location; counted++)
-		{
-			if (text[counted] == '\n')
-				line++;
-		}
-		statement->line = line;
-	}
+	cutting.label = label;
+	cutting.body = body;
+	cutting.in_steps = runs_in_steps(*trees, label);
+	cutting.begin = -1;
+	cutting.line = Max(label->first_line, 1);
+	cut(&cutting, trees);
 	return body;
 }
 

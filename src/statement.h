@@ -20,6 +20,7 @@ typedef struct MigLabel
 	bool		secret;			/* errors must not show the text */
 	int			first_line;		/* the line of path that the text begins on,
 								 * 0: lines are those of the text */
+	MigTransactional transactional; /* what somebody has said of the body */
 	bool		errors_only;	/* no value that a verify body returns counts */
 } MigLabel;
 
@@ -51,13 +52,29 @@ typedef struct MigStatement
 	const char *own_transaction;
 	MigResume	resume;
 	bool		sets;			/* SET or RESET for the rest of the session */
+	int			block;			/* which of the body's, from 1; 0: none */
+
+	/* what it is, if it has a meaning in a transaction block alone, else NULL */
+	const char *of_block;
 } MigStatement;
+
+/*
+ * The statements [first, end), between BEGIN and COMMIT, of a body that runs in
+ * several transactions.
+ */
+typedef struct MigBlock
+{
+	int			first;
+	int			end;
+	List	   *opening;		/* of char *: the statements that begin it */
+} MigBlock;
 
 typedef struct MigBody
 {
 	const char *text;			/* what locations refer to */
 	int			nstatements;
-	MigStatement *statements;
+	MigStatement *statements;	/* without BEGIN and COMMIT */
+	List	   *blocks;			/* of MigBlock * */
 
 	/* may something be put off to the end of the transaction? */
 	bool		mentions_deferrable;
@@ -67,13 +84,14 @@ typedef struct MigBody
 /*
  * Cut a body into its statements.
  *
- * Plain BEGIN and COMMIT are taken off, in a verify body ROLLBACK too, which
- * is rolled back in any case.  Raises the
- * parser's own syntax error, with line and column, or MIG_ERRCODE_BODY for
- * what no runner can ever run: other transaction control, COPY from or to the
- * client, psql's commands, DROP EXTENSION migrate, and turning
- * standard_conforming_strings off.  Touches no catalog.  The result is in
- * CurrentMemoryContext and refers to text.
+ * In a body that runs in one transaction pairs of a plain BEGIN and COMMIT are
+ * taken off, in a verify body ROLLBACK too, which is rolled back in any case.
+ * In one that runs in several they make blocks.  Raises the parser's own
+ * syntax error, with line and column, or MIG_ERRCODE_BODY for what no runner
+ * can ever run: other transaction control, COPY from or to the client, psql's
+ * commands, DROP EXTENSION migrate, and turning standard_conforming_strings
+ * off.  Touches no catalog.  The result is in CurrentMemoryContext and refers
+ * to text.
  */
 extern MigBody *mig_body_parse(const char *text, const MigLabel *label);
 

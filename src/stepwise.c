@@ -3,8 +3,9 @@
  * stepwise.c
  *	  Running one body in several transactions.
  *
- * A step is a group of ordinary statements that share a transaction, or one
- * statement that cannot run in a transaction block.  Before a step a row that
+ * A step is a group of ordinary statements that share a transaction, a block
+ * between BEGIN and COMMIT, or one statement that cannot run in a transaction
+ * block.  Before a step a row that
  * says that it was started is committed; that it is finished is written in the
  * step's own last transaction, which statements like CREATE INDEX CONCURRENTLY
  * leave open, so that the two are committed or lost together.  The last step
@@ -51,6 +52,7 @@ typedef struct Progress
 
 	/* the step at hand: statements [next, end) */
 	int			end;
+	const MigBlock *block;		/* NULL: none */
 	bool		own;			/* at top level */
 	char	   *sql;			/* if own */
 	char	   *replacement;	/* to be run instead of it */
@@ -79,14 +81,21 @@ statement_at(const Progress *progress, int i)
 static bool
 needs_own_transaction(const Progress *progress, int i)
 {
-	return progress->stepwise->statement_by_statement ||
-		statement_at(progress, i)->own_transaction != NULL;
+	const MigStatement *statement = statement_at(progress, i);
+
+	return statement->block == 0 &&
+		(progress->stepwise->statement_by_statement ||
+		 statement->own_transaction != NULL);
 }
 
+/*
+ * Is the migration recorded in the transaction of the step at hand?  Not in
+ * that of a block, whose snapshot may be an old one.
+ */
 static bool
 is_last(const Progress *progress)
 {
-	return progress->end == body_of(progress->stepwise)->nstatements &&
+	return progress->block == NULL && progress->end == body_of(progress->stepwise)->nstatements &&
 		progress->stepwise->verify == NULL;
 }
 
@@ -371,9 +380,8 @@ timings_since(const MigExecution *execution, int first)
 }
 
 static void
-run_group(void *arg)
+run_group(Progress *progress)
 {
-	Progress   *progress = (Progress *) arg;
 	MigStepwise *stepwise = progress->stepwise;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
@@ -389,9 +397,23 @@ run_group(void *arg)
 }
 
 static void
-run_alone(void *arg)
+run_block(Progress *progress)
 {
-	Progress   *progress = (Progress *) arg;
+	MigStepwise *stepwise = progress->stepwise;
+
+	MemoryContextSwitchTo(progress->context);
+	mig_bodies_begin();
+	mig_execute_block(stepwise->execution, stepwise->body, progress->next,
+					  progress->end);
+	mig_bodies_end();
+	finish_step(progress, timings_since(stepwise->execution,
+										progress->first_timing));
+	(void) EndTransactionBlock(false);
+}
+
+static void
+run_alone(Progress *progress)
+{
 	MigStepwise *stepwise = progress->stepwise;
 	const MigStatement *statement = statement_at(progress, progress->next);
 
@@ -421,6 +443,20 @@ run_alone(void *arg)
 	}
 	finish_step(progress, timings_since(stepwise->execution,
 										progress->first_timing));
+}
+
+/* how the step at hand is run */
+static void
+run_step(void *arg)
+{
+	Progress   *progress = (Progress *) arg;
+
+	if (progress->block != NULL)
+		run_block(progress);
+	else if (progress->own)
+		run_alone(progress);
+	else
+		run_group(progress);
 }
 
 static void
@@ -525,8 +561,13 @@ choose_step(Progress *progress)
 	const MigStatement *statement = statement_at(progress, progress->next);
 
 	progress->own = needs_own_transaction(progress, progress->next);
+	progress->block = statement->block == 0 ? NULL :
+		(const MigBlock *) list_nth(body->blocks, statement->block - 1);
 	progress->end = progress->next + 1;
+	if (progress->block != NULL)
+		progress->end = progress->block->end;
 	while (!progress->own && progress->end < body->nstatements &&
+		   statement_at(progress, progress->end)->block == statement->block &&
 		   !needs_own_transaction(progress, progress->end))
 		progress->end++;
 	progress->sql = pnstrdup(body->text + statement->location,
@@ -566,8 +607,7 @@ run_next_step(Progress *progress)
 	}
 	if (edata != NULL)
 		return edata;
-	edata = mig_transaction_run(progress->own ? run_alone : run_group,
-								progress);
+	edata = mig_transaction_run(run_step, progress);
 	counted_key = NULL;
 	mig_bodies_end();
 	progress->interrupted = NULL;

@@ -264,6 +264,9 @@ parse_row(const MigrationRow *row)
 	source.path = get_text(row, M_PATH);
 	source.down_path = get_text(row, M_DOWN_PATH);
 	source.verify_path = get_text(row, M_VERIFY_PATH);
+	if (!row->nulls[M_TRANSACTIONAL])
+		source.transactional = DatumGetBool(row->values[M_TRANSACTIONAL]) ?
+			MIG_TX_ON : MIG_TX_OFF;
 	for (part = MIG_UP; part <= MIG_VERIFY; part++)
 	{
 		if (!row->nulls[M_UP_LINE + part])
@@ -605,7 +608,9 @@ gate_update(const MigrationRow *old, MigrationRow *row)
 		is_applied(old))
 		gate_applied_text(old, row);
 	if (!same_column(old, row, M_UP) || !same_column(old, row, M_DOWN) ||
-		!same_column(old, row, M_VERIFY))
+		!same_column(old, row, M_VERIFY) ||
+		old->nulls[M_TRANSACTIONAL] != row->nulls[M_TRANSACTIONAL] ||
+		old->values[M_TRANSACTIONAL] != row->values[M_TRANSACTIONAL])
 		parse_row(row);
 	set_text(row, M_CHECKSUM, checksum);
 	set_text(row, M_DOWN_CHECKSUM, down_checksum);
@@ -1501,6 +1506,7 @@ mig_store_amend(const char *project, const char *version, const char *up,
 
 	/* these texts come from the call, not from the files */
 	source.version = unconstify(char *, version);
+	source.transactional = entry->transactional;
 	parse_source_body(&source, MIG_UP, up);
 	parse_source_body(&source, MIG_DOWN, down);
 	parse_source_body(&source, MIG_VERIFY, verify);

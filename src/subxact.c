@@ -106,7 +106,12 @@ mig_transaction_run(void (*function) (void *arg), void *arg)
 		MemoryContextSwitchTo(old_context);
 		edata = CopyErrorData();
 		FlushErrorState();
-		AbortCurrentTransaction();
+
+		/* or the block that it has opened would wait for its ROLLBACK */
+		if (IsTransactionBlock())
+			AbortOutOfAnyTransaction();
+		else
+			AbortCurrentTransaction();
 		if (ActivePortal != NULL)
 			ActivePortal->portalSnapshot = NULL;	/* gone with the rest */
 	}

@@ -24,7 +24,8 @@ extern ErrorData *mig_subxact_run(void (*function) (void *arg), void *arg,
 /*
  * Call function(arg) in the current transaction and commit that.  Returns NULL
  * if both went well, or the error, as a copy in CurrentMemoryContext, after
- * the transaction has been aborted.  A new one is open in either case.
+ * the transaction has been aborted.  A new one is open in either case.  The
+ * function may have opened a transaction block, and must have ended it then.
  *
  * Only for code that runs at top level, with no snapshot active and nothing
  * connected to SPI, and whose CurrentMemoryContext outlives a transaction.  An
