@@ -474,7 +474,9 @@ check_foreign_key(MigLint *lint, MigLintForeignKey *key)
 					   psprintf("there is no index on %s (%s): DELETE and UPDATE of the table that it refers to read all of %s for each row",
 								mig_lint_name(lint, rel), columns,
 								mig_lint_name(lint, rel)),
-					   psprintf("CREATE INDEX CONCURRENTLY ON %s (%s).",
+					   psprintf(MIG_LINT_ON_ITS_OWN
+								"CREATE INDEX CONCURRENTLY %s ON %s (%s);",
+								mig_lint_new_name(rel, key->columns, "idx"),
 								mig_lint_name(lint, rel), columns));
 }
 

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_constraint.h"
+#include "commands/defrem.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -205,6 +206,20 @@ mig_lint_nobody(LOCKMODE mode)
 {
 	return mode >= AccessExclusiveLock ?
 		"nobody can read or write it" : "nobody can write to it";
+}
+
+const char *
+mig_lint_new_name(const MigLintRel *rel, List *columns, const char *suffix)
+{
+	StringInfoData addition;
+	ListCell   *lc;
+
+	initStringInfo(&addition);
+	foreach(lc, columns)
+		appendStringInfo(&addition, "%s%s", addition.len > 0 ? "_" : "",
+						 lfirst(lc) ? (char *) lfirst(lc) : "expr");
+	return quote_identifier(makeObjectName(rel->name, addition.len > 0 ?
+										   addition.data : NULL, suffix));
 }
 
 char *

@@ -191,6 +191,15 @@ extern char *mig_lint_how_much(MigLint *lint, MigLintRel *rel);
 /* "nobody can write to it" */
 extern const char *mig_lint_nobody(LOCKMODE mode);
 
+/* how a statement that blocks nobody is to be run, as a comment */
+#define MIG_LINT_ON_ITS_OWN \
+	"-- in a migration of its own, by CALL migrate.apply_each():\n"
+#define MIG_LINT_NEXT "\n-- in the next migration:\n"
+
+/* a name for what the statement gives none, quoted: "t_a_b_suffix" */
+extern const char *mig_lint_new_name(const MigLintRel *rel, List *columns,
+									 const char *suffix);
+
 /* "a, b" of char * */
 extern char *mig_lint_list(List *names);
 

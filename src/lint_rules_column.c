@@ -96,8 +96,10 @@ add_column_volatile_default(MigLint *lint, Node *stmt)
 						psprintf("the default of %s is computed for each row, which rewrites table %s (%s) under ACCESS EXCLUSIVE: nobody can read or write it",
 								 mig_lint_quote(column->colname), name,
 								 mig_lint_how_much(lint, rel)),
-						psprintf("ALTER TABLE %s ADD COLUMN %s without a default; then ALTER COLUMN %s SET DEFAULT ..., which is for new rows; then fill the old ones in batches.",
-								 name, mig_lint_quote(column->colname),
+						psprintf("ALTER TABLE %s ADD COLUMN %s ...;\n"
+								 "-- for new rows; then fill the old ones in batches:\n"
+								 "ALTER TABLE %s ALTER COLUMN %s SET DEFAULT ...;",
+								 name, mig_lint_quote(column->colname), name,
 								 mig_lint_quote(column->colname)));
 	}
 }
@@ -162,10 +164,43 @@ add_column_not_null(MigLint *lint, Node *stmt)
 						psprintf("%s has no default and must not be null: that fails, for %s has rows",
 								 mig_lint_quote(column->colname),
 								 mig_lint_name(lint, rel)),
-						psprintf("ALTER TABLE %s ADD COLUMN %s ... NOT NULL DEFAULT ..., or add it without NOT NULL and fill it first.",
+						psprintf("-- or add it without NOT NULL and fill it first:\n"
+								 "ALTER TABLE %s ADD COLUMN %s ... NOT NULL DEFAULT ...;",
 								 mig_lint_name(lint, rel),
 								 mig_lint_quote(column->colname)));
 	}
+}
+
+static char *
+unique_in_steps(MigLint *lint, const MigLintRel *rel, const ColumnDef *column)
+{
+	const char *quoted = mig_lint_quote(column->colname);
+	char	   *table = mig_lint_name(lint, rel);
+	bool		primary = column_constraint(column, CONSTR_PRIMARY) != NULL;
+	const char *name = primary ? mig_lint_new_name(rel, NIL, "pkey") :
+		mig_lint_new_name(rel, list_make1(column->colname), "key");
+
+	return psprintf("ALTER TABLE %s ADD COLUMN %s ...;"
+					"\n-- in the next migration, by CALL migrate.apply_each():\n"
+					"CREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s);"
+					MIG_LINT_NEXT
+					"ALTER TABLE %s ADD CONSTRAINT %s %s USING INDEX %s;",
+					table, quoted, name, table, quoted, table, name,
+					primary ? "PRIMARY KEY" : "UNIQUE", name);
+}
+
+static char *
+check_in_steps(MigLint *lint, const MigLintRel *rel, const ColumnDef *column)
+{
+	char	   *table = mig_lint_name(lint, rel);
+	const char *name = mig_lint_new_name(rel, list_make1(column->colname),
+										 "check");
+
+	return psprintf("ALTER TABLE %s ADD COLUMN %s ...;\n"
+					"ALTER TABLE %s ADD CONSTRAINT %s CHECK (...) NOT VALID;"
+					MIG_LINT_NEXT "ALTER TABLE %s VALIDATE CONSTRAINT %s;",
+					table, mig_lint_quote(column->colname), table, name, table,
+					name);
 }
 
 static void
@@ -189,9 +224,7 @@ add_column_unique(MigLint *lint, Node *stmt)
 								 mig_lint_quote(column->colname),
 								 mig_lint_name(lint, rel),
 								 mig_lint_how_much(lint, rel)),
-						psprintf("Add %s alone; then CREATE UNIQUE INDEX CONCURRENTLY; then ALTER TABLE %s ADD CONSTRAINT ... USING INDEX ....",
-								 mig_lint_quote(column->colname),
-								 mig_lint_name(lint, rel)));
+						unique_in_steps(lint, rel, column));
 	}
 }
 
@@ -212,9 +245,7 @@ add_column_check(MigLint *lint, Node *stmt)
 								 mig_lint_quote(column->colname),
 								 mig_lint_name(lint, rel),
 								 mig_lint_how_much(lint, rel)),
-						psprintf("Add %s alone; then ALTER TABLE %s ADD CONSTRAINT ... CHECK (...) NOT VALID; then, in the next migration, VALIDATE CONSTRAINT.",
-								 mig_lint_quote(column->colname),
-								 mig_lint_name(lint, rel)));
+						check_in_steps(lint, rel, column));
 	}
 }
 
@@ -338,7 +369,7 @@ report_type_change(MigLint *lint, MigLintRel *rel, const char *column,
 		mig_lint_report(lint, MIG_LINT_ERROR, rel,
 						psprintf("the type of %s cannot be changed to the new one without USING",
 								 column_name),
-						psprintf("ALTER TABLE %s ALTER COLUMN %s TYPE ... USING ....",
+						psprintf("ALTER TABLE %s ALTER COLUMN %s TYPE ... USING ...;",
 								 name, column_name));
 	else if (effect == MIG_CAST_REWRITE)
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,

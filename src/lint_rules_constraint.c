@@ -9,6 +9,7 @@
 
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
+#include "lib/stringinfo.h"
 
 #include "compat.h"
 #include "lint_rules.h"
@@ -93,10 +94,67 @@ foreign_keys(MigLint *lint, Node *stmt)
 	return keys;
 }
 
+/* its name, or one for it */
 static const char *
-constraint_name(const Constraint *constraint)
+constraint_name(const Constraint *constraint, const MigLintRel *rel,
+				List *columns, const char *suffix)
 {
-	return constraint->conname ? mig_lint_quote(constraint->conname) : "...";
+	return constraint->conname ? mig_lint_quote(constraint->conname) :
+		mig_lint_new_name(rel, columns, suffix);
+}
+
+static const char *
+key_action(char action)
+{
+	switch (action)
+	{
+		case FKCONSTR_ACTION_RESTRICT:
+			return "RESTRICT";
+		case FKCONSTR_ACTION_CASCADE:
+			return "CASCADE";
+		case FKCONSTR_ACTION_SETNULL:
+			return "SET NULL";
+		case FKCONSTR_ACTION_SETDEFAULT:
+			return "SET DEFAULT";
+		default:
+			return NULL;
+	}
+}
+
+/* "FOREIGN KEY (a) REFERENCES t (b) ON DELETE CASCADE" */
+static char *
+foreign_key_clause(const ForeignKey *key)
+{
+	const Constraint *constraint = key->constraint;
+	RangeVar   *table = constraint->pktable;
+	List	   *columns = mig_lint_strings(constraint->pk_attrs);
+	StringInfoData text;
+
+	initStringInfo(&text);
+	appendStringInfo(&text, "FOREIGN KEY (%s) REFERENCES ",
+					 mig_lint_list(key->columns));
+	if (table->schemaname != NULL)
+		appendStringInfo(&text, "%s.", mig_lint_quote(table->schemaname));
+	appendStringInfoString(&text, mig_lint_quote(table->relname));
+	if (columns != NIL)
+		appendStringInfo(&text, " (%s)", mig_lint_list(columns));
+	if (constraint->fk_matchtype == FKCONSTR_MATCH_FULL)
+		appendStringInfoString(&text, " MATCH FULL");
+	if (key_action(constraint->fk_del_action) != NULL)
+	{
+		appendStringInfo(&text, " ON DELETE %s",
+						 key_action(constraint->fk_del_action));
+		columns = mig_lint_strings(constraint->fk_del_set_cols);
+		if (columns != NIL)
+			appendStringInfo(&text, " (%s)", mig_lint_list(columns));
+	}
+	if (key_action(constraint->fk_upd_action) != NULL)
+		appendStringInfo(&text, " ON UPDATE %s",
+						 key_action(constraint->fk_upd_action));
+	if (constraint->deferrable)
+		appendStringInfo(&text, " DEFERRABLE%s",
+						 constraint->initdeferred ? " INITIALLY DEFERRED" : "");
+	return text.data;
 }
 
 static bool
@@ -109,15 +167,22 @@ is_partitioned(const MigLintRel *rel)
 static char *
 foreign_key_in_steps(MigLint *lint, const ForeignKey *key)
 {
-	char	   *name = mig_lint_name(lint, key->rel);
-	const char *constraint = constraint_name(key->constraint);
-	char	   *columns = mig_lint_list(key->columns);
+	char	   *table = mig_lint_name(lint, key->rel);
+	const char *name = constraint_name(key->constraint, key->rel, key->columns,
+									   "fkey");
+	char	   *clause = foreign_key_clause(key);
 
 	if (is_partitioned(key->rel) && !MIG_PARTITIONED_KEY_NOT_VALID)
-		return psprintf("On each partition of %s, ALTER TABLE ... ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES ... NOT VALID; in the next migration, VALIDATE CONSTRAINT on each; then ALTER TABLE %s ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES ..., which takes them over and reads nothing.",
-						name, constraint, columns, name, constraint, columns);
-	return psprintf("ALTER TABLE %s ADD CONSTRAINT %s FOREIGN KEY (%s) REFERENCES ... NOT VALID; then, in the next migration, ALTER TABLE %s VALIDATE CONSTRAINT %s.",
-					name, constraint, columns, name, constraint);
+		return psprintf("-- on each partition of %s:\n"
+						"ALTER TABLE ... ADD CONSTRAINT %s %s NOT VALID;"
+						MIG_LINT_NEXT
+						"ALTER TABLE ... VALIDATE CONSTRAINT %s;"
+						"\n-- then on the table, which takes them over and reads nothing:\n"
+						"ALTER TABLE %s ADD CONSTRAINT %s %s;",
+						table, name, clause, name, table, name, clause);
+	return psprintf("ALTER TABLE %s ADD CONSTRAINT %s %s NOT VALID;"
+					MIG_LINT_NEXT "ALTER TABLE %s VALIDATE CONSTRAINT %s;",
+					table, name, clause, table, name);
 }
 
 static void
@@ -235,9 +300,12 @@ check_validates(MigLint *lint, Node *stmt)
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
 						psprintf("the CHECK reads table %s (%s) under ACCESS EXCLUSIVE: nobody can read or write it",
 								 name, mig_lint_how_much(lint, rel)),
-						psprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (...) NOT VALID; then, in the next migration, ALTER TABLE %s VALIDATE CONSTRAINT %s.",
-								 name, constraint_name(constraint), name,
-								 constraint_name(constraint)));
+						psprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (...) NOT VALID;"
+								 MIG_LINT_NEXT
+								 "ALTER TABLE %s VALIDATE CONSTRAINT %s;", name,
+								 constraint_name(constraint, rel, NIL, "check"),
+								 name,
+								 constraint_name(constraint, rel, NIL, "check")));
 	}
 }
 
@@ -246,17 +314,27 @@ static char *
 unique_in_steps(MigLint *lint, const MigLintRel *rel,
 				const Constraint *constraint)
 {
-	char	   *name = mig_lint_name(lint, rel);
-	char	   *columns = mig_lint_list(mig_lint_strings(constraint->keys));
-	const char *kind = constraint->contype == CONSTR_PRIMARY ?
-		"PRIMARY KEY" : "UNIQUE";
+	bool		primary = constraint->contype == CONSTR_PRIMARY;
+	const char *kind = primary ? "PRIMARY KEY" : "UNIQUE";
+	char	   *table = mig_lint_name(lint, rel);
+	List	   *keys = mig_lint_strings(constraint->keys);
+	char	   *columns = mig_lint_list(keys);
+	const char *name = constraint_name(constraint, rel, primary ? NIL : keys,
+									   primary ? "pkey" : "key");
 
 	if (is_partitioned(rel))
-		return psprintf("On each partition of %s, CREATE UNIQUE INDEX CONCURRENTLY ... (%s); in the next migration, ALTER TABLE ... ADD CONSTRAINT ... %s USING INDEX ... on each; then ALTER TABLE %s ADD CONSTRAINT %s %s (%s), which takes them over.",
-						name, columns, kind, name, constraint_name(constraint),
-						kind, columns);
-	return psprintf("CREATE UNIQUE INDEX CONCURRENTLY ... ON %s (%s); then, in the next migration, ALTER TABLE %s ADD CONSTRAINT %s %s USING INDEX ....",
-					name, columns, name, constraint_name(constraint), kind);
+		return psprintf("-- on each partition of %s:\n"
+						"CREATE UNIQUE INDEX CONCURRENTLY ... ON ... (%s);"
+						MIG_LINT_NEXT
+						"ALTER TABLE ... ADD CONSTRAINT ... %s USING INDEX ...;"
+						"\n-- then on the table, which takes them over:\n"
+						"ALTER TABLE %s ADD CONSTRAINT %s %s (%s);",
+						table, columns, kind, table, name, kind, columns);
+	return psprintf(MIG_LINT_ON_ITS_OWN
+					"CREATE UNIQUE INDEX CONCURRENTLY %s ON %s (%s);"
+					MIG_LINT_NEXT
+					"ALTER TABLE %s ADD CONSTRAINT %s %s USING INDEX %s;",
+					name, table, columns, table, name, kind, name);
 }
 
 static void
@@ -326,6 +404,24 @@ is_known_not_null(MigLintRel *rel, const MigLintColumn *column)
 		 mig_facts_not_null_proved(rel->oid, column));
 }
 
+/* SET NOT NULL looks at a valid CHECK instead of the rows */
+static char *
+not_null_in_steps(MigLint *lint, const MigLintRel *rel, char *column)
+{
+	char	   *table = mig_lint_name(lint, rel);
+	const char *quoted = mig_lint_quote(column);
+	const char *name = mig_lint_new_name(rel, list_make1(column), "not_null");
+
+	return psprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (%s IS NOT NULL) NOT VALID;"
+					MIG_LINT_NEXT
+					"ALTER TABLE %s VALIDATE CONSTRAINT %s;"
+					MIG_LINT_NEXT
+					"ALTER TABLE %s ALTER COLUMN %s SET NOT NULL;\n"
+					"ALTER TABLE %s DROP CONSTRAINT %s;",
+					table, name, quoted, table, name, table, quoted, table,
+					name);
+}
+
 static void
 primary_key_sets_not_null(MigLint *lint, Node *stmt)
 {
@@ -356,9 +452,8 @@ primary_key_sets_not_null(MigLint *lint, Node *stmt)
 									 mig_lint_list(nullable),
 									 mig_lint_name(lint, rel),
 									 mig_lint_how_much(lint, rel)),
-							psprintf("Before, in migrations of their own: ALTER TABLE %s ADD CONSTRAINT ... CHECK (%s IS NOT NULL) NOT VALID, and VALIDATE CONSTRAINT.",
-									 mig_lint_name(lint, rel),
-									 mig_lint_quote(linitial(nullable))));
+							psprintf("-- before:\n%s",
+									 not_null_in_steps(lint, rel, linitial(nullable))));
 	}
 }
 
@@ -384,8 +479,7 @@ set_not_null_scans(MigLint *lint, Node *stmt)
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
 						psprintf("SET NOT NULL reads table %s (%s) under ACCESS EXCLUSIVE: nobody can read or write it",
 								 name, mig_lint_how_much(lint, rel)),
-						psprintf("ALTER TABLE %s ADD CONSTRAINT ... CHECK (%s IS NOT NULL) NOT VALID; in the next migration VALIDATE CONSTRAINT; then SET NOT NULL, which looks at the constraint instead of the rows.",
-								 name, mig_lint_quote(column->name)));
+						not_null_in_steps(lint, rel, column->name));
 	}
 }
 
@@ -513,7 +607,8 @@ domain_constraint_validates(MigLint *lint, Node *node)
 					psprintf("the domain's new constraint reads all tables that have such a column under SHARE, table %s (%s) among them: nobody can write to them",
 							 mig_lint_name(lint, rel),
 							 mig_lint_how_much(lint, rel)),
-					"ALTER DOMAIN ... ADD CONSTRAINT ... NOT VALID; then, in the next migration, ALTER DOMAIN ... VALIDATE CONSTRAINT.");
+					"ALTER DOMAIN ... ADD CONSTRAINT ... CHECK (...) NOT VALID;"
+					MIG_LINT_NEXT "ALTER DOMAIN ... VALIDATE CONSTRAINT ...;");
 }
 
 static void

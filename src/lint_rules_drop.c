@@ -192,7 +192,7 @@ rename_column(MigLint *lint, Node *node)
 	mig_lint_report(lint, MIG_LINT_WARNING, rel,
 					psprintf("programs that still use %s as the name of the column fail",
 							 mig_lint_quote(stmt->subname)),
-					psprintf("Add a column %s, have a trigger keep both equal, move the programs, then drop %s; or give %s a view with both names.",
+					psprintf("Add a column %s, have a trigger keep both equal, move the programs, then drop %s. Or give %s a view with both names.",
 							 mig_lint_quote(stmt->newname),
 							 mig_lint_quote(stmt->subname),
 							 mig_lint_name(lint, rel)));

@@ -18,7 +18,7 @@
 #define DROP_PARTITIONED_INDEX \
 	"There is no way to do it concurrently: let a short migration do this and nothing else, with a low migrate.lock_timeout."
 
-/* "ON table (a, b)" with the names only */
+/* "a, b" with the names only */
 static char *
 index_columns(const IndexStmt *stmt)
 {
@@ -31,17 +31,49 @@ index_columns(const IndexStmt *stmt)
 		const char *name = lfirst_node(IndexElem, lc)->name;
 
 		appendStringInfo(&text, "%s%s", text.len > 0 ? ", " : "",
-						 name ? mig_lint_quote(name) : "...");
+						 name ? mig_lint_quote(name) : "(...)");
 	}
 	return text.data;
 }
 
-/* how to make an index of a partitioned table */
-static char *
-index_in_steps(MigLint *lint, const MigLintRel *rel)
+static const char *
+index_name(const IndexStmt *stmt, const MigLintRel *rel)
 {
-	return psprintf("CREATE INDEX ... ON ONLY %s, then CREATE INDEX CONCURRENTLY on each partition and ALTER INDEX ... ATTACH PARTITION.",
-					mig_lint_name(lint, rel));
+	List	   *columns = NIL;
+	ListCell   *lc;
+
+	if (stmt->idxname != NULL)
+		return mig_lint_quote(stmt->idxname);
+	foreach(lc, stmt->indexParams)
+		columns = lappend(columns, lfirst_node(IndexElem, lc)->name);
+	return mig_lint_new_name(rel, columns, "idx");
+}
+
+/* the same index without blocking anybody; of a condition or an expression
+ * there may be literals in the body, which are not for everybody to see */
+static char *
+concurrent_index(MigLint *lint, const IndexStmt *stmt, const MigLintRel *rel)
+{
+	const char *unique = stmt->unique ? "UNIQUE " : "";
+	const char *name = index_name(stmt, rel);
+	char	   *table = mig_lint_name(lint, rel);
+	char	   *columns = index_columns(stmt);
+	const char *method = stmt->accessMethod == NULL ||
+		strcmp(stmt->accessMethod, "btree") == 0 ? "" :
+		psprintf(" USING %s", mig_lint_quote(stmt->accessMethod));
+	const char *where = stmt->whereClause ? " WHERE ..." : "";
+
+	if (rel->relkind != RELKIND_PARTITIONED_TABLE)
+		return psprintf(MIG_LINT_ON_ITS_OWN
+						"CREATE %sINDEX CONCURRENTLY %s ON %s%s (%s)%s;",
+						unique, name, table, method, columns, where);
+	return psprintf("CREATE %sINDEX %s ON ONLY %s%s (%s)%s;\n"
+					"-- for each partition, in migrations of their own, by CALL migrate.apply_each():\n"
+					"CREATE %sINDEX CONCURRENTLY ... ON ...%s (%s)%s;\n"
+					"-- for each of these:\n"
+					"ALTER INDEX %s ATTACH PARTITION ...;",
+					unique, name, table, method, columns, where, unique,
+					method, columns, where, name);
 }
 
 static void
@@ -49,22 +81,14 @@ create_index_blocks_writes(MigLint *lint, Node *node)
 {
 	IndexStmt  *stmt = (IndexStmt *) node;
 	MigLintRel *rel = mig_model_range(lint->model, stmt->relation);
-	char	   *name;
-	char	   *instead;
 
 	if (stmt->concurrent || mig_lint_is_harmless(lint, rel))
 		return;
-	name = mig_lint_name(lint, rel);
-	if (rel->relkind == RELKIND_PARTITIONED_TABLE)
-		instead = index_in_steps(lint, rel);
-	else
-		instead = psprintf("CREATE %sINDEX CONCURRENTLY %s ON %s (%s), in a migration of its own, run by CALL migrate.apply_each().",
-						   stmt->unique ? "UNIQUE " : "",
-						   stmt->idxname ? mig_lint_quote(stmt->idxname) : "...",
-						   name, index_columns(stmt));
 	mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
 					psprintf("CREATE INDEX reads table %s (%s) under SHARE: nobody can write to it until the index is built",
-							 name, mig_lint_how_much(lint, rel)), instead);
+							 mig_lint_name(lint, rel),
+							 mig_lint_how_much(lint, rel)),
+					concurrent_index(lint, stmt, rel));
 }
 
 static void
@@ -80,7 +104,7 @@ index_concurrently_on_partitioned(MigLint *lint, Node *node)
 			mig_lint_report(lint, MIG_LINT_ERROR, rel,
 							psprintf("table %s is partitioned: the server cannot create an index on it concurrently",
 									 mig_lint_name(lint, rel)),
-							index_in_steps(lint, rel));
+							concurrent_index(lint, (IndexStmt *) node, rel));
 	}
 	else if (IsA(node, DropStmt) && ((DropStmt *) node)->concurrent)
 	{
@@ -186,8 +210,7 @@ invalid_index_is_kept(MigLint *lint, Node *node)
 		mig_lint_report(lint, MIG_LINT_ERROR, rel,
 						psprintf("index %s is there and is invalid: IF NOT EXISTS will leave it so",
 								 mig_lint_quote(index->name)),
-						psprintf("DROP INDEX CONCURRENTLY %s before, or REINDEX INDEX CONCURRENTLY %s instead.",
-								 mig_lint_quote(index->name),
+						psprintf(MIG_LINT_ON_ITS_OWN "REINDEX INDEX CONCURRENTLY %s;",
 								 mig_lint_quote(index->name)));
 	}
 }
@@ -215,7 +238,7 @@ drop_index_blocks(MigLint *lint, Node *node)
 								 mig_lint_name(lint, table)),
 						table->relkind == RELKIND_PARTITIONED_TABLE ?
 						DROP_PARTITIONED_INDEX :
-						psprintf("DROP INDEX CONCURRENTLY %s, in a migration of its own, run by CALL migrate.apply_each().",
+						psprintf(MIG_LINT_ON_ITS_OWN "DROP INDEX CONCURRENTLY %s;",
 								 mig_lint_name(lint, index)));
 	}
 }
@@ -264,7 +287,7 @@ reindex_blocks(MigLint *lint, Node *node)
 					constraint != NULL &&
 					constraint->kind == CONSTRAINT_EXCLUSION ?
 					"There is no way to do it concurrently for an exclusion constraint: do it when nobody needs the table." :
-					psprintf("REINDEX %s CONCURRENTLY %s.",
+					psprintf(MIG_LINT_ON_ITS_OWN "REINDEX %s CONCURRENTLY %s;",
 							 stmt->kind == REINDEX_OBJECT_INDEX ?
 							 "INDEX" : "TABLE", mig_lint_name(lint, named)));
 }
@@ -304,7 +327,7 @@ detach_partition_blocks(MigLint *lint, Node *node)
 								 mig_lint_name(lint, rel)),
 						mig_facts_has_default_partition(rel->oid) ?
 						"There is no way to do it concurrently while the table has a default partition: let a short migration do this and nothing else, with a low migrate.lock_timeout." :
-						psprintf("ALTER TABLE %s DETACH PARTITION %s CONCURRENTLY, in a migration of its own.",
+						psprintf(MIG_LINT_ON_ITS_OWN "ALTER TABLE %s DETACH PARTITION %s CONCURRENTLY;",
 								 mig_lint_name(lint, rel),
 								 mig_lint_quote(((PartitionCmd *) command->def)->name->relname)));
 	}
@@ -347,8 +370,14 @@ attach_partition_scans(MigLint *lint, Node *node)
 						psprintf("ATTACH PARTITION reads table %s (%s) under ACCESS EXCLUSIVE: nobody can read or write it",
 								 mig_lint_name(lint, rel),
 								 mig_lint_how_much(lint, rel)),
-						psprintf("Before, in migrations of their own: ALTER TABLE %s ADD CONSTRAINT ... CHECK (the partition's bounds) NOT VALID, and VALIDATE CONSTRAINT.",
-								 mig_lint_name(lint, rel)));
+						psprintf("-- before, with the bounds of the partition:\n"
+								 "ALTER TABLE %s ADD CONSTRAINT %s CHECK (...) NOT VALID;"
+								 MIG_LINT_NEXT
+								 "ALTER TABLE %s VALIDATE CONSTRAINT %s;",
+								 mig_lint_name(lint, rel),
+								 mig_lint_new_name(rel, NIL, "bounds"),
+								 mig_lint_name(lint, rel),
+								 mig_lint_new_name(rel, NIL, "bounds")));
 	}
 }
 
@@ -366,12 +395,16 @@ partition_of_blocks(MigLint *lint, Node *node)
 	mig_lint_report(lint, MIG_LINT_WARNING, parent,
 					psprintf("PARTITION OF takes ACCESS EXCLUSIVE on table %s: nobody can read or write it",
 							 mig_lint_name(lint, parent)),
-					psprintf(mig_facts_has_default_partition(parent->oid) ?
-							 "CREATE TABLE %s (LIKE %s INCLUDING ALL EXCLUDING IDENTITY), then ALTER TABLE %s ATTACH PARTITION, which blocks all use of the default partition and of nothing else; a valid CHECK of that one that leaves the new bounds out saves reading it." :
-							 "CREATE TABLE %s (LIKE %s INCLUDING ALL EXCLUDING IDENTITY), then ALTER TABLE %s ATTACH PARTITION, which blocks nobody.",
+					psprintf("CREATE TABLE %s (LIKE %s INCLUDING ALL EXCLUDING IDENTITY);\n"
+							 "-- %s:\n"
+							 "ALTER TABLE %s ATTACH PARTITION %s FOR VALUES ...;",
 							 mig_lint_quote(stmt->relation->relname),
 							 mig_lint_name(lint, parent),
-							 mig_lint_name(lint, parent)));
+							 mig_facts_has_default_partition(parent->oid) ?
+							 "blocks the default partition, which it reads unless a CHECK leaves these bounds out" :
+							 "blocks nobody",
+							 mig_lint_name(lint, parent),
+							 mig_lint_quote(stmt->relation->relname)));
 }
 
 static void
@@ -386,7 +419,8 @@ refresh_blocks_reads(MigLint *lint, Node *node)
 					psprintf("REFRESH MATERIALIZED VIEW fills %s (%s) under ACCESS EXCLUSIVE: nobody can read it until then",
 							 mig_lint_name(lint, rel),
 							 mig_lint_how_much(lint, rel)),
-					psprintf("REFRESH MATERIALIZED VIEW CONCURRENTLY %s, which needs a unique index on it.",
+					psprintf("-- needs a unique index on it:\n"
+							 "REFRESH MATERIALIZED VIEW CONCURRENTLY %s;",
 							 mig_lint_name(lint, rel)));
 }
 

@@ -3,9 +3,10 @@
  * report.c
  *	  The facts of a report.
  *
- * Everything is asked for with SQL, as the caller and under a locked
- * search_path: a report shows nobody more than the functions that it calls,
- * and the columns that he may read.
+ * Everything is asked for with SQL, as the caller: a report shows nobody more
+ * than the functions that it calls, and the columns that he may read.  The
+ * search_path is locked, but for lint() and rehearse(), to which the caller's
+ * means something: there every name is qualified, those of operators too.
  *
  * What stops a run stops a part of the report and no more: an error of class
  * MG is a fact like the others.  Any other error ends the call.
@@ -17,12 +18,16 @@
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/hsearch.h"
 
 #include "errors.h"
 #include "ledger.h"
 #include "report.h"
 #include "sqlutil.h"
 #include "subxact.h"
+
+/* a body has less than 1 GB, so counting on from there cannot overflow */
+#define MAX_FIRST_LINE 1000000000
 
 #define EQ " OPERATOR(pg_catalog.=) "
 
@@ -39,6 +44,13 @@ open_as_caller(MigSqlScope *scope)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	scope->guc_level = NewGUCNestLevel();
+}
+
+/* the same with a search_path in which nobody's objects are */
+static void
+open_locked(MigSqlScope *scope)
+{
+	open_as_caller(scope);
 	(void) set_config_option("search_path", "pg_catalog, pg_temp",
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 							 true, 0, false);
@@ -87,7 +99,7 @@ gather_head(MigReport *report)
 	const char *args[1] = {report->project};
 	MigSqlScope scope;
 
-	open_as_caller(&scope);
+	open_locked(&scope);
 	(void) ask("SELECT pg_catalog.current_database()::pg_catalog.text,"
 			   " pg_catalog.current_setting('server_version'),"
 			   " migrate.version(), current_user::pg_catalog.text,"
@@ -140,7 +152,7 @@ gather_entries(MigReport *report)
 	MigSqlScope scope;
 	int			i;
 
-	open_as_caller(&scope);
+	open_locked(&scope);
 	report->nentries =
 		ask("SELECT s.version, s.name, s.kind, s.state, s.how,"
 			" " UTC("s.applied_at") ", s.applied_by, s.execution_ms, s.path,"
@@ -213,6 +225,14 @@ note_downs(MigReport *report)
 		report->steps[i].has_down = entries[i]->has_down;
 }
 
+/* 0: not known; whoever may write may have stored any number */
+static void
+set_first_line(MigReportBody *body, int line)
+{
+	body->in_file = body->path != NULL && line > 0 && line <= MAX_FIRST_LINE;
+	body->first_line = body->in_file ? line : 1;
+}
+
 static void
 gather_plan(void *arg)
 {
@@ -222,9 +242,11 @@ gather_plan(void *arg)
 	int			nsteps;
 	int			i;
 
-	open_as_caller(&scope);
+	open_locked(&scope);
 	nsteps = ask("SELECT p.step, p.version, p.name, m.kind, m.path,"
-				 " m.added_by, p.own_transaction, p.reason, m.irreversible"
+				 " m.added_by, p.own_transaction, p.reason, m.irreversible,"
+				 " coalesce(m.down_path, m.path),"
+				 " coalesce(m.up_line, 0), coalesce(m.down_line, 0)"
 				 " FROM migrate.plan($2, $1) p"
 				 " LEFT JOIN migrate.migration m ON m.project" EQ "$1"
 				 "  AND m.version" EQ "p.version"
@@ -239,11 +261,14 @@ gather_plan(void *arg)
 		step->version = mig_get_text(&scope, i, 2);
 		step->name = mig_get_text(&scope, i, 3);
 		step->kind = mig_get_text(&scope, i, 4);
-		step->path = mig_get_text(&scope, i, 5);
+		step->up.path = mig_get_text(&scope, i, 5);
 		step->added_by = mig_get_text(&scope, i, 6);
 		step->own_transaction = mig_get_bool(i, 7);
 		step->reason = mig_get_text(&scope, i, 8);
 		step->irreversible = mig_get_bool(i, 9);
+		step->down.path = mig_get_text(&scope, i, 10);
+		set_first_line(&step->up, mig_get_int4(i, 11));
+		set_first_line(&step->down, mig_get_int4(i, 12));
 	}
 	close_as_caller(&scope);
 	report->nsteps = nsteps;
@@ -272,7 +297,9 @@ pending_instead_of_plan(MigReport *report)
 		step->version = entry->version;
 		step->name = entry->name;
 		step->kind = entry->kind;
-		step->path = entry->path;
+		step->up.path = step->down.path = entry->path;
+		set_first_line(&step->up, 0);
+		set_first_line(&step->down, 0);
 	}
 }
 
@@ -323,7 +350,7 @@ gather_bodies(MigReport *report, int body_limit)
 	values[1] = versions_of_steps(report);
 	values[2] = Int32GetDatum(body_limit);
 
-	open_as_caller(&scope);
+	open_locked(&scope);
 	nrows = mig_sql("SELECT v.n, " BODY_COLUMNS("m.up") ", "
 					BODY_COLUMNS("m.down")
 					" FROM " STEPS("$2")
@@ -345,8 +372,8 @@ gather_bodies(MigReport *report, int body_limit)
  * Lint
  */
 
-static void
-count_finding(MigReportCounts *counts, const char *severity)
+void
+mig_report_count(MigReportCounts *counts, const char *severity)
 {
 	if (strcmp(severity, "error") == 0)
 		counts->errors++;
@@ -410,8 +437,8 @@ gather_findings(void *arg)
 
 		step->findings = lappend(step->findings, finding);
 		MemoryContextSwitchTo(old);
-		count_finding(&step->counts, finding->severity);
-		count_finding(&report->counts, finding->severity);
+		mig_report_count(&step->counts, finding->severity);
+		mig_report_count(&report->counts, finding->severity);
 	}
 	close_as_caller(&scope);
 }
@@ -428,13 +455,15 @@ gather_findings(void *arg)
 	"  ORDER BY u.ordinality)"
 
 #define NAMES(array) \
-	" NULLIF(pg_catalog.array_to_string(r." array ", ', '), '')"
+	" CASE WHEN pg_catalog.cardinality(r." array ")" \
+	"  OPERATOR(pg_catalog.>) 0" \
+	" THEN pg_catalog.array_to_string(r." array ", ', ') END"
 
 static void
 read_locks(MigSqlScope *scope, uint64 row, int col,
 		   MigReportStatement *statement)
 {
-	char	  **fields[7];
+	char	  **fields[8];
 	int			count;
 	int			i;
 
@@ -446,13 +475,14 @@ read_locks(MigSqlScope *scope, uint64 row, int col,
 	{
 		MigReportLock *lock = &statement->locks[i];
 
-		lock->relation = fields[0][i];
-		lock->kind = fields[1][i];
-		lock->mode = fields[2][i];
-		lock->blocks_reads = fields[3][i][0] == 't';
-		lock->blocks_writes = fields[4][i][0] == 't';
-		lock->bytes = strtoll(fields[5][i], NULL, 10);
-		lock->rows = strtod(fields[6][i], NULL);
+		lock->held_before = fields[0][i][0] == 't';
+		lock->relation = fields[1][i];
+		lock->kind = fields[2][i];
+		lock->mode = fields[3][i];
+		lock->blocks_reads = fields[4][i][0] == 't';
+		lock->blocks_writes = fields[5][i][0] == 't';
+		lock->bytes = strtoll(fields[6][i], NULL, 10);
+		lock->rows = strtod(fields[7][i], NULL);
 	}
 }
 
@@ -495,7 +525,7 @@ read_statement(MigSqlScope *scope, uint64 row, MigReportStatement *statement)
 	statement->hint = mig_get_text(scope, row, 17);
 	statement->json = mig_get_text(scope, row, 18);
 	read_locks(scope, row, 19, statement);
-	read_scans(scope, row, 26, statement);
+	read_scans(scope, row, 27, statement);
 }
 
 int
@@ -598,7 +628,8 @@ gather_rehearsal(void *arg)
 					NAMES("created") "," NAMES("dropped") ","
 					NAMES("truncated") ", r.skipped, r.sqlstate, r.message,"
 					" r.hint, (pg_catalog.to_jsonb(r) OPERATOR(pg_catalog.-)"
-					"  '{version,name,detail,ordinality}'::pg_catalog.text[])::pg_catalog.text,"
+					"  '{version,name,detail,ordinality,locks}'::pg_catalog.text[])::pg_catalog.text,"
+					FIELD("locks", "held_before") ","
 					FIELD("locks", "relation") "," FIELD("locks", "kind") ","
 					FIELD("locks", "mode") "," FIELD("locks", "blocks_reads") ","
 					FIELD("locks", "blocks_writes") ","
@@ -653,6 +684,179 @@ attempt(void (*gather) (void *arg), MigReport *report)
 	return error;
 }
 
+/*
+ * A table has one size in a report: that of the first who says one, which is the
+ * linter, before a rehearsal has put its rows into the file.
+ */
+typedef struct SizeEntry
+{
+	char		relation[4 * NAMEDATALEN + 8];
+	int64		bytes;
+	double		rows;
+} SizeEntry;
+
+static void
+agree_on_size(HTAB *sizes, const char *relation, int64 *bytes, double *rows)
+{
+	char		key[4 * NAMEDATALEN + 8];
+	SizeEntry  *entry;
+	bool		found;
+
+	if (relation == NULL || *bytes < 0)
+		return;
+	strlcpy(key, relation, sizeof(key));
+	entry = hash_search(sizes, key, HASH_ENTER, &found);
+	if (!found)
+	{
+		entry->bytes = *bytes;
+		entry->rows = *rows;
+	}
+	*bytes = entry->bytes;
+	*rows = entry->rows;
+}
+
+static void
+agree_on_sizes(MigReport *report)
+{
+	HASHCTL		control;
+	HTAB	   *sizes;
+	ListCell   *lc;
+	int			i;
+	int			j;
+	int			k;
+
+	memset(&control, 0, sizeof(control));
+	control.keysize = sizeof(((SizeEntry *) NULL)->relation);
+	control.entrysize = sizeof(SizeEntry);
+	control.hcxt = CurrentMemoryContext;
+	sizes = hash_create("migrate report sizes", 64, &control,
+						HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
+	for (i = 0; i < report->nsteps; i++)
+		foreach(lc, report->steps[i].findings)
+	{
+		MigReportFinding *finding = (MigReportFinding *) lfirst(lc);
+
+		agree_on_size(sizes, finding->relation, &finding->bytes,
+					  &finding->rows);
+	}
+	for (i = 0; i < report->nsteps; i++)
+		for (j = 0; j < report->steps[i].nstatements; j++)
+			for (k = 0; k < report->steps[i].statements[j].nlocks; k++)
+			{
+				MigReportLock *lock = &report->steps[i].statements[j].locks[k];
+
+				agree_on_size(sizes, lock->relation, &lock->bytes, &lock->rows);
+			}
+	hash_destroy(sizes);
+}
+
+static void
+set_verdict(MigReport *report, MigReportVerdict verdict, char *text)
+{
+	report->verdict = verdict;
+	report->verdict_text = text;
+}
+
+/* errors in what would be applied, for which the policy lets nothing run */
+static int
+refused_findings(const MigReport *report)
+{
+	int			errors = 0;
+	ListCell   *lc;
+	int			i;
+
+	if (mig_ledger_policy(report->project)->lint != MIG_LINT_REFUSE)
+		return 0;
+	for (i = 0; i < report->nsteps; i++)
+		foreach(lc, report->steps[i].findings)
+	{
+		const MigReportFinding *finding = (MigReportFinding *) lfirst(lc);
+
+		errors += strcmp(finding->severity, "error") == 0 &&
+			(finding->part == NULL || strcmp(finding->part, "up") == 0);
+	}
+	return errors;
+}
+
+static void
+judge(MigReport *report)
+{
+	const MigReportError *error = report->plan_error ? report->plan_error :
+		report->rehearsal_error ? report->rehearsal_error : report->lint_error;
+	int			refused = refused_findings(report);
+	int			skipped = 0;
+	int			i;
+
+	for (i = report->nsteps - 1; i >= 0; i--)
+	{
+		if (report->steps[i].failed != NULL)
+			report->failed = &report->steps[i];
+		skipped += report->steps[i].skipped;
+	}
+	if (error != NULL)
+		set_verdict(report, MIG_VERDICT_REFUSED,
+					psprintf("would be refused: %s", error->message));
+	else if (report->failed != NULL)
+	{
+		const MigReportStep *step = report->failed;
+		char	   *place = mig_report_place(step, step->failed->part,
+											 step->failed->line);
+
+		set_verdict(report, MIG_VERDICT_FAILS,
+					psprintf("would fail: migration \"%s\"%s%s: %s: %s",
+							 step->version, place ? ", " : "",
+							 place ? place : "", step->failed->sqlstate,
+							 step->failed->message));
+	}
+	else if (refused > 0)
+		set_verdict(report, MIG_VERDICT_REFUSED,
+					psprintf("would be refused: the linter has found %s, and lint is error in migrate.policy",
+							 refused == 1 ? "an error" :
+							 psprintf("%d errors", refused)));
+	else if (report->nsteps == 0)
+		set_verdict(report, MIG_VERDICT_NOTHING, "nothing is pending");
+	else if (!report->rehearsed)
+		set_verdict(report, MIG_VERDICT_RUNS,
+					"would run, as far as can be seen without a rehearsal");
+	else if (skipped > 0)
+		set_verdict(report, MIG_VERDICT_RUNS,
+					psprintf("would run, as far as could be rehearsed: %d statements were not",
+							 skipped));
+	else
+		set_verdict(report, MIG_VERDICT_RUNS, "would run");
+}
+
+const char *
+mig_report_verdict_name(MigReportVerdict verdict)
+{
+	static const char *const names[] = {"nothing", "runs", "fails", "refused"};
+
+	return names[verdict];
+}
+
+const MigReportBody *
+mig_report_body(const MigReportStep *step, const char *part)
+{
+	if (part == NULL)
+		return NULL;
+	if (strcmp(part, "up") == 0)
+		return &step->up;
+	return strcmp(part, "down") == 0 ? &step->down : NULL;
+}
+
+char *
+mig_report_place(const MigReportStep *step, const char *part, int line)
+{
+	const MigReportBody *body = mig_report_body(step, part);
+
+	if (part == NULL || line <= 0)
+		return NULL;
+	if (body != NULL && body->in_file)
+		return psprintf("%s:%d", body->path, line);
+	return strcmp(part, "up") == 0 ? psprintf("line %d", line) :
+		psprintf("%s, line %d", part, line);
+}
+
 MigReport *
 mig_report_gather(const char *project, const char *target, bool rehearse,
 				  int body_limit)
@@ -674,5 +878,7 @@ mig_report_gather(const char *project, const char *target, bool rehearse,
 		report->lint_error = attempt(gather_findings, report);
 	if (report->plan_error == NULL && rehearse)
 		report->rehearsal_error = attempt(gather_rehearsal, report);
+	agree_on_sizes(report);
+	judge(report);
 	return report;
 }

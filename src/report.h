@@ -52,6 +52,10 @@ typedef struct MigReportBody
 	char	   *text;			/* NULL: there is none, or it is not shown */
 	int64		bytes;			/* of the whole; text may be its beginning */
 	int64		lines;
+	char	   *path;			/* its file, or NULL */
+	int			first_line;		/* where it begins there; 1 if that is not
+								 * known */
+	bool		in_file;		/* lines are those of the file */
 } MigReportBody;
 
 /* a row of lint() */
@@ -86,6 +90,7 @@ typedef struct MigReportLock
 	char	   *mode;			/* ACCESS EXCLUSIVE */
 	bool		blocks_reads;
 	bool		blocks_writes;
+	bool		held_before;	/* an earlier migration had it already */
 	int64		bytes;			/* -1: not known */
 	double		rows;
 } MigReportLock;
@@ -121,7 +126,8 @@ typedef struct MigReportStatement
 	char	   *sqlstate;		/* of its error */
 	char	   *message;
 	char	   *hint;
-	char	   *json;			/* the row, without version, name and detail */
+	char	   *json;			/* the row, without version, name, detail and
+								 * locks */
 } MigReportStatement;
 
 /* a step of the plan */
@@ -131,7 +137,6 @@ typedef struct MigReportStep
 	char	   *version;
 	char	   *name;
 	char	   *kind;
-	char	   *path;
 	char	   *added_by;
 	bool		own_transaction;
 	char	   *reason;
@@ -154,6 +159,15 @@ typedef struct MigReportStep
 	const MigReportLock *worst; /* the lock that is in the way most, or NULL */
 	double		worst_ms;		/* how long it is held */
 } MigReportStep;
+
+/* what would happen if everything that is pending were applied now */
+typedef enum MigReportVerdict
+{
+	MIG_VERDICT_NOTHING,		/* nothing is pending */
+	MIG_VERDICT_RUNS,
+	MIG_VERDICT_FAILS,
+	MIG_VERDICT_REFUSED
+} MigReportVerdict;
 
 typedef struct MigReport
 {
@@ -178,6 +192,9 @@ typedef struct MigReport
 	MigReportEntry **attention; /* failed, partial, changed, held, missing */
 
 	/* what is to come */
+	MigReportVerdict verdict;
+	char	   *verdict_text;	/* "would run" */
+	const MigReportStep *failed;	/* the first whose rehearsal did, or NULL */
 	MigReportError *plan_error;
 	int			nsteps;
 	MigReportStep *steps;
@@ -197,6 +214,19 @@ typedef struct MigReport
  */
 extern MigReport *mig_report_gather(const char *project, const char *target,
 									bool rehearse, int body_limit);
+
+extern void mig_report_count(MigReportCounts *counts, const char *severity);
+
+/* "nothing", "runs", "fails", "refused" */
+extern const char *mig_report_verdict_name(MigReportVerdict verdict);
+
+/* the body of that name, "up" or "down"; NULL: another, or none */
+extern const MigReportBody *mig_report_body(const MigReportStep *step,
+											const char *part);
+
+/* "001_a.sql:9", or "line 9" where there is no file; NULL: no place at all */
+extern char *mig_report_place(const MigReportStep *step, const char *part,
+							  int line);
 
 /*
  * How much a lock is in the way of others: 3 of reads, 2 of writes, 1 of other

@@ -111,19 +111,20 @@ mig_html_attribute(StringInfo buf, const char *text)
 
 void
 mig_html_lines(StringInfo buf, const char *text, const char *prefix,
-			   int max_lines, MigLineMark mark, void *arg)
+			   int first_line, int max_lines, MigLineMark mark, void *arg)
 {
 	const char *p = to_utf8(text);
 	int			line;
 
-	for (line = 1; *p != '\0' && line <= max_lines; line++)
+	for (line = first_line; *p != '\0' && line - first_line < max_lines; line++)
 	{
 		const char *end = strchr(p, '\n');
 		const char *class = mark != NULL ? mark(line, arg) : NULL;
 
 		if (end == NULL)
 			end = p + strlen(p);
-		appendStringInfo(buf, "<span id=\"%s-%d\"", prefix, line);
+		appendStringInfo(buf, "<span id=\"%s-%d\" data-line=\"%d\"", prefix,
+						 line, line);
 		if (class != NULL)
 			appendStringInfo(buf, " class=%s", class);
 		appendStringInfoChar(buf, '>');

@@ -19,11 +19,11 @@ extern void mig_html_attribute(StringInfo buf, const char *text);
 
 /*
  * A text as lines of code, each an element of its own with the id
- * PREFIX-NUMBER.  mark says for each line whether it is marked, and how.
+ * PREFIX-NUMBER and its number before it, from first_line on.  mark says for each line whether it is marked, and how.
  */
 typedef const char *(*MigLineMark) (int line, void *arg);
 extern void mig_html_lines(StringInfo buf, const char *text,
-						   const char *prefix, int max_lines,
-						   MigLineMark mark, void *arg);
+						   const char *prefix, int first_line,
+						   int max_lines, MigLineMark mark, void *arg);
 
 #endif							/* MIG_REPORT_ESCAPE_H */

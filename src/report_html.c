@@ -116,6 +116,39 @@ append_facts(StringInfo buf, const MigReport *report)
 	appendStringInfoString(buf, "</ul>\n");
 }
 
+/* what a class of severity looks like; the words are the caller's */
+static const char *
+sign_of(const char *class)
+{
+	if (strcmp(class, "error") == 0)
+		return "&#10006;";
+	return strcmp(class, "warning") == 0 ? "&#9650;" : "&#9679;";
+}
+
+/* the first thing that the page says; a failure with all there is to know of it */
+static void
+append_verdict(StringInfo buf, const MigReport *report)
+{
+	const MigReportStep *step = report->failed;
+	bool		is_good = report->verdict == MIG_VERDICT_RUNS ||
+		report->verdict == MIG_VERDICT_NOTHING;
+
+	appendStringInfo(buf, "<div class=\"verdict boxed %s\"><p class=\"head\"><b>%s ",
+					 is_good ? "good" : "error",
+					 is_good ? "&#10004;" : sign_of("error"));
+	mig_html_text(buf, report->verdict_text);
+	appendStringInfoString(buf, "</b></p>\n");
+	if (report->verdict == MIG_VERDICT_FAILS)
+	{
+		if (step->failed->hint != NULL)
+			append_tagged(buf, "p", step->failed->hint);
+		appendStringInfo(buf, "<p><a href=\"#m%d\">", step->step);
+		append_migration(buf, step->version, step->name);
+		appendStringInfoString(buf, "</a></p>\n");
+	}
+	appendStringInfoString(buf, "</div>\n");
+}
+
 static void
 append_title(StringInfo buf, const MigReport *report)
 {
@@ -130,17 +163,9 @@ append_title(StringInfo buf, const MigReport *report)
 					 mig_show_time(report->made_at));
 	append_tagged(buf, "bdi", report->database);
 	appendStringInfoString(buf, "</h1>\n");
+	append_verdict(buf, report);
 	append_facts(buf, report);
 	appendStringInfoString(buf, "</header>\n");
-}
-
-/* what a class of severity looks like; the words are the caller's */
-static const char *
-sign_of(const char *class)
-{
-	if (strcmp(class, "error") == 0)
-		return "&#10006;";
-	return strcmp(class, "warning") == 0 ? "&#9650;" : "&#9679;";
 }
 
 static void
@@ -262,7 +287,7 @@ append_body(StringInfo buf, const char *title, const MigReportStep *step,
 					 open ? " open" : "", title,
 					 mig_show_many(body->lines, "line", "lines"));
 	mig_html_lines(buf, body->text, psprintf("%s%d", part, step->step),
-				   MAX_LINES, mark_line, &marked);
+				   body->first_line, MAX_LINES, mark_line, &marked);
 	appendStringInfoString(buf, "</pre>\n");
 	if (body->lines > MAX_LINES)
 		appendStringInfo(buf, "<p class=\"soft\">%s more</p>\n",
@@ -280,9 +305,9 @@ append_about(StringInfo buf, const MigReport *report,
 			 const MigReportStep *step)
 {
 	appendStringInfoString(buf, "<p class=\"soft small\">");
-	if (step->path != NULL)
+	if (step->up.path != NULL)
 	{
-		append_tagged(buf, "code", step->path);
+		append_tagged(buf, "code", step->up.path);
 		appendStringInfoString(buf, " &middot; ");
 	}
 	if (step->added_by != NULL)
@@ -302,26 +327,25 @@ append_about(StringInfo buf, const MigReport *report,
 	appendStringInfoString(buf, "</p>\n");
 }
 
-/* a line of a body that is shown, as a link to it */
+/* a place in a body, as a link to it if it is shown */
 static void
 append_line(StringInfo buf, const MigReportStep *step, const char *part,
 			int line)
 {
-	const MigReportBody *body = NULL;
+	const MigReportBody *body = mig_report_body(step, part);
+	char	   *place = mig_report_place(step, part, line);
 
-	if (part == NULL || line <= 0)
+	if (place == NULL)
 		return;
-	if (strcmp(part, "up") == 0)
-		body = &step->up;
-	else if (strcmp(part, "down") == 0)
-		body = &step->down;
-	if (body != &step->up)
-		appendStringInfo(buf, "%s, ", part);
-	if (body != NULL && body->text != NULL && line <= MAX_LINES)
-		appendStringInfo(buf, "<a href=\"#%s%d-%d\">line %d</a>", part,
-						 step->step, line, line);
+	if (body != NULL && body->text != NULL && line >= body->first_line &&
+		line - body->first_line < Min(MAX_LINES, body->lines))
+	{
+		appendStringInfo(buf, "<a href=\"#%s%d-%d\">", part, step->step, line);
+		mig_html_text(buf, place);
+		appendStringInfoString(buf, "</a>");
+	}
 	else
-		appendStringInfo(buf, "line %d", line);
+		mig_html_text(buf, place);
 }
 
 static void
@@ -334,14 +358,31 @@ append_relation(StringInfo buf, const char *relation, int64 bytes, double rows)
 		appendStringInfo(buf, " <span class=\"soft\">(%s)</span>", size);
 }
 
+/* SQL with comments, which can be copied in one go, or a sentence */
+static void
+append_instead(StringInfo buf, const char *instead)
+{
+	if (strchr(instead, ';') == NULL)
+	{
+		appendStringInfoString(buf, "<p class=\"small\"><b>Instead:</b> ");
+		mig_html_text(buf, instead);
+		appendStringInfoString(buf, "</p>\n");
+		return;
+	}
+	appendStringInfoString(buf, "<p class=\"small\"><b>Instead:</b></p>\n<pre class=\"instead\" dir=\"ltr\">");
+	mig_html_text(buf, instead);
+	appendStringInfoString(buf, "</pre>\n");
+}
+
 static void
 append_finding(StringInfo buf, const MigReportStep *step,
 			   const MigReportFinding *finding)
 {
-	appendStringInfo(buf, "<li class=\"boxed %s\"><p class=\"head small\"><b>%s %s</b> ",
+	appendStringInfo(buf, "<li class=\"boxed %s\"><p class=\"head small\"><b>%s %s</b> <a href=\"#rule-%s\">",
 					 finding->severity, sign_of(finding->severity),
-					 finding->severity);
+					 finding->severity, finding->rule);
 	append_tagged(buf, "code", finding->rule);
+	appendStringInfoString(buf, "</a>");
 	if (finding->line > 0)
 	{
 		appendStringInfoString(buf, " &middot; ");
@@ -351,25 +392,31 @@ append_finding(StringInfo buf, const MigReportStep *step,
 	mig_html_text(buf, finding->message);
 	appendStringInfoString(buf, "</p>\n");
 	if (finding->instead != NULL)
-	{
-		appendStringInfoString(buf, "<p class=\"small\"><b>Instead:</b> ");
-		mig_html_text(buf, finding->instead);
-		appendStringInfoString(buf, "</p>\n");
-	}
+		append_instead(buf, finding->instead);
 	appendStringInfoString(buf, "</li>\n");
 }
 
+/* those about the way back, or all others */
 static void
-append_findings(StringInfo buf, const MigReportStep *step)
+append_findings(StringInfo buf, const MigReportStep *step, bool down)
 {
+	bool		any = false;
 	ListCell   *lc;
 
-	if (step->findings == NIL)
-		return;
-	appendStringInfoString(buf, "<ul class=\"list\">\n");
 	foreach(lc, step->findings)
-		append_finding(buf, step, lfirst(lc));
-	appendStringInfoString(buf, "</ul>\n");
+	{
+		const MigReportFinding *finding = lfirst(lc);
+
+		if ((finding->part != NULL && strcmp(finding->part, "down") == 0) != down)
+			continue;
+		if (!any)
+			appendStringInfo(buf, "%s<ul class=\"list\">\n",
+							 down ? "<h4>The way back</h4>\n" : "");
+		any = true;
+		append_finding(buf, step, finding);
+	}
+	if (any)
+		appendStringInfoString(buf, "</ul>\n");
 }
 
 static void
@@ -409,7 +456,7 @@ append_effects(StringInfo buf, const MigReportStatement *statement)
 	int			i;
 
 	append_locks(buf, statement);
-	append_named(buf, "writes anew", statement->rewritten);
+	append_named(buf, "rewrites", statement->rewritten);
 	append_named(buf, "builds again", statement->reindexed);
 	append_named(buf, "creates", statement->created);
 	append_named(buf, "drops", statement->dropped);
@@ -478,6 +525,25 @@ append_statement(StringInfo buf, const MigReportStep *step,
 	appendStringInfoString(buf, "</li>\n");
 }
 
+/* how the rehearsal of a migration went, in a few words */
+static void
+append_outcome(StringInfo buf, const MigReportStep *step)
+{
+	if (step->failed != NULL)
+		appendStringInfo(buf, "<b class=\"error\">%s fails</b>",
+						 sign_of("error"));
+	else if (step->skipped >= step->nstatements)
+		appendStringInfoString(buf, "not run");
+	else
+		appendStringInfoString(buf, mig_show_ms(step->execution_ms));
+	if (step->worst == NULL)
+		return;
+	appendStringInfo(buf, ", with %s on ", step->worst->mode);
+	append_relation(buf, step->worst->relation, step->worst->bytes,
+					step->worst->rows);
+	appendStringInfo(buf, " for %s", mig_show_ms(step->worst_ms));
+}
+
 /* a sentence, and a list of statements */
 static void
 append_rehearsal(StringInfo buf, const MigReport *report,
@@ -488,20 +554,7 @@ append_rehearsal(StringInfo buf, const MigReport *report,
 	if (!report->rehearsed || step->nstatements == 0)
 		return;
 	appendStringInfoString(buf, "<p class=\"summary\"><b>Rehearsal:</b> ");
-	if (step->failed != NULL)
-		appendStringInfo(buf, "<b class=\"error\">%s fails</b>",
-						 sign_of("error"));
-	else if (step->skipped >= step->nstatements)
-		appendStringInfoString(buf, "not run");
-	else
-		appendStringInfoString(buf, mig_show_ms(step->execution_ms));
-	if (step->worst != NULL)
-	{
-		appendStringInfo(buf, ", with %s on ", step->worst->mode);
-		append_relation(buf, step->worst->relation, step->worst->bytes,
-						step->worst->rows);
-		appendStringInfo(buf, " for %s", mig_show_ms(step->worst_ms));
-	}
+	append_outcome(buf, step);
 	appendStringInfo(buf, "</p>\n<details%s><summary>%s</summary>\n<ol class=\"list statements\">\n",
 					 step->nstatements <= OPEN_STATEMENTS ? " open" : "",
 					 mig_show_many(step->nstatements, "statement",
@@ -519,12 +572,68 @@ append_step(StringInfo buf, const MigReport *report, const MigReportStep *step)
 	append_migration(buf, step->version, step->name);
 	appendStringInfoString(buf, "</h3>\n");
 	append_about(buf, report, step);
-	append_findings(buf, step);
+	append_findings(buf, step, false);
 	append_rehearsal(buf, report, step);
 	append_body(buf, "SQL", step, "up", &step->up,
 				step->up.lines <= OPEN_LINES);
+	append_findings(buf, step, true);
 	append_body(buf, "The way back", step, "down", &step->down, false);
 	appendStringInfoString(buf, "</article>\n");
+}
+
+static void
+append_counts(StringInfo buf, const MigReportCounts *counts)
+{
+	static const char *const classes[] = {"error", "warning", "note"};
+	const int	numbers[] = {counts->errors, counts->warnings, counts->notes};
+	bool		any = false;
+	int			i;
+
+	for (i = 0; i < lengthof(classes); i++)
+	{
+		if (numbers[i] == 0)
+			continue;
+		appendStringInfo(buf, "%s<span class=\"%s\">%s %s</span>",
+						 any ? ", " : "", classes[i], sign_of(classes[i]),
+						 mig_show_many(numbers[i], classes[i],
+									   psprintf("%ss", classes[i])));
+		any = true;
+	}
+	if (!any)
+		appendStringInfoString(buf, "<span class=\"good\">&#10004; nothing found</span>");
+}
+
+/* a row for each migration, which leads to what there is of it */
+static void
+append_overview(StringInfo buf, const MigReport *report)
+{
+	int			i;
+
+	if (report->nsteps < 2)
+		return;
+	appendStringInfo(buf, "<div class=\"card scroll\" tabindex=\"0\"><table class=\"overview\">\n"
+					 "<thead><tr><th></th><th>migration</th><th>found</th>%s</tr></thead>\n<tbody>\n",
+					 report->rehearsed ? "<th>rehearsal</th>" : "");
+	for (i = 0; i < report->nsteps; i++)
+	{
+		const MigReportStep *step = &report->steps[i];
+
+		appendStringInfo(buf, "<tr><td>%d</td><td><a href=\"#m%d\">",
+						 step->step, step->step);
+		append_migration(buf, step->version, step->name);
+		appendStringInfoString(buf, "</a></td><td>");
+		if (report->plan_error == NULL && report->lint_error == NULL)
+			append_counts(buf, &step->counts);
+		appendStringInfoString(buf, "</td>");
+		if (report->rehearsed)
+		{
+			appendStringInfoString(buf, "<td>");
+			append_outcome(buf, step);
+			appendStringInfoString(buf, "</td>");
+		}
+		appendStringInfoString(buf, "</tr>\n");
+	}
+	appendStringInfoString(buf, "</tbody>\n</table></div>\n");
 }
 
 static void
@@ -544,9 +653,85 @@ append_pending(StringInfo buf, const MigReport *report)
 		append_tagged(buf, "bdi", report->role);
 		appendStringInfoString(buf, " may not read it.</p>\n");
 	}
+	append_overview(buf, report);
 	for (i = 0; i < report->nsteps; i++)
 		append_step(buf, report, &report->steps[i]);
 	appendStringInfoString(buf, "</section>\n");
+}
+
+/* a rule and the migrations that it has found something in */
+typedef struct Rule
+{
+	const char *name;
+	const char *link;
+	List	   *steps;			/* of int */
+} Rule;
+
+static List *
+rules_of(const MigReport *report)
+{
+	List	   *rules = NIL;
+	ListCell   *lc;
+	ListCell   *lc2;
+	int			i;
+
+	for (i = 0; i < report->nsteps; i++)
+		foreach(lc, report->steps[i].findings)
+	{
+		const MigReportFinding *finding = lfirst(lc);
+		Rule	   *rule = NULL;
+
+		foreach(lc2, rules)
+			if (strcmp(((Rule *) lfirst(lc2))->name, finding->rule) == 0)
+			rule = (Rule *) lfirst(lc2);
+		if (rule == NULL)
+		{
+			rule = palloc(sizeof(Rule));
+			rule->name = finding->rule;
+			rule->link = finding->link;
+			rule->steps = NIL;
+			rules = lappend(rules, rule);
+		}
+		if (rule->steps == NIL || llast_int(rule->steps) != i)
+			rule->steps = lappend_int(rule->steps, i);
+	}
+	return rules;
+}
+
+/* where the names of rules lead: what they are, where else, how to be rid of one */
+static void
+append_rules(StringInfo buf, const MigReport *report)
+{
+	List	   *rules = rules_of(report);
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	if (rules == NIL)
+		return;
+	appendStringInfoString(buf, "<section>\n<h2>Rules</h2>\n<div class=\"card scroll\" tabindex=\"0\"><table>\n"
+						   "<thead><tr><th>rule</th><th>described in</th><th>found in</th></tr></thead>\n<tbody>\n");
+	foreach(lc, rules)
+	{
+		const Rule *rule = (Rule *) lfirst(lc);
+		const char *separator = "";
+
+		appendStringInfo(buf, "<tr id=\"rule-%s\"><td><code>%s</code></td><td>",
+						 rule->name, rule->name);
+		append_tagged(buf, "code", rule->link);
+		appendStringInfoString(buf, "</td><td>");
+		foreach(lc2, rule->steps)
+		{
+			const MigReportStep *step = &report->steps[lfirst_int(lc2)];
+
+			appendStringInfo(buf, "%s<a href=\"#m%d\">", separator, step->step);
+			append_name(buf, "code", step->version);
+			appendStringInfoString(buf, "</a>");
+			separator = ", ";
+		}
+		appendStringInfoString(buf, "</td></tr>\n");
+	}
+	appendStringInfoString(buf, "</tbody>\n</table></div>\n"
+						   "<p class=\"soft small\">A rule is switched off by a comment <code>-- migrate:lint-off RULE</code> before the statement, or in <code>lint_off</code> of <code>migrate.policy</code>.</p>\n</section>\n");
 }
 
 static void
@@ -602,6 +787,7 @@ mig_report_html(const MigReport *report)
 	append_attention(&buf, report);
 	mig_html_timeline(&buf, report);
 	append_pending(&buf, report);
+	append_rules(&buf, report);
 	append_latest(&buf, report);
 	append_footer(&buf, report);
 	return buf.data;

@@ -86,6 +86,34 @@ put_error(StringInfo buf, const char *key, const MigReportError *error)
 	appendStringInfoChar(buf, '}');
 }
 
+/* what stopped the rehearsal, or the statement that failed in it */
+static void
+put_rehearsal_error(StringInfo buf, const MigReport *report)
+{
+	const MigReportStatement *failed;
+
+	if (report->rehearsal_error != NULL || report->failed == NULL)
+	{
+		put_error(buf, "rehearsal_error", report->rehearsal_error);
+		return;
+	}
+	failed = report->failed->failed;
+	element(buf, "rehearsal_error");
+	appendStringInfoChar(buf, '{');
+	put_text(buf, "sqlstate", failed->sqlstate);
+	put_text(buf, "message", failed->message);
+	put_text(buf, "hint", failed->hint);
+	put_text(buf, "version", report->failed->version);
+	put_text(buf, "name", report->failed->name);
+	put_text(buf, "body", failed->part);
+	put_int(buf, "statement", failed->statement);
+	put_int(buf, "line", failed->line);
+	put_text(buf, "path", failed->part != NULL &&
+			 strcmp(failed->part, "down") == 0 ?
+			 report->failed->down.path : report->failed->up.path);
+	appendStringInfoChar(buf, '}');
+}
+
 static void
 put_applied(StringInfo buf, const MigReport *report)
 {
@@ -171,6 +199,44 @@ put_findings(StringInfo buf, const MigReportStep *step)
 }
 
 static void
+put_lock(StringInfo buf, const MigReportLock *lock)
+{
+	element(buf, NULL);
+	appendStringInfoChar(buf, '{');
+	put_text(buf, "relation", lock->relation);
+	put_text(buf, "kind", lock->kind);
+	put_text(buf, "mode", lock->mode);
+	put_bool(buf, "blocks_reads", lock->blocks_reads);
+	put_bool(buf, "blocks_writes", lock->blocks_writes);
+	put_bool(buf, "held_before", lock->held_before);
+	if (lock->bytes < 0)
+		put_text(buf, "bytes", NULL);
+	else
+		put_int(buf, "bytes", lock->bytes);
+	if (lock->rows < 0)
+		put_text(buf, "estimated_rows", NULL);
+	else
+		put_int(buf, "estimated_rows", (int64) lock->rows);
+	appendStringInfoChar(buf, '}');
+}
+
+/* the row as rehearse() has it, but for the sizes of what it locks */
+static void
+put_statement(StringInfo buf, const MigReportStatement *statement)
+{
+	int			i;
+
+	Assert(statement->json[0] == '{');
+	element(buf, NULL);
+	appendStringInfoChar(buf, '{');
+	element(buf, "locks");
+	appendStringInfoChar(buf, '[');
+	for (i = 0; i < statement->nlocks; i++)
+		put_lock(buf, &statement->locks[i]);
+	appendStringInfo(buf, "],%s", statement->json + 1);
+}
+
+static void
 put_rehearsal(StringInfo buf, const MigReportStep *step)
 {
 	int			i;
@@ -189,10 +255,7 @@ put_rehearsal(StringInfo buf, const MigReportStep *step)
 	element(buf, "statements");
 	appendStringInfoChar(buf, '[');
 	for (i = 0; i < step->nstatements; i++)
-	{
-		element(buf, NULL);
-		appendStringInfoString(buf, step->statements[i].json);
-	}
+		put_statement(buf, &step->statements[i]);
 	appendStringInfoString(buf, "]}");
 }
 
@@ -205,7 +268,7 @@ put_step(StringInfo buf, const MigReport *report, const MigReportStep *step)
 	put_text(buf, "version", step->version);
 	put_text(buf, "name", step->name);
 	put_text(buf, "kind", step->kind);
-	put_text(buf, "path", step->path);
+	put_text(buf, "path", step->up.path);
 	put_text(buf, "added_by", step->added_by);
 	if (report->plan_error == NULL)
 	{
@@ -234,6 +297,8 @@ mig_report_json(const MigReport *report)
 
 	initStringInfo(&buf);
 	appendStringInfoChar(&buf, '{');
+	put_text(&buf, "verdict", mig_report_verdict_name(report->verdict));
+	put_text(&buf, "verdict_text", report->verdict_text);
 	put_text(&buf, "database", report->database);
 	put_text(&buf, "project", report->project);
 	put_text(&buf, "target", report->target);
@@ -248,7 +313,7 @@ mig_report_json(const MigReport *report)
 	put_error(&buf, "lint_error", report->lint_error);
 	put_counts(&buf, "lint", &report->counts);
 	put_bool(&buf, "rehearsed", report->rehearsed);
-	put_error(&buf, "rehearsal_error", report->rehearsal_error);
+	put_rehearsal_error(&buf, report);
 	put_float(&buf, "execution_ms", report->execution_ms);
 	element(&buf, "pending");
 	appendStringInfoChar(&buf, '[');

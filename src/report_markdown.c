@@ -211,6 +211,25 @@ append_body(StringInfo buf, const char *title, const MigReportBody *body)
 	appendStringInfoString(buf, "\n</details>\n");
 }
 
+/* the first thing that the comment says */
+static void
+append_verdict(StringInfo buf, const MigReport *report)
+{
+	bool		is_good = report->verdict == MIG_VERDICT_RUNS ||
+		report->verdict == MIG_VERDICT_NOTHING;
+
+	appendStringInfo(buf, "\n\n%s ", is_good ? ":white_check_mark:" : ":x:");
+	append_inline(buf, report->verdict_text, MAX_MESSAGE, false);
+	appendStringInfoChar(buf, '\n');
+	if (report->verdict == MIG_VERDICT_FAILS &&
+		report->failed->failed->hint != NULL)
+	{
+		appendStringInfoString(buf, "<br>");
+		append_prose(buf, report->failed->failed->hint);
+		appendStringInfoChar(buf, '\n');
+	}
+}
+
 static void
 append_title(StringInfo buf, const MigReport *report)
 {
@@ -221,8 +240,8 @@ append_title(StringInfo buf, const MigReport *report)
 		appendStringInfoString(buf, ", project ");
 		append_code(buf, report->project);
 	}
-	appendStringInfo(buf, "\n\n**%s pending**",
-					 mig_show_count(report->nsteps));
+	append_verdict(buf, report);
+	appendStringInfo(buf, "\n**%s pending**", mig_show_count(report->nsteps));
 	if (report->target != NULL)
 	{
 		appendStringInfoString(buf, " up to ");
@@ -348,14 +367,28 @@ append_relation(StringInfo buf, const char *relation, int64 bytes, double rows)
 		appendStringInfo(buf, " (%s)", size);
 }
 
+/* "001_a.sql:9: " of a rehearsal that failed */
+static void
+append_failed_place(StringInfo buf, const MigReportStep *step)
+{
+	char	   *place = mig_report_place(step, step->failed->part,
+										 step->failed->line);
+
+	if (place == NULL)
+		return;
+	append_inline(buf, place, MAX_NAME, false);
+	appendStringInfoString(buf, ": ");
+}
+
 /* how the rehearsal of a migration went, in a few words */
 static void
 append_outcome(StringInfo buf, const MigReportStep *step)
 {
 	if (step->failed != NULL)
 	{
-		appendStringInfo(buf, ":x: fails, line %d: %s: ", step->failed->line,
-						 step->failed->sqlstate);
+		appendStringInfoString(buf, ":x: fails, ");
+		append_failed_place(buf, step);
+		appendStringInfo(buf, "%s: ", step->failed->sqlstate);
 		append_prose(buf, step->failed->message);
 		return;
 	}
@@ -376,8 +409,29 @@ append_outcome(StringInfo buf, const MigReportStep *step)
 }
 
 static void
+append_overview_row(StringInfo buf, const MigReport *report,
+					const MigReportStep *step)
+{
+	appendStringInfo(buf, "| %d | ", step->step);
+	append_migration(buf, step->version, step->name);
+	appendStringInfoString(buf, " | ");
+	if (report->plan_error == NULL && report->lint_error == NULL)
+		append_counts(buf, &step->counts);
+	appendStringInfoString(buf, " |");
+	if (report->rehearsed)
+	{
+		appendStringInfoChar(buf, ' ');
+		append_outcome(buf, step);
+		appendStringInfoString(buf, " |");
+	}
+	appendStringInfoChar(buf, '\n');
+}
+
+/* what fails is there in any case */
+static void
 append_overview(StringInfo buf, const MigReport *report)
 {
+	int			columns = report->rehearsed ? 4 : 3;
 	int			i;
 
 	if (report->nsteps == 0)
@@ -387,24 +441,20 @@ append_overview(StringInfo buf, const MigReport *report)
 					 report->rehearsed ? "---|" : "");
 	for (i = 0; i < Min(report->nsteps, MAX_ROWS) &&
 		 buf->len < OVERVIEW_LIMIT; i++)
+		append_overview_row(buf, report, &report->steps[i]);
+	if (report->failed != NULL && report->failed->step > i)
 	{
-		const MigReportStep *step = &report->steps[i];
-
-		appendStringInfo(buf, "| %d | ", step->step);
-		append_migration(buf, step->version, step->name);
-		appendStringInfoString(buf, " | ");
-		if (report->plan_error == NULL && report->lint_error == NULL)
-			append_counts(buf, &step->counts);
-		appendStringInfoString(buf, " |");
-		if (report->rehearsed)
-		{
-			appendStringInfoChar(buf, ' ');
-			append_outcome(buf, step);
-			appendStringInfoString(buf, " |");
-		}
-		appendStringInfoChar(buf, '\n');
+		append_more_row(buf, report->failed->step - i - 1, columns);
+		append_overview_row(buf, report, report->failed);
+		i = report->failed->step;
 	}
-	append_more_row(buf, report->nsteps - i, report->rehearsed ? 4 : 3);
+	append_more_row(buf, report->nsteps - i, columns);
+}
+
+static bool
+is_about_down(const MigReportFinding *finding)
+{
+	return finding->part != NULL && strcmp(finding->part, "down") == 0;
 }
 
 static const char *
@@ -417,38 +467,75 @@ sign_of(const char *severity)
 }
 
 static void
-append_findings(StringInfo buf, const MigReportStep *step)
+append_finding(StringInfo buf, const MigReportStep *step,
+			   const MigReportFinding *finding)
 {
+	char	   *place = mig_report_place(step, finding->part, finding->line);
+
+	appendStringInfo(buf, "\n%s **%s** ", sign_of(finding->severity),
+					 finding->severity);
+	append_code(buf, finding->rule);
+	if (place != NULL)
+	{
+		appendStringInfoString(buf, ", ");
+		append_inline(buf, place, MAX_NAME, false);
+	}
+	appendStringInfoString(buf, ": ");
+	append_prose(buf, finding->message);
+	appendStringInfoChar(buf, '\n');
+	if (finding->instead == NULL)
+		return;
+
+	/* SQL with comments, or a sentence */
+	if (strchr(finding->instead, ';') != NULL)
+	{
+		appendStringInfoString(buf, "\n**Instead:**\n\n");
+		append_block(buf, finding->instead, strlen(finding->instead));
+		return;
+	}
+	appendStringInfoString(buf, "<br>**Instead:** ");
+	append_prose(buf, finding->instead);
+	appendStringInfoChar(buf, '\n');
+}
+
+/* those about the way back, or all others, folded away */
+static void
+append_findings(StringInfo buf, const MigReportStep *step, bool down)
+{
+	MigReportCounts counts = {0, 0, 0};
 	int			shown = 0;
+	int			count = 0;
 	ListCell   *lc;
 
-	if (step->findings == NIL)
-		return;
-	appendStringInfoString(buf, "\n| | where | rule | finding |\n|---|---|---|---|\n");
 	foreach(lc, step->findings)
 	{
 		const MigReportFinding *finding = lfirst(lc);
 
+		if (is_about_down(finding) == down)
+		{
+			mig_report_count(&counts, finding->severity);
+			count++;
+		}
+	}
+	if (count == 0)
+		return;
+	appendStringInfo(buf, "\n<details><summary>%s: ",
+					 down ? "Found in the way back" : "Found");
+	append_counts(buf, &counts);
+	appendStringInfoString(buf, "</summary>\n");
+	foreach(lc, step->findings)
+	{
+		const MigReportFinding *finding = lfirst(lc);
+
+		if (is_about_down(finding) != down)
+			continue;
 		if (shown++ == MAX_ROWS)
 			break;
-		appendStringInfo(buf, "| %s %s | ", sign_of(finding->severity),
-						 finding->severity);
-		if (finding->part != NULL && strcmp(finding->part, "up") != 0)
-			appendStringInfo(buf, "%s, ", finding->part);
-		if (finding->line > 0)
-			appendStringInfo(buf, "line %d", finding->line);
-		appendStringInfoString(buf, " | ");
-		append_code(buf, finding->rule);
-		appendStringInfoString(buf, " | ");
-		append_prose(buf, finding->message);
-		if (finding->instead != NULL)
-		{
-			appendStringInfoString(buf, "<br>**Instead:** ");
-			append_prose(buf, finding->instead);
-		}
-		appendStringInfoString(buf, " |\n");
+		append_finding(buf, step, finding);
 	}
-	append_more_row(buf, list_length(step->findings) - MAX_ROWS, 4);
+	if (count > MAX_ROWS)
+		appendStringInfo(buf, "\n%s more.\n", mig_show_count(count - MAX_ROWS));
+	appendStringInfoString(buf, "\n</details>\n");
 }
 
 static void
@@ -491,7 +578,7 @@ append_effects(StringInfo buf, const MigReportStatement *statement)
 		appendStringInfo(buf, "<br>locks: %s on ", lock->mode);
 		append_relation(buf, lock->relation, lock->bytes, lock->rows);
 	}
-	append_named(buf, "writes anew:", statement->rewritten);
+	append_named(buf, "rewrites:", statement->rewritten);
 	append_named(buf, "truncates:", statement->truncated);
 	append_named(buf, "drops:", statement->dropped);
 	for (i = 0; i < statement->nscans; i++)
@@ -510,7 +597,7 @@ append_rehearsal(StringInfo buf, const MigReportStep *step)
 		return;
 	appendStringInfoString(buf, "\n<details><summary>Rehearsal: ");
 	if (step->failed != NULL)
-		appendStringInfo(buf, "fails, line %d", step->failed->line);
+		appendStringInfoString(buf, "fails");
 	else if (step->skipped >= step->nstatements)
 		appendStringInfoString(buf, "not run");
 	else
@@ -545,10 +632,10 @@ render_step(const MigReport *report, const MigReportStep *step, bool bodies)
 	appendStringInfoString(&buf, "\n### ");
 	append_migration(&buf, step->version, step->name);
 	appendStringInfoString(&buf, "\n");
-	if (step->path != NULL)
+	if (step->up.path != NULL)
 	{
 		appendStringInfoString(&buf, "\n");
-		append_code(&buf, step->path);
+		append_code(&buf, step->up.path);
 		appendStringInfoString(&buf, "\n");
 	}
 	if (step->own_transaction)
@@ -557,7 +644,8 @@ render_step(const MigReport *report, const MigReportStep *step, bool bodies)
 		append_prose(&buf, step->reason);
 		appendStringInfoString(&buf, ".\n");
 	}
-	append_findings(&buf, step);
+	append_findings(&buf, step, false);
+	append_findings(&buf, step, true);
 	append_rehearsal(&buf, step);
 	if (bodies)
 	{

@@ -3,10 +3,11 @@
  * report_timeline.c
  *	  The locks of a rehearsal over time, as a picture.
  *
- * Time goes from left to right, migration after migration.  Each relation has
- * a row, and in it each lock mode a lane with a bar from the statement that
- * takes the lock to the end of its migration, which is when apply_each() gives
- * it up.  The more a lock is in the way, the higher the bar.
+ * Time goes from left to right, migration after migration.  Each migration has
+ * a head, and below it a lane for each lock, with a bar from the statement that
+ * takes the lock to the end of the migration, which is when apply_each() gives
+ * it up, and with words that say what it is.  The more a lock is in the way,
+ * the higher the bar, and the further up.
  *
  * All positions along the axis are percentages, so the picture is as wide as
  * there is room and its letters stay as large as those around it.
@@ -15,21 +16,21 @@
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
+
 #include "report_escape.h"
 #include "report_text.h"
 #include "report_timeline.h"
 
-#define MAX_RELATIONS	25
+/* lanes in the picture, and in one migration */
+#define MAX_LANES		250
+#define MAX_STEP_LANES	40
 
 /* in pixels */
-#define AXIS_HEIGHT		40
-#define RELATION_HEIGHT	26
-#define LANE_HEIGHT		36
+#define HEAD_HEIGHT		30
+#define LANE_HEIGHT		38
 #define LANE_TRACK		20		/* of the lane, below its text */
 #define TIMES_HEIGHT	24
-
-/* of the axis, that what begins there must have to be given a label */
-#define LABEL_SHARE		0.06
 
 static const int bar_heights[] = {4, 7, 10, 14};
 
@@ -44,96 +45,41 @@ static const char *const effects[] = {
 typedef struct Bar
 {
 	const MigReportLock *lock;
-	const MigReportStep *step;
 	const MigReportStatement *statement;
 	double		start;			/* since the rehearsal began */
 	double		end;
 	int			strength;
 } Bar;
 
-/* the bars of one relation, the strongest first */
-typedef struct Row
+/* a migration and its bars, the strongest first */
+typedef struct Band
 {
-	const MigReportLock *lock;	/* the first; its relation, and how large */
+	const MigReportStep *step;
 	List	   *bars;			/* of Bar * */
-	int			lanes;
-	int			strength;
-	double		held;			/* in the strongest mode */
-} Row;
+	int			shown;			/* how many of these are drawn */
+} Band;
 
 typedef struct Picture
 {
 	StringInfo	buf;
 	const MigReport *report;
-	List	   *rows;			/* of Row * */
+	List	   *bands;			/* of Band * */
+	int			lanes;
+	int			left_out;		/* bars that have no room */
 	double		total;			/* milliseconds that are 100% */
-	int			height;
 } Picture;
 
-static Row *
-find_row(Picture *picture, const MigReportLock *lock)
-{
-	ListCell   *lc;
-	Row		   *row;
-
-	foreach(lc, picture->rows)
-	{
-		row = (Row *) lfirst(lc);
-		if (strcmp(row->lock->relation, lock->relation) == 0)
-			return row;
-	}
-	row = palloc0(sizeof(Row));
-	row->lock = lock;
-	picture->rows = lappend(picture->rows, row);
-	return row;
-}
-
-static void
-add_lock(Picture *picture, const MigReportStep *step,
-		 const MigReportStatement *statement, const MigReportLock *lock)
-{
-	Row		   *row = find_row(picture, lock);
-	Bar		   *bar = palloc(sizeof(Bar));
-
-	bar->lock = lock;
-	bar->step = step;
-	bar->statement = statement;
-	bar->start = step->start_ms + statement->start_ms;
-	bar->end = step->start_ms + step->execution_ms;
-	bar->strength = mig_report_strength(lock);
-	row->bars = lappend(row->bars, bar);
-	if (bar->strength > row->strength)
-		row->held = 0;
-	row->strength = Max(row->strength, bar->strength);
-	if (bar->strength == row->strength)
-		row->held += bar->end - bar->start;
-}
-
-/* the strongest first; of one mode in the order of time */
+/* the strongest first; of one strength the one that is held longest */
 static int
 compare_bars(const ListCell *a, const ListCell *b)
 {
 	const Bar  *x = (const Bar *) lfirst(a);
 	const Bar  *y = (const Bar *) lfirst(b);
-	int			modes = strcmp(x->lock->mode, y->lock->mode);
 
 	if (x->strength != y->strength)
 		return y->strength - x->strength;
-	if (modes != 0)
-		return modes;
-	return x->start < y->start ? -1 : x->start > y->start;
-}
-
-static int
-compare_rows(const ListCell *a, const ListCell *b)
-{
-	const Row  *x = (const Row *) lfirst(a);
-	const Row  *y = (const Row *) lfirst(b);
-
-	if (x->strength != y->strength)
-		return y->strength - x->strength;
-	if (x->held != y->held)
-		return x->held > y->held ? -1 : 1;
+	if (x->start != y->start)
+		return x->start < y->start ? -1 : 1;
 	return strcmp(x->lock->relation, y->lock->relation);
 }
 
@@ -142,45 +88,51 @@ compare_rows(const ListCell *a, const ListCell *b)
  * would say the same again.
  */
 static void
+add_bars(Band *band, const MigReportStatement *statement)
+{
+	int			i;
+
+	for (i = 0; i < statement->nlocks; i++)
+	{
+		const MigReportLock *lock = &statement->locks[i];
+		Bar		   *bar;
+
+		if (strcmp(lock->kind, "index") == 0)
+			continue;
+		bar = palloc(sizeof(Bar));
+		bar->lock = lock;
+		bar->statement = statement;
+		bar->start = band->step->start_ms + statement->start_ms;
+		bar->end = band->step->start_ms + band->step->execution_ms;
+		bar->strength = mig_report_strength(lock);
+		band->bars = lappend(band->bars, bar);
+	}
+}
+
+static void
 collect(Picture *picture)
 {
 	const MigReport *report = picture->report;
-	ListCell   *lc;
 	int			i;
 	int			j;
-	int			k;
 
 	for (i = 0; i < report->nsteps; i++)
 	{
-		const MigReportStep *step = &report->steps[i];
+		Band	   *band = palloc0(sizeof(Band));
 
-		for (j = 0; j < step->nstatements; j++)
-		{
-			const MigReportStatement *statement = &step->statements[j];
-
-			for (k = 0; k < statement->nlocks; k++)
-			{
-				if (strcmp(statement->locks[k].kind, "index") != 0)
-					add_lock(picture, step, statement, &statement->locks[k]);
-			}
-		}
+		band->step = &report->steps[i];
+		for (j = 0; j < band->step->nstatements; j++)
+			add_bars(band, &band->step->statements[j]);
+		if (band->bars == NIL)
+			continue;
+		list_sort(band->bars, compare_bars);
+		band->shown = Min(list_length(band->bars), MAX_STEP_LANES);
+		band->shown = Min(band->shown, MAX_LANES - picture->lanes);
+		picture->lanes += band->shown;
+		picture->left_out += list_length(band->bars) - band->shown;
+		if (band->shown > 0)
+			picture->bands = lappend(picture->bands, band);
 	}
-	foreach(lc, picture->rows)
-	{
-		Row		   *row = (Row *) lfirst(lc);
-		const char *mode = "";
-		ListCell   *lc2;
-
-		list_sort(row->bars, compare_bars);
-		foreach(lc2, row->bars)
-		{
-			const Bar  *bar = (const Bar *) lfirst(lc2);
-
-			row->lanes += strcmp(bar->lock->mode, mode) != 0;
-			mode = bar->lock->mode;
-		}
-	}
-	list_sort(picture->rows, compare_rows);
 }
 
 static void
@@ -190,158 +142,121 @@ append_percent(Picture *picture, const char *attribute, double ms)
 					 100 * ms / picture->total);
 }
 
-/* the migrations, each with a shade behind it and its version above */
+static int
+band_height(const Band *band)
+{
+	return HEAD_HEIGHT + band->shown * LANE_HEIGHT + 4;
+}
+
+/* the time of the migration as a shade, and its version, name and duration */
 static void
-append_migrations(Picture *picture)
+append_head(Picture *picture, const Band *band, int y)
 {
 	StringInfo	buf = picture->buf;
-	const MigReport *report = picture->report;
-	int			shown = 0;
+	const MigReportStep *step = band->step;
+
+	appendStringInfo(buf, "<line class=\"rule\" x1=\"0\" x2=\"100%%\" y1=\"%d\" y2=\"%d\"/>"
+					 "<rect class=\"even\" y=\"%d\" height=\"%d\"", y, y, y + 1,
+					 band_height(band) - 1);
+	append_percent(picture, "x", step->start_ms);
+	append_percent(picture, "width", step->execution_ms);
+	appendStringInfo(buf, "/>\n<text class=\"version\" x=\"4\" y=\"%d\">",
+					 y + 20);
+	mig_html_attribute(buf, step->version);
+	appendStringInfoChar(buf, ' ');
+	if (step->name != NULL)
+		mig_html_attribute(buf, pnstrdup(step->name,
+										 pg_mbcliplen(step->name,
+													  strlen(step->name), 60)));
+	appendStringInfo(buf, "<tspan class=\"held\" dx=\"6\">%s%s</tspan></text>\n",
+					 mig_show_ms(step->execution_ms),
+					 step->failed != NULL ? ", then it fails" : "");
+}
+
+/* where statements begin */
+static void
+append_statements(Picture *picture, const Band *band, int y)
+{
+	StringInfo	buf = picture->buf;
 	int			i;
 
-	for (i = 0; i < report->nsteps; i++)
+	for (i = 0; i < band->step->nstatements; i++)
 	{
-		const MigReportStep *step = &report->steps[i];
+		const MigReportStatement *statement = &band->step->statements[i];
+		double		start = band->step->start_ms + statement->start_ms;
 
-		if (step->execution_ms <= 0)
+		if (statement->execution_ms <= 0)
 			continue;
-		appendStringInfo(buf, "<svg y=\"0\" height=\"%d\"", picture->height);
-		append_percent(picture, "x", step->start_ms);
-		append_percent(picture, "width", step->execution_ms);
-		appendStringInfo(buf, "><rect class=\"%s\" width=\"100%%\" height=\"%d\"/>",
-						 shown++ % 2 == 0 ? "even" : "odd",
-						 picture->height - TIMES_HEIGHT);
-		if (step->execution_ms > picture->total * LABEL_SHARE)
-		{
-			appendStringInfoString(buf, "<text class=\"version\" x=\"3\" y=\"15\">");
-			mig_html_attribute(buf, step->version);
-			appendStringInfoString(buf, "</text>");
-		}
-		appendStringInfoString(buf, "<title>");
-		mig_html_attribute(buf, step->version);
-		appendStringInfo(buf, ": %s%s</title></svg>\n",
-						 mig_show_ms(step->execution_ms),
-						 step->failed != NULL ? ", then it fails" : "");
+		appendStringInfo(buf, "<line class=\"tick\" y1=\"%d\" y2=\"%d\"",
+						 y + HEAD_HEIGHT - 4, y + band_height(band));
+		append_percent(picture, "x1", start);
+		append_percent(picture, "x2", start);
+		appendStringInfoString(buf, "/>\n");
 	}
 }
 
-/* where statements begin, with their lines where there is room for a number */
 static void
-append_statements(Picture *picture)
+append_bar(Picture *picture, const Band *band, const Bar *bar, int y)
 {
 	StringInfo	buf = picture->buf;
-	const MigReport *report = picture->report;
+	int			height = bar_heights[bar->strength];
+
+	appendStringInfo(buf, "<rect class=\"bar s%d\" rx=\"2\" y=\"%d\" height=\"%d\"",
+					 bar->strength, y + LANE_TRACK + (14 - height) / 2, height);
+	append_percent(picture, "x", bar->start);
+	append_percent(picture, "width", bar->end - bar->start);
+	appendStringInfo(buf, "><title>%s on ", bar->lock->mode);
+	mig_html_attribute(buf, bar->lock->relation);
+	appendStringInfoString(buf, ", migration ");
+	mig_html_attribute(buf, band->step->version);
+	appendStringInfo(buf, ", from line %d on: %s</title></rect>\n",
+					 bar->statement->line, mig_show_ms(bar->end - bar->start));
+}
+
+/* what the bar is: near it, if it begins late */
+static void
+append_label(Picture *picture, const Bar *bar, int y)
+{
+	StringInfo	buf = picture->buf;
+	bool		late = bar->start > picture->total / 2;
+
+	appendStringInfo(buf, "<text class=\"mode\" %s y=\"%d\">%s on <tspan class=\"relation\">",
+					 late ? "x=\"100%\" dx=\"-4\" text-anchor=\"end\"" : "x=\"4\"",
+					 y + 14, bar->lock->mode);
+	mig_html_attribute(buf, bar->lock->relation);
+	appendStringInfo(buf, "</tspan><tspan class=\"held\" dx=\"6\">line %d &#183; %s &#183; %s</tspan></text>\n",
+					 bar->statement->line, mig_show_ms(bar->end - bar->start),
+					 effects[bar->strength]);
+}
+
+static void
+append_band(Picture *picture, const Band *band, int y)
+{
 	int			i;
-	int			j;
 
-	for (i = 0; i < report->nsteps; i++)
+	append_head(picture, band, y);
+	append_statements(picture, band, y);
+	y += HEAD_HEIGHT;
+	for (i = 0; i < band->shown; i++)
 	{
-		const MigReportStep *step = &report->steps[i];
+		const Bar  *bar = list_nth(band->bars, i);
 
-		for (j = 0; j < step->nstatements; j++)
-		{
-			const MigReportStatement *statement = &step->statements[j];
-			double		start = step->start_ms + statement->start_ms;
-
-			if (statement->execution_ms <= 0)
-				continue;
-			appendStringInfo(buf, "<line class=\"tick\" y1=\"%d\" y2=\"%d\"",
-							 AXIS_HEIGHT - 18, picture->height - TIMES_HEIGHT);
-			append_percent(picture, "x1", start);
-			append_percent(picture, "x2", start);
-			appendStringInfoString(buf, "/>");
-			if (statement->execution_ms > picture->total * LABEL_SHARE &&
-				statement->line > 0)
-			{
-				appendStringInfo(buf, "<text class=\"line\" dx=\"3\" y=\"%d\"",
-								 AXIS_HEIGHT - 7);
-				append_percent(picture, "x", start);
-				appendStringInfo(buf, ">%d</text>", statement->line);
-			}
-			appendStringInfoChar(buf, '\n');
-		}
+		append_bar(picture, band, bar, y);
+		append_label(picture, bar, y);
+		y += LANE_HEIGHT;
 	}
 }
 
 static void
-append_times(Picture *picture)
+append_times(Picture *picture, int height)
 {
 	static const char *const anchors[] = {"start", "middle", "end"};
 	int			i;
 
 	for (i = 0; i < lengthof(anchors); i++)
 		appendStringInfo(picture->buf, "<text class=\"time\" x=\"%d%%\" y=\"%d\" text-anchor=\"%s\">%s</text>\n",
-						 50 * i, picture->height - 6, anchors[i],
+						 50 * i, height - 6, anchors[i],
 						 i == 0 ? "0" : mig_show_ms(picture->total * i / 2));
-}
-
-static void
-append_bar(Picture *picture, const Bar *bar, int y)
-{
-	StringInfo	buf = picture->buf;
-	int			height = bar_heights[bar->strength];
-
-	appendStringInfo(buf, "<rect class=\"bar s%d\" rx=\"2\" y=\"%d\" height=\"%d\"",
-					 bar->strength, y, height);
-	append_percent(picture, "x", bar->start);
-	append_percent(picture, "width", bar->end - bar->start);
-	appendStringInfo(buf, "><title>%s on ", bar->lock->mode);
-	mig_html_attribute(buf, bar->lock->relation);
-	appendStringInfoString(buf, ", migration ");
-	mig_html_attribute(buf, bar->step->version);
-	appendStringInfo(buf, ", from line %d on: %s</title></rect>\n",
-					 bar->statement->line, mig_show_ms(bar->end - bar->start));
-}
-
-/* the bars of one mode, from lc on; returns the first that is not */
-static int
-append_lane(Picture *picture, const Row *row, int first, int y)
-{
-	StringInfo	buf = picture->buf;
-	const Bar  *bar = list_nth(row->bars, first);
-	double		held = 0;
-	bool		late;
-	int			i;
-
-	for (i = first; i < list_length(row->bars); i++)
-	{
-		const Bar  *next = list_nth(row->bars, i);
-
-		if (strcmp(next->lock->mode, bar->lock->mode) != 0)
-			break;
-		append_bar(picture, next,
-				   y + LANE_TRACK + (14 - bar_heights[bar->strength]) / 2);
-		held += next->end - next->start;
-	}
-	/* near the bar, if that begins late */
-	late = bar->start > picture->total / 2;
-	appendStringInfo(buf, "<text class=\"mode\" %s y=\"%d\">%s<tspan class=\"held\" dx=\"6\">%s &#183; %s</tspan></text>\n",
-					 late ? "x=\"100%\" dx=\"-4\" text-anchor=\"end\"" : "x=\"4\"",
-					 y + 14, bar->lock->mode, mig_show_ms(held),
-					 effects[bar->strength]);
-	return i;
-}
-
-static int
-append_row(Picture *picture, const Row *row, int y)
-{
-	StringInfo	buf = picture->buf;
-	const char *size = mig_show_size(row->lock->bytes, row->lock->rows);
-	int			next = 0;
-
-	appendStringInfo(buf, "<line class=\"rule\" x1=\"0\" x2=\"100%%\" y1=\"%d\" y2=\"%d\"/>"
-					 "<text class=\"relation\" x=\"4\" y=\"%d\">", y, y, y + 19);
-	mig_html_attribute(buf, row->lock->relation);
-	if (size != NULL)
-		appendStringInfo(buf, "<tspan class=\"held\" dx=\"6\">%s</tspan>", size);
-	appendStringInfoString(buf, "</text>\n");
-	y += RELATION_HEIGHT;
-	while (next < list_length(row->bars))
-	{
-		next = append_lane(picture, row, next, y);
-		y += LANE_HEIGHT;
-	}
-	return y + 4;
 }
 
 static void
@@ -390,45 +305,40 @@ static void
 append_picture(Picture *picture)
 {
 	StringInfo	buf = picture->buf;
-	int			shown = Min(list_length(picture->rows), MAX_RELATIONS);
-	int			y = AXIS_HEIGHT;
-	int			i;
+	int			height = TIMES_HEIGHT;
+	int			y = 0;
+	ListCell   *lc;
 
-	picture->height = AXIS_HEIGHT + TIMES_HEIGHT;
-	for (i = 0; i < shown; i++)
-	{
-		const Row  *row = list_nth(picture->rows, i);
-
-		picture->height += RELATION_HEIGHT + row->lanes * LANE_HEIGHT + 4;
-	}
+	foreach(lc, picture->bands)
+		height += band_height(lfirst(lc));
 	appendStringInfo(buf, "<svg class=\"timeline\" role=\"img\" aria-label=\"Locks over time\" width=\"100%%\" height=\"%d\">\n",
-					 picture->height);
-	append_migrations(picture);
-	append_statements(picture);
-	for (i = 0; i < shown; i++)
-		y = append_row(picture, list_nth(picture->rows, i), y);
-	append_times(picture);
+					 height);
+	foreach(lc, picture->bands)
+	{
+		append_band(picture, lfirst(lc), y);
+		y += band_height(lfirst(lc));
+	}
+	append_times(picture, height);
 	appendStringInfoString(buf, "</svg>\n");
-	if (shown < list_length(picture->rows))
-		appendStringInfo(buf, "<p class=\"soft\">%s more, with weaker or shorter locks</p>\n",
-						 mig_show_many(list_length(picture->rows) - shown,
-									   "relation", "relations"));
+	if (picture->left_out > 0)
+		appendStringInfo(buf, "<p class=\"soft\">%s more</p>\n",
+						 mig_show_many(picture->left_out, "lock", "locks"));
 }
 
 void
 mig_html_timeline(StringInfo buf, const MigReport *report)
 {
-	Picture		picture = {buf, report, NIL, 0, 0};
+	Picture		picture = {buf, report, NIL, 0, 0, 0};
 
 	if (!report->rehearsed)
 		return;
 	picture.total = report->execution_ms;
 	collect(&picture);
-	if (picture.rows == NIL || picture.total <= 0)
+	if (picture.bands == NIL || picture.total <= 0)
 		return;
 	appendStringInfoString(buf, "<section>\n<h2>Locks over time</h2>\n<div class=\"card\">\n"
 						   "<p class=\"soft small\">From the statement that takes a lock to the end of its migration. "
-						   "Above, the migrations and the lines where their statements begin.</p>\n");
+						   "The shade is the time of the migration, a dotted line the beginning of a statement.</p>\n");
 	append_legend(buf);
 	append_picture(&picture);
 	append_remarks(buf, report);
