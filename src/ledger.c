@@ -522,7 +522,8 @@ mig_ledger_texts(const char *project, MigEntry **entries, int count)
 	nrows = mig_sql("SELECT v.ord::pg_catalog.int4, m.up, m.down, m.verify,"
 					" m.checksum, m.down_checksum,"
 					" m.up_author, m.up_trusted, m.down_author,"
-					" m.down_trusted, m.verify_author, m.verify_trusted"
+					" m.down_trusted, m.verify_author, m.verify_trusted,"
+					" m.source"
 					" FROM pg_catalog.unnest($2) WITH ORDINALITY AS v (version, ord)"
 					" JOIN migrate.migration m"
 					"  ON m.project OPERATOR(pg_catalog.=) $1"
@@ -539,6 +540,7 @@ mig_ledger_texts(const char *project, MigEntry **entries, int count)
 		text->verify = mig_get_text(&scope, i, 4);
 		text->checksum = mig_get_text(&scope, i, 5);
 		text->down_checksum = mig_get_text(&scope, i, 6);
+		text->source = mig_get_text(&scope, i, 13);
 		for (part = MIG_UP; part <= MIG_VERIFY; part++)
 		{
 			text->authors[part].name = mig_get_text(&scope, i, 7 + 2 * part);

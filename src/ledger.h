@@ -22,6 +22,7 @@ typedef struct MigTexts
 	char	   *verify;
 	char	   *checksum;
 	char	   *down_checksum;
+	char	   *source;
 	MigAuthor	authors[MIG_VERIFY + 1];	/* by part */
 } MigTexts;
 

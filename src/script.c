@@ -3,40 +3,81 @@
  * script.c
  *	  A plan as SQL for psql.
  *
- * The script stores each migration's text before it runs it, so that it can be
- * carried to a database that has the extension but not the texts.
+ * The script stores the texts and has them applied by the extension that is
+ * there.  Whoever runs it runs it on a machine of his own, where psql has
+ * commands that the server has not, and what a body does to the session can
+ * change how psql reads the next line.  So no text is a part of the script: each
+ * is a literal of printable ASCII without a quote or a backslash of its own,
+ * which every psql and every server reads alike, whatever their settings.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
-#include "tcop/tcopprot.h"
 #include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/memutils.h"
 
 #include "errors.h"
 #include "ledger.h"
 #include "plan.h"
 #include "script.h"
 #include "statement.h"
-#include "subxact.h"
 
-/* a dollar-quoted literal whose tag is not in the text; NULL is null */
-static void
-append_dollar_quoted(StringInfo buf, const char *text)
+typedef struct Script
 {
-	char	   *tag = pstrdup("$mig$");
-	int			i;
+	const char *project;
+	StringInfoData texts;		/* statements that store them */
+	StringInfoData versions;	/* an array of those that are run */
+	int			count;			/* in it */
+	bool		own;			/* one of them cannot run in a transaction */
+	MemoryContext scratch;		/* one migration */
+} Script;
+
+/* a literal, a line of the text on each of its lines; NULL is null */
+static void
+append_literal(StringInfo buf, const char *text)
+{
+	const unsigned char *p;
 
 	if (text == NULL)
 	{
 		appendStringInfoString(buf, "null");
 		return;
 	}
-	/* the text may also end in the start of a tag */
-	for (i = 1; strstr(text, pnstrdup(tag, strlen(tag) - 1)) != NULL; i++)
-		tag = psprintf("$mig%d$", i);
-	appendStringInfo(buf, "%s%s%s", tag, text, tag);
+	appendStringInfoString(buf, "E'");
+	for (p = (const unsigned char *) text; *p; p++)
+	{
+		if (*p == '\n')
+			appendStringInfoString(buf, p[1] ? "\\n'\n        '" : "\\n");
+		else if (*p < ' ' || *p > '~' || *p == '\'' || *p == '\\')
+			appendStringInfo(buf, "\\x%02x", *p);
+		else
+			appendStringInfoChar(buf, *p);
+	}
+	appendStringInfoChar(buf, '\'');
+}
+
+/* for people: what is not printable ASCII is not shown */
+static void
+append_comment(StringInfo buf, const char *text)
+{
+	const unsigned char *p;
+
+	for (p = (const unsigned char *) text; *p; p++)
+		appendStringInfoChar(buf, *p < ' ' || *p > '~' || *p == '\\' ?
+							 '?' : *p);
+}
+
+/* an argument on a line of its own, unless it is null */
+static void
+append_argument(StringInfo buf, const char *name, const char *text)
+{
+	if (text == NULL)
+		return;
+	appendStringInfo(buf, ",\n    %s => ", name);
+	append_literal(buf, text);
 }
 
 static void
@@ -44,168 +85,177 @@ append_requires(StringInfo buf, const MigEntry *entry)
 {
 	int			i;
 
-	appendStringInfoString(buf, "ARRAY[");
+	if (entry->nrequires == 0)
+		return;
+	appendStringInfoString(buf, ",\n    requires => ARRAY[");
 	for (i = 0; i < entry->nrequires; i++)
-		appendStringInfo(buf, "%s%s", i > 0 ? ", " : "",
-						 quote_literal_cstr(entry->requires[i]));
+	{
+		if (i > 0)
+			appendStringInfoString(buf, ", ");
+		append_literal(buf, entry->requires[i]);
+	}
 	appendStringInfoString(buf, "]::pg_catalog.text[]");
 }
 
-typedef struct TextsToParse
-{
-	const MigEntry *entry;
-	const MigTexts *texts;
-} TextsToParse;
-
 static void
-parse_down_and_verify(void *arg)
+add_json_name(StringInfo json, const char *name)
 {
-	TextsToParse *parse = (TextsToParse *) arg;
-	MigLabel	label = {0};
-
-	label.version = parse->entry->version;
-	label.part = MIG_DOWN;
-	if (parse->texts->down != NULL)
-		(void) mig_body_parse(parse->texts->down, &label);
-	label.part = MIG_VERIFY;
-	if (parse->texts->verify != NULL)
-		(void) mig_body_parse(parse->texts->verify, &label);
+	appendStringInfo(json, "%s\"%s\": ", json->len > 1 ? ", " : "", name);
 }
 
-/*
- * load() takes a down body of another tool that does not parse, add() does
- * not.  A row with its own checksums is let in as in a restore.
- */
 static void
-append_insert(StringInfo buf, const char *project, const MigEntry *entry,
-			  const MigTexts *texts)
+add_json_text(StringInfo json, const char *name, const char *text)
 {
-	appendStringInfo(buf, "INSERT INTO migrate.migration (project, version, name, kind, irreversible, transactional, checksum, down_checksum, requires, up, down, verify)\n"
-					 "    VALUES (%s, %s, %s, '%s', %s, %s, '%s', ",
-					 quote_literal_cstr(project),
-					 quote_literal_cstr(entry->version),
-					 quote_literal_cstr(entry->name),
-					 entry->kind == MIG_REPEATABLE ? "repeatable" : "versioned",
-					 entry->irreversible ? "true" : "false",
-					 entry->transactional == MIG_TX_RECOGNISE ? "null" :
-					 entry->transactional == MIG_TX_ON ? "true" : "false",
-					 texts->checksum);
-	if (texts->down_checksum == NULL)
-		appendStringInfoString(buf, "null, ");
-	else
-		appendStringInfo(buf, "'%s', ", texts->down_checksum);
-	append_requires(buf, entry);
-	appendStringInfoString(buf, ",\n    ");
-	append_dollar_quoted(buf, texts->up);
-	appendStringInfoString(buf, ",\n    ");
-	append_dollar_quoted(buf, texts->down);
-	appendStringInfoString(buf, ",\n    ");
-	append_dollar_quoted(buf, texts->verify);
-	appendStringInfoString(buf, ")\n    ON CONFLICT (project, version) DO NOTHING;\n");
+	if (text == NULL)
+		return;
+	add_json_name(json, name);
+	escape_json(json, text);
+}
+
+/* where the texts come from, and whose they are */
+static void
+append_origin(StringInfo buf, const MigEntry *entry, const MigTexts *texts)
+{
+	StringInfoData json;
+	int			part;
+
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '{');
+	add_json_text(&json, "path", entry->path);
+	add_json_text(&json, "down_path", entry->down_path);
+	add_json_text(&json, "verify_path", entry->verify_path);
+	add_json_text(&json, "source", texts->source);
+	for (part = MIG_UP; part <= MIG_VERIFY; part++)
+	{
+		const char *name = mig_part_name(part);
+
+		if (entry->lines[part] > 0)
+		{
+			add_json_name(&json, psprintf("%s_line", name));
+			appendStringInfo(&json, "%d", entry->lines[part]);
+		}
+		if (mig_texts_part(texts, part) == NULL)
+			continue;
+		add_json_text(&json, psprintf("%s_author", name),
+					  texts->authors[part].name);
+		add_json_name(&json, psprintf("%s_trusted", name));
+		appendStringInfoString(&json, texts->authors[part].trusted ?
+							   "true" : "false");
+	}
+	appendStringInfoChar(&json, '}');
+	append_argument(buf, "origin", json.data);
 }
 
 static void
 append_add(StringInfo buf, const char *project, const MigEntry *entry,
 		   const MigTexts *texts)
 {
-	TextsToParse parse = {entry, texts};
-
-	if (mig_subxact_run(parse_down_and_verify, &parse, true) != NULL)
-	{
-		append_insert(buf, project, entry, texts);
-		return;
-	}
-	appendStringInfo(buf, "SELECT migrate.add(%s,\n    up => ",
-					 quote_literal_cstr(entry->version));
-	append_dollar_quoted(buf, texts->up);
-	appendStringInfoString(buf, ",\n    down => ");
-	append_dollar_quoted(buf, texts->down);
-	appendStringInfoString(buf, ",\n    verify => ");
-	append_dollar_quoted(buf, texts->verify);
-	appendStringInfo(buf, ",\n    name => %s, requires => ",
-					 quote_literal_cstr(entry->name));
+	appendStringInfoString(buf, "\n-- ");
+	append_comment(buf, entry->version);
+	if (entry->name[0] != '\0')
+		appendStringInfoChar(buf, ' ');
+	append_comment(buf, entry->name);
+	appendStringInfoString(buf, "\nSELECT migrate.add(version => ");
+	append_literal(buf, entry->version);
+	append_argument(buf, "up", texts->up);
+	append_argument(buf, "down", texts->down);
+	append_argument(buf, "verify", texts->verify);
+	append_argument(buf, "name", entry->name);
 	append_requires(buf, entry);
-	appendStringInfo(buf, ",\n    kind => '%s', irreversible => %s, transactional => %s, project => %s);\n",
-					 entry->kind == MIG_REPEATABLE ? "repeatable" : "versioned",
-					 entry->irreversible ? "true" : "false",
-					 entry->transactional == MIG_TX_RECOGNISE ? "null" :
-					 entry->transactional == MIG_TX_ON ? "true" : "false",
-					 quote_literal_cstr(project));
+	if (entry->kind == MIG_REPEATABLE)
+		append_argument(buf, "kind", "repeatable");
+	if (entry->irreversible)
+		appendStringInfoString(buf, ",\n    irreversible => true");
+	if (entry->transactional != MIG_TX_RECOGNISE)
+		appendStringInfo(buf, ",\n    transactional => %s",
+						 entry->transactional == MIG_TX_ON ? "true" : "false");
+	append_argument(buf, "project", project);
+	append_origin(buf, entry, texts);
+	appendStringInfoString(buf, ");\n");
 }
 
-/*
- * psql reads string literals as the setting of its session says, and a body may
- * change that from within a function.
- */
-static void
-append_string_syntax(StringInfo buf)
+static bool
+needs_own_transaction(const MigEntry *entry, MigPart part,
+					  const MigTexts *texts)
 {
-	appendStringInfoString(buf, "SET standard_conforming_strings = on;\n");
-}
-
-static void
-append_body(StringInfo buf, const MigBody *body)
-{
-	int			i;
-
-	for (i = 0; i < body->nstatements; i++)
-	{
-		const MigStatement *statement = &body->statements[i];
-		char	   *sql = pnstrdup(body->text + statement->location,
-								   statement->length);
-
-		/* a comment at the end would swallow the semicolon */
-		appendStringInfo(buf, "%s%s;\n", sql, strstr(sql, "--") ? "\n" : "");
-		if (statement->log_level != LOGSTMT_DDL)
-			append_string_syntax(buf);
-	}
-}
-
-static void
-append_books(StringInfo buf, const char *project, const MigEntry *entry,
-			 MigPart part)
-{
-	if (part == MIG_UP)
-		appendStringInfo(buf, "SELECT version, action FROM migrate.stamp(%s, note => 'script', how => 'apply', project => %s);\n",
-						 quote_literal_cstr(entry->version),
-						 quote_literal_cstr(project));
-	else
-		appendStringInfo(buf, "SELECT version, action FROM migrate.unstamp(%s, note => 'script', confirm => pg_catalog.current_database(), project => %s);\n",
-						 quote_literal_cstr(entry->version),
-						 quote_literal_cstr(project));
-}
-
-static void
-append_step(StringInfo buf, const char *project, MigEntry *entry,
-			MigPart part, const char *search_path)
-{
-	MigTexts   *texts = mig_ledger_texts(project, &entry, 1);
 	MigLabel	label;
-	const char *text = part == MIG_UP ? texts->up : texts->down;
-	MigBody    *body;
-	bool		own;
 
-	mig_label_of_entry(&label, entry, part, false);
-	body = mig_body_parse(text, &label);
-	own = mig_body_own_transaction(body) != NULL;
+	/* what somebody has said is about the up body */
 	if (part == MIG_UP && entry->transactional != MIG_TX_RECOGNISE)
-		own = entry->transactional == MIG_TX_OFF;
+		return entry->transactional == MIG_TX_OFF;
+	mig_label_of_entry(&label, entry, part, false);
+	return mig_body_own_transaction(mig_body_parse(mig_texts_part(texts, part),
+												   &label)) != NULL;
+}
 
-	appendStringInfo(buf, "\n-- %s of migration %s\n",
+static void
+add_step(Script *script, MigEntry *entry, MigPart part)
+{
+	MemoryContext old = MemoryContextSwitchTo(script->scratch);
+	MigTexts   *texts = mig_ledger_texts(script->project, &entry, 1);
+
+	if (needs_own_transaction(entry, part, texts))
+		script->own = true;
+	append_add(&script->texts, script->project, entry, texts);
+	if (script->count++ > 0)
+		appendStringInfoString(&script->versions, ", ");
+	append_literal(&script->versions, entry->version);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(script->scratch);
+}
+
+static void
+begin_script(Script *script, const char *project)
+{
+	memset(script, 0, sizeof(Script));
+	script->project = project;
+	initStringInfo(&script->texts);
+	initStringInfo(&script->versions);
+	script->scratch = AllocSetContextCreate(CurrentMemoryContext,
+											"migrate script",
+											ALLOCSET_DEFAULT_SIZES);
+}
+
+/* store the texts together, then have them run */
+static void
+append_script(StringInfo buf, const Script *script, MigPart part,
+			  const char *to)
+{
+	if (script->count == 0)
+		return;
+	appendStringInfo(buf, "\nBEGIN;\n%s\nCOMMIT;\n%s",
+					 script->texts.data,
+					 script->own ? "CALL" : "SELECT version, action FROM");
+	appendStringInfo(buf, " migrate.%s%s(",
 					 part == MIG_UP ? "apply" : "rollback",
-					 quote_identifier(entry->version));
-	if (!own)
-		appendStringInfoString(buf, "BEGIN;\n");
-	if (part == MIG_UP)
-		append_add(buf, project, entry, texts);
-	appendStringInfo(buf, "SELECT pg_catalog.set_config('search_path', %s, false);\n",
-					 quote_literal_cstr(search_path));
-	append_body(buf, body);
-	append_books(buf, project, entry, part);
-	if (!own)
-		appendStringInfoString(buf, "COMMIT;\n");
-	appendStringInfoString(buf, "RESET ALL;\n");
-	append_string_syntax(buf);
+					 script->own ? "_each" : "");
+	if (part == MIG_DOWN && script->own)
+	{
+		appendStringInfoString(buf, "target => ");
+		append_literal(buf, to);
+	}
+	else
+		appendStringInfo(buf, "versions => ARRAY[%s]::pg_catalog.text[]",
+						 script->versions.data);
+	append_argument(buf, "note", "script");
+	if (part == MIG_DOWN)
+		appendStringInfoString(buf, ",\n    confirm => pg_catalog.current_database()");
+	append_argument(buf, "project", script->project);
+	appendStringInfoString(buf, ");\n");
+}
+
+static void
+append_head(StringInfo buf, const char *project, const char *from,
+			const char *to)
+{
+	appendStringInfoString(buf, "-- migrations of project ");
+	append_comment(buf, quote_identifier(project));
+	appendStringInfoString(buf, ", from ");
+	append_comment(buf, quote_identifier(from));
+	appendStringInfoString(buf, " to ");
+	append_comment(buf, quote_identifier(to));
+	appendStringInfoString(buf, "\n-- psql -X -v ON_ERROR_STOP=1 -f THIS_FILE\n"
+						   "\\set ON_ERROR_STOP on\n");
 }
 
 char *
@@ -214,12 +264,12 @@ mig_script(const char *project_name, const char *from, const char *to)
 	int			count;
 	MigEntry   *entries = mig_ledger_entries(project_name, false, &count);
 	MigProject *project = mig_plan_project(project_name, entries, count, true);
-	MigPolicy  *policy = mig_ledger_policy(project_name);
 	bool	   *before = mig_plan_up_to(project, from);
 	bool	   *after = mig_plan_up_to(project, to);
 	bool	   *held = mig_plan_held(project, false);
 	List	   *lacking = NIL;
 	StringInfoData buf;
+	Script		script;
 	int			i;
 
 	for (i = count - 1; i >= 0; i--)
@@ -233,21 +283,19 @@ mig_script(const char *project_name, const char *from, const char *to)
 	mig_refuse_without_down(lacking, "A script can only go back over migrations that have one.");
 
 	initStringInfo(&buf);
-	appendStringInfo(&buf, "-- migrations of project %s, from %s to %s\n"
-					 "-- psql -X -v ON_ERROR_STOP=1 -f THIS_FILE\n"
-					 "\\set ON_ERROR_STOP on\n",
-					 quote_identifier(project_name), quote_identifier(from),
-					 quote_identifier(to));
-	append_string_syntax(&buf);
+	append_head(&buf, project_name, from, to);
+	begin_script(&script, project_name);
 	for (i = count - 1; i >= 0; i--)
 	{
 		MigEntry   *entry = project->order[i];
 		int			index = entry - entries;
 
 		if (entry->stored && before[index] && !after[index])
-			append_step(&buf, project_name, entry, MIG_DOWN,
-						policy->search_path);
+			add_step(&script, entry, MIG_DOWN);
 	}
+	append_script(&buf, &script, MIG_DOWN, to);
+
+	begin_script(&script, project_name);
 	for (i = 0; i < count; i++)
 	{
 		MigEntry   *entry = project->order[i];
@@ -255,12 +303,15 @@ mig_script(const char *project_name, const char *from, const char *to)
 
 		if (!entry->stored || before[index] || !after[index])
 			continue;
-		if (held[index])
-			appendStringInfo(&buf, "\n-- migration %s is held, or requires one that is\n",
-							 quote_identifier(entry->version));
-		else
-			append_step(&buf, project_name, entry, MIG_UP,
-						policy->search_path);
+		if (!held[index])
+		{
+			add_step(&script, entry, MIG_UP);
+			continue;
+		}
+		appendStringInfoString(&buf, "\n-- migration ");
+		append_comment(&buf, quote_identifier(entry->version));
+		appendStringInfoString(&buf, " is held, or requires one that is\n");
 	}
+	append_script(&buf, &script, MIG_UP, to);
 	return buf.data;
 }

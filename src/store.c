@@ -1014,8 +1014,11 @@ mig_store_add(const char *project, MigSource *source, const MigAuthor *authors)
 	if (!row->stored)
 	{
 		refuse_missing_downs(project, sources);
-		parse_source_body(source, MIG_DOWN, source->down);
-		parse_source_body(source, MIG_VERIFY, source->verify);
+		if (source->source == NULL)
+		{
+			parse_source_body(source, MIG_DOWN, source->down);
+			parse_source_body(source, MIG_VERIFY, source->verify);
+		}
 		(void) parse_sources(sources, false);
 		write_sources(project, sources, NIL, NIL, NULL, authors);
 	}

@@ -468,7 +468,7 @@ sub scripted
 	my $target = database('target');
 	my $result = IPC::Run::run(
 		[
-			$node->installed_command('psql'), '-Xq', '-U', $super, '-d',
+			$node->installed_command('psql'), '-Xq', '-U', 'owner', '-d',
 			$node->connstr($target), @options, '-f', $file
 		],
 		'<', \undef, '>', \my $out, '2>', \my $err);
