@@ -24,6 +24,7 @@ OBJS = \
 	src/fileset.o \
 	src/foreign.o \
 	src/books.o \
+	src/keyed.o \
 	src/ledger.o \
 	src/journal.o \
 	src/runlock.o \

@@ -20,7 +20,6 @@ struct MigAgendaItem
 	char	   *version;
 	int64		seq;			/* what the ledger had when it was planned */
 	bool		applied;
-	bool		can_leave_gap;
 };
 
 static void
@@ -29,7 +28,6 @@ set_item(MigAgendaItem *item, const MigEntry *entry)
 	item->version = pstrdup(entry->version);
 	item->seq = entry->seq;
 	item->applied = entry->applied;
-	item->can_leave_gap = mig_plan_can_leave_gap(entry);
 }
 
 static void
@@ -90,7 +88,7 @@ mig_agenda_begin(MigAgenda *agenda, MigPart part, const MigPlan *plan)
 	MemoryContextSwitchTo(old);
 }
 
-void
+bool
 mig_agenda_read(MigAgenda *agenda, const char *project, int first)
 {
 	MigEntry   *entries = begin_steps(agenda, first);
@@ -106,7 +104,7 @@ mig_agenda_read(MigAgenda *agenda, const char *project, int first)
 		versions[i] = agenda->items[first + i].version;
 	read = mig_ledger_entries_of(project, versions, agenda->count);
 	MemoryContextSwitchTo(agenda->context);
-	for (i = 0; i < agenda->count; i++)
+	for (i = 0; read != NULL && i < agenda->count; i++)
 	{
 		const MigAgendaItem *item = &agenda->items[first + i];
 
@@ -118,18 +116,22 @@ mig_agenda_read(MigAgenda *agenda, const char *project, int first)
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(scratch);
+	return read != NULL;
 }
 
 List *
-mig_agenda_gaps(const MigAgenda *agenda)
+mig_agenda_rest(const MigAgenda *agenda, int first)
 {
-	List	   *versions = NIL;
+	List	   *rest = NIL;
 	int			i;
 
-	for (i = 0; i < agenda->nsteps; i++)
+	for (i = first; i < agenda->nsteps; i++)
 	{
-		if (agenda->items[i].can_leave_gap)
-			versions = lappend(versions, agenda->items[i].version);
+		MigApplication *application = palloc(sizeof(MigApplication));
+
+		application->version = pstrdup(agenda->items[i].version);
+		application->seq = agenda->items[i].seq;
+		rest = lappend(rest, application);
 	}
-	return versions;
+	return rest;
 }

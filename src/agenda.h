@@ -34,11 +34,11 @@ extern void mig_agenda_begin(MigAgenda *agenda, MigPart part,
 
 /*
  * Read the steps from number first on from the books, instead of those that
- * were in memory.  Raises an error if one has been removed.
+ * were in memory.  False if one has been removed.
  */
-extern void mig_agenda_read(MigAgenda *agenda, const char *project, int first);
+extern bool mig_agenda_read(MigAgenda *agenda, const char *project, int first);
 
-/* versions (char *) for which mig_plan_can_leave_gap() */
-extern List *mig_agenda_gaps(const MigAgenda *agenda);
+/* of a plan to undo: MigApplication *, from number first on, copied */
+extern List *mig_agenda_rest(const MigAgenda *agenda, int first);
 
 #endif							/* MIG_AGENDA_H */

@@ -3,14 +3,16 @@
  * each.c
  *	  Running migrations up or down, each in a transaction of its own.
  *
- * The runner lock is held for the session, over the ends of the transactions.
- * The plan is made once, under the lock; before each migration its row and its
- * place in the ledger are looked at again, for a superuser can change the
- * books without the lock.
+ * The runner lock is held for the session, over the ends of the transactions,
+ * and given up for a pause before another attempt.  The plan is made under the
+ * lock, and anew whenever the lock was given up, from what is there then and
+ * with all that may forbid it.  A superuser can change the books without the
+ * lock, and the owner of the database the policy: so before each migration
+ * there is a look whether it has its place in the plan still.  If not, that is
+ * made anew as well.
  *
- * An error aborts the transaction of its migration, and with that the session
- * gives up the runner lock.  The failure is then journalled in the next
- * transaction, which needs no lock for it.
+ * An error aborts the transaction of its migration.  The failure is then
+ * journalled in the next one.
  *
  * Nothing is connected to SPI between migrations and no snapshot is active, so
  * what waits here is waited for by nobody.
@@ -47,6 +49,7 @@
 #include "ledger.h"
 #include "lint.h"
 #include "locktrace.h"
+#include "partial.h"
 #include "progress.h"
 #include "recheck.h"
 #include "runbook.h"
@@ -68,6 +71,9 @@ typedef struct Each
 	bool		has_row;		/* in migrate.run */
 	bool		pending;		/* there may be something to do */
 	bool		locked;
+	bool		begun;			/* there was something to do */
+	bool		stale;			/* the plan has to be made anew */
+	bool		half_way;		/* the current step is, after an error */
 	const char *role;
 	char	   *search_path;
 	bool		holds;			/* what is undone */
@@ -75,7 +81,12 @@ typedef struct Each
 	bool		ledger_was_empty;
 
 	MemoryContext context;		/* the run */
+	MemoryContext planned;		/* what a plan has left */
 	MemoryContext migration;	/* one migration */
+	MigDownChoice rest;			/* of what is to be undone, for a new plan */
+	List	   *told_held;		/* versions (char *) of which the client knows */
+	List	   *gaps;			/* versions (char *), see
+								 * mig_plan_can_leave_gap() */
 	MigAgenda	agenda;
 	MigChunk	chunk;			/* of the agenda's steps */
 	MigBatch   *batch;
@@ -86,14 +97,14 @@ typedef struct Each
 	bool		limits_waits;	/* it has had lock_timeout at least once */
 	int			nentries;		/* of the project */
 
-	int			to_load;		/* the step that comes next */
+	int			next;			/* the step that comes next */
 	int			current;		/* the one that is running, -1: none */
-	bool		skipped;		/* it was done already */
 	TimestampTz run_started_at;
 	TimestampTz started_at;		/* of the current step */
 	XLogRecPtr	wal_start;
 	double		execution_ms;	/* of the step that was recorded last */
-	MigLockSchedule schedule;	/* of the current step */
+	MigLockSchedule schedule;	/* of attempts at the version: */
+	char	   *tried;			/* NULL: none yet */
 	char	   *blockers;		/* whom the last attempt waited for, or NULL */
 	bool		in_vain;		/* another attempt would fail like the last */
 } Each;
@@ -136,58 +147,115 @@ note_complete(const char *name, const MigTally *tally)
 		mig_ledger_set_state(name, &state);
 }
 
+/* what a run does before its first migration */
+static void
+begin_run(Each *each, const MigPrepared *prepared)
+{
+	each->begun = true;
+	each->ledger_was_empty = prepared->ledger_was_empty;
+	write_run_row(each);
+	each->has_row = true;
+	each->batch = mig_batch_begin();
+	if (each->part == MIG_UP)
+		mig_prepare_warn(prepared->project, true);
+	else
+		mig_ledger_invalidate_state();
+
+	/* for the whole run, since it takes time */
+	each->settings = mig_settings_save();
+	each->residue = each->execution.residue = mig_residue_note();
+	each->pinned = true;
+}
+
+/*
+ * What is to be undone was decided when the run began: what has been applied
+ * since does not take the place of any of it.  But everything after a target is
+ * everything that is there now.
+ */
+static const MigDownChoice *
+choice_of_rest(Each *each)
+{
+	if (!each->begun || each->choice->kind == MIG_DOWN_TO)
+		return each->choice;
+	each->rest.kind = MIG_DOWN_APPLICATIONS;
+	each->rest.applications = mig_agenda_rest(&each->agenda,
+											  each->agenda.first + each->next);
+	return &each->rest;
+}
+
+static List *
+copy_strings(List *strings)
+{
+	List	   *copy = NIL;
+	ListCell   *lc;
+
+	foreach(lc, strings)
+		copy = lappend(copy, pstrdup(lfirst(lc)));
+	return copy;
+}
+
+/* there is something to do: keep of the plan what the run needs of it */
+static void
+keep_plan(Each *each, const MigPrepared *prepared)
+{
+	MigPolicy  *policy = prepared->policy;
+
+	if (each->part == MIG_UP &&
+		(!each->begun || policy->lint == MIG_LINT_REFUSE))
+		mig_lint_before_run(each->options->project, prepared->project,
+							prepared->plan, policy);
+	MemoryContextSwitchTo(each->context);
+	if (!each->begun)
+		begin_run(each, prepared);
+	MemoryContextReset(each->planned);
+	MemoryContextSwitchTo(each->planned);
+	each->search_path = pstrdup(policy->search_path);
+	each->holds = each->part == MIG_DOWN &&
+		mig_prepare_holds(each->options, policy);
+	each->gaps_matter = each->part == MIG_DOWN && !each->holds &&
+		!policy->allow_out_of_order;
+	mig_agenda_begin(&each->agenda, each->part, prepared->plan);
+	mig_execute_pin_session(&each->execution, each->search_path);
+}
+
 /* with the lock held: find out what there is to do */
 static void
-prepare(void *arg)
+make_plan(void *arg)
 {
 	Each	   *each = (Each *) arg;
 	MemoryContext context = AllocSetContextCreate(each->context,
 												  "migrate plan",
 												  ALLOCSET_DEFAULT_SIZES);
-	MigPrepared prepared;
+	MigPrepared prepared = {0};
 	bool		something;
 
 	MemoryContextSwitchTo(context);
-	(void) mig_runbook_sweep();
-	if (each->choice == NULL)
+	prepared.told_held = each->told_held;
+	if (each->part == MIG_UP)
 		something = mig_prepare_apply(each->options, &prepared);
 	else
-		something = mig_prepare_undo(each->options, each->choice, &prepared);
+		something = mig_prepare_undo(each->options, choice_of_rest(each),
+									 &prepared);
 	each->nentries = prepared.project->count;
-	if (something && each->part == MIG_UP)
-		mig_lint_before_run(each->options->project, prepared.project,
-							prepared.plan, prepared.policy);
 	if (something)
+		keep_plan(each, &prepared);
+	else
 	{
-		MemoryContextSwitchTo(each->context);
-		each->search_path = pstrdup(prepared.policy->search_path);
-		each->ledger_was_empty = prepared.ledger_was_empty;
-		each->holds = each->part == MIG_DOWN &&
-			mig_prepare_holds(each->options, prepared.policy);
-		mig_agenda_begin(&each->agenda, each->part, prepared.plan);
-		write_run_row(each);
-		each->has_row = true;
-		each->batch = mig_batch_begin();
+		each->agenda.nsteps = 0;
 		if (each->part == MIG_UP)
-			mig_prepare_warn(prepared.project, true);
+		{
+			MigTally	tally = {0};
 
-		/* for the whole run, since it takes time */
-		each->settings = mig_settings_save();
-		each->residue = each->execution.residue = mig_residue_note();
-		each->pinned = true;
-		mig_execute_pin_session(&each->execution, each->search_path);
-		each->gaps_matter = each->part == MIG_DOWN && !each->holds &&
-			!prepared.policy->allow_out_of_order;
-	}
-	else if (each->part == MIG_UP)
-	{
-		MigTally	tally = {0};
-
-		mig_plan_tally_all(&tally, prepared.project);
-		note_complete(each->options->project, &tally);
+			mig_plan_tally_all(&tally, prepared.project);
+			note_complete(each->options->project, &tally);
+		}
 	}
 	MemoryContextSwitchTo(each->context);
+	each->told_held = copy_strings(prepared.told_held);
 	MemoryContextDelete(context);
+	each->chunk.count = 0;
+	each->next = 0;
+	each->stale = false;
 }
 
 
@@ -241,11 +309,11 @@ current_entry(const Each *each)
 	return current_step(each)->entry;
 }
 
-/* its number among all, from 1 */
+/* how many steps are left, this one included */
 static int
-position(const Each *each)
+steps_left(const Each *each)
 {
-	return each->agenda.first + each->current + 1;
+	return each->agenda.nsteps - each->agenda.first - each->current;
 }
 
 /* in the migration's last transaction */
@@ -287,36 +355,18 @@ stop_limiting_waits(Each *each)
 }
 
 /*
- * Look again whether the migration is still to be run, and its text the one
- * that was read before.
+ * The lock protects neither the policy nor anything from a superuser: look
+ * whether the migration may still be run, and has its place in the plan.
  */
 static void
 look_again(Each *each)
 {
-	const MigStepTexts *bodies =
-		&each->chunk.bodies[each->current - each->chunk.first];
-	const MigEntry *entry = current_entry(each);
+	const char *project = each->options->project;
 
 	stop_limiting_waits(each);
-	switch (mig_recheck(each->options->project, each->part, entry,
-						bodies->texts))
-	{
-		case MIG_STILL_THE_SAME:
-			break;
-		case MIG_ALREADY_DONE:
-			each->skipped = true;
-			break;
-		case MIG_POLICY_FORBIDS:
-			mig_guard_policy(each->options->project,
-							 mig_ledger_policy(each->options->project));
-			break;
-		case MIG_TEXT_CHANGED:
-			ereport(ERROR,
-					(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-					 errmsg("migration \"%s\" was changed at this moment",
-							entry->version),
-					 errhint("Call the procedure again.")));
-	}
+	if (!mig_recheck_policy(project))
+		mig_guard_policy(project, mig_ledger_policy(project));
+	each->stale = !mig_recheck_plan(project, each->part, current_entry(each));
 }
 
 static void
@@ -326,15 +376,17 @@ load_chunk(void *arg)
 
 	stop_limiting_waits(each);
 	mig_execution_reset(&each->execution);
-	if (each->to_load >= each->agenda.count)
+	if (each->next >= each->agenda.count)
 	{
-		mig_agenda_read(&each->agenda, each->options->project,
-						each->agenda.first + each->agenda.count);
+		each->stale = !mig_agenda_read(&each->agenda, each->options->project,
+									   each->agenda.first + each->agenda.count);
 		each->chunk.count = 0;
-		each->to_load = 0;
+		each->next = 0;
+		if (each->stale)
+			return;
 	}
 	mig_chunk_load(&each->chunk, each->options->project, each->agenda.steps,
-				   each->agenda.count, each->to_load);
+				   each->agenda.count, each->next);
 }
 
 /* the body and its record, in one transaction */
@@ -348,7 +400,7 @@ run_in_transaction(void *arg)
 	MemoryContextSwitchTo(each->migration);
 	mig_progress_mark(true);
 	look_again(each);
-	if (each->skipped)
+	if (each->stale)
 		return;
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
@@ -430,7 +482,7 @@ run_in_steps(Each *each)
 	MigStepwise stepwise;
 	ErrorData  *edata = mig_transaction_run(look_before_steps, each);
 
-	if (edata != NULL || each->skipped)
+	if (edata != NULL || each->stale)
 		return edata;
 	memset(&stepwise, 0, sizeof(stepwise));
 	stepwise.key.project = each->options->project;
@@ -493,13 +545,12 @@ run_step(Each *each)
 
 	mig_locktrace_begin();
 	mig_execution_reset(&each->execution);
-	each->skipped = false;
 	each->started_at = GetCurrentTimestamp();
 	each->wal_start = GetXLogInsertRecPtr();
 	each->execution.progress.run = each->result->run;
 	each->execution.progress.action = mig_chunk_action(each->part);
-	each->execution.progress.position = position(each);
-	each->execution.progress.total = each->agenda.nsteps;
+	each->execution.progress.position = each->result->migrations + 1;
+	each->execution.progress.total = each->result->migrations + steps_left(each);
 	mig_execute_migration_begin();
 	if (takes_steps(each))
 		edata = run_in_steps(each);
@@ -629,9 +680,12 @@ static void
 find_blockers(void *arg)
 {
 	Each	   *each = (Each *) arg;
+	MigPart		part;
 
 	mig_lock_renew_mark();		/* the error has taken it */
 	each->blockers = mig_locktrace_blockers(&each->schedule.autovacuum);
+	each->half_way = mig_partial_exists(each->options->project,
+										current_entry(each)->version, &part);
 }
 
 static void
@@ -640,65 +694,11 @@ pause_between_attempts(void *arg)
 	mig_lock_pause(*(int *) arg);
 }
 
-/* tell the client, and wait without a snapshot and without any lock */
-static ErrorData *
-pause_before_retry(const Each *each, const ErrorData *failure)
-{
-	int			ms = mig_lock_schedule_pause_ms(&each->schedule);
-	ErrorData  *edata;
-
-	if (mig_lock_schedule_tells(&each->schedule))
-		mig_progress_notice_retry(current_entry(each)->version,
-								  &each->schedule, ms, each->blockers);
-	edata = mig_transaction_run(pause_between_attempts, &ms);
-	if (edata != NULL)
-		mig_error_add_detail(edata,
-							 psprintf(_("The migration was to be tried again after this error: %s"),
-									  failure->message));
-	return edata;
-}
-
 static void
 wait_for_lock(void *arg)
 {
 	mig_lock_wait_session();
 }
-
-/* one migration, again and again while others are in the way */
-static ErrorData *
-run_attempts(Each *each)
-{
-	mig_lock_schedule_begin(&each->schedule, -1);
-	each->execution.schedule = &each->schedule;
-	for (;;)
-	{
-		ErrorData  *edata;
-		ErrorData  *second;
-
-		each->blockers = NULL;
-		mig_locktrace_reset();
-		edata = run_step(each);
-		if (edata == NULL || !mig_locktrace_is_lock_failure(edata))
-			return edata;
-		(void) mig_transaction_run(find_blockers, each);
-		if (each->in_vain || !mig_lock_schedule_next(&each->schedule))
-			return edata;
-		if (!takes_steps(each))
-			clean_session(each, remove_residue);
-		second = pause_before_retry(each, edata);
-
-		/* the error has taken the runner lock */
-		if (second == NULL)
-			second = mig_transaction_run(wait_for_lock, each);
-		if (second != NULL)
-			return second;
-	}
-}
-
-
-/*
- * The run
- */
 
 static void
 run_or_fail(Each *each, void (*function) (void *arg))
@@ -713,7 +713,7 @@ run_or_fail(Each *each, void (*function) (void *arg))
 static const MigStepTexts *
 last_texts(const Each *each)
 {
-	return &each->chunk.bodies[each->to_load - each->chunk.first];
+	return &each->chunk.bodies[each->next - each->chunk.first];
 }
 
 /*
@@ -742,16 +742,102 @@ may_have_left_something(const Each *each)
 		mig_residue_may_differ(body, 0, body->nstatements);
 }
 
+/* what it raises is about the run, and no migration */
+static void
+plan_again(Each *each)
+{
+	each->current = -1;
+	run_or_fail(each, make_plan);
+}
+
+static void
+regain_lock(void *arg)
+{
+	mig_lock_regain_session();
+}
+
+/*
+ * Tell the client, and wait without a snapshot and without any lock, so that
+ * others can go on.  What they have done meanwhile is what the new plan is made
+ * of.  But in the middle of a migration the runner lock is kept, for it comes
+ * before anything that others could do.
+ */
+static void
+pause_and_plan_again(Each *each, const ErrorData *failure)
+{
+	int			ms = mig_lock_schedule_pause_ms(&each->schedule);
+	ErrorData  *edata;
+
+	if (mig_lock_schedule_tells(&each->schedule))
+		mig_progress_notice_retry(current_entry(each)->version,
+								  &each->schedule, ms, each->blockers);
+	if (!each->half_way)
+		mig_lock_yield_session();
+	edata = mig_transaction_run(pause_between_attempts, &ms);
+	if (edata != NULL)
+	{
+		mig_error_add_detail(edata,
+							 psprintf(_("The migration was to be tried again after this error: %s"),
+									  failure->message));
+		fail(each, edata);
+	}
+	run_or_fail(each, each->half_way ? regain_lock : wait_for_lock);
+	if (each->half_way)
+		each->current = -1;
+	else
+		plan_again(each);
+}
+
+/* the attempts at a migration go on when it comes again in a new plan */
+static void
+begin_attempt(Each *each)
+{
+	const char *version = current_entry(each)->version;
+
+	each->blockers = NULL;
+	mig_locktrace_reset();
+	if (each->tried != NULL && strcmp(each->tried, version) == 0)
+		return;
+	if (each->tried != NULL)
+		pfree(each->tried);
+	each->tried = MemoryContextStrdup(each->context, version);
+	mig_lock_schedule_begin(&each->schedule, -1);
+	each->execution.schedule = &each->schedule;
+}
+
+static bool
+may_try_again(Each *each, const ErrorData *edata)
+{
+	if (!mig_locktrace_is_lock_failure(edata))
+		return false;
+	(void) mig_transaction_run(find_blockers, each);
+	if (each->in_vain || !mig_lock_schedule_next(&each->schedule))
+		return false;
+	if (!takes_steps(each))
+		clean_session(each, remove_residue);
+	return true;
+}
+
+
+/*
+ * The run
+ */
+
 static void
 report_step(Each *each)
 {
 	const MigEntry *entry = current_entry(each);
+	int			before = each->result->migrations++;
 
-	each->result->migrations++;
 	each->result->statements += each->execution.ntimings;
 	mig_progress_notice(each->part == MIG_UP ? "applied" : "rolled back",
-						position(each), each->agenda.nsteps, entry->version,
+						before + 1, before + steps_left(each), entry->version,
 						entry->name, each->execution_ms, true);
+	if (each->part == MIG_UP || !mig_plan_can_leave_gap(entry))
+		return;
+	MemoryContextSwitchTo(each->context);
+	each->gaps = lappend(each->gaps, pstrdup(entry->version));
+	MemoryContextSwitchTo(each->migration);
 }
 
 /* a background run has its row in any case */
@@ -780,39 +866,49 @@ finish_run(void *arg)
 	mig_ledger_scan(each->options->project, add_to_tally, &tally);
 	note_complete(each->options->project, &tally);
 	if (each->gaps_matter)
-		mig_prepare_notice_gaps(tally.highest, mig_agenda_gaps(&each->agenda));
+		mig_prepare_notice_gaps(tally.highest, each->gaps);
 	mig_runbook_end(each->result->run, MIG_RUN_SUCCESS,
 					each->result->migrations);
 	restore_session(each);
 }
 
+/* a step, or a look at what else there is to do */
 static void
 run_next(Each *each)
 {
 	ErrorData  *edata;
 
-	if (each->to_load >= each->chunk.first + each->chunk.count)
-	{
+	if (each->next >= each->chunk.first + each->chunk.count)
 		run_or_fail(each, load_chunk);
+	if (!each->stale)
+	{
+		each->current = each->next;
+		begin_attempt(each);
+		edata = run_step(each);
+		if (edata != NULL)
+		{
+			if (!may_try_again(each, edata))
+				fail(each, edata);
+			pause_and_plan_again(each, edata);
+			return;
+		}
 	}
-	each->current = each->to_load;
-	edata = run_attempts(each);
-	if (edata != NULL)
-		fail(each, edata);
-	if (!each->skipped)
-		report_step(each);
+	if (each->stale)
+	{
+		plan_again(each);
+		return;
+	}
+	report_step(each);
 	each->current = -1;
-	if (!each->skipped && may_have_left_something(each))
+	if (may_have_left_something(each))
 		run_or_fail(each, end_migration);
-	each->to_load++;
+	each->next++;
 }
 
 static void
 run_all(Each *each)
 {
-	int			i;
-
-	for (i = 0; i < each->agenda.nsteps; i++)
+	while (each->agenda.first + each->next < each->agenda.nsteps)
 	{
 		MemoryContextSwitchTo(each->migration);
 		run_next(each);
@@ -841,6 +937,8 @@ begin(const MigRunOptions *options, const MigDownChoice *choice,
 	each->background = each->has_row = (background != 0);
 	each->role = GetUserNameFromId(GetUserId(), false);
 	each->context = context;
+	each->planned = AllocSetContextCreate(context, "migrate agenda",
+										  ALLOCSET_DEFAULT_SIZES);
 	each->migration = AllocSetContextCreate(context, "migrate one migration",
 											ALLOCSET_DEFAULT_SIZES);
 	each->current = -1;
@@ -856,8 +954,8 @@ static void
 run(Each *each)
 {
 	MemoryContextSwitchTo(each->context);
-	run_or_fail(each, prepare);
-	if (each->agenda.nsteps > 0)
+	run_or_fail(each, make_plan);
+	if (each->begun)
 		run_all(each);
 	else
 		run_or_fail(each, finish_background_row);
@@ -926,15 +1024,23 @@ run_under_lock(Each *each, void (*begin_function) (void *arg))
 
 	/* it is for each statement, and not for how long others take */
 	disable_timeout(STATEMENT_TIMEOUT, false);
-	run_or_fail(each, begin_function);
-	if (each->pending)
+	PG_TRY();
 	{
-		if (!each->locked)
-			run_or_fail(each, wait_for_lock);
-		run(each);
+		run_or_fail(each, begin_function);
+		if (each->pending)
+		{
+			if (!each->locked)
+				run_or_fail(each, wait_for_lock);
+			run(each);
+		}
+		else
+			run_or_fail(each, finish_background_row);
 	}
-	else
-		run_or_fail(each, finish_background_row);
+	PG_FINALLY();
+	{
+		mig_lock_release_session();
+	}
+	PG_END_TRY();
 	mig_books_trust_end();
 	MemoryContextSwitchTo(old);
 	nentries = each->nentries;

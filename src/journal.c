@@ -43,6 +43,7 @@
 #include "bulk.h"
 #include "compat.h"
 #include "journal.h"
+#include "keyed.h"
 #include "statement.h"
 
 /* columns of migrate.journal, in order */
@@ -558,33 +559,21 @@ mig_batch_end(MigBatch *batch)
 	MemoryContextDelete(batch->context);
 }
 
-static Datum
-string_list_datum(List *strings)
-{
-	char	  **array = palloc(sizeof(char *) * Max(list_length(strings), 1));
-	ListCell   *lc;
-	int			n = 0;
-
-	foreach(lc, strings)
-		array[n++] = lfirst(lc);
-	return mig_text_array(array, n);
-}
-
 static void
 take_from_ledger(const char *project, List *versions)
 {
-	Oid			types[2] = {TEXTOID, TEXTARRAYOID};
-	Datum		values[2];
+	static const MigKeyed applied_row = {
+		"applied", 3, {"project", "target", "version"}, {NULL}
+	};
+	Oid			types[1] = {TIDARRAYOID};
+	Datum		values[1];
 
 	if (versions == NIL)
 		return;
-	values[0] = CStringGetTextDatum(project);
-	values[1] = string_list_datum(versions);
+	values[0] = mig_keyed_tids(&applied_row, project, versions);
 	mig_sql("DELETE FROM migrate.applied"
-			" WHERE project OPERATOR(pg_catalog.=) $1"
-			" AND target OPERATOR(pg_catalog.=) ''"
-			" AND version OPERATOR(pg_catalog.=) ANY ($2)",
-			2, types, values, NULL);
+			" WHERE ctid OPERATOR(pg_catalog.=) ANY ($1)",
+			1, types, values, NULL);
 }
 
 static int

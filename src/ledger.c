@@ -24,6 +24,7 @@
 
 #include "books.h"
 #include "compat.h"
+#include "keyed.h"
 #include "ledger.h"
 #include "settings.h"
 
@@ -184,7 +185,7 @@ typedef enum EntryDepth
 enum EntryColumn
 {
 	E_VERSION = 1, E_KIND, E_STORED, E_APPLIED, E_UP_CHANGED, E_DOWN_CHANGED,
-	E_HELD_REASON, E_RUN, E_SEQ, E_PARTIAL,
+	E_HELD_REASON, E_RUN, E_SEQ, E_PARTIAL, E_PARTLY_UNDONE,
 	E_NAME, E_REQUIRES, E_HAS_DOWN, E_HAS_VERIFY, E_IRREVERSIBLE,
 	E_TRANSACTIONAL, E_PATH, E_DOWN_PATH, E_VERIFY_PATH, E_UP_LINE,
 	E_DOWN_LINE, E_VERIFY_LINE, E_LENGTH, E_HOW, E_ERRORS_ONLY,
@@ -203,7 +204,12 @@ enum EntryColumn
 	" coalesce(m.version, a.version) OPERATOR(pg_catalog.=) ANY (" \
 	"  SELECT s.version FROM migrate.step s" \
 	"  WHERE s.project OPERATOR(pg_catalog.=) $1" \
-	"  AND s.target OPERATOR(pg_catalog.=) '')"
+	"  AND s.target OPERATOR(pg_catalog.=) '')," \
+	" coalesce(m.version, a.version) OPERATOR(pg_catalog.=) ANY (" \
+	"  SELECT s.version FROM migrate.step s" \
+	"  WHERE s.project OPERATOR(pg_catalog.=) $1" \
+	"  AND s.target OPERATOR(pg_catalog.=) ''" \
+	"  AND s.part OPERATOR(pg_catalog.=) 'down')"
 
 #define PLAN_COLUMNS \
 	STANDING_COLUMNS ", coalesce(m.name, a.name), m.requires," \
@@ -246,7 +252,9 @@ enum EntryColumn
 	"   WHERE s.project OPERATOR(pg_catalog.=) $1" \
 	"   AND s.version OPERATOR(pg_catalog.=) l.version" \
 	"   AND s.run OPERATOR(pg_catalog.>) l.run" \
-	"   AND s.outcome OPERATOR(pg_catalog.=) 'success')) f" \
+	"   AND s.outcome OPERATOR(pg_catalog.=) 'success'" \
+	"   AND s.action OPERATOR(pg_catalog.<>) ALL (" \
+	"    ARRAY['hold', 'unhold']))) f" \
 	" ON f.version OPERATOR(pg_catalog.=) m.version" \
 	" AND f.checksum OPERATOR(pg_catalog.=) m.checksum" \
 	" AND (a.version IS NULL" \
@@ -282,6 +290,8 @@ read_standing(MigSqlScope *scope, const MigRow *row, MigEntry *entry)
 	entry->run = mig_row_int8(row, E_RUN);
 	entry->seq = mig_row_int8(row, E_SEQ);
 	entry->partial = mig_row_bool(row, E_PARTIAL);
+	entry->partial_part = mig_row_bool(row, E_PARTLY_UNDONE) ?
+		MIG_DOWN : MIG_UP;
 }
 
 /* before is the entry that was read before this one, or NULL */
@@ -471,7 +481,7 @@ mig_ledger_entries_of(const char *project, char **versions, int count)
 		result[i] = bsearch(versions[i], entries, found, sizeof(MigEntry),
 							compare_version);
 		if (result[i] == NULL)
-			mig_ledger_removed_meanwhile();
+			return NULL;
 	}
 	return result;
 }
@@ -628,6 +638,7 @@ mig_ledger_dependents(const char *project, List *versions)
 					" FROM migrate.migration m JOIN migrate.applied a"
 					"  ON a.project OPERATOR(pg_catalog.=) m.project"
 					"  AND a.version OPERATOR(pg_catalog.=) m.version"
+					"  AND a.target OPERATOR(pg_catalog.=) ''"
 					" WHERE m.project OPERATOR(pg_catalog.<>) $1"
 					" AND m.requires OPERATOR(pg_catalog.&&) $2"
 					" ORDER BY 1",
@@ -1012,21 +1023,22 @@ void
 mig_ledger_hold(const char *project, List *versions, const char *reason)
 {
 	MigSqlScope scope;
-	Oid			types[3] = {TEXTOID, TEXTARRAYOID, TEXTOID};
-	Datum		values[3];
-	char		nulls[3] = {' ', ' ', ' '};
+	static const MigKeyed migration_row = {
+		"migration", 2, {"project", "version"}, {NULL}
+	};
+	Oid			types[2] = {TIDARRAYOID, TEXTOID};
+	Datum		values[2];
+	char		nulls[2] = {' ', ' '};
 	bool		isnull;
 
-	values[0] = CStringGetTextDatum(project);
-	values[1] = list_to_array(versions);
-	values[2] = mig_text_datum(reason, &isnull);
+	values[0] = mig_keyed_tids(&migration_row, project, versions);
+	values[1] = mig_text_datum(reason, &isnull);
 	if (isnull)
-		nulls[2] = 'n';
+		nulls[1] = 'n';
 	mig_books_open(&scope);
-	mig_sql("UPDATE migrate.migration SET held_reason = $3"
-			" WHERE project OPERATOR(pg_catalog.=) $1"
-			" AND version OPERATOR(pg_catalog.=) ANY ($2)",
-			3, types, values, nulls);
+	mig_sql("UPDATE migrate.migration SET held_reason = $2"
+			" WHERE ctid OPERATOR(pg_catalog.=) ANY ($1)",
+			2, types, values, nulls);
 	mig_books_close(&scope);
 }
 

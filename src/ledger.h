@@ -72,7 +72,7 @@ extern void mig_ledger_scan(const char *project,
 							void (*take) (const MigEntry *entry, void *arg),
 							void *arg);
 
-/* these, in their order, without details; an error if one is not there */
+/* these, in their order, without details; NULL if one is not there */
 extern MigEntry **mig_ledger_entries_of(const char *project, char **versions,
 										int count);
 

@@ -247,6 +247,20 @@ started_step(const MigPartialKey *key, int statement)
 	return NULL;
 }
 
+/* one at a time, or else it is not clear what comes first */
+static void
+refuse_second_partial(const char *project, const char *version)
+{
+	char	   *other = mig_partial_other(project, version);
+
+	if (other != NULL)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_PARTIAL),
+				 errmsg("migration \"%s\" stands half-way", other),
+				 errdetail("What stands half-way comes before anything else."),
+				 errhint("See to that one first: the table migrate.step says how far it has come.")));
+}
+
 void
 mig_mend_resume(const char *project, const char *version, int at, int done,
 				const char *note, MigMendSink sink, void *arg)
@@ -258,16 +272,20 @@ mig_mend_resume(const char *project, const char *version, int at, int done,
 	MigBatch   *batch;
 	MigJournalRow row;
 	const MigPartialStep *started;
+	bool		partial;
 	int			last;
 
 	mend_begin(project, false, NULL);
 	entry = find(project, version, true);
-	if (!mig_partial_exists(project, version, &key.part) && entry->applied)
+	partial = mig_partial_exists(project, version, &key.part);
+	if (!partial && entry->applied)
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_APPLIED),
 				 errmsg("migration \"%s\" is applied, and not in part",
 						version),
 				 errhint("migrate.status() says which ones are partly done.")));
+	if (!partial)
+		refuse_second_partial(project, version);
 	body = body_to_resume(project, entry, key.part, &label);
 	check_statement_number(body, &label, at > 0 ? "at" : "done",
 						   at > 0 ? at : done);

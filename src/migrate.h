@@ -100,6 +100,7 @@ typedef struct MigEntry
 	bool		errors_only;	/* all that a verify body fails by */
 	bool		irreversible;
 	bool		partial;		/* some of its steps are done, see partial.h */
+	MigPart		partial_part;	/* of this body, if so */
 	MigTransactional transactional;
 	char	   *path;
 	char	   *down_path;		/* NULL: the same file */

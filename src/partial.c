@@ -141,6 +141,18 @@ oid_array(const Oid *oids, int count)
 										   sizeof(Oid), true, TYPALIGN_INT));
 }
 
+/* until it is wholly done or undone */
+static void
+note_incomplete(const char *project)
+{
+	Oid			types[1] = {TEXTOID};
+	Datum		values[1] = {CStringGetTextDatum(project)};
+
+	mig_sql("UPDATE migrate.state SET complete = false"
+			" WHERE project OPERATOR(pg_catalog.=) $1 AND complete",
+			1, types, values, NULL);
+}
+
 void
 mig_partial_start(const MigPartialKey *key, const MigPartialStep *step,
 				  int64 run)
@@ -165,6 +177,7 @@ mig_partial_start(const MigPartialKey *key, const MigPartialStep *step,
 	mig_sql("DELETE FROM migrate.step" WHERE_KEY
 			" AND statement OPERATOR(pg_catalog.>=) $4",
 			4, types, values, NULL);
+	note_incomplete(key->project);
 	mig_sql("INSERT INTO migrate.step (project, version, part, statement,"
 			" last_statement, text_hash, run, started_at, relation, indexes)"
 			" VALUES ($1, $2, $3, $4, $5, $6, $7,"
@@ -279,6 +292,7 @@ mig_partial_declare(const MigPartialKey *key, int last_statement,
 	values[4] = CStringGetTextDatum(text_hash);
 	values[5] = Int64GetDatum(run);
 	mig_books_open(&scope);
+	note_incomplete(key->project);
 	mig_sql("INSERT INTO migrate.step (project, version, part, statement,"
 			" last_statement, text_hash, run, started_at, finished_at,"
 			" execution_ms)"
@@ -286,6 +300,28 @@ mig_partial_declare(const MigPartialKey *key, int last_statement,
 			" pg_catalog.clock_timestamp(), pg_catalog.clock_timestamp(), 0)",
 			6, types, values, NULL);
 	mig_books_close(&scope);
+}
+
+char *
+mig_partial_other(const char *project, const char *version)
+{
+	MigSqlScope scope;
+	Oid			types[2] = {TEXTOID, TEXTOID};
+	Datum		values[2];
+	char	   *other = NULL;
+
+	values[0] = CStringGetTextDatum(project);
+	values[1] = CStringGetTextDatum(version);
+	mig_books_open(&scope);
+	if (mig_sql("SELECT version FROM migrate.step"
+				" WHERE project OPERATOR(pg_catalog.=) $1"
+				" AND target OPERATOR(pg_catalog.=) ''"
+				" AND version OPERATOR(pg_catalog.<>) $2"
+				" ORDER BY version LIMIT 1",
+				2, types, values, NULL) > 0)
+		other = mig_get_text(&scope, 0, 1);
+	mig_books_close(&scope);
+	return other;
 }
 
 bool

@@ -69,6 +69,9 @@ extern void mig_partial_forget(const char *project, const char *version);
 extern void mig_partial_declare(const MigPartialKey *key, int last_statement,
 								const char *text_hash, int64 run);
 
+/* another version of the project that stands half-way, or NULL */
+extern char *mig_partial_other(const char *project, const char *version);
+
 /* does a version have rows, and of which part?  Down if it has both. */
 extern bool mig_partial_exists(const char *project, const char *version,
 							   MigPart *part);

@@ -624,7 +624,7 @@ check_requirements(const MigProject *project, const bool *wanted,
 
 /*
  * A pending migration that says what it requires has its place; any other
- * one belongs after all that are applied.
+ * one belongs after all that are applied, be it in part.
  */
 static void
 refuse_out_of_order(const MigPlan *plan, const MigProject *project)
@@ -639,7 +639,8 @@ refuse_out_of_order(const MigPlan *plan, const MigProject *project)
 	{
 		MigEntry   *entry = project->order[i];
 
-		if (entry->applied && entry->kind == MIG_VERSIONED &&
+		if ((entry->applied || entry->partial) &&
+			entry->kind == MIG_VERSIONED &&
 			(newest == NULL ||
 			 mig_version_compare(newest->version, entry->version) < 0))
 			newest = entry;
@@ -660,8 +661,9 @@ refuse_out_of_order(const MigPlan *plan, const MigProject *project)
 				 errmsg_plural("%d pending migration is out of order",
 							   "%d pending migrations are out of order",
 							   list_length(late), list_length(late)),
-				 errdetail("Pending: %s.  Applied already: \"%s\".%s",
-						   mig_name_list(versions_of(late)), newest->version,
+				 errdetail("Pending: %s.  Applied already%s: \"%s\".%s",
+						   mig_name_list(versions_of(late)),
+						   newest->applied ? "" : " in part", newest->version,
 						   letters || !is_number(newest->version) ?
 						   "  In the order of versions digits come before letters, and numbers count as such." : ""),
 				 errhint("Give them higher versions, or say what they require, or set out_of_order to 'allow' in migrate.policy.")));
@@ -684,17 +686,28 @@ refuse_without_down(const MigPlan *plan)
 	mig_refuse_without_down(versions_of(lacking), MIG_HINT_POLICY_DOWN);
 }
 
+/* what is wanted, in order, but first what stands half-way and what that needs */
 static void
 collect_steps(const MigProject *project, const bool *wanted, MigPlan *plan)
 {
+	bool	   *first = palloc0(sizeof(bool) * Max(project->count, 1));
 	int			i;
+	int			pass;
 
-	plan->steps = palloc(sizeof(MigEntry *) * Max(project->count, 1));
 	for (i = 0; i < project->count; i++)
 	{
-		if (wanted[entry_index(project, project->order[i])])
-			plan->steps[plan->nsteps++] = project->order[i];
+		if (project->entries[i].partial && wanted[i])
+			mark_required(project, &project->entries[i], first);
 	}
+	plan->steps = palloc(sizeof(MigEntry *) * Max(project->count, 1));
+	for (pass = 0; pass < 2; pass++)
+		for (i = 0; i < project->count; i++)
+		{
+			int			index = entry_index(project, project->order[i]);
+
+			if (wanted[index] && first[index] == (pass == 0))
+				plan->steps[plan->nsteps++] = project->order[i];
+		}
 }
 
 MigPlan *
@@ -731,6 +744,107 @@ mig_plan_up(const MigProject *project, const char *target, bool restricted,
 	if (policy->require_down)
 		refuse_without_down(plan);
 	return plan;
+}
+
+
+/*
+ * Half-way
+ */
+
+static bool
+is_in_plan(const MigPlan *plan, const MigEntry *entry)
+{
+	int			i;
+
+	for (i = 0; i < plan->nsteps; i++)
+	{
+		if (plan->steps[i] == entry)
+			return true;
+	}
+	return false;
+}
+
+static void
+refuse_half_way(const MigEntry *entry)
+{
+	bool		up = entry->partial_part == MIG_UP;
+
+	ereport(ERROR,
+			(errcode(MIG_ERRCODE_PARTIAL),
+			 up ? errmsg("migration \"%s\" is partly applied", entry->version) :
+			 errmsg("migration \"%s\" is partly rolled back", entry->version),
+			 errdetail("What stands half-way comes before anything else."),
+			 up ? errhint("CALL migrate.apply_each() goes on with it.  Or undo by hand what it has done, and say so with SELECT migrate.resume('%s', at => 1).",
+						  entry->version) :
+			 errhint("CALL migrate.rollback_each() goes on with that, or say with migrate.resume() what is done.")));
+}
+
+/*
+ * entry is held: refuse to apply what comes after it in the order of versions,
+ * and to take back what it was begun on.
+ */
+static void
+refuse_past_half_way(const MigPlan *plan, MigPart part, const MigEntry *entry)
+{
+	List	   *past = NIL;
+	int			i;
+
+	for (i = 0; i < plan->nsteps; i++)
+	{
+		MigEntry   *step = plan->steps[i];
+		int			order = mig_version_compare(step->version, entry->version);
+
+		if (step->kind == MIG_VERSIONED && entry->kind == MIG_VERSIONED &&
+			(part == MIG_UP ? order > 0 && step->nrequires == 0 : order < 0))
+			past = lappend(past, step);
+	}
+	if (past != NIL)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_OUT_OF_ORDER),
+				 errmsg("cannot go past migration \"%s\", which is held half-way",
+						entry->version),
+				 errdetail("Held: %s.  %s: %s.", entry->held_reason,
+						   part == MIG_UP ? "Pending" : "To be rolled back",
+						   mig_name_list(versions_of(past))),
+				 errhint("Let it go on with migrate.unhold('%s'), or set out_of_order to 'allow' in migrate.policy.",
+						 entry->version)));
+}
+
+bool
+mig_plan_has_half_way(const MigProject *project)
+{
+	int			i;
+
+	for (i = 0; i < project->count; i++)
+	{
+		if (project->entries[i].partial)
+			return true;
+	}
+	return false;
+}
+
+void
+mig_plan_check_half_way(const MigProject *project, MigPlan *plan,
+						MigPart part, const MigPolicy *policy)
+{
+	int			i;
+
+	for (i = 0; i < project->count; i++)
+	{
+		MigEntry   *entry = project->order[i];
+
+		if (!entry->partial ||
+			(entry->partial_part == part && is_in_plan(plan, entry)))
+			continue;
+
+		/* a hold keeps nothing from being rolled back */
+		if (entry->held_reason == NULL ||
+			(part == MIG_DOWN && entry->partial_part == MIG_DOWN))
+			refuse_half_way(entry);
+		if (!policy->allow_out_of_order)
+			refuse_past_half_way(plan, part, entry);
+		plan->half_way = lappend(plan->half_way, entry);
+	}
 }
 
 
@@ -783,6 +897,42 @@ choose_versions(const MigProject *project, List *versions, bool *chosen)
 	}
 }
 
+static void
+choose_applications(const MigProject *project, List *applications, bool *chosen)
+{
+	ListCell   *lc;
+
+	foreach(lc, applications)
+	{
+		const		MigApplication *application = (const MigApplication *) lfirst(lc);
+		MigEntry   *entry = mig_plan_find(project, application->version);
+
+		if (entry != NULL && entry->applied && entry->seq == application->seq)
+			chosen[entry_index(project, entry)] = true;
+	}
+}
+
+/* what is partly rolled back is the first of so many steps; how many that are */
+static int
+choose_half_way(const MigProject *project, int steps, bool *chosen)
+{
+	int			count = 0;
+	int			i;
+
+	for (i = 0; i < project->count && count < steps; i++)
+	{
+		const MigEntry *entry = project->order[i];
+
+		if (!entry->applied || !entry->partial ||
+			entry->partial_part != MIG_DOWN)
+			continue;
+		chosen[entry_index(project, entry)] = true;
+		if (entry->kind == MIG_VERSIONED)
+			count++;
+	}
+	return count;
+}
+
 /*
  * Which applied migrations are to be undone.  A repeatable one does not count
  * as a step, and goes along with what was applied before it.
@@ -802,8 +952,15 @@ choose_down(const MigProject *project, const MigDownChoice *choice,
 		choose_versions(project, choice->versions, chosen);
 		return chosen;
 	}
+	if (choice->kind == MIG_DOWN_APPLICATIONS)
+	{
+		choose_applications(project, choice->applications, chosen);
+		return chosen;
+	}
 	if (choice->kind == MIG_DOWN_TO)
 		keep = mig_plan_up_to(project, choice->target);
+	if (choice->kind == MIG_DOWN_STEPS)
+		left -= choose_half_way(project, left, chosen);
 	for (i = 0; run == 0 && i < napplied; i++)
 	{
 		if (strcmp(applied[i]->how, "apply") == 0)
@@ -815,11 +972,11 @@ choose_down(const MigProject *project, const MigDownChoice *choice,
 
 		if (choice->kind == MIG_DOWN_STEPS)
 		{
-			if (left == 0)
+			if (left <= 0)
 				break;
-			chosen[index] = true;
-			if (applied[i]->kind == MIG_VERSIONED)
+			if (!chosen[index] && applied[i]->kind == MIG_VERSIONED)
 				left--;
+			chosen[index] = true;
 		}
 		else if (choice->kind == MIG_DOWN_RUN)
 			chosen[index] = applied[i]->run == run;
@@ -977,6 +1134,11 @@ mig_plan_down(const MigProject *project, const MigDownChoice *choice,
 		}
 	}
 	refuse_dependents(project, chosen);
+	for (i = 0; i < napplied; i++)
+	{
+		if (applied[i]->partial)
+			add_down_step(project, applied[i], chosen, dependents, plan);
+	}
 	for (i = 0; i < napplied; i++)
 		add_down_step(project, applied[i], chosen, dependents, plan);
 	refuse_impossible_downs(plan);

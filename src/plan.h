@@ -30,6 +30,7 @@ typedef struct MigPlan
 	MigEntry  **steps;
 	List	   *held;			/* of MigEntry *, skipped because of a hold */
 	List	   *left;			/* of MigEntry *, repeatable without a down */
+	List	   *half_way;		/* of MigEntry *, held in the middle */
 } MigPlan;
 
 /* answers for requirements on other projects */
@@ -89,14 +90,22 @@ extern MigPlan *mig_plan_up(const MigProject *project, const char *target,
 							const MigPolicy *policy,
 							MigIsApplied is_applied);
 
-/* what to undo, newest first, chosen in one of four ways */
+/* what to undo, newest first, chosen in one of these ways */
 typedef enum MigDownKind
 {
 	MIG_DOWN_STEPS,				/* the newest so many */
 	MIG_DOWN_VERSIONS,			/* these */
 	MIG_DOWN_TO,				/* all that comes after a version */
-	MIG_DOWN_RUN				/* what one run applied */
+	MIG_DOWN_RUN,				/* what one run applied */
+	MIG_DOWN_APPLICATIONS		/* these, as far as they are still there */
 } MigDownKind;
+
+/* that a version was applied at one time, and not at another */
+typedef struct MigApplication
+{
+	char	   *version;
+	int64		seq;			/* see MigEntry */
+}			MigApplication;
 
 typedef struct MigDownChoice
 {
@@ -105,11 +114,23 @@ typedef struct MigDownChoice
 	List	   *versions;		/* of char * */
 	const char *target;
 	int64		run;			/* 0: the last that applied anything */
+	List	   *applications;	/* of MigApplication * */
 } MigDownChoice;
 
 extern MigPlan *mig_plan_down(const MigProject *project,
 							  const MigDownChoice *choice,
 							  MigDependents dependents_of);
+
+/*
+ * What stands half-way is gone on with before anything else, in its own
+ * direction, and the plan begins with it if it has it.  Raises
+ * MIG_ERRCODE_PARTIAL if it has not.  What is held in the middle is passed
+ * over, and put into plan->half_way; MIG_ERRCODE_OUT_OF_ORDER if policy does not
+ * allow that.
+ */
+extern bool mig_plan_has_half_way(const MigProject *project);
+extern void mig_plan_check_half_way(const MigProject *project, MigPlan *plan,
+									MigPart part, const MigPolicy *policy);
 
 /*
  * For each entry, by index in project->entries: does it belong to the state

@@ -30,15 +30,46 @@ read_project(const char *name, bool strict)
 	return mig_plan_project(name, entries, count, strict);
 }
 
-static void
-notice_held(List *held)
+/* true if this version is a new one in the list */
+static bool
+is_news(List **told, const char *version)
 {
 	ListCell   *lc;
 
-	foreach(lc, held)
+	foreach(lc, *told)
 	{
-		MigEntry   *entry = (MigEntry *) lfirst(lc);
+		if (strcmp(lfirst(lc), version) == 0)
+			return false;
+	}
+	*told = lappend(*told, pstrdup(version));
+	return true;
+}
 
+/* what the plan passes over */
+static void
+notice_held(MigPrepared *prepared)
+{
+	ListCell   *lc;
+
+	foreach(lc, prepared->plan->half_way)
+	{
+		const MigEntry *entry = (const MigEntry *) lfirst(lc);
+
+		if (!is_news(&prepared->told_held, entry->version))
+			continue;
+		ereport(WARNING,
+				(entry->partial_part == MIG_UP ?
+				 errmsg("migration \"%s\" is partly applied and held: %s",
+						entry->version, entry->held_reason) :
+				 errmsg("migration \"%s\" is partly rolled back and held: %s",
+						entry->version, entry->held_reason)));
+	}
+	foreach(lc, prepared->plan->held)
+	{
+		const MigEntry *entry = (const MigEntry *) lfirst(lc);
+
+		if (!is_news(&prepared->told_held, entry->version))
+			continue;
 		if (entry->held_reason != NULL)
 			ereport(NOTICE,
 					(errmsg("migration \"%s\" is held and was skipped: %s",
@@ -96,9 +127,8 @@ nothing_applied(const MigProject *project)
 	return true;
 }
 
-/* false if there is nothing to apply */
-static bool
-plan_apply(const MigRunOptions *options, MigPrepared *prepared)
+static void
+make_plan_up(const MigRunOptions *options, MigPrepared *prepared)
 {
 	prepared->policy = mig_ledger_policy(options->project);
 	prepared->project = read_project(options->project, true);
@@ -106,9 +136,15 @@ plan_apply(const MigRunOptions *options, MigPrepared *prepared)
 								 options->restricted, options->versions,
 								 prepared->policy, mig_ledger_is_applied);
 	prepared->ledger_was_empty = nothing_applied(prepared->project);
+}
+
+/* false if there is nothing to apply */
+static bool
+has_steps(MigPrepared *prepared)
+{
 	if (prepared->plan->nsteps > 0)
 		return true;
-	notice_held(prepared->plan->held);
+	notice_held(prepared);
 	notice_nothing_pending(prepared->project);
 	return false;
 }
@@ -120,9 +156,13 @@ mig_prepare_nothing_pending(const MigRunOptions *options)
 		AllocSetContextCreate(CurrentMemoryContext, "migrate first look",
 							  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	MigPrepared prepared;
-	bool		nothing = !plan_apply(options, &prepared);
+	MigPrepared prepared = {0};
+	bool		nothing;
 
+	/* somebody may be at what stands half-way: the lock tells */
+	make_plan_up(options, &prepared);
+	nothing = !mig_plan_has_half_way(prepared.project) &&
+		!has_steps(&prepared);
 	if (!nothing)
 		mig_guard_policy(options->project, prepared.policy);
 	MemoryContextSwitchTo(old);
@@ -133,12 +173,15 @@ mig_prepare_nothing_pending(const MigRunOptions *options)
 bool
 mig_prepare_apply(const MigRunOptions *options, MigPrepared *prepared)
 {
-	if (!plan_apply(options, prepared))
+	make_plan_up(options, prepared);
+	mig_plan_check_half_way(prepared->project, prepared->plan, MIG_UP,
+							prepared->policy);
+	if (!has_steps(prepared))
 		return false;
 	mig_guard_policy(options->project, prepared->policy);
 	mig_texts_refuse_strangers(options->project, MIG_UP, prepared->plan->steps,
 							   prepared->plan->nsteps);
-	notice_held(prepared->plan->held);
+	notice_held(prepared);
 	return true;
 }
 
@@ -169,6 +212,9 @@ mig_prepare_undo(const MigRunOptions *options, const MigDownChoice *choice,
 	prepared->project = read_project(options->project, false);
 	prepared->plan = mig_plan_down(prepared->project, choice,
 								   mig_ledger_dependents);
+	mig_plan_check_half_way(prepared->project, prepared->plan, MIG_DOWN,
+							prepared->policy);
+	notice_held(prepared);
 	prepared->ledger_was_empty = nothing_applied(prepared->project);
 	foreach(lc, prepared->plan->left)
 		ereport(NOTICE,
@@ -212,7 +258,6 @@ mig_prepare_warn(const MigProject *project, bool each)
 {
 	/* of 17 and later; it does not raise an error that could be journalled */
 	const char *timeout = GetConfigOption("transaction_timeout", true, false);
-	int			i;
 
 	mig_plan_warn_heads(project);
 	if (timeout != NULL && strcmp(timeout, "0") != 0)
@@ -221,14 +266,4 @@ mig_prepare_warn(const MigProject *project, bool each)
 						each ? "a migration" : "the run",
 						GetConfigOptionByName("transaction_timeout", NULL,
 											  false))));
-	for (i = 0; i < project->count; i++)
-	{
-		const MigEntry *entry = &project->entries[i];
-
-		if (entry->partial && entry->applied && !mig_plan_is_pending(entry))
-			ereport(WARNING,
-					(errmsg("migration \"%s\" is partly rolled back",
-							entry->version),
-					 errhint("CALL migrate.rollback_each() goes on with that, or say with migrate.resume() what is done.")));
-	}
 }

@@ -30,6 +30,12 @@ typedef struct MigPrepared
 	MigProject *project;
 	MigPlan    *plan;
 	bool		ledger_was_empty;
+
+	/*
+	 * Versions (char *) of which the client has been told that they are held.
+	 * Begins as NIL, unless this is not the first plan of a run.
+	 */
+	List	   *told_held;
 } MigPrepared;
 
 /*
@@ -73,7 +79,7 @@ extern void mig_prepare_notice_gaps(const char *highest, List *versions);
 
 /*
  * There is something to do: tell the client of a setting that may end its
- * session in the middle, and of a migration that is partly undone.
+ * session in the middle, and of more heads than one.
  */
 extern void mig_prepare_warn(const MigProject *project, bool each);
 

@@ -1,25 +1,23 @@
 /*-------------------------------------------------------------------------
  *
  * recheck.h
- *	  Is a body still to be run, as it was planned and read?
+ *	  Does a migration still have its place in the plan?
+ *
+ * About what the runner lock does not keep others from changing.  Quick, for it
+ * is asked before each migration.
  *
  *-------------------------------------------------------------------------
  */
 #ifndef MIG_RECHECK_H
 #define MIG_RECHECK_H
 
-#include "ledger.h"
+#include "migrate.h"
 
-typedef enum MigRecheck
-{
-	MIG_STILL_THE_SAME,
-	MIG_ALREADY_DONE,			/* or undone */
-	MIG_TEXT_CHANGED,			/* or held, or removed */
-	MIG_POLICY_FORBIDS			/* or a role is demanded: ask guard.c */
-} MigRecheck;
+/* false if a superuser has changed, by hand, what the plan was made of */
+extern bool mig_recheck_plan(const char *project, MigPart part,
+							 const MigEntry *entry);
 
-/* quick, for it may be asked before each migration */
-extern MigRecheck mig_recheck(const char *project, MigPart part,
-							  const MigEntry *entry, const MigTexts *texts);
+/* false if the policy forbids anything, or demands a role: ask guard.c */
+extern bool mig_recheck_policy(const char *project);
 
 #endif							/* MIG_RECHECK_H */

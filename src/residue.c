@@ -439,7 +439,7 @@ add_advisory(const MigOwnLock *lock, void *arg)
 	List	  **list = (List **) arg;
 	LOCKMODE	mode;
 
-	if (lock->tag.locktag_lockmethodid != USER_LOCKMETHOD)
+	if (lock->tag.locktag_type != LOCKTAG_ADVISORY)
 		return;
 	for (mode = AccessShareLock; mode <= MaxLockMode; mode++)
 	{

@@ -13,9 +13,15 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/table.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "utils/backend_status.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
 
 #include "books.h"
 #include "runbook.h"
@@ -29,6 +35,10 @@
 	" WHERE NOT EXISTS (SELECT FROM migrate.journal x" \
 	"  WHERE x.run OPERATOR(pg_catalog.=) " run \
 	"  AND x.n OPERATOR(pg_catalog.=) k.n))"
+
+/* of migrate.run, in the order of sql/migrate.sql */
+#define RUN_OUTCOME 16
+#define RUN_COLUMNS 17
 
 static Datum
 list_datum(List *strings, char *null, bool given)
@@ -249,7 +259,8 @@ mig_runbook_read(int64 run)
 				" r.mode OPERATOR(pg_catalog.=) 'background', r.target,"
 				" r.versions, r.note, r.settings, r.role, r.backend_pid,"
 				" r.backend_start, r.started_at IS NOT NULL, r.outcome,"
-				" r.migrations, (" MIG_RUN_IS_ALIVE "),"
+				" r.migrations, pg_catalog.pg_is_in_recovery()"
+				"  OR (" MIG_RUN_IS_ALIVE "),"
 				" r.versions IS NOT NULL, r.xmin"
 				" FROM migrate.run r"
 				" WHERE r.run OPERATOR(pg_catalog.=) $1",
@@ -262,38 +273,65 @@ mig_runbook_read(int64 run)
 	return row;
 }
 
+/* asked by whoever takes the runner lock, so by the index and without SQL */
+static bool
+has_open_runs(void)
+{
+	Relation	rel = table_open(mig_books_relation("run"), AccessShareLock);
+	Oid			index = get_relname_relid("run_open_idx",
+										  RelationGetNamespace(rel));
+	SysScanDesc scan;
+	bool		found = false;
+	HeapTuple	tuple;
+
+	mig_books_check_columns("run", RelationGetDescr(rel)->natts, RUN_COLUMNS);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	scan = systable_beginscan(rel, index, OidIsValid(index),
+							  GetActiveSnapshot(), 0, NULL);
+	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+		found = heap_attisnull(tuple, RUN_OUTCOME, RelationGetDescr(rel));
+	systable_endscan(scan);
+	PopActiveSnapshot();
+	table_close(rel, AccessShareLock);
+	return found;
+}
+
 int
 mig_runbook_sweep(void)
 {
 	MigSqlScope scope;
-	int			count = 0;
+	int			count;
 
+	(void) mig_books_owner();
+	if (!has_open_runs())
+		return 0;
+
+	/* the server keeps a copy of the list of sessions for a transaction */
+	pgstat_clear_backend_activity_snapshot();
 	mig_books_open(&scope);
-	if (mig_sql("SELECT FROM migrate.run WHERE outcome IS NULL LIMIT 1",
-				0, NULL, NULL, NULL) > 0)
-		count = (int)
-			mig_sql("WITH gone AS ("
-					" UPDATE migrate.run r SET outcome = 'interrupted',"
-					"  ended_at = pg_catalog.clock_timestamp()"
-					" WHERE r.outcome IS NULL"
-					" AND NOT (" MIG_RUN_IS_ALIVE ") RETURNING r.*)"
-					"INSERT INTO migrate.journal (run, n, action, project,"
-					" version, outcome, started_at, execution_ms, sqlstate,"
-					" message, hint, role, session_role, backend_pid, note,"
-					" server_version, extension_version)"
-					" SELECT g.run, " FREE_NUMBER("g.run") ","
-					"  g.action, g.project,"
-					"  (SELECT s.version FROM migrate.step s"
-					"   WHERE s.run OPERATOR(pg_catalog.=) g.run"
-					"   AND s.project OPERATOR(pg_catalog.=) g.project"
-					"   ORDER BY s.started_at DESC LIMIT 1),"
-					"  'failure', coalesce(g.started_at, g.requested_at), 0, '57P02',"
-					"  'the session of the run ended before the run did',"
-					"  'The next run goes on where this one was cut off.',"
-					"  g.role, g.session_role, g.backend_pid, g.note,"
-					"  pg_catalog.current_setting('server_version'), '" MIG_VERSION "'"
-					" FROM gone g",
-					0, NULL, NULL, NULL);
+	count = (int)
+		mig_sql("WITH gone AS ("
+				" UPDATE migrate.run r SET outcome = 'interrupted',"
+				"  ended_at = pg_catalog.clock_timestamp()"
+				" WHERE r.outcome IS NULL"
+				" AND NOT (" MIG_RUN_IS_ALIVE ") RETURNING r.*)"
+				"INSERT INTO migrate.journal (run, n, action, project,"
+				" version, outcome, started_at, execution_ms, sqlstate,"
+				" message, hint, role, session_role, backend_pid, note,"
+				" server_version, extension_version)"
+				" SELECT g.run, " FREE_NUMBER("g.run") ","
+				"  g.action, g.project,"
+				"  (SELECT s.version FROM migrate.step s"
+				"   WHERE s.run OPERATOR(pg_catalog.=) g.run"
+				"   AND s.project OPERATOR(pg_catalog.=) g.project"
+				"   ORDER BY s.started_at DESC LIMIT 1),"
+				"  'failure', coalesce(g.started_at, g.requested_at), 0, '57P02',"
+				"  'the session of the run ended before the run did',"
+				"  'The next run goes on where this one was cut off.',"
+				"  g.role, g.session_role, g.backend_pid, g.note,"
+				"  pg_catalog.current_setting('server_version'), '" MIG_VERSION "'"
+				" FROM gone g",
+				0, NULL, NULL, NULL);
 	mig_books_close(&scope);
 	return count;
 }

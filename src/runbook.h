@@ -50,7 +50,8 @@ typedef struct MigRunRow
 	char	   *outcome;		/* NULL: waiting or running */
 	int			migrations;		/* that were run */
 	TransactionId xmin;			/* that has written the row */
-	bool		alive;			/* has a session that works at it */
+	bool		alive;			/* has a session that works at it; on a
+								 * standby that is not known, and true */
 } MigRunRow;
 
 /* role and times are filled in; one that is not in the background is started */
@@ -80,7 +81,7 @@ extern MigRunRow *mig_runbook_read(int64 run);
 
 /*
  * Record the runs whose session is gone as interrupted, in the journal too.
- * Returns how many there were.
+ * Returns how many there were.  Whoever takes the runner lock calls it.
  */
 extern int	mig_runbook_sweep(void);
 

@@ -15,10 +15,19 @@
  * and the deadlock detector would then end the holder's build.
  *
  * apply_each() holds it on the level of the session, over the end of its
- * transactions.  The server gives that up too at any error that reaches top
- * level.  While it runs a statement that cannot run in a transaction block,
- * which may have to wait until every older snapshot is gone, it also holds a
- * second lock: who polls with a snapshot sees that and gives up at once.
+ * transactions.  But the server gives such a lock up whenever a transaction is
+ * rolled back, and so does a ROLLBACK in a procedure.  A lock of the server's
+ * other lock method, that of advisory locks, stays then, but DISCARD ALL and
+ * pg_advisory_unlock_all() give that one up.  So the runner lock is two locks,
+ * one of each method, under tags that no command uses.  Nobody gets in as long
+ * as a session has one of them, and it takes the other one again before it
+ * commits.  One that has lost both may not commit any more.
+ *
+ * While a statement runs that cannot run in a transaction block, which may
+ * have to wait until every older snapshot is gone, there is another lock: who
+ * polls with a snapshot sees that and gives up at once.
+ *
+ * Whoever has got the lock closes the rows of runs whose session is gone.
  *
  * A prepared transaction would keep the lock over a restart, so it is refused.
  *
@@ -41,17 +50,30 @@
 #include "guc.h"
 #include "lock_schedule.h"
 #include "migrate.h"
+#include "runbook.h"
 #include "runlock.h"
 
 #define POLL_INTERVAL_MS 50
 
-/* objsubids of the locks' tags */
+/* objsubids of the locks' tags; RUNNER_LOCK is of the method of advisory locks */
 #define EXTENSION_LOCK 0		/* the extension itself */
 #define RUNNER_LOCK 1
 #define STATEMENT_LOCK 2
+#define RUNNER_LOCK_TWIN 3
 
-/* the run that this session is at, 0 if none */
-static int64 marked_run = 0;
+/* both, where a run has them for the session */
+static LOCKTAG session_lock;
+static LOCKTAG session_twin;
+static bool has_session_lock = false;
+
+/* was anything written when the lock was taken? */
+static bool wrote = false;
+
+/* what a session has along with it */
+static LOCKTAG run_mark;
+static int64 marked_run = 0;	/* 0: none */
+static LOCKTAG kept_extension;
+static bool keeps_extension = false;
 
 /* set while a body is being run */
 static bool bodies_running = false;
@@ -100,6 +122,21 @@ set_lock_tag(LOCKTAG *tag, uint16 which)
 {
 	SET_LOCKTAG_OBJECT(*tag, MyDatabaseId, ExtensionRelationId,
 					   mig_books_extension(), which);
+	if (which == RUNNER_LOCK)
+		tag->locktag_lockmethodid = USER_LOCKMETHOD;
+}
+
+static bool
+has_lock(const LOCKTAG *tag)
+{
+	return MIG_LOCK_HELD_BY_ME(tag, ShareUpdateExclusiveLock);
+}
+
+static bool
+take_lock(const LOCKTAG *tag, bool session)
+{
+	return LockAcquire(tag, ShareUpdateExclusiveLock, session, true) !=
+		LOCKACQUIRE_NOT_AVAIL;
 }
 
 /*
@@ -112,17 +149,36 @@ holds_lock(void)
 	LOCKTAG		tag;
 
 	set_lock_tag(&tag, RUNNER_LOCK);
-	return MIG_LOCK_HELD_BY_ME(&tag, ShareUpdateExclusiveLock);
+	return has_lock(&tag);
 }
 
+/* in this order: who has rolled back has the other one still */
 static bool
 try_lock(bool session)
 {
-	LOCKTAG		tag;
+	LOCKTAG		lock;
+	LOCKTAG		twin;
+	bool		held;
 
-	set_lock_tag(&tag, RUNNER_LOCK);
-	return LockAcquire(&tag, ShareUpdateExclusiveLock, session, true) !=
-		LOCKACQUIRE_NOT_AVAIL;
+	set_lock_tag(&lock, RUNNER_LOCK);
+	set_lock_tag(&twin, RUNNER_LOCK_TWIN);
+	held = has_lock(&lock);
+	if (!take_lock(&twin, session))
+		return false;
+	if (!take_lock(&lock, session))
+	{
+		LockRelease(&twin, ShareUpdateExclusiveLock, session);
+		return false;
+	}
+	if (session)
+	{
+		session_lock = lock;
+		session_twin = twin;
+		has_session_lock = true;
+	}
+	if (!held)
+		wrote = mig_runbook_sweep() > 0;
+	return true;
 }
 
 static void
@@ -203,10 +259,10 @@ take_along(const LOCKTAG *tag)
 }
 
 static void
-give_back(const LOCKTAG *tag)
+release_if_held(const LOCKTAG *tag, LOCKMODE mode)
 {
-	if (MIG_LOCK_HELD_BY_ME(tag, AccessShareLock))
-		LockRelease(tag, AccessShareLock, true);
+	if (MIG_LOCK_HELD_BY_ME(tag, mode))
+		LockRelease(tag, mode, true);
 }
 
 /* the run's number in the tag of an object that is none: see run_seq */
@@ -225,39 +281,30 @@ set_run_tag(LOCKTAG *tag, int64 run)
 static void
 keep_extension(void)
 {
-	LOCKTAG		tag;
-
-	set_lock_tag(&tag, EXTENSION_LOCK);
-	take_along(&tag);
+	if (!keeps_extension)
+		set_lock_tag(&kept_extension, EXTENSION_LOCK);
+	keeps_extension = true;
+	take_along(&kept_extension);
 }
 
 void
 mig_lock_renew_mark(void)
 {
-	LOCKTAG		tag;
-
 	keep_extension();
-	if (marked_run == 0)
-		return;
-	set_run_tag(&tag, marked_run);
-	take_along(&tag);
+	if (marked_run != 0)
+		take_along(&run_mark);
 }
 
 void
 mig_lock_mark_run(int64 run)
 {
-	LOCKTAG		tag;
-
-	if (marked_run != 0 && marked_run != run)
-	{
-		set_run_tag(&tag, marked_run);
-		give_back(&tag);
-	}
+	if (marked_run != 0)
+		release_if_held(&run_mark, AccessShareLock);
 	marked_run = run;
 	if (run == 0)
 		return;
-	set_run_tag(&tag, run);
-	take_along(&tag);
+	set_run_tag(&run_mark, run);
+	take_along(&run_mark);
 }
 
 int
@@ -315,31 +362,59 @@ mig_lock_wait_session(void)
 }
 
 void
-mig_lock_regain_session(void)
+mig_lock_yield_session(void)
 {
-	TimestampTz start = GetCurrentTimestamp();
-
-	if (holds_lock())
+	if (!has_session_lock)
 		return;
-	while (!try_lock(true))
-	{
-		refuse_to_wait_for_statement();
-		check_waiting_time(start);
-		pause_between_polls();
-	}
-	mig_lock_renew_mark();
+	release_if_held(&session_lock, ShareUpdateExclusiveLock);
+	release_if_held(&session_twin, ShareUpdateExclusiveLock);
+	has_session_lock = false;
 }
 
+/* perhaps after an error, when nothing can be looked up */
 void
 mig_lock_release_session(void)
 {
-	LOCKTAG		tag;
+	mig_lock_yield_session();
+	if (marked_run != 0)
+		release_if_held(&run_mark, AccessShareLock);
+	marked_run = 0;
+	if (keeps_extension)
+		release_if_held(&kept_extension, AccessShareLock);
+	keeps_extension = false;
+}
 
-	set_lock_tag(&tag, RUNNER_LOCK);
-	LockRelease(&tag, ShareUpdateExclusiveLock, true);
-	mig_lock_mark_run(0);
-	set_lock_tag(&tag, EXTENSION_LOCK);
-	give_back(&tag);
+bool
+mig_lock_held_session(void)
+{
+	return has_session_lock &&
+		(has_lock(&session_lock) || has_lock(&session_twin));
+}
+
+static void
+refuse_lost_lock(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("the migration has given up the runner lock"),
+			 errdetail("It has called pg_advisory_unlock_all() or DISCARD ALL, and has rolled back."),
+			 errhint("Give up advisory locks one by one with pg_advisory_unlock().")));
+}
+
+/*
+ * Nobody else has the twin for longer than it takes to see that the lock itself
+ * is taken.
+ */
+void
+mig_lock_regain_session(void)
+{
+	if (!mig_lock_held_session())
+		refuse_lost_lock();
+	while (!has_lock(&session_twin) && !take_lock(&session_twin, true))
+		pause_between_polls();
+	if (!has_lock(&session_lock) && !take_lock(&session_lock, true))
+		refuse_lost_lock();
+	mig_lock_renew_mark();
 }
 
 void
@@ -372,13 +447,20 @@ mig_lock_release(void)
 {
 	LOCKTAG		tag;
 
+	if (wrote)
+		return;
 	set_lock_tag(&tag, RUNNER_LOCK);
+	LockRelease(&tag, ShareUpdateExclusiveLock, false);
+	set_lock_tag(&tag, RUNNER_LOCK_TWIN);
 	LockRelease(&tag, ShareUpdateExclusiveLock, false);
 }
 
 void
 mig_lock_recheck(void)
 {
+	if (has_session_lock)
+		mig_lock_regain_session();
+
 	/* the lock is on the extension that was */
 	if (!holds_lock())
 		ereport(ERROR,
@@ -422,6 +504,10 @@ xact_callback(XactEvent event, void *arg)
 {
 	switch (event)
 	{
+		case XACT_EVENT_PRE_COMMIT:
+			if (bodies_commit && !mig_lock_held_session())
+				refuse_lost_lock();
+			break;
 		case XACT_EVENT_PRE_PREPARE:
 			if (holds_lock())
 				ereport(ERROR,

@@ -18,28 +18,33 @@ extern void mig_lock_acquire(void);
 /*
  * Take the lock if it is free now.  *held_before says whether this transaction
  * had it already; if not, mig_lock_release() gives it up again, which is right
- * as long as nothing has been written under it.
+ * as long as nothing has been written under it.  It does not if runs that were
+ * cut off have been closed.
  */
 extern bool mig_lock_try(bool *held_before);
 extern void mig_lock_release(void);
 
 /*
- * The same lock on the level of the session: it outlives the transaction, and
- * an error that reaches top level gives it up.  Waiting commits the current
- * transaction and leaves a new one; no snapshot may be active, nothing
- * connected to SPI.
+ * The same lock on the level of the session: it outlives the transaction,
+ * however that ends, so mig_lock_release_session() must follow in any case.
+ * Waiting commits the current transaction and leaves a new one; no snapshot may
+ * be active, nothing connected to SPI.
  */
 extern bool mig_lock_try_session(void);
 extern void mig_lock_wait_session(void);
 extern void mig_lock_release_session(void);
 
+/* give it up for a pause, and stay marked as being at a run */
+extern void mig_lock_yield_session(void);
+
 /*
- * A procedure that rolled back has lost it: take it again, in the middle of a
- * transaction.  As that has locks that others may wait for, it raises 55P03
- * where mig_lock_acquire() does.  For who makes sure that nobody else runs the
- * same migration meanwhile.
+ * After an error that a run goes on from in spite of it: make the lock whole
+ * again, of which the end of the transaction has taken a part.
  */
 extern void mig_lock_regain_session(void);
+
+/* false if bodies have managed to lose it: somebody else may be at work */
+extern bool mig_lock_held_session(void);
 
 /*
  * From now on this session is at that run, as others can see in pg_locks; 0
@@ -61,7 +66,8 @@ extern void mig_lock_statement_begin(void);
 extern void mig_lock_statement_end(void);
 
 /*
- * After bodies have been run: raises MIG_ERRCODE_EXTENSION if one of them has
+ * After bodies have been run, before their transaction commits: makes the lock
+ * of a session whole again.  Raises MIG_ERRCODE_EXTENSION if one of them has
  * dropped the extension: if it is there again, the books are others.
  */
 extern void mig_lock_recheck(void);

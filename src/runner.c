@@ -666,7 +666,7 @@ note_complete(const char *name, const MigProject *project)
 void
 mig_run_apply(const MigRunOptions *options, MigRunSink sink, void *arg)
 {
-	MigPrepared prepared;
+	MigPrepared prepared = {0};
 	Run		   *run;
 	bool		held_before = true;
 
@@ -724,7 +724,7 @@ void
 mig_run_rollback(const MigRunOptions *options, const MigDownChoice *choice,
 				 MigRunSink sink, void *arg)
 {
-	MigPrepared prepared;
+	MigPrepared prepared = {0};
 	Run		   *run;
 
 	if (!prepare_undo(options, choice, &prepared))
@@ -749,7 +749,7 @@ mig_run_redo(const MigRunOptions *options, int steps, MigRunSink sink,
 			 void *arg)
 {
 	MigDownChoice choice = {MIG_DOWN_STEPS};
-	MigPrepared prepared;
+	MigPrepared prepared = {0};
 	MigPlan    *plan;
 	Run		   *run;
 

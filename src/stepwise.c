@@ -177,30 +177,6 @@ take_over_timings(const Progress *progress, const MigPartialStep *step)
 	}
 }
 
-/*
- * A procedure that rolls back gives up the runner lock for a while, and its
- * session is still at it.
- */
-static void
-refuse_if_running(const Progress *progress, const MigPartialStep *step)
-{
-	MigRunRow  *row;
-
-	if (step->run == progress->stepwise->run)
-		return;
-	row = mig_runbook_read(step->run);
-	if (row == NULL || row->outcome != NULL || !row->alive)
-		return;
-	ereport(ERROR,
-			(errcode(MIG_ERRCODE_BUSY),
-			 errmsg("another session is running migration \"%s\"",
-					progress->stepwise->key.version),
-			 errdetail("Process %d is at statement %d, run " INT64_FORMAT ".",
-					   row->backend_pid, step->statement, step->run),
-			 errhint("Wait for that run with CALL migrate.wait(" INT64_FORMAT "), or end it with SELECT migrate.cancel(" INT64_FORMAT ").",
-					 step->run, step->run)));
-}
-
 static void
 find_position(void *arg)
 {
@@ -214,7 +190,6 @@ find_position(void *arg)
 
 		if (!step->finished)
 		{
-			refuse_if_running(progress, step);
 			progress->interrupted = step;
 			continue;
 		}
@@ -432,7 +407,6 @@ run_alone(Progress *progress)
 	mig_bodies_end();
 	if (discards_all(statement))
 		mig_execute_pin_session(stepwise->execution, stepwise->search_path);
-	mig_lock_regain_session();
 	CommandCounterIncrement();
 	if (statement->resume == MIG_RESUME_CREATE_INDEX)
 	{
@@ -544,6 +518,8 @@ forget_start(void *arg)
 {
 	Progress   *progress = (Progress *) arg;
 
+	if (!mig_lock_held_session())
+		return;
 	if (!has_left_something(progress))
 		mig_partial_forget_start(&progress->stepwise->key,
 								 progress->next + 1);

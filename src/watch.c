@@ -66,7 +66,11 @@ mig_watch_outcome(int64 run, MigRowSink sink, void *arg)
 	nrows = mig_sql("SELECT $1,"
 					" CASE WHEN r.run IS NULL THEN j.outcome"
 					"  WHEN r.outcome IS NOT NULL THEN r.outcome"
-					"  WHEN NOT (" MIG_RUN_IS_ALIVE ") THEN 'interrupted'"
+	/* a standby does not see the sessions of the primary */
+					"  WHEN pg_catalog.pg_is_in_recovery()"
+					"   AND r.started_at IS NOT NULL THEN 'running'"
+					"  WHEN NOT pg_catalog.pg_is_in_recovery()"
+					"   AND NOT (" MIG_RUN_IS_ALIVE ") THEN 'interrupted'"
 					"  WHEN r.backend_pid OPERATOR(pg_catalog.=) ANY"
 					"   (SELECT h.pid FROM " RUNNERS " h) THEN 'running'"
 					"  ELSE 'waiting' END,"

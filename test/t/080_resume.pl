@@ -623,7 +623,7 @@ app(q{SELECT migrate.resume('1', done => 1)});
 works('CALL, terminated: after a word it goes on');
 sound('CALL, terminated');
 
-# one that rolls back gives up the runner lock, and nobody gets in
+# one that rolls back does not give up the runner lock: another run waits
 fresh(
 	q{CREATE TABLE done (n int);
 	CREATE PROCEDURE undo() LANGUAGE plpgsql AS $$
@@ -637,42 +637,51 @@ add('1', 'CALL undo(); INSERT INTO done VALUES (3)', 'transactional => false');
 add('2', 'INSERT INTO done VALUES (4)');
 $blocker = blocker('SELECT pg_advisory_xact_lock(1)');
 my ($runner, $pid) = start_and_block($each);
-fails('ROLLBACK: another run of the same is refused',
-	qr/ERROR:  MG041: another session is running migration "1"/);
+my $second = session($node, $db, 'app');
+my $second_pid = pid_of($second);
+ask_start($second, $each);
+is_waiting($node, $second_pid, 'Extension') or die 'the second run does not wait';
+fails('ROLLBACK: nobody gets in', qr/ERROR:  55P03: could not get the runner lock/,
+	q{SET migrate.wait_timeout = '200ms'; SELECT migrate.add('3', 'SELECT 1')});
 $blocker->quit;
 (undef, $err) = ask_wait($runner);
 unlike($err, qr/ERROR/, 'ROLLBACK: the run comes to its end');
+(undef, $err) = ask_wait($second);
+unlike($err, qr/ERROR/, 'ROLLBACK: so does the one that has waited');
 is(app($done), '2 3 4', 'ROLLBACK: each statement was run once');
-$runner->quit;
+$_->quit foreach $runner, $second;
 sound('ROLLBACK');
 
-# who has got in meanwhile, to do something else, may have to wait for it
+# one that gives up all advisory locks as well may not commit any more
+fresh(
+	q{CREATE TABLE done (n int);
+	CREATE PROCEDURE undo() LANGUAGE plpgsql AS $$
+	BEGIN
+		PERFORM pg_advisory_unlock_all();
+		ROLLBACK;
+		INSERT INTO done VALUES (2);
+		COMMIT;
+	END $$});
+add('1', 'CALL undo()', 'transactional => false');
+fails('all locks: refused', qr/ERROR:  55000: the migration has given up the runner lock/);
+is(app($done), '', 'all locks: nothing was committed');
+sound('all locks');
+
+# each of them alone does no harm
 fresh(
 	q{CREATE TABLE done (n int);
 	CREATE PROCEDURE undo() LANGUAGE plpgsql AS $$
 	BEGIN
 		ROLLBACK;
 		INSERT INTO done VALUES (2);
-		PERFORM pg_advisory_xact_lock(1);
+		COMMIT;
+		INSERT INTO done VALUES (3);
 	END $$});
-add('1', 'CALL undo()', 'transactional => false');
-add('2', 'CREATE INDEX CONCURRENTLY i ON done (n)');
-app(q{UPDATE migrate.policy SET out_of_order = 'allow';
-	INSERT INTO migrate.policy (project, out_of_order) VALUES ('default', 'allow')});
-$blocker = blocker('SELECT pg_advisory_xact_lock(1)');
-($runner, $pid) = start_and_block(q{CALL migrate.apply_each(versions => '{1}')});
-my ($second) = start_and_block(q{CALL migrate.apply_each(versions => '{2}')});
-$blocker->quit;
-(undef, $err) = ask_wait($runner);
-like($err, qr/ERROR:  MG041: another session is running a migration that cannot run/,
-	'ROLLBACK: it does not wait for a build that waits for it');
-(undef, $err) = ask_wait($second);
-unlike($err, qr/ERROR/, 'ROLLBACK: the build comes to its end');
-$_->quit foreach $runner, $second;
-is(indexes('done'), 'i', 'ROLLBACK: with a valid index');
-works('ROLLBACK: the next call does the rest');
-is(app($done), '2', 'ROLLBACK: once');
-sound('ROLLBACK and a build');
+add('1', 'SELECT pg_advisory_unlock_all(); DISCARD ALL; CALL undo(); SELECT pg_advisory_unlock_all()',
+	'transactional => false');
+works('one lock after the other');
+is(app($done), '2 3', 'one lock after the other: all is done');
+sound('one lock after the other');
 
 # ---------------------------------------------------------------------------
 # Another text
