@@ -31,8 +31,8 @@
 #include "catalog/pg_type.h"
 #include "commands/async.h"
 #include "commands/prepare.h"
+#include "executor/spi.h"
 #include "parser/parser.h"
-#include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
@@ -86,6 +86,31 @@ struct MigResidue
  * What has a name
  */
 
+/* this is asked often, so the plan is kept */
+static uint64
+select_named(void)
+{
+	static SPIPlanPtr plan = NULL;
+
+	if (plan == NULL)
+	{
+		plan = SPI_prepare("SELECT 'p', p.name, p.prepare_time"
+						   " FROM pg_catalog.pg_prepared_statement() p"
+						   " UNION ALL"
+						   " SELECT 'c', c.name, c.creation_time"
+						   " FROM pg_catalog.pg_cursor() c"
+						   " UNION ALL"
+						   " SELECT 'l', l, NULL"
+						   " FROM pg_catalog.pg_listening_channels() l",
+						   0, NULL);
+		if (plan == NULL || SPI_keepplan(plan) != 0)
+			elog(ERROR, "could not prepare a statement");
+	}
+	if (SPI_execute_plan(plan, NULL, NULL, false, 0) < 0)
+		elog(ERROR, "could not list what the session has");
+	return SPI_processed;
+}
+
 static List *
 list_named(void)
 {
@@ -96,15 +121,7 @@ list_named(void)
 	uint64		row;
 
 	mig_books_open(&scope);
-	rows = mig_sql("SELECT 'p', p.name, p.prepare_time"
-				   " FROM pg_catalog.pg_prepared_statement() p"
-				   " UNION ALL"
-				   " SELECT 'c', c.name, c.creation_time"
-				   " FROM pg_catalog.pg_cursor() c"
-				   " UNION ALL"
-				   " SELECT 'l', l, NULL"
-				   " FROM pg_catalog.pg_listening_channels() l",
-				   0, NULL, NULL, NULL);
+	rows = select_named();
 	old = MemoryContextSwitchTo(scope.outer);
 	for (row = 0; row < rows; row++)
 	{
@@ -569,31 +586,23 @@ mig_residue_remove(MigResidue *residue)
 	restore_advisory(residue);
 }
 
-/* DDL does not, but for functions that it calls: see mig_residue_remove() */
-static bool
-may_leave_named(const MigBody *body, int first, int end)
+bool
+mig_residue_may_differ(const MigBody *body, int first, int end)
 {
 	int			i;
 
 	for (i = first; i < end; i++)
 	{
-		if (body->statements[i].log_level != LOGSTMT_DDL)
+		if (body->statements[i].runs_code)
 			return true;
 	}
-	return false;
-}
-
-bool
-mig_residue_may_differ(const MigBody *body, int first, int end)
-{
-	return may_leave_named(body, first, end) ||
-		OidIsValid(temporary_schema());
+	return OidIsValid(temporary_schema());
 }
 
 void
 mig_residue_end_migration(MigResidue *residue, const MigBody *body)
 {
-	if (!body->only_ddl)
+	if (body->runs_code)
 	{
 		restore_named(residue);
 		end_listening(residue, body);

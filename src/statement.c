@@ -21,6 +21,7 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "nodes/parsenodes.h"
+#include "nodes/nodeFuncs.h"
 #include "parser/parser.h"
 #include "parser/scansup.h"
 #include "tcop/tcopprot.h"
@@ -763,6 +764,45 @@ parse(const char *text, const MigLabel *label)
 	return trees;
 }
 
+static bool
+calls_function(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, FuncCall))
+		return true;
+	return raw_expression_tree_walker(node, calls_function, context);
+}
+
+/*
+ * May the statement prepare another one, open a cursor, or listen?  What
+ * functions do that are called by a trigger or a default is left out.
+ */
+static bool
+runs_code(Node *stmt)
+{
+	switch (nodeTag(stmt))
+	{
+		case T_InsertStmt:
+		case T_UpdateStmt:
+		case T_DeleteStmt:
+		case T_MergeStmt:
+			return calls_function(stmt, NULL);
+		case T_SelectStmt:
+		case T_CreateTableAsStmt:
+		case T_ExplainStmt:
+		case T_DoStmt:
+		case T_CallStmt:
+		case T_PrepareStmt:
+		case T_ExecuteStmt:
+		case T_DeclareCursorStmt:
+		case T_ListenStmt:
+			return true;
+		default:
+			return false;
+	}
+}
+
 static void
 fill_statement(MigStatement *statement, const char *text, const RawStmt *raw,
 			   int location, int end)
@@ -774,6 +814,7 @@ fill_statement(MigStatement *statement, const char *text, const RawStmt *raw,
 	statement->own_transaction = own_transaction(raw->stmt);
 	statement->resume = resume_kind(raw->stmt);
 	statement->sets = sets_for_session(raw->stmt);
+	statement->runs_code = runs_code(raw->stmt);
 	statement->of_block = of_block(raw->stmt);
 }
 
@@ -879,6 +920,8 @@ cut_statement(Cutting *cutting, const RawStmt *raw, int location, int end)
 	fill_statement(statement, body->text, raw, location, end);
 	if (statement->log_level != LOGSTMT_DDL)
 		body->only_ddl = false;
+	if (statement->runs_code)
+		body->runs_code = true;
 	for (; cutting->counted < location; cutting->counted++)
 	{
 		if (body->text[cutting->counted] == '\n')

@@ -56,6 +56,7 @@ typedef struct MigStatement
 
 	/* what it is, if it has a meaning in a transaction block alone, else NULL */
 	const char *of_block;
+	bool		runs_code;		/* may do what only functions and utilities do */
 } MigStatement;
 
 /*
@@ -79,6 +80,7 @@ typedef struct MigBody
 	/* may something be put off to the end of the transaction? */
 	bool		mentions_deferrable;
 	bool		only_ddl;		/* and so fires no trigger of a table */
+	bool		runs_code;		/* one of its statements does */
 } MigBody;
 
 /*

@@ -310,7 +310,7 @@ is( app('known',
 			split_part(server_version, ' ', 1) = split_part(
 				current_setting('server_version'), ' ', 1), extension_version
 			FROM migrate.journal}),
-	"app|deployer|release 7|commit 0a1b||public|t|t|t|t|"
+	"app|deployer|release 7|commit 0a1b||\"\$user\", public|t|t|t|t|"
 	  . app('known', 'SELECT migrate.version()'),
 	'the journal knows who, from where, and what for');
 is( app('known',
