@@ -18,6 +18,7 @@ OBJS = \
 	src/bulk.o \
 	src/statement.o \
 	src/tokens.o \
+	src/trial.o \
 	src/sqltext.o \
 	src/settings.o \
 	src/worker.o \

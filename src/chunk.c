@@ -103,15 +103,16 @@ mig_chunk_fill_row(const MigChunk *chunk, const MigStep *steps, int i,
 {
 	const MigStep *step = &steps[chunk->first + i];
 	const MigTexts *texts = chunk->bodies[i].texts;
+	const char *text = mig_chunk_text(chunk, steps, i);
+	const char *checksum = step->part == MIG_UP ?
+		texts->checksum : texts->down_checksum;
 
 	row->action = mig_chunk_action(step->part);
 	row->version = step->entry->version;
 	row->name = step->entry->name;
 	row->checksum = texts->checksum;
 	row->down_checksum = texts->down_checksum;
-	row->body = mig_exact_hash(mig_chunk_text(chunk, steps, i),
-							   step->part == MIG_UP ?
-							   texts->checksum : texts->down_checksum);
+	row->body = mig_exact_hash(text, checksum ? checksum : mig_checksum(text));
 	if (chunk->bodies[i].verify != NULL)
 		row->verify_body = mig_exact_hash(texts->verify,
 										  mig_checksum(texts->verify));

@@ -26,6 +26,7 @@
 #include "compat.h"
 #include "keyed.h"
 #include "ledger.h"
+#include "sqltext.h"
 #include "settings.h"
 
 static Datum
@@ -188,7 +189,7 @@ enum EntryColumn
 	E_HELD_REASON, E_RUN, E_SEQ, E_PARTIAL, E_PARTLY_UNDONE,
 	E_NAME, E_REQUIRES, E_HAS_DOWN, E_HAS_VERIFY, E_IRREVERSIBLE,
 	E_TRANSACTIONAL, E_PATH, E_DOWN_PATH, E_VERIFY_PATH, E_UP_LINE,
-	E_DOWN_LINE, E_VERIFY_LINE, E_LENGTH, E_HOW, E_ERRORS_ONLY,
+	E_DOWN_LINE, E_VERIFY_LINE, E_LENGTH, E_HOW, E_ERRORS_ONLY, E_JOINING,
 	E_ERROR, E_CHECKSUM, E_DOWN_CHECKSUM, E_APPLIED_BY, E_APPLIED_AT,
 	E_EXECUTION_MS
 };
@@ -222,7 +223,13 @@ enum EntryColumn
 	"  coalesce(pg_catalog.octet_length(m.down), 0)" \
 	"  OPERATOR(pg_catalog.+)" \
 	"  coalesce(pg_catalog.octet_length(m.verify), 0))," \
-	" a.how, m.source OPERATOR(pg_catalog.=) 'sqitch'"
+	" a.how, m.source OPERATOR(pg_catalog.=) 'sqitch'," \
+	" CASE WHEN m.down IS NULL AND NOT m.irreversible" \
+	"  AND m.kind OPERATOR(pg_catalog.=) 'versioned'" \
+	"  AND m.source IS DISTINCT FROM 'sqitch'" \
+	"  AND pg_catalog.cardinality(m.requires) OPERATOR(pg_catalog.>) 0" \
+	"  AND pg_catalog.octet_length(m.up) OPERATOR(pg_catalog.<) 8192" \
+	"  THEN m.up END"
 
 #define DETAIL_COLUMNS \
 	PLAN_COLUMNS ", f.message, coalesce(m.checksum, a.checksum)," \
@@ -294,6 +301,22 @@ read_standing(MigSqlScope *scope, const MigRow *row, MigEntry *entry)
 		MIG_DOWN : MIG_UP;
 }
 
+/*
+ * A migration that only joins others has nothing to undo, and can be rolled
+ * back without a down body.  Sqitch's changes all require the one before, so
+ * an empty one of these joins nothing.
+ */
+static bool
+joins_only(MigSqlScope *scope, const MigRow *row)
+{
+	char	   *up = mig_row_text(scope, row, E_JOINING);
+	bool		result = up != NULL && mig_sqltext_is_empty(up);
+
+	if (up != NULL)
+		pfree(up);
+	return result;
+}
+
 /* before is the entry that was read before this one, or NULL */
 static void
 read_entry(MigSqlScope *scope, uint64 number, EntryDepth depth,
@@ -308,7 +331,8 @@ read_entry(MigSqlScope *scope, uint64 number, EntryDepth depth,
 	entry->name = mig_row_text(scope, &row, E_NAME);
 	entry->requires = mig_row_text_array(scope, &row, E_REQUIRES,
 										 &entry->nrequires);
-	entry->has_down = mig_row_bool(&row, E_HAS_DOWN);
+	entry->has_down = mig_row_bool(&row, E_HAS_DOWN) ||
+		joins_only(scope, &row);
 	entry->has_verify = mig_row_bool(&row, E_HAS_VERIFY);
 	entry->irreversible = mig_row_bool(&row, E_IRREVERSIBLE);
 	entry->transactional = mig_row_int4(&row, E_TRANSACTIONAL);
@@ -504,7 +528,7 @@ mig_texts_part(const MigTexts *texts, MigPart part)
 		case MIG_UP:
 			return texts->up;
 		case MIG_DOWN:
-			return texts->down;
+			return texts->joins_only ? "" : texts->down;
 		case MIG_VERIFY:
 			return texts->verify;
 	}
@@ -551,6 +575,11 @@ mig_ledger_texts(const char *project, MigEntry **entries, int count)
 		text->checksum = mig_get_text(&scope, i, 5);
 		text->down_checksum = mig_get_text(&scope, i, 6);
 		text->source = mig_get_text(&scope, i, 13);
+
+		/* of the text that is there now: an empty one has nothing to undo */
+		text->joins_only = text->down == NULL &&
+			entries[mig_get_int4(i, 1) - 1]->has_down &&
+			mig_sqltext_is_empty(text->up);
 		for (part = MIG_UP; part <= MIG_VERIFY; part++)
 		{
 			text->authors[part].name = mig_get_text(&scope, i, 7 + 2 * part);
@@ -582,7 +611,8 @@ mig_ledger_stranger(const char *project, MigPart part, char **versions,
 					" JOIN migrate.migration m"
 					"  ON m.project OPERATOR(pg_catalog.=) $1"
 					"  AND m.version OPERATOR(pg_catalog.=) v.version"
-					" WHERE CASE WHEN NOT $3 THEN NOT m.down_trusted"
+					" WHERE CASE WHEN NOT $3"
+					"  THEN m.down IS NOT NULL AND NOT m.down_trusted"
 					"  WHEN m.up_trusted"
 					"  THEN m.verify IS NOT NULL AND NOT m.verify_trusted"
 					"  ELSE true END"

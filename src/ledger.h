@@ -24,9 +24,10 @@ typedef struct MigTexts
 	char	   *down_checksum;
 	char	   *source;
 	MigAuthor	authors[MIG_VERIFY + 1];	/* by part */
+	bool		joins_only;		/* no down is needed: up is empty */
 } MigTexts;
 
-/* one of them, or NULL */
+/* one of them, or NULL; an empty down for what needs none */
 extern const char *mig_texts_part(const MigTexts *texts, MigPart part);
 
 /* how a text that is to be stored compares with what is there */

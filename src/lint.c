@@ -26,7 +26,7 @@
 #include "ledger.h"
 #include "lint.h"
 #include "lint_rules.h"
-#include "subxact.h"
+#include "trial.h"
 
 /* limits of what is read at once; one body may be larger than that */
 #define CHUNK_MIGRATIONS 512
@@ -258,39 +258,23 @@ note_offs(MigLint *lint)
 	MemoryContextSwitchTo(old);
 }
 
-typedef struct BodyToParse
-{
-	MigLint    *lint;
-	const char *text;
-} BodyToParse;
-
-static void
-parse_body(void *arg)
-{
-	MigLint    *lint = ((BodyToParse *) arg)->lint;
-	MigLabel	label;
-
-	mig_label_of_entry(&label, lint->entry, lint->part, true);
-	lint->body = mig_body_parse_trees(((BodyToParse *) arg)->text, &label,
-									  &lint->trees);
-}
-
 /* false, and the rule "body-refused" knows, if no run will ever take the body */
 static bool
 try_body(MigLint *lint, const char *text)
 {
-	BodyToParse body = {lint, text};
-	ErrorData  *edata = mig_subxact_run(parse_body, &body, true);
+	MigLabel	label;
+	MigBody    *body;
+	ErrorData  *edata;
 
-	if (edata == NULL)
-		return true;
-	if (edata->sqlerrcode != MIG_ERRCODE_BODY &&
-		ERRCODE_TO_CATEGORY(edata->sqlerrcode) != ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION &&
-		ERRCODE_TO_CATEGORY(edata->sqlerrcode) != ERRCODE_DATA_EXCEPTION &&
-		ERRCODE_TO_CATEGORY(edata->sqlerrcode) != ERRCODE_FEATURE_NOT_SUPPORTED)
-		ReThrowError(edata);
-	lint->refused[lint->part] = pstrdup(unpack_sql_state(edata->sqlerrcode));
-	return false;
+	mig_label_of_entry(&label, lint->entry, lint->part, true);
+	edata = mig_trial_parse(text, &label, &body, &lint->trees);
+	if (edata != NULL)
+	{
+		lint->refused[lint->part] = pstrdup(unpack_sql_state(edata->sqlerrcode));
+		return false;
+	}
+	lint->body = body;
+	return true;
 }
 
 static void

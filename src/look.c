@@ -23,6 +23,7 @@
 #include "plan.h"
 #include "runlock.h"
 #include "subxact.h"
+#include "trial.h"
 
 const char *
 mig_look_state(const MigEntry *entry)
@@ -58,18 +59,27 @@ describe_step(const char *project, int step, MigEntry *entry, MigPart part,
 			  MigPlanSink sink, void *arg)
 {
 	MigTexts   *texts = mig_ledger_texts(project, &entry, 1);
-
+	const char *text = mig_texts_part(texts, part);
 	MigLabel	label;
 	MigBody    *body;
+	List	   *trees;
+	ErrorData  *edata;
 	const MigStatement *statement;
 	bool		own = false;
 	char	   *reason;
 
+	if (text == NULL)
+		mig_ledger_removed_meanwhile();
+
 	/* who may look may not read bodies */
 	mig_label_of_entry(&label, entry, part, true);
-	body = mig_body_parse(part == MIG_UP ? texts->up : texts->down, &label);
-	statement = mig_body_own_transaction(body);
-	if (entry->partial)
+	edata = mig_trial_parse(text, &label, &body, &trees);
+	statement = edata ? NULL : mig_body_own_transaction(body);
+	if (edata != NULL)
+		reason = psprintf("the %s body cannot be run (%s)",
+						  mig_part_name(part),
+						  unpack_sql_state(edata->sqlerrcode));
+	else if (entry->partial)
 	{
 		own = true;
 		reason = "partly done";

@@ -204,7 +204,7 @@ body_to_resume(const char *project, MigEntry *entry, MigPart part,
 			   MigLabel *label)
 {
 	MigTexts   *texts = mig_ledger_texts(project, &entry, 1);
-	const char *text = part == MIG_UP ? texts->up : texts->down;
+	const char *text = mig_texts_part(texts, part);
 
 	/* its file may have gone since */
 	if (text == NULL)

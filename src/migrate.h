@@ -95,7 +95,7 @@ typedef struct MigEntry
 	bool		applied;		/* has a row in migrate.applied */
 	bool		up_changed;		/* stored up differs from the one applied */
 	bool		down_changed;	/* likewise down */
-	bool		has_down;
+	bool		has_down;		/* or needs none */
 	bool		has_verify;
 	bool		errors_only;	/* all that a verify body fails by */
 	bool		irreversible;

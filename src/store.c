@@ -41,8 +41,8 @@
 #include "sqltext.h"
 #include "statement.h"
 #include "store.h"
-#include "subxact.h"
 #include "tokens.h"
+#include "trial.h"
 
 /* columns of migrate.migration, in order */
 typedef enum MigrationColumn
@@ -152,48 +152,36 @@ parse_source_body(const MigSource *source, MigPart part, const char *text)
 	return parse_body(&label, text);
 }
 
-typedef struct BodyToParse
-{
-	const MigSource *source;
-	MigPart		part;
-	const char *text;
-	bool		has_statements;
-} BodyToParse;
-
-static void
-parse_in_subtransaction(void *arg)
-{
-	BodyToParse *body = (BodyToParse *) arg;
-
-	body->has_statements = parse_source_body(body->source, body->part,
-											 body->text);
-}
-
-/* the body's error, or NULL; what is not about the body is raised */
+/* the error of a body of a file, or NULL if there is none; *empty may be NULL */
 static ErrorData *
-try_body(BodyToParse *body)
+try_body(const MigSource *source, MigPart part, const char *text, bool *empty)
 {
-	ErrorData  *edata = mig_subxact_run(parse_in_subtransaction, body, true);
+	MigLabel	label;
+	MigBody    *body;
+	List	   *trees;
+	ErrorData  *edata;
 
-	if (edata != NULL &&
-		(edata->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-		 edata->sqlerrcode == ERRCODE_OUT_OF_MEMORY ||
-		 ERRCODE_TO_CATEGORY(edata->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION))
-		ReThrowError(edata);
+	if (text == NULL)
+		return NULL;
+	mig_label_of_source(&label, source, part);
+	edata = mig_trial_parse(text, &label, &body, &trees);
+	if (edata == NULL && empty != NULL)
+		*empty = body->nstatements == 0;
 	return edata;
 }
 
 static void
-warn_of_body(const BodyToParse *body, const ErrorData *edata, const char *hint)
+warn_of_body(const MigSource *source, MigPart part, const ErrorData *edata,
+			 const char *hint)
 {
 	MigLabel	label;
 
-	mig_label_of_source(&label, body->source, body->part);
+	mig_label_of_source(&label, source, part);
 	ereport(WARNING,
 			(errcode(edata->sqlerrcode),
 			 errmsg("the %s body of migration \"%s\" (%s) cannot be run: %s",
-					mig_part_name(body->part), body->source->version,
-					label.path, edata->message),
+					mig_part_name(part), source->version, label.path,
+					edata->message),
 			 edata->detail ? errdetail("%s", edata->detail) : 0,
 			 errhint("%s", hint)));
 }
@@ -209,28 +197,21 @@ warn_of_body(const BodyToParse *body, const ErrorData *edata, const char *hint)
 static bool
 parse_source(const MigSource *source, bool partial, bool *empty)
 {
-	BodyToParse up = {source, MIG_UP, source->up, true};
-	BodyToParse others[2] = {
-		{source, MIG_DOWN, source->down, true},
-		{source, MIG_VERIFY, source->verify, true}
-	};
-	ErrorData  *edata = NULL;
+	ErrorData  *edata;
 
-	if (partial)
-		edata = try_body(&up);
-	else
-		parse_in_subtransaction(&up);
-	if (edata != NULL)
+	if (!partial)
+		*empty = !parse_source_body(source, MIG_UP, source->up);
+	else if ((edata = try_body(source, MIG_UP, source->up, empty)) != NULL)
 	{
-		warn_of_body(&up, edata, "The migration is left out.");
+		warn_of_body(source, MIG_UP, edata, "The migration is left out.");
 		return false;
 	}
-	*empty = !up.has_statements;
-	for (int i = 0; i < lengthof(others); i++)
+	for (int part = MIG_DOWN; part <= MIG_VERIFY; part++)
 	{
-		if (others[i].text != NULL &&
-			(edata = try_body(&others[i])) != NULL)
-			warn_of_body(&others[i], edata,
+		edata = try_body(source, part, part == MIG_DOWN ?
+						 source->down : source->verify, NULL);
+		if (edata != NULL)
+			warn_of_body(source, part, edata,
 						 "It is stored, and a call that would run it is refused.");
 	}
 	return true;
@@ -791,24 +772,13 @@ check_source(const MigSource *source)
 						source->version)));
 }
 
-/*
- * A migration that only joins others has nothing to undo: it gets an empty down
- * body, so that it is no obstacle to a roll-back.  Sqitch's changes all require
- * the one before, so an empty one of these joins nothing.
- */
+/* a migration that only joins others, as the ledger sees it */
 static bool
 is_merge(const MigSource *source)
 {
 	return source->requires != NIL && source->kind == MIG_VERSIONED &&
 		(source->source == NULL || strcmp(source->source, "sqitch") != 0) &&
 		mig_sqltext_is_empty(source->up);
-}
-
-static void
-complete_source(MigSource *source)
-{
-	if (source->down == NULL && !source->irreversible && is_merge(source))
-		source->down = "";
 }
 
 /*
@@ -830,7 +800,7 @@ parse_sources(List *sources, bool partial)
 		MigSource  *source = (MigSource *) lfirst(lc);
 		MemoryContext old = MemoryContextSwitchTo(context);
 
-		bool		is_empty;
+		bool		is_empty = false;
 		bool		stored;
 
 		CHECK_FOR_INTERRUPTS();
@@ -888,7 +858,6 @@ compare(const char *project, List *sources)
 		MigSource  *source = (MigSource *) lfirst(lc);
 
 		check_source(source);
-		complete_source(source);
 		checksums = lappend(checksums, mig_checksum(source->up));
 		down_checksums = lappend(down_checksums, source->down ?
 								 mig_checksum(source->down) : NULL);
@@ -910,7 +879,7 @@ refuse_missing_downs(const char *project, List *sources)
 		MigSource  *source = (MigSource *) lfirst(lc);
 
 		if (source->kind == MIG_VERSIONED && source->down == NULL &&
-			!source->irreversible)
+			!source->irreversible && !is_merge(source))
 			lacking = lappend(lacking, source->version);
 	}
 	mig_refuse_without_down(lacking, MIG_HINT_POLICY_DOWN);

@@ -61,17 +61,19 @@ check_hash(const MigEntry *entry, MigPart part, const char *text,
 static const MigRunnable *
 make_runnable(const MigEntry *entry, MigPart part, const MigTexts *texts)
 {
+	static const MigAuthor nobody = {NULL, true};
 	const char *text = mig_texts_part(texts, part);
+	bool		made_up = part == MIG_DOWN && texts->joins_only;
 	MigRunnable *runnable;
 
 	if (text == NULL)
 		return NULL;
-	if (part != MIG_VERIFY)
+	if (part != MIG_VERIFY && !made_up)
 		check_hash(entry, part, text, part == MIG_UP ?
 				   texts->checksum : texts->down_checksum);
 	runnable = palloc(sizeof(MigRunnable));
 	mig_label_of_entry(&runnable->label, entry, part, false);
-	runnable->author = &texts->authors[part];
+	runnable->author = made_up ? &nobody : &texts->authors[part];
 	mig_runnable_check(runnable);
 	runnable->body = mig_body_parse(text, &runnable->label);
 	return runnable;

@@ -106,6 +106,7 @@ SELECT migrate.report('markdown') IS NOT NULL, migrate.report('json') IS NOT NUL
 SELECT version, own_transaction FROM migrate.plan();
 SELECT version FROM migrate.apply('2');
 SELECT version FROM migrate.apply('3');
+SELECT version, own_transaction, reason FROM migrate.plan_rollback(2);
 SELECT version FROM migrate.rollback();
 SELECT version FROM migrate.rollback(versions => '{1}');
 \echo :SQLSTATE

@@ -71,12 +71,12 @@ SELECT version FROM migrate.apply();
 SELECT sqlstate, message, detail, context FROM migrate.failures();
 RESET ROLE;
 SELECT sqlstate, message, detail, context FROM migrate.failures();
--- nor does an error of plan() quote a body
+-- nor does plan() quote a body that does not parse
 ALTER TABLE migrate.migration DISABLE TRIGGER ALL;
 UPDATE migrate.migration SET up = 'CREATE ROLE r PASSWORD ''hunter2'' NO SUCH' WHERE version = '2';
 ALTER TABLE migrate.migration ENABLE TRIGGER ALL;
 SET ROLE regress_migrate_look;
-SELECT version FROM migrate.plan();
+SELECT version, reason FROM migrate.plan();
 RESET ROLE;
 
 -- a writer's body does not run as a superuser
