@@ -287,7 +287,7 @@ get_repeated_text(MigSqlScope *scope, const MigRow *row, int col, char *before)
 static void
 read_standing(MigSqlScope *scope, const MigRow *row, MigEntry *entry)
 {
-	entry->version = mig_row_text(scope, row, E_VERSION);
+	entry->version = mig_row_text_not_null(scope, row, E_VERSION);
 	entry->kind = mig_row_bool(row, E_KIND) ? MIG_REPEATABLE : MIG_VERSIONED;
 	entry->stored = mig_row_bool(row, E_STORED);
 	entry->applied = mig_row_bool(row, E_APPLIED);
@@ -328,7 +328,7 @@ read_entry(MigSqlScope *scope, uint64 number, EntryDepth depth,
 	read_standing(scope, &row, entry);
 	if (depth < ENTRY_PLAN)
 		return;
-	entry->name = mig_row_text(scope, &row, E_NAME);
+	entry->name = mig_row_text_not_null(scope, &row, E_NAME);
 	entry->requires = mig_row_text_array(scope, &row, E_REQUIRES,
 										 &entry->nrequires);
 	entry->has_down = mig_row_bool(&row, E_HAS_DOWN) ||
@@ -346,13 +346,17 @@ read_entry(MigSqlScope *scope, uint64 number, EntryDepth depth,
 	entry->how = get_repeated_text(scope, &row, E_HOW,
 								   before ? before->how : NULL);
 	entry->errors_only = mig_row_bool(&row, E_ERRORS_ONLY);
+	if (entry->applied && entry->how == NULL)
+		mig_refuse_value("applied", "how", entry->version);
 	if (depth < ENTRY_DETAILS)
 		return;
 	entry->error = mig_row_text(scope, &row, E_ERROR);
-	entry->checksum = mig_row_text(scope, &row, E_CHECKSUM);
+	entry->checksum = mig_row_text_not_null(scope, &row, E_CHECKSUM);
 	entry->down_checksum = mig_row_text(scope, &row, E_DOWN_CHECKSUM);
 	entry->applied_by = get_repeated_text(scope, &row, E_APPLIED_BY,
 										  before ? before->applied_by : NULL);
+	if (entry->applied && entry->applied_by == NULL)
+		mig_refuse_value("applied", "applied_by", entry->version);
 	entry->applied_at = mig_row_timestamptz(&row, E_APPLIED_AT);
 	entry->execution_ms = mig_row_float8(&row, E_EXECUTION_MS);
 }
@@ -569,10 +573,10 @@ mig_ledger_texts(const char *project, MigEntry **entries, int count)
 	{
 		MigTexts   *text = &texts[mig_get_int4(i, 1) - 1];
 
-		text->up = mig_get_text(&scope, i, 2);
+		text->up = mig_get_text_not_null(&scope, i, 2);
 		text->down = mig_get_text(&scope, i, 3);
 		text->verify = mig_get_text(&scope, i, 4);
-		text->checksum = mig_get_text(&scope, i, 5);
+		text->checksum = mig_get_text_not_null(&scope, i, 5);
 		text->down_checksum = mig_get_text(&scope, i, 6);
 		text->source = mig_get_text(&scope, i, 13);
 

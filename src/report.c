@@ -121,10 +121,10 @@ gather_head(MigReport *report)
 static void
 read_entry(MigSqlScope *scope, uint64 row, MigReportEntry *entry)
 {
-	entry->version = mig_get_text(scope, row, 1);
-	entry->name = mig_get_text(scope, row, 2);
-	entry->kind = mig_get_text(scope, row, 3);
-	entry->state = mig_get_text(scope, row, 4);
+	entry->version = mig_get_text_not_null(scope, row, 1);
+	entry->name = mig_get_text_not_null(scope, row, 2);
+	entry->kind = mig_get_text_not_null(scope, row, 3);
+	entry->state = mig_get_text_not_null(scope, row, 4);
 	entry->how = mig_get_text(scope, row, 5);
 	entry->applied_at = mig_get_text(scope, row, 6);
 	entry->applied_by = mig_get_text(scope, row, 7);
@@ -258,13 +258,13 @@ gather_plan(void *arg)
 		MigReportStep *step = &report->steps[i];
 
 		step->step = mig_get_int4(i, 1);
-		step->version = mig_get_text(&scope, i, 2);
-		step->name = mig_get_text(&scope, i, 3);
-		step->kind = mig_get_text(&scope, i, 4);
+		step->version = mig_get_text_not_null(&scope, i, 2);
+		step->name = mig_get_text_not_null(&scope, i, 3);
+		step->kind = mig_get_text_not_null(&scope, i, 4);
 		step->up.path = mig_get_text(&scope, i, 5);
-		step->added_by = mig_get_text(&scope, i, 6);
+		step->added_by = mig_get_text_not_null(&scope, i, 6);
 		step->own_transaction = mig_get_bool(i, 7);
-		step->reason = mig_get_text(&scope, i, 8);
+		step->reason = mig_get_text_not_null(&scope, i, 8);
 		step->irreversible = mig_get_bool(i, 9);
 		step->down.path = mig_get_text(&scope, i, 10);
 		set_first_line(&step->up, mig_get_int4(i, 11));
@@ -390,12 +390,12 @@ read_finding(MigSqlScope *scope, uint64 row)
 
 	finding->part = mig_get_text(scope, row, 2);
 	finding->line = mig_get_int4(row, 3);
-	finding->rule = mig_get_text(scope, row, 4);
-	finding->severity = mig_get_text(scope, row, 5);
+	finding->rule = mig_get_text_not_null(scope, row, 4);
+	finding->severity = mig_get_text_not_null(scope, row, 5);
 	finding->relation = mig_get_text(scope, row, 6);
 	finding->bytes = mig_get_int8(row, 7);
 	finding->rows = mig_get_float8(row, 8);
-	finding->message = mig_get_text(scope, row, 9);
+	finding->message = mig_get_text_not_null(scope, row, 9);
 	finding->instead = mig_get_text(scope, row, 10);
 	finding->link = mig_get_text(scope, row, 11);
 	finding->json = mig_get_text(scope, row, 12);

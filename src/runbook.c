@@ -222,8 +222,8 @@ read_row(MigSqlScope *scope)
 	int			count;
 	bool		isnull;
 
-	row->project = mig_get_text(scope, 0, 1);
-	row->action = mig_get_text(scope, 0, 2);
+	row->project = mig_get_text_not_null(scope, 0, 1);
+	row->action = mig_get_text_not_null(scope, 0, 2);
 	row->background = mig_get_bool(0, 3);
 	row->target = mig_get_text(scope, 0, 4);
 	strings = mig_get_text_array(scope, 0, 5, &count);
@@ -231,7 +231,7 @@ read_row(MigSqlScope *scope)
 	row->note = mig_get_text(scope, 0, 6);
 	strings = mig_get_text_array(scope, 0, 7, &count);
 	row->settings = text_list(strings, count);
-	row->role = mig_get_text(scope, 0, 8);
+	row->role = mig_get_text_not_null(scope, 0, 8);
 	row->backend_pid = mig_get_int4(0, 9);
 	row->backend_start = mig_get_timestamptz(0, 10);
 	row->started = mig_get_bool(0, 11);

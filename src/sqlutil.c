@@ -271,6 +271,14 @@ mig_row_text(MigSqlScope *scope, const MigRow *row, int col)
 	return to_text(scope, row->values[col - 1], row->nulls[col - 1]);
 }
 
+char *
+mig_row_text_not_null(MigSqlScope *scope, const MigRow *row, int col)
+{
+	if (row->nulls[col - 1])
+		mig_refuse_value(NULL, column_name(col), NULL);
+	return mig_row_text(scope, row, col);
+}
+
 bool
 mig_row_bool(const MigRow *row, int col)
 {

@@ -79,6 +79,8 @@ extern void mig_row_read(MigRow *row, uint64 number);
 
 /* as above */
 extern char *mig_row_text(MigSqlScope *scope, const MigRow *row, int col);
+extern char *mig_row_text_not_null(MigSqlScope *scope, const MigRow *row,
+								   int col);
 extern bool mig_row_bool(const MigRow *row, int col);
 extern int64 mig_row_int8(const MigRow *row, int col);
 extern int32 mig_row_int4(const MigRow *row, int col);

@@ -11,7 +11,7 @@ use warnings;
 use Exporter qw(import);
 use PostgreSQL::Test::Utils;
 
-our @EXPORT = qw(read_seeds case_of cut_native cut_goose);
+our @EXPORT = qw(read_seeds case_of cut_native cut_goose odd_value likely_value);
 
 my @statements;
 my @good_statements;	# those that begin as statements do
@@ -515,6 +515,91 @@ sub load_case
 		  one_of(('auto') x 4, ($convention) x 5, one_of(@conventions), 'odd'),
 		files => \%files
 	};
+}
+
+# ---------------------------------------------------------------------------
+# Values
+# ---------------------------------------------------------------------------
+
+my @texts = (
+	'NULL', "''", "'a'", "'1'", "'2'", "'3'", "'default'", "'head'", "'base'",
+	"repeat('x', 5000)", "E'a\\nb'", "E'\\x1b[2J'", "'%s%n%d'", "'up'", "'down'",
+	"'apply'", "'rollback'", "'success'", "'failure'", "'22012'", "'00000'", "'error'",
+	"'json'", "'markdown'", "'look'", "'app'", "'/nowhere'", "'../x'", "'auto'",
+	"repeat('/*', 200)", "repeat('(', 20000)", "'SELECT 1'", "'SELECT 1; VACUUM'",
+	"'\\'", "E'\\''", "chr(1114111)", "encode(sha256('SELECT 1'), 'hex')");
+
+# type => SQL of values that nobody would give
+my %odd_values = (
+	text => \@texts,
+	integer => [ qw(NULL 0 -1 1 2 3 2147483647 -2147483648) ],
+	smallint => [ qw(NULL 0 -1 1 32767) ],
+	bigint => [ qw(NULL 0 -1 1 2 3 281474976710655 281474976710656 9223372036854775807 -9223372036854775808) ],
+	boolean => [ qw(NULL true false) ],
+	'double precision' => [ 'NULL', '0', '-1', '1e308', "'NaN'", "'Infinity'", "'-Infinity'" ],
+	'timestamp with time zone' => [
+		'NULL', 'now()', "'infinity'", "'-infinity'", "'4714-11-24 00:00:00+00 BC'",
+		"'294276-12-31'" ],
+	interval => [ 'NULL', "'0'", "'-1 day'", "'178000000 years'", "'-178000000 years'", "'1 us'", "'1 s'" ],
+	'text[]' => [
+		'NULL', "'{}'", "'{NULL}'", "'{a,NULL}'", "'{{a},{b}}'", "'{\"\"}'",
+		"'[5:6]={1,2}'", "'{1}'", "'{1,1}'", "'{3,2,1}'",
+		'(SELECT array_agg(i::text) FROM generate_series(1, 2000) i)' ],
+	oid => [ 'NULL', '0', '4294967295', "'pg_class'::regclass::oid" ],
+	'oid[]' => [ 'NULL', "'{}'", "'{NULL}'", "'{0}'", "'{{1},{2}}'", "'[9:9]={4294967295}'" ],
+	jsonb => [
+		'NULL', "'{}'", "'null'", "'[]'", "'1'", "'\"x\"'", "'{\"\": \"\"}'",
+		"'{\"1_a.sql\": null}'", "'{\"1_a.sql\": {\"b\": [1]}}'", "'{\"1_a.sql\": \"SELECT 1\"}'",
+		"(repeat('[', 2000) || repeat(']', 2000))::jsonb",
+		"(repeat('{\"a\":', 2000) || '1' || repeat('}', 2000))::jsonb",
+		"jsonb_build_object('1_a.sql', repeat('SELECT 1; ', 5000))",
+		"(SELECT jsonb_object_agg(i || '_a.sql', 'SELECT 1') FROM generate_series(1, 300) i)" ],
+	regclass => [ 'NULL', "'pg_class'", "'migrate.migration'", "'migrate.failure'", '0', '4294967295', "'pg_stat_activity'" ],
+	inet => [ 'NULL', "'::1'" ],
+	xid8 => [ 'NULL', "'18446744073709551615'" ],
+	pg_lsn => [ 'NULL', "'FFFFFFFF/FFFFFFFF'" ],
+	'migrate.statement_timing[]' => [
+		'NULL', "'{}'", "'{NULL}'", "'{\"(,,,,)\"}'", "'{\"(up,1,SELECT,1,1)\"}'",
+		"'{{\"(up,1,x,1,1)\"}}'", "'{\"(odd,-5,,NaN,-1)\"}'",
+		"'{\"(up,2147483647,x,Infinity,9223372036854775807)\"}'" ]);
+
+# An odd value of a type, as SQL.
+sub odd_value
+{
+	my ($type) = @_;
+	my $values = $odd_values{$type};
+
+	return 'NULL' if !$values;
+	my $value = one_of(@$values);
+	return $value eq 'NULL' ? "NULL::$type" : $value =~ /^'/ ? "$value\::$type" : $value;
+}
+
+# Values that a constraint lets in, so that enough rows arrive: by column.
+my %likely_values = (
+	project => ["'default'"], target => ["''"],
+	version => [ "'1'", "'2'", "'3'", "'4'", "'r'", "'9'" ],
+	kind => [ "'versioned'", "'repeatable'" ], up => ["'SELECT 1'"],
+	how => [ "'apply'", "'stamp'" ], action => [ "'apply'", "'rollback'", "'redo'" ],
+	outcome => [ "'success'", "'failure'" ], part => [ "'up'", "'down'", 'NULL' ],
+	mode => [ "'call'", "'background'" ], n => [ 1, 2, 3, 7, 2147483647 ],
+	run => [ 1, 2, 3, 4, 50, 281474976710655 ], sqlstate => [ 'NULL', "'22012'", "'57014'" ],
+	message => [ "'m'", "'%s'" ], statement => [ 1, 2, 3, 2147483647 ],
+	last_statement => [ 1, 2, 3, 2147483647 ], line => [ 1, 2147483647 ],
+	position => [ 1, 5, 2147483647, 'NULL' ], execution_ms => [ 0, '1e308' ],
+	backend_pid => [ 1, 'pg_backend_pid()', 2147483647 ],
+	hash => ["encode(sha256('SELECT 1'), 'hex')"],
+	body => [ "encode(sha256('SELECT 1'), 'hex')", "'x'" ],
+	started_at => ['now()'], applied_at => ['now()'], added_at => ['now()'],
+	backend_start => [ 'now()', "'-infinity'" ], requested_at => ['now()'],
+	lint => [ "'off'", "'warn'", "'error'" ], out_of_order => [ "'error'", "'allow'" ]);
+
+# A value of a column that is odd only some of the time.
+sub likely_value
+{
+	my ($column, $type) = @_;
+	my $values = $likely_values{$column};
+
+	return $values && chance(0.9) ? one_of(@$values) : odd_value($type);
 }
 
 sub case_of
