@@ -94,7 +94,7 @@ sub applied_row
 my $max8 = '9223372036854775807';
 refused_each(
 	'owner', $db,
-	qr/ERROR:  (23514|23502|22003|0A000)/,
+	qr/ERROR:  (23514|23502|22003|0A000|22023)/,
 	(map { (journal_row(%$_), applied_row(%$_)) }
 		{ run => $max8 }, { run => 0 }, { run => -1 }, { n => 0 },
 		{ n => -2147483648 }, { execution_ms => "'NaN'" },
@@ -209,12 +209,12 @@ foreach my $call ('CALL migrate.apply_each()', 'SELECT migrate.apply()',
 }
 
 # the honest way to the same
-allowed('owner', $db, q{SELECT migrate.load('{"R__v.sql": "-- migrate:repeatable\n-- migrate:up\nSELECT 1;\n-- migrate:down\nCREATE TABLE d (id int); VACUUM; SELECT 1/0;\n"}', convention => 'native', project => 'again');
+allowed('owner', $db, q{SELECT migrate.load('{"900_v.sql": "-- migrate:repeatable\n-- migrate:up\nSELECT 1;\n-- migrate:down\nCREATE TABLE d (id int); VACUUM; SELECT 1/0;\n"}', convention => 'native', project => 'again');
 	SELECT migrate.apply(project => 'again')});
 run('owner', $db, "CALL migrate.rollback_each(project => 'again')");
 is(value($db, "count(*) FROM migrate.step WHERE project = 'again' AND part = 'down'"),
 	'2', 'a roll-back in steps stands half-way');
-allowed('owner', $db, q{SELECT migrate.load('{"R__v.sql": "-- migrate:repeatable\n-- migrate:up\nSELECT 1;\n"}', convention => 'native', project => 'again')});
+allowed('owner', $db, q{SELECT migrate.load('{"900_v.sql": "-- migrate:repeatable\n-- migrate:up\nSELECT 1;\n"}', convention => 'native', project => 'again')});
 {
 	my (undef, undef, $err) =
 	  run('owner', $db, "SELECT migrate.resume((SELECT version FROM migrate.step WHERE project = 'again' LIMIT 1), at => 1, project => 'again')");
