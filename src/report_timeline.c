@@ -22,7 +22,7 @@
 #include "report_text.h"
 #include "report_timeline.h"
 
-/* lanes in the picture, and in one migration */
+/* heads and lanes in the picture, and lanes of one migration */
 #define MAX_LANES		250
 #define MAX_STEP_LANES	40
 
@@ -123,15 +123,16 @@ collect(Picture *picture)
 		band->step = &report->steps[i];
 		for (j = 0; j < band->step->nstatements; j++)
 			add_bars(band, &band->step->statements[j]);
-		if (band->bars == NIL)
+		if (band->step->nstatements == 0)
 			continue;
 		list_sort(band->bars, compare_bars);
 		band->shown = Min(list_length(band->bars), MAX_STEP_LANES);
-		band->shown = Min(band->shown, MAX_LANES - picture->lanes);
-		picture->lanes += band->shown;
+		band->shown = Min(band->shown, Max(MAX_LANES - picture->lanes - 1, 0));
 		picture->left_out += list_length(band->bars) - band->shown;
-		if (band->shown > 0)
-			picture->bands = lappend(picture->bands, band);
+		if (picture->lanes >= MAX_LANES && band->step->failed == NULL)
+			continue;
+		picture->lanes += band->shown + 1;
+		picture->bands = lappend(picture->bands, band);
 	}
 }
 
@@ -169,6 +170,7 @@ append_head(Picture *picture, const Band *band, int y)
 										 pg_mbcliplen(step->name,
 													  strlen(step->name), 60)));
 	appendStringInfo(buf, "<tspan class=\"held\" dx=\"6\">%s%s</tspan></text>\n",
+					 step->skipped >= step->nstatements ? "not run" :
 					 mig_show_ms(step->execution_ms),
 					 step->failed != NULL ? ", then it fails" : "");
 }
@@ -311,7 +313,7 @@ append_picture(Picture *picture)
 
 	foreach(lc, picture->bands)
 		height += band_height(lfirst(lc));
-	appendStringInfo(buf, "<svg class=\"timeline\" role=\"img\" aria-label=\"Locks over time\" width=\"100%%\" height=\"%d\">\n",
+	appendStringInfo(buf, "<div class=\"scroll\" tabindex=\"0\"><svg class=\"timeline\" role=\"img\" aria-label=\"Locks over time\" width=\"100%%\" height=\"%d\">\n",
 					 height);
 	foreach(lc, picture->bands)
 	{
@@ -319,7 +321,7 @@ append_picture(Picture *picture)
 		y += band_height(lfirst(lc));
 	}
 	append_times(picture, height);
-	appendStringInfoString(buf, "</svg>\n");
+	appendStringInfoString(buf, "</svg></div>\n");
 	if (picture->left_out > 0)
 		appendStringInfo(buf, "<p class=\"soft\">%s more</p>\n",
 						 mig_show_many(picture->left_out, "lock", "locks"));

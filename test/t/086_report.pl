@@ -522,6 +522,83 @@ foreach my $encoding (qw(LATIN1 SQL_ASCII EUC_JP))
 }
 
 # ---------------------------------------------------------------------------
+# What would happen comes first
+# ---------------------------------------------------------------------------
+
+# The first paragraph below the title, in all formats
+sub verdict
+{
+	my ($arguments) = @_;
+	my ($markdown) = report('markdown', $arguments) =~ /\A## [^\n]*\n\n([^\n]*)\n/;
+	my @page = page_is_sound(report('html', $arguments), 'verdict');
+	my ($html) = grep { ($_->[1]{class} // '') =~ /\bverdict\b/ } @page;
+	my ($bold) = grep { $_->[0] eq 'b' } @page;
+
+	($markdown) = texts_of('p', rendered($markdown));
+	like($markdown, qr/^:\w+: \Q$json->{verdict_text}\E/, 'Markdown begins with it')
+	  if $json = json_report($arguments);
+	is($bold->[2] =~ s/^\S+ //r, $json->{verdict_text}, 'HTML as well');
+	return "$json->{verdict}: $json->{verdict_text}";
+}
+
+database('verdicts');
+is(verdict(), 'nothing: nothing is pending', 'nothing is pending');
+sql('CREATE TABLE t (a int); INSERT INTO t SELECT generate_series(1, 20000); ANALYZE t');
+sql("SELECT migrate.add('001', 'ALTER TABLE t ADD COLUMN b int', 'SELECT 1')");
+is(verdict(), 'runs: would run, as far as can be seen without a rehearsal', 'not rehearsed');
+is(verdict('rehearse => true'), 'runs: would run', 'rehearsed');
+sql("SELECT migrate.add('002', 'VACUUM t', 'SELECT 1')");
+like(verdict('rehearse => true'), qr/^runs: would run, as far as could be rehearsed/, 'in part');
+sql("INSERT INTO migrate.policy (project, lint) VALUES ('default', 'error'); SELECT migrate.add('003', 'DROP TABLE nowhere', 'SELECT 1')");
+like(verdict(), qr/^refused: would be refused: the linter has found an error/, 'refused by the linter');
+like(verdict('rehearse => true'), qr/^refused: would be refused: /, 'and so is the rehearsal');
+sql("UPDATE migrate.policy SET lint = 'off'; SELECT migrate.remove('002'), migrate.remove('003')");
+sql('SELECT count(migrate.add(to_char(n, \'FM0000\'), CASE n WHEN 290 THEN \'SELECT 1; DROP TABLE nowhere\' ELSE \'SELECT \' || n END, \'SELECT 1\')) FROM generate_series(2, 300) n');
+is(verdict('rehearse => true'),
+	'fails: would fail: migration "0290", line 1: 42P01: table "nowhere" does not exist',
+	'number 290 of 300 fails');
+is( join(' ', map { $json->{rehearsal_error}{$_} // 'null' } qw(sqlstate message version body statement line path)),
+	'42P01 table "nowhere" does not exist 0290 up 2 1 null', 'which is the error of the rehearsal');
+ok(!exists $json->{rehearsal_error}{detail}, 'without a detail');
+$markdown = report('markdown', 'rehearse => true');
+like($markdown, qr/^\| 290 \| <code>0290<\/code> \| .*:x: fails/m, 'it is in the table');
+@page = page_is_sound(report('html', 'rehearse => true'), 'fails');
+is(scalar(grep { $_->[0] eq 'a' && ($_->[1]{href} // '') eq '#m290' } @page), 4,
+	'the page leads to it: from the verdict, the picture, the table and the rules');
+like((grep { ($_->[1]{class} // '') eq 'version' && $_->[2] =~ /^0290/ } @page)[0][2],
+	qr/then it fails/, 'it has a head in the picture');
+
+# Files: lines are theirs, and findings about the way back apart
+database('files');
+sql('CREATE TABLE t (a int, b int); INSERT INTO t SELECT n, n FROM generate_series(1, 20000) n; ANALYZE t; CREATE TABLE u (a int)');
+sql(q{SELECT migrate.load('{"001_a.sql": "-- a comment\n\n-- migrate:up\nUPDATE t\n   SET a = 2;\nALTER TABLE t\n  ALTER b TYPE bigint;\n-- migrate:down\n\nDROP INDEX nowhere;\nDROP TABLE u;\n"}')});
+my $in_files = json_report('rehearse => true');
+is( join(' ', map { "$_->{rule}:$_->{line}" } grep { $_->{rule} =~ /rewrites|unknown|write-all/ } @{ $in_files->{pending}[0]{findings} }),
+	'write-all-rows:4 change-type-rewrites:6 unknown-object:10', 'lines are those of the file');
+@page = page_is_sound(report('html', 'rehearse => true'), 'files');
+ok((grep { $_->[0] eq 'a' && $_->[2] eq '001_a.sql:6' } @page), 'which is named with them');
+my ($shown_line) = grep { ($_->[1]{id} // '') eq 'up1-6' } @page;
+is("$shown_line->[1]{'data-line'} $shown_line->[2]", "6 ALTER TABLE t\n", 'and leads to the line');
+is(scalar(grep { $_->[0] eq 'h4' && $_->[2] eq 'The way back' } @page), 1, 'the way back is apart');
+ok((grep { $_->[0] eq 'pre' && ($_->[1]{class} // '') eq 'instead' } page_is_sound($reports{html}, 'shop')),
+	'what to do instead can be copied');
+like(report('markdown'), qr/Found in the way back.*001&\#95;a\.sql:10/s, 'in Markdown too');
+unlike(report('markdown'), qr/^\| .*change-type-rewrites/m, 'where findings are folded away')
+  or diag(report('markdown'));
+
+# One size for a table, though the rehearsal has written its rows once more
+my %sizes;
+foreach my $step (@{ $in_files->{pending} })
+{
+	push @{ $sizes{ $_->{relation} } }, "$_->{relation_bytes} $_->{relation_rows}"
+	  foreach grep { defined $_->{relation_bytes} } @{ $step->{findings} };
+	push @{ $sizes{ $_->{relation} } }, "$_->{bytes} $_->{estimated_rows}"
+	  foreach grep { defined $_->{bytes} && $_->{kind} eq 'table' } map { @{ $_->{locks} } } @{ $step->{rehearsal}{statements} };
+}
+cmp_ok(scalar(@{ $sizes{'public.t'} }), '>', 2, 'a size is said several times');
+is_deeply([ grep { $_ ne $sizes{'public.t'}[0] } @{ $sizes{'public.t'} } ], [], 'it is one size');
+
+# ---------------------------------------------------------------------------
 # A comment has a limit
 # ---------------------------------------------------------------------------
 
