@@ -255,7 +255,8 @@ append_head(StringInfo buf, const char *project, const char *from,
 	appendStringInfoString(buf, " to ");
 	append_comment(buf, quote_identifier(to));
 	appendStringInfoString(buf, "\n-- psql -X -v ON_ERROR_STOP=1 -f THIS_FILE\n"
-						   "\\set ON_ERROR_STOP on\n");
+						   "\\set ON_ERROR_STOP on\n"
+						   "SET standard_conforming_strings = on;\n");
 }
 
 char *
