@@ -186,33 +186,47 @@ warn_of_body(const MigSource *source, MigPart part, const ErrorData *edata,
 			 errhint("%s", hint)));
 }
 
+/* are these files in a form that is ours? */
+static bool
+is_own_convention(const MigSource *source)
+{
+	return source->source == NULL || strcmp(source->source, "native") == 0 ||
+		strcmp(source->source, "plain") == 0 ||
+		strcmp(source->source, "name") == 0;
+}
+
+#define HINT_STORED "It is stored, and a call that would run it is refused."
+
 /*
  * Parse the texts of a file.  A way back that can never be run is a warning,
- * not the end of the load: another tool may have had it for years without
- * running it.  A call that would run it is refused with the error.
+ * not the end of the load: it may have been there for years without being run.
+ * A call that would run it is refused with the error.
  *
- * The same goes for an up body in a load of a part: false, if it must not be
- * stored.  *empty is set if it has no statement.
+ * The same goes for an up body of another tool, which has perhaps run what this
+ * server refuses, psql's commands for example: its text is needed to say that
+ * it is applied.  In a load of a part no such body is stored: false, then.
+ * *empty is set if there is no statement.
  */
 static bool
 parse_source(const MigSource *source, bool partial, bool *empty)
 {
-	ErrorData  *edata;
+	ErrorData  *edata = NULL;
 
-	if (!partial)
+	if (!partial && is_own_convention(source))
 		*empty = !parse_source_body(source, MIG_UP, source->up);
-	else if ((edata = try_body(source, MIG_UP, source->up, empty)) != NULL)
-	{
-		warn_of_body(source, MIG_UP, edata, "The migration is left out.");
+	else
+		edata = try_body(source, MIG_UP, source->up, empty);
+	if (edata != NULL)
+		warn_of_body(source, MIG_UP, edata,
+					 partial ? "The migration is left out." : HINT_STORED);
+	if (edata != NULL && partial)
 		return false;
-	}
 	for (int part = MIG_DOWN; part <= MIG_VERIFY; part++)
 	{
 		edata = try_body(source, part, part == MIG_DOWN ?
 						 source->down : source->verify, NULL);
 		if (edata != NULL)
-			warn_of_body(source, part, edata,
-						 "It is stored, and a call that would run it is refused.");
+			warn_of_body(source, part, edata, HINT_STORED);
 	}
 	return true;
 }

@@ -117,6 +117,13 @@ SELECT version, result FROM migrate.load('{"2_b.sql": "CREATE TABLE b ()", "2_b.
 SELECT migrate.add('9', 'SELECT 9', 'DROP IF');
 SELECT migrate.add('9', 'SELECT 9', verify => 'SELEC');
 
+-- another tool may have run what cannot be run here: it can be stamped
+SELECT version, result FROM migrate.load('{"1_a.up.sql": "SELECT 1", "2_b.up.sql": "\\copy b from x", "3_c.up.sql": "COMMIT", "4_d.up.sql": "SELECT 4"}', project => 'other tool');
+SELECT version, rule, severity, message FROM migrate.lint(project => 'other tool') WHERE rule = 'body-refused';
+SELECT version FROM migrate.apply(project => 'other tool');
+SELECT version, action FROM migrate.stamp_to('3', project => 'other tool');
+SELECT version FROM migrate.apply(project => 'other tool');
+
 -- the rest of a project of which some files are refused
 SELECT version, result, path FROM migrate.load('{"10_a.sql": "SELECT 10", "11_b.sql": "SELEC 11", "12_c.sql": "SELECT 12;\n-- +migrate Down\nSELECT 1", "13_d.sql": "-- migrate:dwon", "seed.sql": "", "test/14_x.sql": "SELECT 14", "15_e.sql": "-- migrate:requires 11\n-- migrate:up\nSELECT 15", "x.txt": ""}',
 	partial => true, project => 'partial');
