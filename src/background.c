@@ -672,10 +672,7 @@ mig_background_main(void)
 	BackgroundWorkerInitializeConnectionByOid(request.database, request.role,
 											  MIG_RUN_WORKER_FLAGS);
 
-	/*
-	 * as the transaction of the caller was, or else it could not have started
-	 * it
-	 */
+	/* the caller's transaction is like that, whatever its role's settings are */
 	SetConfigOption("default_transaction_read_only", "off", PGC_USERSET,
 					PGC_S_SESSION);
 	SetConfigOption("default_transaction_isolation", "read committed",

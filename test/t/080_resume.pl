@@ -751,6 +751,7 @@ foreach my $case (
 	my ($name, $end) = @$case;
 
 	fresh('CREATE SCHEMA s');
+	app(q{INSERT INTO migrate.policy (search_path) VALUES ('public')});
 	add('1', "$settings $end");
 	add('2', q{CREATE TABLE next AS SELECT current_setting('work_mem') AS v});
 	my $session = session($node, $db, 'app');
