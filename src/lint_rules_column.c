@@ -93,7 +93,7 @@ add_column_volatile_default(MigLint *lint, Node *stmt)
 		if (value == NULL || !is_volatile(value->raw_expr, lint))
 			continue;
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-						psprintf("the default of %s is computed for each row, which rewrites table %s (%s) under ACCESS EXCLUSIVE: nobody can read or write it",
+						psprintf("the default of %s is computed for each row, which rewrites table %s under ACCESS EXCLUSIVE (%s): nobody can read or write it",
 								 mig_lint_quote(column->colname), name,
 								 mig_lint_how_much(lint, rel)),
 						psprintf("ALTER TABLE %s ADD COLUMN %s ...;\n"
@@ -134,7 +134,7 @@ add_column_rewrites(MigLint *lint, Node *stmt)
 		if (kind == NULL)
 			continue;
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-						psprintf("%s is %s, which rewrites table %s (%s) under ACCESS EXCLUSIVE: nobody can read or write it",
+						psprintf("%s is %s, which rewrites table %s under ACCESS EXCLUSIVE (%s): nobody can read or write it",
 								 mig_lint_quote(column->colname), kind,
 								 mig_lint_name(lint, rel),
 								 mig_lint_how_much(lint, rel)),
@@ -220,7 +220,7 @@ add_column_unique(MigLint *lint, Node *stmt)
 			rel->relkind == RELKIND_PARTITIONED_TABLE)
 			continue;
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-						psprintf("the unique index of %s is built on table %s (%s) under ACCESS EXCLUSIVE: nobody can read or write it",
+						psprintf("the unique index of %s is built on table %s under ACCESS EXCLUSIVE (%s): nobody can read or write it",
 								 mig_lint_quote(column->colname),
 								 mig_lint_name(lint, rel),
 								 mig_lint_how_much(lint, rel)),
@@ -241,7 +241,7 @@ add_column_check(MigLint *lint, Node *stmt)
 		if (column_constraint(column, CONSTR_CHECK) == NULL)
 			continue;
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-						psprintf("the CHECK of %s reads table %s (%s) under ACCESS EXCLUSIVE: nobody can read or write it",
+						psprintf("the CHECK of %s reads table %s under ACCESS EXCLUSIVE (%s): nobody can read or write it",
 								 mig_lint_quote(column->colname),
 								 mig_lint_name(lint, rel),
 								 mig_lint_how_much(lint, rel)),
@@ -373,23 +373,23 @@ report_type_change(MigLint *lint, MigLintRel *rel, const char *column,
 								 name, column_name));
 	else if (effect == MIG_CAST_REWRITE)
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-						psprintf("the new type of %s rewrites table %s (%s) and its indexes under ACCESS EXCLUSIVE: nobody can read or write it",
+						psprintf("the new type of %s rewrites table %s under ACCESS EXCLUSIVE (%s), and its indexes: nobody can read or write it",
 								 column_name, name, mig_lint_how_much(lint, rel)),
 						psprintf("Add a new column, have a trigger fill it from %s, fill the old rows in batches, then use the new one and drop %s.",
 								 column_name, column_name));
 	else if (effect == MIG_CAST_UNKNOWN)
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-						psprintf("the new type of %s may rewrite table %s (%s) and its indexes under ACCESS EXCLUSIVE: that depends on a type or a cast which is not the server's own",
+						psprintf("the new type of %s may rewrite table %s under ACCESS EXCLUSIVE (%s), and its indexes: that depends on a type or a cast which is not the server's own",
 								 column_name, name, mig_lint_how_much(lint, rel)),
 						"migrate.rehearse() finds out.");
 	else if (effect == MIG_CAST_INDEXES && is_indexed(lint, rel, column))
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-						psprintf("the new type of %s rebuilds its indexes on table %s (%s) under ACCESS EXCLUSIVE: nobody can read or write it",
+						psprintf("the new type of %s rebuilds its indexes on table %s under ACCESS EXCLUSIVE (%s): nobody can read or write it",
 								 column_name, name, mig_lint_how_much(lint, rel)),
 						"Drop the indexes before, and create them CONCURRENTLY after.");
 	else if (is_checked(lint, rel, column))
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-						psprintf("%s has a CHECK, for which the new type reads table %s (%s) under ACCESS EXCLUSIVE: nobody can read or write it",
+						psprintf("%s has a CHECK, for which the new type reads table %s under ACCESS EXCLUSIVE (%s): nobody can read or write it",
 								 column_name, name, mig_lint_how_much(lint, rel)),
 						"Drop the CHECK before, and add it again NOT VALID and validate it after.");
 }

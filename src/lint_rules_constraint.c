@@ -203,7 +203,7 @@ foreign_key_validates(MigLint *lint, Node *stmt)
 		other = mig_model_range(lint->model, key->constraint->pktable);
 		name = mig_lint_name(lint, key->rel);
 		mig_lint_report(lint, mig_lint_scale(lint, key->rel), key->rel,
-						psprintf("the foreign key reads table %s (%s) under SHARE ROW EXCLUSIVE on it and on %s: nobody can write to either",
+						psprintf("the foreign key reads table %s under SHARE ROW EXCLUSIVE (%s), which it takes on %s too: nobody can write to either",
 								 name, mig_lint_how_much(lint, key->rel),
 								 other ? mig_lint_name(lint, other) :
 								 mig_lint_quote(key->constraint->pktable->relname)),
@@ -298,7 +298,7 @@ check_validates(MigLint *lint, Node *stmt)
 		if (constraint->contype != CONSTR_CHECK || constraint->skip_validation)
 			continue;
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-						psprintf("the CHECK reads table %s (%s) under ACCESS EXCLUSIVE: nobody can read or write it",
+						psprintf("the CHECK reads table %s under ACCESS EXCLUSIVE (%s): nobody can read or write it",
 								 name, mig_lint_how_much(lint, rel)),
 						psprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (...) NOT VALID;"
 								 MIG_LINT_NEXT
@@ -354,7 +354,7 @@ unique_blocks(MigLint *lint, Node *stmt)
 			constraint->indexname != NULL)
 			continue;
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-						psprintf("the index of %s is built on table %s (%s) under ACCESS EXCLUSIVE: nobody can read or write it",
+						psprintf("the index of %s is built on table %s under ACCESS EXCLUSIVE (%s): nobody can read or write it",
 								 primary ? "PRIMARY KEY" : "UNIQUE", name,
 								 mig_lint_how_much(lint, rel)),
 						unique_in_steps(lint, rel, constraint));
@@ -373,7 +373,7 @@ exclusion_blocks(MigLint *lint, Node *stmt)
 		if (lfirst_node(Constraint, lc)->contype != CONSTR_EXCLUSION)
 			continue;
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-						psprintf("the exclusion constraint builds its index on table %s (%s) under ACCESS EXCLUSIVE: nobody can read or write it",
+						psprintf("the exclusion constraint builds its index on table %s under ACCESS EXCLUSIVE (%s): nobody can read or write it",
 								 mig_lint_name(lint, rel),
 								 mig_lint_how_much(lint, rel)),
 						"There is no way to do it concurrently: do it when nobody needs the table, or in a new table.");
@@ -448,7 +448,7 @@ primary_key_sets_not_null(MigLint *lint, Node *stmt)
 		}
 		if (nullable != NIL)
 			mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-							psprintf("PRIMARY KEY makes %s NOT NULL, for which it reads table %s (%s) under ACCESS EXCLUSIVE: nobody can read or write it",
+							psprintf("PRIMARY KEY makes %s NOT NULL, for which it reads table %s under ACCESS EXCLUSIVE (%s): nobody can read or write it",
 									 mig_lint_list(nullable),
 									 mig_lint_name(lint, rel),
 									 mig_lint_how_much(lint, rel)),
@@ -477,7 +477,7 @@ set_not_null_scans(MigLint *lint, Node *stmt)
 		if (column == NULL || is_known_not_null(rel, column))
 			continue;
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-						psprintf("SET NOT NULL reads table %s (%s) under ACCESS EXCLUSIVE: nobody can read or write it",
+						psprintf("SET NOT NULL reads table %s under ACCESS EXCLUSIVE (%s): nobody can read or write it",
 								 name, mig_lint_how_much(lint, rel)),
 						not_null_in_steps(lint, rel, column->name));
 	}
@@ -507,10 +507,11 @@ validate_in_same_migration(MigLint *lint, Node *stmt)
 		mode = constraint->kind == CONSTRAINT_FOREIGN ?
 			ShareRowExclusiveLock : AccessExclusiveLock;
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-						psprintf("VALIDATE CONSTRAINT reads table %s (%s) under %s, which adding the constraint took: %s",
+						psprintf("VALIDATE CONSTRAINT reads table %s under %s (%s), which adding the constraint took: %s",
 								 mig_lint_name(lint, rel),
+								 mig_lock_mode_name(mode),
 								 mig_lint_how_much(lint, rel),
-								 mig_lock_mode_name(mode), mig_lint_nobody(mode)),
+								 mig_lint_nobody(mode)),
 						"Validate it in the next migration, and CALL migrate.apply_each().");
 	}
 }

@@ -85,7 +85,7 @@ create_index_blocks_writes(MigLint *lint, Node *node)
 	if (stmt->concurrent || mig_lint_is_harmless(lint, rel))
 		return;
 	mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-					psprintf("CREATE INDEX reads table %s (%s) under SHARE: nobody can write to it until the index is built",
+					psprintf("CREATE INDEX reads table %s under SHARE (%s): nobody can write to it until the index is built",
 							 mig_lint_name(lint, rel),
 							 mig_lint_how_much(lint, rel)),
 					concurrent_index(lint, stmt, rel));
@@ -281,7 +281,7 @@ reindex_blocks(MigLint *lint, Node *node)
 	constraint = named == rel ? NULL :
 		mig_model_constraint(lint->model, rel, named->name);
 	mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-					psprintf("REINDEX reads table %s (%s) under SHARE: nobody can write to it, or read with the index",
+					psprintf("REINDEX reads table %s under SHARE (%s): nobody can write to it, or read with the index",
 							 mig_lint_name(lint, rel),
 							 mig_lint_how_much(lint, rel)),
 					constraint != NULL &&
@@ -367,7 +367,7 @@ attach_partition_scans(MigLint *lint, Node *node)
 		if (mig_lint_is_harmless(lint, rel) || has_check(lint, rel))
 			continue;
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-						psprintf("ATTACH PARTITION reads table %s (%s) under ACCESS EXCLUSIVE: nobody can read or write it",
+						psprintf("ATTACH PARTITION reads table %s under ACCESS EXCLUSIVE (%s): nobody can read or write it",
 								 mig_lint_name(lint, rel),
 								 mig_lint_how_much(lint, rel)),
 						psprintf("-- before, with the bounds of the partition:\n"
@@ -416,7 +416,7 @@ refresh_blocks_reads(MigLint *lint, Node *node)
 	if (stmt->concurrent || mig_lint_is_harmless(lint, rel))
 		return;
 	mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-					psprintf("REFRESH MATERIALIZED VIEW fills %s (%s) under ACCESS EXCLUSIVE: nobody can read it until then",
+					psprintf("REFRESH MATERIALIZED VIEW fills %s under ACCESS EXCLUSIVE (%s): nobody can read it until then",
 							 mig_lint_name(lint, rel),
 							 mig_lint_how_much(lint, rel)),
 					psprintf("-- needs a unique index on it:\n"
@@ -430,7 +430,7 @@ report_rewrite(MigLint *lint, MigLintRel *rel, const char *what)
 	if (mig_lint_is_harmless(lint, rel))
 		return;
 	mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-					psprintf("%s rewrites table %s (%s) under ACCESS EXCLUSIVE: nobody can read or write it",
+					psprintf("%s rewrites table %s under ACCESS EXCLUSIVE (%s): nobody can read or write it",
 							 what, mig_lint_name(lint, rel),
 							 mig_lint_how_much(lint, rel)),
 					"Do it when nobody needs the table, or with pg_repack, or copy the rows into a new table in batches.");
