@@ -747,6 +747,7 @@ static void
 plan_again(Each *each)
 {
 	each->current = -1;
+	each->blockers = NULL;
 	run_or_fail(each, make_plan);
 }
 
