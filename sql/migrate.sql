@@ -259,6 +259,7 @@ CREATE TABLE migrate.step (
 	commits			pg_catalog.int4 NOT NULL DEFAULT 0,
 	relation		pg_catalog.oid,
 	indexes			pg_catalog.oid[],
+	definitions		pg_catalog.text[] COLLATE "C",
 	CONSTRAINT step_pkey PRIMARY KEY (project, target, version, part, statement),
 	CONSTRAINT step_part_check
 		CHECK (part OPERATOR(pg_catalog.=) ANY (ARRAY['up', 'down'])),
@@ -274,7 +275,9 @@ CREATE TABLE migrate.step (
 	CONSTRAINT step_array_check
 		CHECK (coalesce(pg_catalog.array_ndims(statements), 1) OPERATOR(pg_catalog.=) 1
 			AND coalesce(pg_catalog.array_ndims(indexes), 1) OPERATOR(pg_catalog.=) 1
-			AND pg_catalog.array_position(indexes, NULL) IS NULL)
+			AND pg_catalog.array_position(indexes, NULL) IS NULL
+			AND coalesce(pg_catalog.array_ndims(definitions), 1) OPERATOR(pg_catalog.=) 1
+			AND pg_catalog.array_position(definitions, NULL) IS NULL)
 );
 COMMENT ON TABLE migrate.step IS
 	'how far the migrations have come that run in several transactions and are not done: finished statements, and the one that was started';

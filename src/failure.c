@@ -144,9 +144,10 @@ void
 mig_failure_log(const MigJournalRow *row, const ErrorData *edata)
 {
 	ereport(LOG_SERVER_ONLY,
-			(errmsg("migrate: %s of migration \"%s\" of project \"%s\" failed in run " INT64_FORMAT ": %s: %s",
-					row->action, row->version ? row->version : "",
-					row->project, row->run,
+			(errmsg("migrate: %s of %s%s%sproject \"%s\" failed in run " INT64_FORMAT ": %s: %s",
+					row->action, row->version ? "migration \"" : "",
+					row->version ? row->version : "",
+					row->version ? "\" of " : "", row->project, row->run,
 					unpack_sql_state(edata->sqlerrcode), edata->message),
 			 errhidestmt(true), errhidecontext(true)));
 }

@@ -11,12 +11,14 @@
 #include "partial.h"
 #include "statement.h"
 
-/* an index that is not valid and may be dropped */
+/* an index that a statement has left */
 typedef struct MigLeftover
 {
 	Oid			index;
 	Oid			relation;
 	char	   *name;			/* qualified and quoted */
+	bool		valid;			/* by a rewrite of its table */
+	char	   *definition;		/* a checksum, where it is asked for */
 } MigLeftover;
 
 /*
@@ -34,15 +36,25 @@ extern void mig_leftover_note(const MigStatement *statement, const char *sql,
 extern List *mig_leftover_find(const MigStatement *statement, const char *sql,
 							   const MigPartialStep *step);
 
+/*
+ * The name of the index that a CREATE INDEX should make, if the attempt before
+ * has left it and it is valid by now; else NULL.  Raises
+ * ERRCODE_DUPLICATE_TABLE if there is another one of that name, but for the
+ * leftovers that mig_leftover_find() has found.
+ */
+extern char *mig_leftover_done(const MigStatement *statement, const char *sql,
+							   const MigPartialStep *step, List *leftovers);
+
 /* the index of a TOAST table belongs to its owner, who cannot drop it */
 extern bool mig_leftover_may_drop(const MigLeftover *leftover);
 
 /*
  * Make sure that nobody is building the index at this moment: takes a lock on
  * its table for the session, until mig_leftover_release(), or raises
- * ERRCODE_LOCK_NOT_AVAILABLE.
+ * ERRCODE_LOCK_NOT_AVAILABLE.  The name is the present one then, NULL if the
+ * index is gone.
  */
-extern void mig_leftover_claim(const MigLeftover *leftover);
+extern void mig_leftover_claim(MigLeftover *leftover);
 extern void mig_leftover_release(const MigLeftover *leftover);
 
 /*

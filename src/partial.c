@@ -39,7 +39,8 @@ set_key(const MigPartialKey *key, Oid *types, Datum *values)
 enum StepColumn
 {
 	P_STATEMENT = 1, P_LAST_STATEMENT, P_TEXT_HASH, P_FINISHED,
-	P_EXECUTION_MS, P_COMMITS, P_RELATION, P_INDEXES, P_STATEMENTS, P_RUN
+	P_EXECUTION_MS, P_COMMITS, P_RELATION, P_INDEXES, P_STATEMENTS, P_RUN,
+	P_DEFINITIONS
 };
 
 /* which row it is, for errors */
@@ -52,7 +53,7 @@ row_name(const MigPartialKey *key, int statement)
 }
 
 static void
-read_indexes(const MigPartialKey *key, const MigRow *row,
+read_indexes(MigSqlScope *scope, const MigPartialKey *key, const MigRow *row,
 			 MigPartialStep *step)
 {
 	Datum	   *elements;
@@ -66,6 +67,8 @@ read_indexes(const MigPartialKey *key, const MigRow *row,
 	step->indexes = palloc(sizeof(Oid) * Max(step->nindexes, 1));
 	for (i = 0; i < step->nindexes; i++)
 		step->indexes[i] = DatumGetObjectId(elements[i]);
+	step->definitions = mig_row_text_array(scope, row, P_DEFINITIONS,
+										   &step->ndefinitions);
 }
 
 /* what is not what we write is refused: see mig_refuse_value() */
@@ -90,7 +93,7 @@ read_step(MigSqlScope *scope, const MigPartialKey *key, uint64 number)
 	step->commits = mig_row_int4(&row, P_COMMITS);
 	step->relation = (Oid) mig_row_int8(&row, P_RELATION);
 	step->run = mig_row_int8(&row, P_RUN);
-	read_indexes(key, &row, step);
+	read_indexes(scope, key, &row, step);
 	if (!row.nulls[P_STATEMENTS - 1])
 		step->timings =
 			mig_journal_read_timings(row.values[P_STATEMENTS - 1], "step",
@@ -114,7 +117,8 @@ mig_partial_read(const MigPartialKey *key)
 	mig_books_open(&scope);
 	nrows = mig_sql("SELECT statement, last_statement, text_hash,"
 					" finished_at IS NOT NULL, execution_ms, commits,"
-					" relation::pg_catalog.int8, indexes, statements, run"
+					" relation::pg_catalog.int8, indexes, statements, run,"
+					" definitions"
 					" FROM migrate.step" WHERE_KEY " ORDER BY statement",
 					KEY_ARGS, types, values, NULL);
 	for (i = 0; i < nrows; i++)
@@ -158,8 +162,8 @@ mig_partial_start(const MigPartialKey *key, const MigPartialStep *step,
 				  int64 run)
 {
 	MigSqlScope scope;
-	Oid			types[9];
-	Datum		values[9];
+	Oid			types[10];
+	Datum		values[10];
 
 	set_key(key, types, values);
 	types[3] = types[4] = INT4OID;
@@ -173,16 +177,21 @@ mig_partial_start(const MigPartialKey *key, const MigPartialStep *step,
 	values[6] = Int64GetDatum(run);
 	values[7] = ObjectIdGetDatum(step->relation);
 	values[8] = oid_array(step->indexes, step->nindexes);
+	types[9] = TEXTARRAYOID;
+	values[9] = step->definitions ?
+		mig_text_array(step->definitions, step->ndefinitions) : (Datum) 0;
 	mig_books_open(&scope);
 	mig_sql("DELETE FROM migrate.step" WHERE_KEY
 			" AND statement OPERATOR(pg_catalog.>=) $4",
 			4, types, values, NULL);
 	note_incomplete(key->project);
 	mig_sql("INSERT INTO migrate.step (project, version, part, statement,"
-			" last_statement, text_hash, run, started_at, relation, indexes)"
+			" last_statement, text_hash, run, started_at, relation, indexes,"
+			" definitions)"
 			" VALUES ($1, $2, $3, $4, $5, $6, $7,"
-			" pg_catalog.clock_timestamp(), $8, $9)",
-			9, types, values, NULL);
+			" pg_catalog.clock_timestamp(), $8, $9, $10)",
+			10, types, values,
+			step->definitions ? NULL : "         n");
 	mig_books_close(&scope);
 }
 
@@ -206,7 +215,7 @@ mig_partial_finish(const MigPartialKey *key, int statement,
 	if (mig_sql("UPDATE migrate.step SET"
 				" finished_at = pg_catalog.clock_timestamp(),"
 				" execution_ms = $5, statements = $6, relation = NULL,"
-				" indexes = NULL" WHERE_KEY
+				" indexes = NULL, definitions = NULL" WHERE_KEY
 				" AND statement OPERATOR(pg_catalog.=) $4",
 				6, types, values, NULL) != 1)
 		ereport(ERROR,

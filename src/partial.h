@@ -39,6 +39,8 @@ typedef struct MigPartialStep
 	Oid			relation;		/* InvalidOid: not about one table */
 	int			nindexes;
 	Oid		   *indexes;
+	int			ndefinitions;
+	char	  **definitions;	/* see leftover.c */
 } MigPartialStep;
 
 /* of MigPartialStep *, in order; in CurrentMemoryContext */

@@ -59,6 +59,7 @@ typedef struct Progress
 	int			first_timing;	/* of the execution's */
 	List	   *leftovers;
 	MigLeftover *leftover;		/* to be dropped now */
+	char	   *done;			/* the index is there already: its name */
 	MigResidue *residue;		/* what the session had when it began */
 } Progress;
 
@@ -309,12 +310,17 @@ start_step(void *arg)
 		step.relation = progress->interrupted->relation;
 		step.nindexes = progress->interrupted->nindexes;
 		step.indexes = progress->interrupted->indexes;
+		step.definitions = progress->interrupted->definitions;
+		step.ndefinitions = progress->interrupted->ndefinitions;
 	}
 	if (progress->own && progress->interrupted != NULL)
 	{
 		progress->replacement = mig_leftover_replacement(progress->sql);
 		progress->leftovers = mig_leftover_find(statement, progress->sql,
 												progress->interrupted);
+		progress->done = mig_leftover_done(statement, progress->sql,
+										   progress->interrupted,
+										   progress->leftovers);
 	}
 	else if (progress->own)
 		mig_leftover_note(statement, progress->sql, &step);
@@ -419,13 +425,37 @@ run_alone(Progress *progress)
 										progress->first_timing));
 }
 
+/*
+ * The index that an earlier attempt has left is valid by now, since somebody
+ * has rewritten the table: there is nothing more to do.
+ */
+static void
+skip_done(Progress *progress)
+{
+	MigStepwise *stepwise = progress->stepwise;
+	const MigStatement *statement = statement_at(progress, progress->next);
+	MigTiming	timing;
+
+	memset(&timing, 0, sizeof(timing));
+	timing.part = stepwise->key.part;
+	timing.line = statement->line;
+	timing.tag = statement->tag;
+	mig_execution_add_timing(stepwise->execution, &timing);
+	ereport(NOTICE,
+			(errmsg("index %s, which an earlier attempt at migration \"%s\" has left, is valid by now",
+					progress->done, stepwise->key.version)));
+	finish_step(progress, 0);
+}
+
 /* how the step at hand is run */
 static void
 run_step(void *arg)
 {
 	Progress   *progress = (Progress *) arg;
 
-	if (progress->block != NULL)
+	if (progress->done != NULL)
+		skip_done(progress);
+	else if (progress->block != NULL)
 		run_block(progress);
 	else if (progress->own)
 		run_alone(progress);
@@ -442,7 +472,8 @@ drop_leftover(void *arg)
 	{
 		ereport(WARNING,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("invalid index %s, which an earlier attempt at migration \"%s\" has left, stays",
+				 errmsg("%sindex %s, which an earlier attempt at migration \"%s\" has left, stays",
+						progress->leftover->valid ? "" : "invalid ",
 						progress->leftover->name,
 						progress->stepwise->key.version),
 				 errhint("Only a superuser can drop an index of a TOAST table: DROP INDEX CONCURRENTLY %s.",
@@ -450,13 +481,19 @@ drop_leftover(void *arg)
 		return;
 	}
 	mig_leftover_claim(progress->leftover);
+	if (progress->leftover->name == NULL)
+	{
+		mig_leftover_release(progress->leftover);
+		return;
+	}
 	mig_lock_statement_begin();
 	(void) mig_toplevel_run(psprintf("DROP INDEX CONCURRENTLY IF EXISTS %s",
 									 progress->leftover->name));
 	mig_lock_statement_end();
 	mig_leftover_release(progress->leftover);
 	ereport(NOTICE,
-			(errmsg("dropped invalid index %s, which an earlier attempt at migration \"%s\" has left",
+			(errmsg("dropped %sindex %s, which an earlier attempt at migration \"%s\" has left",
+					progress->leftover->valid ? "" : "invalid ",
 					progress->leftover->name,
 					progress->stepwise->key.version)));
 }
@@ -550,6 +587,7 @@ choose_step(Progress *progress)
 							 statement->length);
 	progress->replacement = NULL;
 	progress->leftovers = NIL;
+	progress->done = NULL;
 	progress->first_timing = progress->stepwise->execution->ntimings;
 }
 
@@ -572,9 +610,9 @@ run_next_step(Progress *progress)
 	bool		locked;
 
 	choose_step(progress);
-	locked = progress->own &&
-		statement_at(progress, progress->next)->own_transaction != NULL;
 	edata = mig_transaction_run(start_step, progress);
+	locked = progress->own && progress->done == NULL &&
+		statement_at(progress, progress->next)->own_transaction != NULL;
 	foreach(lc, progress->leftovers)
 	{
 		progress->leftover = (MigLeftover *) lfirst(lc);
