@@ -101,7 +101,8 @@ checked_extension(void)
 						MIG_EXTENSION_NAME),
 				 errdetail("The database has version %s, the library is version %s.",
 						   version ? version : "?", MIG_VERSION),
-				 errhint("Run ALTER EXTENSION %s UPDATE.", MIG_EXTENSION_NAME)));
+				 errhint("If the library is the newer one, run ALTER EXTENSION %s UPDATE; if it is the older one, install the package that the database was updated with.",
+						 MIG_EXTENSION_NAME)));
 	return extension;
 }
 
@@ -213,8 +214,8 @@ check_owner(void)
 				(errcode(MIG_ERRCODE_EXTENSION),
 				 errmsg("tables of extension \"%s\" belong to role \"%s\", which is not a superuser",
 						MIG_EXTENSION_NAME, GetUserNameFromId(owner, false)),
-				 errhint("REASSIGN OWNED BY %s TO a superuser.",
-						 quote_identifier(GetUserNameFromId(owner, false)))));
+				 errhint("A superuser gives them back with ALTER TABLE migrate.%s OWNER TO, and so on.",
+						 "migration")));
 	return owner;
 }
 

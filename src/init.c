@@ -3,7 +3,7 @@
  * init.c
  *	  Entry point of the library.
  *
- * Nothing is preloaded and no hook is set: the library is loaded by the first
+ * Nothing is preloaded and loading sets no hook: the library is loaded by the first
  * call of one of its functions, and does nothing on its own.
  *
  *-------------------------------------------------------------------------

@@ -647,8 +647,8 @@ foreach my $name (sort keys %shells)
 {
 	$shell = $shells{$name};
 	is(next_file([], 'create users'), '001_create_users.sql', "$name: the first file");
-	is(slurp_file("$work/new/001_create_users.sql"),
-		"-- migrate:up\n\n\n-- migrate:down\n\n", "$name: has both markers");
+	like(slurp_file("$work/new/001_create_users.sql"),
+		qr/^-- Not for psql -f.*\n-- migrate:up\n\n\n-- migrate:down\n\n\z/, "$name: has both markers");
 	is(next_file([ '0001_a.sql', '0009_b.sql' ], 'x.sql'), '0010_x.sql',
 		"$name: the width stays");
 	is(next_file([ '1_a.sql', '9_b.sql', '9_b.down.sql' ], 'x'), '10_x.sql',
@@ -663,10 +663,11 @@ foreach my $name (sort keys %shells)
 		qr/^20[0-9]{12}_\xc3\xa4_b\.sql$/, "$name: a time stamp");
 	is(next_file([ '99981231235959_a.sql' ], 'x'), '99981231235960_x.sql',
 		"$name: after one of the future");
-	like(next_file([ 'V1__a.sql' ], 'x'), qr/^status 1: .*no file .* begins with a number/,
+	is(next_file([ 'V1__a.sql' ], 'x'), 'V2__x.sql', "$name: those of Flyway");
+	like(next_file([ 'schema.sql' ], 'x'), qr/^status 1: .*no file .* begins with a number/,
 		"$name: files without numbers");
-	like(next_file([ '1_a.up.sql', '1_a.down.sql' ], 'x'), qr/^status 1: .*in pairs/,
-		"$name: files in pairs");
+	like(next_file([ '1_a/up.sql' ], 'x'), qr/^status 1: .*not single files/,
+		"$name: directories");
 	($status, $out, $err) = load([ '--new', 'x', directory('new') . '//' ]);
 	is($out, "$work/new/001_x.sql\n", "$name: a slash after the directory");
 	like((load([ '--new', 'x', "$work/none" ]))[2], qr/none" is not a directory/,
