@@ -233,7 +233,8 @@ END
 	join(
 		"\n",
 		sort map { "$_ grantable" } (
-			(map { ("SELECT $_", "INSERT $_") } qw(applied body journal migration policy run state step)),
+			(map { "SELECT $_" } qw(applied body journal migration policy run state step)),
+			(map { "INSERT $_" } qw(applied body journal migration policy step)),
 			'UPDATE policy', 'SELECT run_seq', 'UPDATE run_seq',
 			'SELECT applied_seq', 'UPDATE applied_seq')),
 	'what the owner of the database may do with the tables');
@@ -287,7 +288,7 @@ END
 			' ',
 			sort((map { "migration.$_:SELECT" }
 				  qw(project version name kind requires transactional irreversible
-				  path down_path verify_path up_line down_line verify_line source checksum down_checksum added_at added_by
+				  path down_path verify_path up_line down_line verify_line source added_at added_by
 				  up_author up_trusted down_author down_trusted verify_author verify_trusted held_reason)),
 				$right eq 'write'
 				? (map { "migration.$_:INSERT" }
@@ -312,7 +313,7 @@ END
 
 $db = database('rights');
 my $may_add =
-  "has_function_privilege('low', 'migrate.add(text,text,text,text,text[],text,text,bool,bool,text)', 'EXECUTE')";
+  "has_function_privilege('low', 'migrate.add(anycompatible,text,text,text,text[],text,text,bool,bool,text,text,jsonb)', 'EXECUTE')";
 # to which the server gives an SQLSTATE up to version 15
 my $no_members = qr/role "pg_database_owner" cannot have explicit members/;
 my $may_look = "has_schema_privilege('low', 'migrate', 'USAGE')";
@@ -371,7 +372,7 @@ run('looker', $db, "SELECT migrate.grant('look', 'low')");
 run('looker', $db, "SELECT migrate.grant('mend', 'looker')");
 is( value(
 		$db,
-		"$may_look, has_function_privilege('looker', 'migrate.stamp(text,text,text,text)', 'EXECUTE')"
+		"$may_look, has_function_privilege('looker', 'migrate.stamp(anycompatible,text,text,text)', 'EXECUTE')"
 	),
 	'f|f',
 	'who may call grant() but has no grant option gives nothing');
