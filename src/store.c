@@ -286,6 +286,17 @@ caller_name(void)
 }
 
 /*
+ * Is it a superuser who speaks?  Not whoever calls a SECURITY DEFINER function
+ * of one, nor what runs for the owner of something.
+ */
+static bool
+superuser_speaks(void)
+{
+	return superuser() && superuser_arg(GetOuterUserId()) &&
+		!InSecurityRestrictedOperation();
+}
+
+/*
  * Whose texts they are that a function has been given: the caller's own, unless
  * he says others' and is a superuser.  What a superuser says is others' is not
  * trusted unless he says that too, and a name alone never is: the role that
@@ -298,12 +309,12 @@ find_authors(const MigAuthor *named, MigAuthor *authors)
 
 	for (part = MIG_UP; part <= MIG_VERIFY; part++)
 	{
-		if (named != NULL && superuser())
+		if (named != NULL && superuser_speaks())
 			authors[part] = named[part];
 		else
 		{
 			authors[part].name = caller_name();
-			authors[part].trusted = superuser();
+			authors[part].trusted = superuser_speaks();
 		}
 	}
 }
@@ -358,7 +369,7 @@ settle_author(const MigrationRow *old, MigrationRow *row, MigPart part)
 	MigrationColumn column = text_column(part);
 	bool		same = old != NULL &&
 		same_string(get_text(old, column), get_text(row, column));
-	bool		believed = superuser() && !InSecurityRestrictedOperation();
+	bool		believed = superuser_speaks();
 	MigAuthor	author = {NULL, false};
 
 	if (row->nulls[column])

@@ -268,6 +268,17 @@ allowed('writer', $db,
 	"SELECT migrate.unhold('5', project => 'p'), migrate.hold('5', 'x', project => 'p')");
 is(trust($db, '5', 'p'), "writer|t|$super|t||f", 'what changes no text changes no trust');
 
+# Who calls a SECURITY DEFINER function of a superuser is none, but who has
+# become one by SET ROLE is.
+allowed($super, $db, <<'END');
+CREATE FUNCTION public.add(version text, up text) RETURNS text SECURITY DEFINER
+	LANGUAGE sql AS $$ SELECT migrate.add($1, $2, project => 'p') $$;
+END
+allowed('low', $db, "SELECT public.add('9', '$escalate')");
+is(trust($db, '9', 'p'), "$super|f||f||f", 'a function of a superuser gives no trust away');
+allowed('dba', $db, "SET ROLE boss; SELECT migrate.add('10', 'SELECT 1', project => 'p')");
+is(trust($db, '10', 'p'), 'boss|t||f||f', 'a member who has become a superuser is one');
+
 # The rest of a migration that stands half-way
 allowed($super, $db, <<'END');
 CREATE TABLE public.half (id int); INSERT INTO public.half VALUES (1), (1);
