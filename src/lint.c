@@ -599,7 +599,7 @@ mig_lint_link(const char *rule)
  * Before a run
  */
 
-/* "003 line 4: ... (rule)" */
+/* migration "003" (003_a.sql:4): ... (rule) */
 static char *
 describe(const MigFinding *finding)
 {
@@ -607,6 +607,10 @@ describe(const MigFinding *finding)
 		return psprintf("migration \"%s\": %s (%s)",
 						finding->version ? finding->version : "",
 						finding->message, finding->rule);
+	if (finding->path != NULL)
+		return psprintf("migration \"%s\" (%s:%d): %s (%s)", finding->version,
+						finding->path, finding->line, finding->message,
+						finding->rule);
 	return psprintf("migration \"%s\" line %d: %s (%s)", finding->version,
 					finding->line, finding->message, finding->rule);
 }

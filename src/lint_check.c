@@ -44,6 +44,8 @@ mig_lint_is_on(MigLint *lint, const char *rule)
 void
 mig_lint_place(const MigLint *lint, MigFinding *finding)
 {
+	MigLabel	label;
+
 	memset(finding, 0, sizeof(MigFinding));
 	finding->rule = lint->rule->id;
 	finding->step = lint->step;
@@ -58,6 +60,9 @@ mig_lint_place(const MigLint *lint, MigFinding *finding)
 		return;
 	finding->statement = lint->statement + 1;
 	finding->line = lint->body->statements[lint->statement].line;
+	mig_label_of_entry(&label, lint->entry, lint->part, true);
+	if (label.first_line > 0)
+		finding->path = label.path;
 }
 
 static char *

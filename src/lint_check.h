@@ -40,6 +40,7 @@ typedef struct MigFinding
 	const char *part;			/* NULL: about the migration */
 	int			statement;		/* from 1; 0: none */
 	int			line;
+	const char *path;			/* the file whose line it is, or NULL */
 	const char *rule;
 	MigSeverity severity;
 	char	   *relation;		/* may be NULL, like all that follow */

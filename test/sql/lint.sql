@@ -561,6 +561,14 @@ UPDATE migrate.policy SET lint = 'off';
 SELECT version, action FROM migrate.apply(raise => false);
 SELECT migrate.remove('2');
 
+-- with the line of the file, if there is one
+SELECT version FROM migrate.load('{"7_a.sql": "-- a comment\n\n-- migrate:up\nSELECT 1;\nDROP TABLE nowhere;\n-- migrate:down\nSELECT 1;\n"}') WHERE result <> 'unchanged';
+SELECT version, statement, line, rule FROM migrate.lint();
+UPDATE migrate.policy SET lint = 'error';
+SELECT version FROM migrate.apply();
+UPDATE migrate.policy SET lint = 'off';
+SELECT migrate.remove('7');
+
 -- what is not there, and what is not right
 SELECT * FROM migrate.lint('nothing');
 SELECT * FROM migrate.lint(project => NULL);

@@ -135,7 +135,7 @@ nothing_ran('the beginning');
 # call them, once with the role's schema before the server's
 foreach my $look (
 	(map { "SELECT * FROM migrate.$_()" }
-		qw(status plan lint heads current history failures progress version)),
+		qw(status plan lint heads current history failures progress version help)),
 	'SELECT * FROM migrate.plan_rollback()',
 	'SELECT migrate.check()',
 	'SELECT migrate.script()',
