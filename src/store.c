@@ -1134,7 +1134,7 @@ plan_amendments(LoadPlan *load, const char *project, List *sources, List *rows,
 				List *conflicts)
 {
 	List	   *amendments = find_amendments(project, sources);
-	MigPolicy  *policy = mig_ledger_policy(project);
+	MigPolicy  *policy = sources ? mig_ledger_policy(project) : NULL;
 	bool		was_empty = false;
 	ListCell   *lc;
 

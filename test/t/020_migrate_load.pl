@@ -686,7 +686,7 @@ foreach my $name (sort keys %shells)
 	($status, $out, $err) = load([ $new, '--apply', 'new' ]);
 	is($status, 0, 'a new file is applied') or diag $err;
 	is(query('new', q{SELECT to_regclass('users') IS NOT NULL}), 't', 'its first part');
-	query('new', 'SET ROLE app; SELECT migrate.rollback()');
+	$node->safe_psql('new', 'SELECT migrate.rollback()', extra_params => [ '-U', 'app' ]);
 	is(query('new', q{SELECT to_regclass('users') IS NOT NULL}), 'f',
 		'and rolled back with its second');
 }
