@@ -176,12 +176,16 @@ statement_context_callback(void *arg)
 	MigExecution *execution = (MigExecution *) arg;
 	const MigLabel *label = execution->label;
 	const MigStatement *statement;
+	char	   *place;
 
 	if (execution->statement < 0)
 		return;
 	statement = &execution->body->statements[execution->statement];
-	errcontext("%s", mig_label_place(label, execution->statement + 1,
-									 statement->line));
+
+	/* a LOG or NOTICE is no end of the context that this is made in */
+	place = mig_label_place(label, execution->statement + 1, statement->line);
+	errcontext("%s", place);
+	pfree(place);
 }
 
 /* as the server does for a statement that comes from a client */
