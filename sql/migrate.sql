@@ -102,6 +102,7 @@ CREATE TABLE migrate.applied (
 		CHECK (run OPERATOR(pg_catalog.>) 0
 			AND run OPERATOR(pg_catalog.<=) 281474976710655
 			AND n OPERATOR(pg_catalog.>) 0
+			AND seq OPERATOR(pg_catalog.>) 0
 			AND execution_ms OPERATOR(pg_catalog.>=) 0
 			AND execution_ms OPERATOR(pg_catalog.<) 'Infinity'
 			AND pg_catalog.isfinite(applied_at))

@@ -32,7 +32,7 @@
 #include "migrate.h"
 
 static AttrNumber
-column_number(const MigKeyed * keyed, Relation rel, const char *name)
+column_number(const MigKeyed *keyed, Relation rel, const char *name)
 {
 	AttrNumber	number = get_attnum(RelationGetRelid(rel), name);
 
@@ -47,7 +47,7 @@ column_number(const MigKeyed * keyed, Relation rel, const char *name)
 
 /* a snapshot must be active */
 static SysScanDesc
-begin_scan(const MigKeyed * keyed, Relation rel, const char *const *key,
+begin_scan(const MigKeyed *keyed, Relation rel, const char *const *key,
 		   ScanKey keys)
 {
 	int			i;
@@ -64,7 +64,7 @@ begin_scan(const MigKeyed * keyed, Relation rel, const char *const *key,
 }
 
 bool
-mig_keyed_look_up(const MigKeyed * keyed, const char *const *key,
+mig_keyed_look_up(const MigKeyed *keyed, const char *const *key,
 				  Datum *values, bool *nulls)
 {
 	ScanKeyData keys[MIG_KEY_COLUMNS];
@@ -99,7 +99,7 @@ mig_keyed_look_up(const MigKeyed * keyed, const char *const *key,
 }
 
 Datum
-mig_keyed_tids(const MigKeyed * keyed, const char *project, List *versions)
+mig_keyed_tids(const MigKeyed *keyed, const char *project, List *versions)
 {
 	Datum	   *tids = palloc(sizeof(Datum) * (list_length(versions) + 1));
 	int			count = 0;

@@ -20,13 +20,13 @@ typedef struct MigKeyed
 	int			nkeys;
 	const char *keys[MIG_KEY_COLUMNS];
 	const char *wanted[MIG_KEYED_WANTED];	/* NULL: no more */
-}			MigKeyed;
+} MigKeyed;
 
 /*
  * The wanted columns of the row with this key, copied; false if there is none.
  * Sees what is committed now, and what this transaction has done.
  */
-extern bool mig_keyed_look_up(const MigKeyed * keyed, const char *const *key,
+extern bool mig_keyed_look_up(const MigKeyed *keyed, const char *const *key,
 							  Datum *values, bool *nulls);
 
 /*
@@ -34,7 +34,7 @@ extern bool mig_keyed_look_up(const MigKeyed * keyed, const char *const *key,
  * ANY".  The key is project and version, or project, target and version; the
  * target is empty.
  */
-extern Datum mig_keyed_tids(const MigKeyed * keyed, const char *project,
+extern Datum mig_keyed_tids(const MigKeyed *keyed, const char *project,
 							List *versions);
 
 #endif							/* MIG_KEYED_H */

@@ -904,7 +904,7 @@ choose_applications(const MigProject *project, List *applications, bool *chosen)
 
 	foreach(lc, applications)
 	{
-		const		MigApplication *application = (const MigApplication *) lfirst(lc);
+		const MigApplication *application = (const MigApplication *) lfirst(lc);
 		MigEntry   *entry = mig_plan_find(project, application->version);
 
 		if (entry != NULL && entry->applied && entry->seq == application->seq)

@@ -105,7 +105,7 @@ typedef struct MigApplication
 {
 	char	   *version;
 	int64		seq;			/* see MigEntry */
-}			MigApplication;
+} MigApplication;
 
 typedef struct MigDownChoice
 {

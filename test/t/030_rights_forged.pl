@@ -112,7 +112,7 @@ refused_each(
 		{ action => "E'a\\nb'" },
 		{ statements => "'{{\"(up,1,x,1,1)\"}}'::migrate.statement_timing[]" }),
 	(map { applied_row(%$_) }
-		{ how => "'odd'" }, { applied_at => "'infinity'" },
+		{ how => "'odd'" }, { seq => 0 }, { applied_at => "'infinity'" },
 		{ version => "''" }),
 	"INSERT INTO migrate.body VALUES (500, 'x', 'SELECT 1');",
 	"INSERT INTO migrate.body VALUES (0, repeat('0', 64), 'SELECT 1');",
