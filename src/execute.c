@@ -521,6 +521,8 @@ run_one(MigExecution *execution, int i, const char *replacement)
 		try_statement(execution, sql);
 	else
 		run_timed(execution, sql);
+	if (!execution->toplevel)
+		mig_residue_check_new_names(execution->residue, execution->label);
 	pfree(sql);
 }
 
@@ -562,8 +564,7 @@ begin_body(MigExecution *execution, const MigRunnable *runnable,
 	execution->body = mig_runnable_body(runnable);
 	execution->label = mig_runnable_label(runnable);
 	execution->statement = -1;
-	mig_residue_check_names(execution->residue, execution->body,
-							execution->label);
+	mig_residue_check_names(execution->residue, execution->label);
 	callback->callback = statement_context_callback;
 	callback->arg = execution;
 	callback->previous = error_context_stack;

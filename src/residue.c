@@ -66,6 +66,7 @@ typedef struct Advisory
 /* a relation or type of the session's temporary schema */
 typedef struct Hiding
 {
+	Oid			oid;
 	char	   *name;
 	bool		is_type;
 	bool		hides;			/* there is another one of that name */
@@ -348,14 +349,14 @@ list_hiding(void)
 				   "  AND NOT pg_catalog.pg_is_other_temp_schema(n.oid)"
 				   "  AND n.nspname OPERATOR(pg_catalog.<>) ALL"
 				   "   (ARRAY['migrate', 'information_schema']))"
-				   " SELECT c.relname::pg_catalog.text, false, EXISTS ("
+				   " SELECT c.oid::pg_catalog.int8, c.relname::pg_catalog.text, false, EXISTS ("
 				   "  SELECT FROM pg_catalog.pg_class o JOIN s"
 				   "   ON s.oid OPERATOR(pg_catalog.=) o.relnamespace"
 				   "  WHERE o.relname OPERATOR(pg_catalog.=) c.relname)"
 				   " FROM pg_catalog.pg_class c"
 				   " WHERE c.relnamespace OPERATOR(pg_catalog.=) $1"
 				   " UNION ALL"
-				   " SELECT t.typname::pg_catalog.text, true, EXISTS ("
+				   " SELECT t.oid::pg_catalog.int8, t.typname::pg_catalog.text, true, EXISTS ("
 				   "  SELECT FROM pg_catalog.pg_type o JOIN s"
 				   "   ON s.oid OPERATOR(pg_catalog.=) o.typnamespace"
 				   "  WHERE o.typname OPERATOR(pg_catalog.=) t.typname)"
@@ -369,9 +370,10 @@ list_hiding(void)
 	{
 		Hiding	   *hiding = palloc(sizeof(Hiding));
 
-		hiding->name = mig_get_text(&scope, row, 1);
-		hiding->is_type = mig_get_bool(row, 2);
-		hiding->hides = mig_get_bool(row, 3);
+		hiding->oid = (Oid) mig_get_int8(row, 1);
+		hiding->name = mig_get_text(&scope, row, 2);
+		hiding->is_type = mig_get_bool(row, 3);
+		hiding->hides = mig_get_bool(row, 4);
 		list = lappend(list, hiding);
 	}
 	MemoryContextSwitchTo(old);
@@ -379,33 +381,35 @@ list_hiding(void)
 	return list;
 }
 
-static bool
-is_part_of_word(char c)
+static void
+refuse_hiding(const Hiding *hiding, const MigLabel *label)
 {
-	return c == '_' || c == '$' || IS_HIGHBIT_SET(c) ||
-		isalnum((unsigned char) c);
+	ereport(ERROR,
+			(errcode(MIG_ERRCODE_TEMPORARY),
+			 errmsg("temporary %s \"%s\" of the session is in the way of migration \"%s\"",
+					hiding->is_type ? "type" : "relation", hiding->name,
+					label->version),
+			 errdetail("Names are looked up among temporary objects first, and there is another object of this name."),
+			 errhint("DISCARD TEMP, or run migrations in a connection of their own.")));
 }
 
-/* is the name a word of the text, in whatever case? */
-static bool
-has_word(const char *text, const char *name)
+static const Hiding *
+find_hiding(List *list, const Hiding *wanted)
 {
-	size_t		length = strlen(name);
-	const char *p;
+	ListCell   *lc;
 
-	for (p = text; *p; p++)
+	foreach(lc, list)
 	{
-		if (pg_strncasecmp(p, name, length) == 0 &&
-			(p == text || !is_part_of_word(p[-1])) &&
-			!is_part_of_word(p[length]))
-			return true;
+		const Hiding *hiding = (const Hiding *) lfirst(lc);
+
+		if (hiding->oid == wanted->oid && hiding->is_type == wanted->is_type)
+			return hiding;
 	}
-	return false;
+	return NULL;
 }
 
 void
-mig_residue_check_names(const MigResidue *residue, const MigBody *body,
-						const MigLabel *label)
+mig_residue_check_names(const MigResidue *residue, const MigLabel *label)
 {
 	ListCell   *lc;
 
@@ -413,18 +417,25 @@ mig_residue_check_names(const MigResidue *residue, const MigBody *body,
 	{
 		const Hiding *hiding = (const Hiding *) lfirst(lc);
 
-		if (!hiding->hides && !has_word(body->text, hiding->name))
-			continue;
-		ereport(ERROR,
-				(errcode(MIG_ERRCODE_TEMPORARY),
-				 errmsg("temporary %s \"%s\" of the session is in the way of migration \"%s\"",
-						hiding->is_type ? "type" : "relation", hiding->name,
-						label->version),
-				 hiding->hides ?
-				 errdetail("Names are looked up among temporary objects first, and there is another object of this name.") :
-				 errdetail("Names are looked up among temporary objects first, and the %s body has this name.",
-						   mig_part_name(label->part)),
-				 errhint("DISCARD TEMP, or run migrations in a connection of their own.")));
+		if (hiding->hides)
+			refuse_hiding(hiding, label);
+	}
+}
+
+void
+mig_residue_check_new_names(const MigResidue *residue, const MigLabel *label)
+{
+	ListCell   *lc;
+
+	if (residue->hiding == NIL)
+		return;
+	foreach(lc, list_hiding())
+	{
+		const Hiding *hiding = (const Hiding *) lfirst(lc);
+
+		/* what bodies have made themselves may hide what it likes */
+		if (hiding->hides && find_hiding(residue->hiding, hiding) != NULL)
+			refuse_hiding(hiding, label);
 	}
 }
 

@@ -41,10 +41,12 @@ extern bool mig_residue_may_differ(const MigBody *body, int first, int end);
 
 /*
  * Raise MIG_ERRCODE_TEMPORARY if a temporary object that the session had before
- * would be found in the place of what the body means.
+ * is found in the place of another one: when a body begins, and after a
+ * statement of it, which may have made that.
  */
 extern void mig_residue_check_names(const MigResidue *residue,
-									const MigBody *body,
 									const MigLabel *label);
+extern void mig_residue_check_new_names(const MigResidue *residue,
+										const MigLabel *label);
 
 #endif							/* MIG_RESIDUE_H */
