@@ -128,8 +128,13 @@ $(OBJS): $(wildcard src/*.h)
 sql/migrate--$(EXTVERSION).sql: sql/migrate.sql
 	cp $< $@
 
+# PGXS installs a script by its base name, and removes it by its path
+uninstall: uninstall-scripts
+uninstall-scripts:
+	rm -f $(addprefix '$(DESTDIR)$(bindir)'/, $(notdir $(SCRIPTS)))
+
 dist:
 	git archive --format zip --prefix=$(EXTENSION)-$(EXTVERSION)/ \
 		--output $(EXTENSION)-$(EXTVERSION).zip HEAD
 
-.PHONY: dist
+.PHONY: dist uninstall-scripts

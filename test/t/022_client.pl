@@ -117,6 +117,20 @@ $h = start_load($two, '--apply', '-d', 'first');
 is(finish_load($h), 0, 'none is held') or diag $h->{err};
 
 # ---------------------------------------------------------------------------
+# Where it is
+# ---------------------------------------------------------------------------
+
+{
+	my $top = "$FindBin::RealBin/../..";
+	my @make = ('make', '-s', '-C', $top, "DESTDIR=$work/root", 'PG_CONFIG=pg_config');
+	my $installed = "$work/root" . $node->config_data('--bindir') . '/migrate-load';
+	is(system(@make, 'install'), 0, 'make install');
+	ok(-x $installed, 'puts it into the directory of psql');
+	is(system(@make, 'uninstall'), 0, 'make uninstall');
+	ok(!-e $installed, 'removes it');
+}
+
+# ---------------------------------------------------------------------------
 # First starts at once
 # ---------------------------------------------------------------------------
 
