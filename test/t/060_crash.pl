@@ -432,6 +432,8 @@ sound('own', 'journal locked');
 
 owner_database($node, 'settings');
 app('settings', $bad);
+# without it the search_path would be the bodies' too
+app('settings', q{INSERT INTO migrate.policy (search_path) VALUES ('public')});
 $node->safe_psql(
 	'postgres',
 	join ';',
