@@ -120,13 +120,12 @@ verify 15 SELECT$$,
 	'statements() is a log of every step with its command tag');
 SELECT is(
 	(SELECT string_agg(s.tag || ' (' || substring(
-		split_part(b.text, E'\n', s.line) FROM 'EXISTS (\w+)') || ')', ', ' ORDER BY s.statement)
+		split_part(pg_read_file(:'examples' || '/alerting/' || m.path), E'\n', s.line) FROM 'EXISTS (\w+)') || ')', ', ' ORDER BY s.statement)
 	 FROM migrate.statements(:run) s
-		JOIN migrate.journal j USING (run, n)
-		JOIN migrate.body b ON b.hash = j.body
+		JOIN migrate.migration m USING (version)
 	 WHERE s.tag = 'CREATE TABLE'),
 	'CREATE TABLE (clients), CREATE TABLE (rules), CREATE TABLE (endpoints), CREATE TABLE (notifications)',
-	'whose lines point into the text that ran');
+	'whose lines point into the file');
 
 -- ---------------------------------------------------------------------------
 -- Running it again
