@@ -75,7 +75,6 @@ SET TRANSACTION ISOLATION LEVEL SERIALIZABLE;
 SELECT count(*) FROM migrate.status();
 SELECT count(*) FROM migrate.applied;
 SELECT count(*) FROM migrate.failure;
-LOCK TABLE migrate.applied IN ACCESS SHARE MODE;
 END
 	[ low => 'an object that depends on the extension (index)', <<'END' ],
 CREATE TEMP TABLE t (i int PRIMARY KEY);
@@ -130,6 +129,7 @@ foreach my $case (
 	[ low => 'ALTER EXTENSION migrate UPDATE' ],
 	[ low => 'ALTER EXTENSION migrate ADD SCHEMA own_low' ],
 	[ runner => 'DROP EXTENSION migrate' ],
+	[ looker => 'LOCK TABLE migrate.applied IN ACCESS SHARE MODE' ],
 	[ looker => 'LOCK TABLE migrate.applied IN SHARE MODE' ],
 	[ looker => 'LOCK TABLE migrate.migration IN ROW EXCLUSIVE MODE' ],
 	[ writer => 'LOCK TABLE migrate.migration IN SHARE ROW EXCLUSIVE MODE' ],
@@ -193,7 +193,7 @@ foreach my $body (
 	foreach my $call ('apply()', 'rollback()', "add('zz', 'SELECT 1')",
 		"hold('001', 'x')", "stamp('$version')", "unstamp('001')",
 		"prune_journal('1 day')", "amend('001', verify => 'SELECT 1')",
-		"remove('001')", q{load('{"zz_x.sql": "SELECT 1;"}')})
+		"remove('001')", q{load('{"900_x.sql": "SELECT 1;"}')})
 	{
 		my ($status, undef, $err) = run('owner', $db,
 			"SET migrate.wait_timeout = '100ms';\nSELECT migrate.$call");
