@@ -85,7 +85,7 @@ extern MigTexts *mig_ledger_texts(const char *project, MigEntry **entries,
 								  int count);
 
 /* raise the error of a row that somebody has deleted in between */
-extern void mig_ledger_removed_meanwhile(void) pg_attribute_noreturn();
+extern void mig_ledger_removed_meanwhile(void);
 
 /*
  * The first of these versions, in their order, of which the part, or the verify

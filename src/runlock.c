@@ -39,6 +39,7 @@
 #include "catalog/pg_extension.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lock.h"
 #include "utils/timestamp.h"
@@ -132,9 +133,32 @@ has_lock(const LOCKTAG *tag)
 	return MIG_LOCK_HELD_BY_ME(tag, ShareUpdateExclusiveLock);
 }
 
+static void
+release_at_exit(int code, Datum arg)
+{
+	LockReleaseSession(DEFAULT_LOCKMETHOD);
+}
+
+/*
+ * The server gives such locks up when it aborts a transaction, and so does a
+ * process that ends in one.  One that is ended while it waits outside of any
+ * would leave them to nobody, for ever.
+ */
+static void
+release_session_locks_at_exit(void)
+{
+	static bool registered = false;
+
+	if (!registered)
+		before_shmem_exit(release_at_exit, (Datum) 0);
+	registered = true;
+}
+
 static bool
 take_lock(const LOCKTAG *tag, bool session)
 {
+	if (session)
+		release_session_locks_at_exit();
 	return LockAcquire(tag, ShareUpdateExclusiveLock, session, true) !=
 		LOCKACQUIRE_NOT_AVAIL;
 }
@@ -254,6 +278,7 @@ mig_lock_try(bool *held_before)
 static void
 take_along(const LOCKTAG *tag)
 {
+	release_session_locks_at_exit();
 	if (!MIG_LOCK_HELD_BY_ME(tag, AccessShareLock))
 		(void) LockAcquire(tag, AccessShareLock, true, true);
 }
@@ -423,6 +448,7 @@ mig_lock_statement_begin(void)
 	LOCKTAG		tag;
 
 	set_lock_tag(&tag, STATEMENT_LOCK);
+	release_session_locks_at_exit();
 	(void) LockAcquire(&tag, ExclusiveLock, true, false);
 
 	/*
