@@ -310,7 +310,7 @@ run_statement(const char *sql, const MigLabel *label)
 	uint64		rows;
 
 	memset(&options, 0, sizeof(options));
-	if (label->part == MIG_VERIFY && !label->errors_only)
+	if (label->part == MIG_VERIFY && !label->of_sqitch)
 	{
 		receiver.pub.receiveSlot = verify_receive;
 		receiver.pub.rStartup = verify_startup;

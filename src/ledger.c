@@ -189,7 +189,7 @@ enum EntryColumn
 	E_HELD_REASON, E_RUN, E_SEQ, E_PARTIAL, E_PARTLY_UNDONE,
 	E_NAME, E_REQUIRES, E_HAS_DOWN, E_HAS_VERIFY, E_IRREVERSIBLE,
 	E_TRANSACTIONAL, E_PATH, E_DOWN_PATH, E_VERIFY_PATH, E_UP_LINE,
-	E_DOWN_LINE, E_VERIFY_LINE, E_LENGTH, E_HOW, E_ERRORS_ONLY, E_JOINING,
+	E_DOWN_LINE, E_VERIFY_LINE, E_LENGTH, E_HOW, E_OF_SQITCH, E_JOINING,
 	E_ERROR, E_CHECKSUM, E_DOWN_CHECKSUM, E_APPLIED_BY, E_APPLIED_AT,
 	E_EXECUTION_MS
 };
@@ -345,7 +345,7 @@ read_entry(MigSqlScope *scope, uint64 number, EntryDepth depth,
 	entry->length = mig_row_int8(&row, E_LENGTH);
 	entry->how = get_repeated_text(scope, &row, E_HOW,
 								   before ? before->how : NULL);
-	entry->errors_only = mig_row_bool(&row, E_ERRORS_ONLY);
+	entry->of_sqitch = mig_row_bool(&row, E_OF_SQITCH);
 	if (entry->applied && entry->how == NULL)
 		mig_refuse_value("applied", "how", entry->version);
 	if (depth < ENTRY_DETAILS)

@@ -97,7 +97,7 @@ typedef struct MigEntry
 	bool		down_changed;	/* likewise down */
 	bool		has_down;		/* or needs none */
 	bool		has_verify;
-	bool		errors_only;	/* all that a verify body fails by */
+	bool		of_sqitch;		/* see MigLabel */
 	bool		irreversible;
 	bool		partial;		/* some of its steps are done, see partial.h */
 	MigPart		partial_part;	/* of this body, if so */

@@ -116,7 +116,7 @@ mig_label_of_entry(MigLabel *label, const MigEntry *entry, MigPart part,
 								entry->verify_path);
 	label->part = part;
 	label->secret = secret;
-	label->errors_only = entry->errors_only;
+	label->of_sqitch = entry->of_sqitch;
 	label->first_line = label->path ? sound_line(entry->lines[part]) : 0;
 	label->transactional = part == MIG_UP ? entry->transactional :
 		MIG_TX_RECOGNISE;
@@ -129,7 +129,9 @@ mig_label_of_source(MigLabel *label, const MigSource *source, MigPart part)
 	label->path = mig_part_path(part, source->path, source->down_path,
 								source->verify_path);
 	label->part = part;
-	label->secret = label->errors_only = false;
+	label->secret = false;
+	label->of_sqitch = source->source != NULL &&
+		strcmp(source->source, "sqitch") == 0;
 	label->first_line = label->path ? sound_line(source->lines[part]) : 0;
 	label->transactional = part == MIG_UP ? source->transactional :
 		MIG_TX_RECOGNISE;
@@ -869,6 +871,27 @@ cut_begin(Cutting *cutting, TransactionStmt *stmt, int location, int end)
 		open_block(cutting, list_make1(slice(text, location, end)));
 }
 
+/* what psql only warns of: there is nothing to end, and nothing follows */
+static bool
+is_stray_end(const Cutting *cutting, const TransactionStmt *stmt, int end)
+{
+	const char *text = cutting->body->text;
+	int			length = strlen(text);
+
+	if (!cutting->label->of_sqitch || cutting->begin >= 0 ||
+		cutting->in_steps || stmt->chain)
+		return false;
+	while (end < length)
+	{
+		int			next = skip_blanks_and_comments(text, end, length);
+
+		if (next == end && text[end] != ';')
+			return false;
+		end = next == end ? end + 1 : next;
+	}
+	return true;
+}
+
 /*
  * COMMIT or END, in a verify body ROLLBACK, too.  AND CHAIN begins a block of
  * the same kind, so it is begun in the same way.
@@ -881,6 +904,8 @@ cut_commit(Cutting *cutting, TransactionStmt *stmt, int location, int end)
 	List	   *opening;
 	int			i;
 
+	if (is_stray_end(cutting, stmt, end))
+		return;
 	if (cutting->begin < 0 || (!cutting->in_steps && stmt->chain))
 		refuse(body->text, cutting->label, location, end,
 			   "transaction control",

@@ -21,7 +21,13 @@ typedef struct MigLabel
 	int			first_line;		/* the line of path that the text begins on,
 								 * 0: lines are those of the text */
 	MigTransactional transactional; /* what somebody has said of the body */
-	bool		errors_only;	/* no value that a verify body returns counts */
+
+
+	/*
+	 * A script of Sqitch: no value that a verify body returns counts, and a
+	 * COMMIT at its end needs no BEGIN, for an applied one cannot be edited.
+	 */
+	bool		of_sqitch;
 } MigLabel;
 
 /*

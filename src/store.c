@@ -257,6 +257,7 @@ parse_row(const MigrationRow *row)
 		return;
 	source.version = get_text(row, M_VERSION);
 	source.path = get_text(row, M_PATH);
+	source.source = get_text(row, M_SOURCE);
 	source.down_path = get_text(row, M_DOWN_PATH);
 	source.verify_path = get_text(row, M_VERIFY_PATH);
 	if (!row->nulls[M_TRANSACTIONAL])

@@ -415,6 +415,15 @@ SELECT version, result FROM sqitch, migrate.load(files || jsonb_build_object(
 	'db/sqitch.conf', '[core]'), project => 'sqitch')
 	ORDER BY path COLLATE "C";
 
+-- a COMMIT at the end, which psql only warns of: an applied script cannot be edited
+SELECT version, result FROM migrate.load(jsonb_build_object(
+	'sqitch.plan', E'%project=stray\n\na 2024-01-01T00:00:00Z A <a@b.c>\n',
+	'deploy/a.sql', E'SELECT 1;\ncommit; -- the end\n',
+	'revert/a.sql', E'SELECT -1;\nEND'), project => 'stray');
+SELECT version, statements FROM migrate.apply(project => 'stray');
+SELECT version, statements FROM migrate.rollback(project => 'stray');
+SELECT migrate.add('y', 'SELECT 1; COMMIT', project => 'stray');
+
 -- a change of another project
 SELECT migrate.add('x', 'SELECT 1', project => 'other');
 SELECT version, result FROM migrate.load(jsonb_build_object(
