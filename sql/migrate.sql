@@ -104,7 +104,7 @@ CREATE TABLE migrate.applied (
 			AND n OPERATOR(pg_catalog.>) 0
 			AND seq OPERATOR(pg_catalog.>) 0
 			AND execution_ms OPERATOR(pg_catalog.>=) 0
-			AND execution_ms OPERATOR(pg_catalog.<) 'Infinity'
+			AND execution_ms OPERATOR(pg_catalog.<) 1e15
 			AND pg_catalog.isfinite(applied_at))
 );
 COMMENT ON TABLE migrate.applied IS
@@ -169,7 +169,7 @@ CREATE TABLE migrate.journal (
 			AND run OPERATOR(pg_catalog.<=) 281474976710655
 			AND n OPERATOR(pg_catalog.>) 0
 			AND execution_ms OPERATOR(pg_catalog.>=) 0
-			AND execution_ms OPERATOR(pg_catalog.<) 'Infinity'
+			AND execution_ms OPERATOR(pg_catalog.<) 1e15
 			AND pg_catalog.isfinite(started_at)),
 	CONSTRAINT journal_failure_check
 		CHECK (CASE WHEN outcome OPERATOR(pg_catalog.=) 'failure'
@@ -272,7 +272,7 @@ CREATE TABLE migrate.step (
 			AND run OPERATOR(pg_catalog.<=) 281474976710655
 			AND commits OPERATOR(pg_catalog.>=) 0
 			AND execution_ms OPERATOR(pg_catalog.>=) 0
-			AND execution_ms OPERATOR(pg_catalog.<) 'Infinity'),
+			AND execution_ms OPERATOR(pg_catalog.<) 1e15),
 	CONSTRAINT step_array_check
 		CHECK (coalesce(pg_catalog.array_ndims(statements), 1) OPERATOR(pg_catalog.=) 1
 			AND coalesce(pg_catalog.array_ndims(indexes), 1) OPERATOR(pg_catalog.=) 1

@@ -314,22 +314,13 @@ read_error(int64 run, RunError *error)
 	return found;
 }
 
-/* five digits and capital letters that say that something went wrong */
-static bool
-is_error_code(const char *s)
-{
-	return s != NULL && strlen(s) == 5 &&
-		strspn(s, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5 &&
-		strncmp(s, "00", 2) != 0;
-}
-
 static void
 raise_error_of(int64 run)
 {
 	RunError	error;
 	const char *s;
 
-	if (!read_error(run, &error) || !is_error_code(error.sqlstate))
+	if (!read_error(run, &error) || !mig_is_error_code(error.sqlstate))
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_RUN_FAILED),
 				 errmsg("run " INT64_FORMAT " has failed", run),

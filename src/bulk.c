@@ -105,6 +105,10 @@ insert_some(ResultRelInfo *target, EState *estate, TupleTableSlot **slots,
 	bool		check = has_foreign_check(target->ri_RelationDesc);
 	int			i;
 
+#ifdef USE_ASSERT_CHECKING
+	check = true;				/* it is so by construction, or is it? */
+#endif
+
 	for (i = 0; i < count; i++)
 	{
 		ExecStoreHeapTuple(tuples[i], slots[i], false);

@@ -263,12 +263,6 @@ make_plan(void *arg)
  * One migration
  */
 
-static double
-elapsed_ms(TimestampTz since)
-{
-	return (GetCurrentTimestamp() - since) / 1000.0;
-}
-
 static void
 fill_row(Each *each, MigJournalRow *row)
 {
@@ -283,13 +277,13 @@ fill_row(Each *each, MigJournalRow *row)
 	{
 		row->action = mig_chunk_action(each->part);
 		row->started_at = each->run_started_at;
-		row->execution_ms = elapsed_ms(each->run_started_at);
+		row->execution_ms = mig_elapsed_ms(each->run_started_at);
 		return;
 	}
 	mig_chunk_fill_row(&each->chunk, each->agenda.steps,
 					   each->current - each->chunk.first, row);
 	row->started_at = each->started_at;
-	row->execution_ms = elapsed_ms(each->started_at);
+	row->execution_ms = mig_elapsed_ms(each->started_at);
 	row->ntimings = each->execution.ntimings;
 	row->timings = each->execution.timings;
 	row->wal_start = each->wal_start;
@@ -660,7 +654,7 @@ fail(Each *each, ErrorData *edata)
 	if (each->current >= 0)
 		failing.text = mig_chunk_text(&each->chunk, each->agenda.steps,
 									  each->current - each->chunk.first);
-	mig_failure_log(&row, edata);
+	mig_failure_log(&row);
 
 	second = mig_transaction_insist(record_failure, &failing);
 	if (second != NULL)
@@ -963,7 +957,7 @@ run(Each *each)
 
 	/* not before what it protects is committed */
 	mig_lock_release_session();
-	each->result->execution_ms = elapsed_ms(each->run_started_at);
+	each->result->execution_ms = mig_elapsed_ms(each->run_started_at);
 	mig_progress_unmark();
 	mig_progress_restore();
 }

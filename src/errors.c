@@ -223,9 +223,15 @@ clip(char *string, int bytes, int lines)
 	return end == length ? string : psprintf("%.*s...", end, string);
 }
 
+char *
+mig_error_clip(char *string)
+{
+	return clip(string, MESSAGE_BYTES, INT_MAX);
+}
+
 /* the innermost lines of a context, and the outermost, which name the body */
-static char *
-clip_context(char *context)
+char *
+mig_error_clip_context(char *context)
 {
 	int			length = context ? strlen(context) : 0;
 	const char *rest;
@@ -299,8 +305,8 @@ mig_error_locate(ErrorData *edata, const MigPlace *statement)
 		else
 			clip_query(edata);
 	}
-	edata->message = clip(edata->message, MESSAGE_BYTES, INT_MAX);
-	edata->context = clip_context(edata->context);
+	edata->message = mig_error_clip(edata->message);
+	edata->context = mig_error_clip_context(edata->context);
 	pfree(sql);
 	return position;
 }
@@ -320,6 +326,18 @@ mig_error_clip_current(void)
 		errmsg_internal("%s", message);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
+}
+
+/*
+ * Class 00 is that of success, and a body can raise it all the same; libraries
+ * can raise codes with other characters.
+ */
+bool
+mig_is_error_code(const char *sqlstate)
+{
+	return sqlstate != NULL && strlen(sqlstate) == 5 &&
+		strspn(sqlstate, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5 &&
+		strncmp(sqlstate, "00", 2) != 0;
 }
 
 void

@@ -84,6 +84,18 @@ extern int	mig_error_locate(ErrorData *edata, const MigPlace *statement);
  */
 extern void mig_error_clip_current(void);
 
+/*
+ * A string of an error as the journal and a worker take it: a body may raise
+ * one of gigabytes.  NULL stays NULL; what is short enough is not copied.
+ */
+extern char *mig_error_clip(char *string);
+
+/* the same for a context, of which the outermost lines are kept, too */
+extern char *mig_error_clip_context(char *context);
+
+/* can it be the SQLSTATE of an error?  NULL cannot */
+extern bool mig_is_error_code(const char *sqlstate);
+
 /* add lines to the detail of an error, after those of the server */
 extern void mig_error_add_detail(ErrorData *edata, const char *detail);
 

@@ -14,6 +14,7 @@
 #include "miscadmin.h"
 
 #include "compat.h"
+#include "errors.h"
 #include "failure.h"
 #include "guc.h"
 #include "progress.h"
@@ -26,11 +27,17 @@
 void
 mig_failure_from_error(MigFailure *failure, const ErrorData *edata)
 {
-	failure->sqlstate = pstrdup(unpack_sql_state(edata->sqlerrcode));
-	failure->message = edata->message ? edata->message : "missing error text";
-	failure->detail = edata->detail;
-	failure->hint = edata->hint;
-	failure->context = edata->context;
+	const char *sqlstate = unpack_sql_state(edata->sqlerrcode);
+
+	/* what the journal could not take would not be in it */
+	if (!mig_is_error_code(sqlstate))
+		sqlstate = unpack_sql_state(ERRCODE_INTERNAL_ERROR);
+	failure->sqlstate = pstrdup(sqlstate);
+	failure->message = edata->message ? mig_error_clip(edata->message) :
+		"missing error text";
+	failure->detail = mig_error_clip(edata->detail);
+	failure->hint = mig_error_clip(edata->hint);
+	failure->context = mig_error_clip_context(edata->context);
 }
 
 static MigFailureRequest *
@@ -141,14 +148,14 @@ mig_failure_insert_here(const MigJournalRow *row, const char *text,
 }
 
 void
-mig_failure_log(const MigJournalRow *row, const ErrorData *edata)
+mig_failure_log(const MigJournalRow *row)
 {
 	ereport(LOG_SERVER_ONLY,
 			(errmsg("migrate: %s of %s%s%sproject \"%s\" failed in run " INT64_FORMAT ": %s: %s",
 					row->action, row->version ? "migration \"" : "",
 					row->version ? row->version : "",
 					row->version ? "\" of " : "", row->project, row->run,
-					unpack_sql_state(edata->sqlerrcode), edata->message),
+					row->failure->sqlstate, row->failure->message),
 			 errhidestmt(true), errhidecontext(true)));
 }
 

@@ -37,12 +37,15 @@ extern bool mig_failure_insert_here(const MigJournalRow *row,
 									const char *text, bool always);
 
 /* a line in the server log, whatever becomes of the journal */
-extern void mig_failure_log(const MigJournalRow *row, const ErrorData *edata);
+extern void mig_failure_log(const MigJournalRow *row);
 
 /* in the worker: insert; false if the same failure was journalled just now */
 extern bool mig_failure_insert(const MigFailureRequest *request);
 
-/* fill a record from an error; strings are those of edata */
+/*
+ * Fill a record from an error, with what the journal can take: strings that are
+ * not too long, which may be those of edata, and a SQLSTATE of errors.
+ */
 extern void mig_failure_from_error(MigFailure *failure,
 								   const ErrorData *edata);
 

@@ -417,6 +417,12 @@ form_journal_tuple(const JournalShape *shape, const MigJournalRow *row,
 	return heap_form_tuple(shape->desc, values, nulls);
 }
 
+double
+mig_elapsed_ms(TimestampTz since)
+{
+	return Max(0, GetCurrentTimestamp() - since) / 1000.0;
+}
+
 void
 mig_journal_event(MigJournalRow *row, int64 run, const char *project,
 				  const char *action, const char *note)

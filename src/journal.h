@@ -77,6 +77,9 @@ typedef struct MigJournalRow
 	XLogRecPtr	wal_end;
 } MigJournalRow;
 
+/* execution_ms from then to now; never less than 0: clocks are set */
+extern double mig_elapsed_ms(TimestampTz since);
+
 /* rows on their way into the books; written together */
 typedef struct MigBatch MigBatch;
 

@@ -405,8 +405,7 @@ put_failure(Rehearsal *rehearsal, ErrorData *edata)
 	describe_failure(rehearsal, edata, &failure);
 	row.failure = &failure;
 	if (row.statement > 0)
-		row.execution_ms =
-			(GetCurrentTimestamp() - rehearsal->statement_start) / 1000.0;
+		row.execution_ms = mig_elapsed_ms(rehearsal->statement_start);
 	put_row(rehearsal, &row);
 
 	mig_execution_reset(&rehearsal->execution);

@@ -390,12 +390,6 @@ run_everything(void *arg)
  * Failure
  */
 
-static double
-elapsed_ms(TimestampTz since)
-{
-	return (GetCurrentTimestamp() - since) / 1000.0;
-}
-
 static void
 journal_failure_here(Run *run, const MigJournalRow *row, const char *text)
 {
@@ -460,7 +454,7 @@ fail(Run *run, ErrorData *edata, MigRunSink sink, void *arg)
 	if (run->current >= 0)
 	{
 		run->recorded = run->current;
-		fill_journal_row(run, &row, elapsed_ms(run->started_at));
+		fill_journal_row(run, &row, mig_elapsed_ms(run->started_at));
 		text = mig_chunk_text(&run->chunk, run->steps,
 							  run->current - run->chunk.first);
 	}
@@ -471,7 +465,7 @@ fail(Run *run, ErrorData *edata, MigRunSink sink, void *arg)
 		row.action = run->action;
 		row.project = run->options->project;
 		row.started_at = run->run_started_at;
-		row.execution_ms = elapsed_ms(run->run_started_at);
+		row.execution_ms = mig_elapsed_ms(run->run_started_at);
 		row.role = run->role;
 		row.note = run->options->note;
 	}
@@ -479,7 +473,7 @@ fail(Run *run, ErrorData *edata, MigRunSink sink, void *arg)
 
 	if (run->id != 0)
 	{
-		mig_failure_log(&row, edata);
+		mig_failure_log(&row);
 		if (raise)
 			mig_failure_record(&row, text);
 		else
@@ -631,7 +625,7 @@ run_execute(Run *run, MigRunSink sink, void *arg)
 			mig_progress_notify(mig_progress_payload(run->id, run->options->project,
 													 last->entry->version,
 													 run->action, NULL,
-													 elapsed_ms(run->run_started_at)));
+													 mig_elapsed_ms(run->run_started_at)));
 		report_results(run, sink, arg);
 		if (IsTransactionBlock() && run->id != 0)
 			ereport(NOTICE,

@@ -99,6 +99,7 @@ refused_each(
 		{ run => $max8 }, { run => 0 }, { run => -1 }, { n => 0 },
 		{ n => -2147483648 }, { execution_ms => "'NaN'" },
 		{ execution_ms => "'Infinity'" }, { execution_ms => -1 },
+		{ execution_ms => '1.7e308' }, { execution_ms => '1e15' },
 		{ project => "''" }, { version => "E'a\\nb'" }),
 	(map { journal_row(%$_) }
 		{ started_at => "'infinity'" }, { started_at => "'-infinity'" },
@@ -142,6 +143,10 @@ allowed('owner', $db, q{SELECT setval('migrate.run_seq', 281474976710655);
 	SELECT migrate.apply();});
 is(value($db, "count(*) FROM migrate.applied WHERE version = '004'"),
 	'1', 'a sequence at its end begins again');
+
+allowed('owner', $db, applied_row(execution_ms => '9.9e14', version => "'ages'"));
+is(value($db, "execution_time_ms FROM migrate.schema_migrations WHERE version = 'ages'"),
+	'990000000000000', 'every view can be read with the longest time there may be');
 
 # A run whose session is gone gets its line in the journal, whatever numbers
 # its lines have.

@@ -585,7 +585,7 @@ my %likely_values = (
 	run => [ 1, 2, 3, 4, 50, 281474976710655 ], sqlstate => [ 'NULL', "'22012'", "'57014'" ],
 	message => [ "'m'", "'%s'" ], statement => [ 1, 2, 3, 2147483647 ],
 	last_statement => [ 1, 2, 3, 2147483647 ], line => [ 1, 2147483647 ],
-	position => [ 1, 5, 2147483647, 'NULL' ], execution_ms => [ 0, '1e308' ],
+	position => [ 1, 5, 2147483647, 'NULL' ], execution_ms => [ 0, '9e14' ],
 	backend_pid => [ 1, 'pg_backend_pid()', 2147483647 ],
 	hash => ["encode(sha256('SELECT 1'), 'hex')"],
 	body => [ "encode(sha256('SELECT 1'), 'hex')", "'x'" ],
