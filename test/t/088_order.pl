@@ -116,6 +116,7 @@ sub in_a_pause
 	my ($call, $meanwhile) = @_;
 	my $blocker = session($node, $db, 'app');
 	my $runner = session($node, $db, 'app');
+	my $runner_pid = pid_of($runner);
 
 	ask($blocker, 'BEGIN; LOCK TABLE busy');
 	ask_start($runner, $call);
@@ -123,6 +124,13 @@ sub in_a_pause
 		q{SELECT count(*) = 1 FROM pg_stat_activity WHERE application_name LIKE 'migrate %' AND wait_event = 'PgSleep'})
 	  or die 'the run does not pause';
 	app($meanwhile);
+
+	# the pause is short: an attempt may have begun before that
+	my $now = app('SELECT clock_timestamp()');
+	$node->poll_query_until($db,
+		"SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $runner_pid AND state = 'active'"
+		  . " AND (xact_start IS NULL OR xact_start <= '$now'))")
+	  or die 'the attempt does not end';
 	ask($blocker, 'COMMIT');
 	my (undef, $messages) = ask_wait($runner);
 	$_->quit foreach $blocker, $runner;
