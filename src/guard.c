@@ -195,7 +195,7 @@ refuse_author(const char *version, const MigAuthor *author, Oid role,
 			 errmsg("a superuser cannot run migration \"%s\", which role \"%s\" stored",
 					version, author->name),
 			 errdetail_internal("%s", detail),
-			 errhint("SET ROLE to one that is no superuser and SELECT migrate.start(), which has a session of that role, or connect as that role.  After reading the body, migrate.trust_authors lets a superuser run it.")));
+			 errhint("Connect as a role that is no superuser, or SET ROLE to it and apply by migrate.start(), which has a session of that role.  After reading the body, migrate.trust_authors lets a superuser run it.")));
 }
 
 bool

@@ -53,6 +53,7 @@
 #include "migrate.h"
 #include "runbook.h"
 #include "runlock.h"
+#include "subxact.h"
 
 #define POLL_INTERVAL_MS 50
 
@@ -379,7 +380,7 @@ mig_lock_wait_session(void)
 		CommitTransactionCommand();
 		MemoryContextSwitchTo(context);
 		pause_between_polls();
-		StartTransactionCommand();
+		mig_transaction_start();
 		MemoryContextSwitchTo(context);
 	}
 	(void) mig_books_owner();

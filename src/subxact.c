@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "executor/spi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "tcop/pquery.h"
@@ -86,6 +87,16 @@ mig_subxact_run(void (*function) (void *arg), void *arg, bool keep)
 	return edata;
 }
 
+void
+mig_transaction_start(void)
+{
+	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	StartTransactionCommand();
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "could not disconnect from SPI");
+}
+
 ErrorData *
 mig_transaction_run(void (*function) (void *arg), void *arg)
 {
@@ -120,7 +131,7 @@ mig_transaction_run(void (*function) (void *arg), void *arg)
 
 	/* as between two messages of a client */
 	(void) pgstat_report_stat(false);
-	StartTransactionCommand();
+	mig_transaction_start();
 	MemoryContextSwitchTo(old_context);
 	return edata;
 }

@@ -201,6 +201,16 @@ CALL migrate.wait(99999);
 SELECT migrate.cancel(99999);
 SELECT migrate.remove('050');
 
+-- now() is when the transaction begins, as in psql, and not when the CALL did
+CREATE TABLE moments (at timestamptz);
+SELECT add('055', 'INSERT INTO moments SELECT now()');
+SELECT add('056', 'INSERT INTO moments SELECT now();
+VACUUM moments;
+INSERT INTO moments SELECT now()', transactional => false);
+CALL migrate.apply_each(versions => '{055,056}');
+SELECT count(*) AS moments, count(DISTINCT at) AS different, bool_and(at > now() - interval '1 min') FROM moments;
+DROP TABLE moments;
+
 -- a limit for a migration
 SELECT add('060', 'SELECT pg_sleep(100)');
 SET migrate.timeout = '100ms';
