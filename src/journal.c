@@ -715,7 +715,10 @@ mig_journal_pack(const MigJournalRow *row)
 															  shape.desc));
 }
 
-/* was the same failure journalled within the last so many seconds? */
+/*
+ * Was the same failure journalled within the last so many seconds, and nothing
+ * else of this migration since?
+ */
 static bool
 failed_alike_before(Oid rowtype, bytea *packed, int quiet_seconds)
 {
@@ -732,6 +735,13 @@ failed_alike_before(Oid rowtype, bytea *packed, int quiet_seconds)
 				" AND j.sqlstate OPERATOR(pg_catalog.=) ($1).sqlstate"
 				" AND j.message OPERATOR(pg_catalog.=) ($1).message"
 				" AND j.body IS NOT DISTINCT FROM ($1).body"
+				" AND j.part IS NOT DISTINCT FROM ($1).part"
+				" AND j.statement IS NOT DISTINCT FROM ($1).statement"
+				" AND j.role OPERATOR(pg_catalog.=) ($1).role"
+				" AND NOT EXISTS (SELECT FROM migrate.journal k"
+				"  WHERE k.run OPERATOR(pg_catalog.>) j.run"
+				"  AND k.project OPERATOR(pg_catalog.=) j.project"
+				"  AND k.version IS NOT DISTINCT FROM j.version)"
 				" AND j.started_at OPERATOR(pg_catalog.>)"
 				"  (($1).started_at OPERATOR(pg_catalog.-)"
 				"   pg_catalog.make_interval(secs => $2))"

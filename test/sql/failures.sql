@@ -255,6 +255,27 @@ SELECT migrate.add('16', 'SELECT 2 / 0');
 SELECT version FROM migrate.apply();
 SELECT count(*) - :before_count AS journalled FROM migrate.failures(1000);
 
+-- nor is it one after another attempt, or in another statement
+SELECT migrate.remove('16');
+CREATE TABLE knob AS SELECT 0 AS k;
+SELECT migrate.add('16', 'CREATE TABLE made AS SELECT 1 / k FROM knob', 'DROP TABLE made');
+SELECT count(*) FROM migrate.failures(1000) \gset before_
+SELECT version FROM migrate.apply();
+UPDATE knob SET k = 1;
+SELECT version FROM migrate.apply();
+SELECT version FROM migrate.rollback();
+UPDATE knob SET k = 0;
+SELECT version FROM migrate.apply();
+SELECT count(*) - :before_count AS journalled FROM migrate.failures(1000);
+SELECT state, error FROM migrate.status() WHERE version = '16';
+SELECT migrate.remove('16');
+SELECT migrate.add('16', 'SELECT 1 / k FROM knob; SELECT 1 / (k - 1) FROM knob');
+SELECT version FROM migrate.apply();
+UPDATE knob SET k = 1;
+SELECT version FROM migrate.apply();
+SELECT count(*) - :before_count AS journalled FROM migrate.failures(1000);
+DROP TABLE knob;
+
 -- a failing down
 SELECT migrate.remove('16');
 SELECT migrate.add('16', '', E'SELECT 1;\nDROP TABLE nosuch');
