@@ -24,6 +24,7 @@
 #include "convention_sqitch.h"
 #include "errors.h"
 #include "fileset.h"
+#include "sqltext.h"
 #include "foreign.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -630,12 +631,61 @@ flyway_refuse(const MigScript *script, const MigLine *line, const char *detail)
 			 errdetail("%s", detail)));
 }
 
+/* the placeholder that begins at text, or NULL */
+static char *
+flyway_placeholder(const char *text)
+{
+	int			length = 2;
+
+	if (text[0] != '$' || text[1] != '{')
+		return NULL;
+	while (text[length] != '\0' && text[length] != '\n' && text[length] != '}')
+		length++;
+	return text[length] == '}' ? pnstrdup(text, length + 1) : NULL;
+}
+
+/*
+ * Flyway would put something else in its place, in literals and bodies of
+ * functions, too.
+ */
+static void
+flyway_refuse_placeholders(const MigScript *script)
+{
+	const char *text = script->content;
+	int			line = 1;
+
+	while (*text != '\0')
+	{
+		const char *end = mig_sqltext_skip(text);
+		bool		comment = mig_sqltext_is_gap(text);
+
+		if (end == NULL)
+			end = text + strlen(text);
+		for (; text < end; text++)
+		{
+			char	   *name = comment ? NULL : flyway_placeholder(text);
+
+			if (name != NULL)
+				ereport(ERROR,
+						(errcode(MIG_ERRCODE_CONVENTION),
+						 errmsg("placeholder \"%s\" in file \"%s\" line %d is not supported",
+								name, script->path, line),
+						 errdetail("Flyway would replace it."),
+						 errhint("Write its value there, or placeholderReplacement=false into \"%s.conf\" if it is to stay as it is.",
+								 script->path)));
+			if (*text == '\n')
+				line++;
+		}
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
 /*
  * <script>.sql.conf.  Its encoding does not matter any more, the content has
  * been converted by who sent it.
  */
 static MigTransactional
-flyway_configuration(const MigScript *script)
+flyway_configuration(const MigScript *script, bool *replaces)
 {
 	MigTransactional result = MIG_TX_RECOGNISE;
 	MigLine		line;
@@ -656,7 +706,8 @@ flyway_configuration(const MigScript *script)
 				MIG_TX_ON : MIG_TX_OFF;
 		else if (strcmp(key, "placeholderReplacement") == 0)
 		{
-			if (boolean_setting(script, &line, value))
+			*replaces = boolean_setting(script, &line, value);
+			if (*replaces)
 				flyway_refuse(script, &line, "Placeholders are not replaced.");
 		}
 		else if (strcmp(key, "shouldExecute") == 0)
@@ -673,12 +724,15 @@ flyway_configuration(const MigScript *script)
 static void
 flyway_parse(MigFileSet *set)
 {
+	List	   *literal = NIL;	/* scripts whose placeholders are none */
+
 	mig_fileset_pair(set, flyway_claim, mig_source_take);
 
 	for (int i = 0; i < set->nscripts; i++)
 	{
 		MigScript  *conf = &set->scripts[i];
 		MigTransactional transactional;
+		bool		replaces = true;
 		MigScript  *script;
 		ListCell   *lc;
 
@@ -695,7 +749,9 @@ flyway_parse(MigFileSet *set)
 					 errdetail("There is no script for it.")));
 
 		conf->used = true;
-		transactional = flyway_configuration(conf);
+		transactional = flyway_configuration(conf, &replaces);
+		if (!replaces)
+			literal = lappend(literal, script);
 		foreach(lc, set->sources)
 		{
 			MigSource  *source = lfirst(lc);
@@ -703,6 +759,14 @@ flyway_parse(MigFileSet *set)
 			if (strcmp(source->path, script->path) == 0)
 				source->transactional = transactional;
 		}
+	}
+	for (int i = 0; i < set->nscripts; i++)
+	{
+		const MigScript *script = &set->scripts[i];
+
+		if (script->used && mig_path_is_sql(script->path) &&
+			!list_member_ptr(literal, script))
+			flyway_refuse_placeholders(script);
 	}
 }
 

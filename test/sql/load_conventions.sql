@@ -344,7 +344,7 @@ SELECT pg_temp.refused(jsonb_build_object('x/_a/up.sql', ''), 'diesel');
 SELECT version, name, path, result FROM migrate.load(jsonb_build_object(
 	'sql/V1__create_users.sql', 'CREATE TABLE users ();',
 	'sql/U1.0__undo_users.sql', 'DROP TABLE users;',
-	'sql/V1_2__two.sql', 'SELECT ''${not replaced}'';',
+	'sql/V1_2__two.sql', 'SELECT 1.2;',
 	'sql/V1.10__ten__times.sql', 'SELECT 10;',
 	'sql/V1.10__ten__times.sql.conf', E'# no\nexecuteInTransaction=false\nencoding=UTF-8\n',
 	'sql/V2.sql', 'SELECT 2;',
@@ -367,6 +367,10 @@ SELECT pg_temp.refused(jsonb_build_object('V1__a.sql', '', 'Vone__b.sql', ''));
 SELECT pg_temp.refused(jsonb_build_object('V1__a.sql', '', 'V1..2__b.sql', ''));
 SELECT pg_temp.refused(jsonb_build_object('V1__a.sql', '', 'V1.__b.sql', ''));
 SELECT pg_temp.refused(jsonb_build_object('V1__a.sql', '', 'V1__a.sql.conf', 'placeholderReplacement=true'));
+SELECT pg_temp.refused(jsonb_build_object('V1__a.sql', E'-- ${none}\nSELECT $1, ''$ {none}'';\nSELECT ''of ${flyway:user}'''));
+SELECT pg_temp.refused(jsonb_build_object('R__a.sql', E'CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $$\n\tSELECT ''${schema}'' $$'));
+SELECT version, result FROM migrate.load(jsonb_build_object('V1__a.sql', 'SELECT ''${kept}''',
+	'V1__a.sql.conf', 'placeholderReplacement=false'), project => 'kept');
 SELECT pg_temp.refused(jsonb_build_object('V1__a.sql', '', 'V1__a.sql.conf', 'shouldExecute=${x}==y'));
 SELECT pg_temp.refused(jsonb_build_object('V1__a.sql', '', 'V1__a.sql.conf', E'\nexecuteInTransaction=no'));
 SELECT pg_temp.refused(jsonb_build_object('V1__a.sql', '', 'V1__a.sql.conf', 'executeInTransactions=false'));
