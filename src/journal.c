@@ -24,7 +24,6 @@
 #include "access/xact.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
-#include "commands/sequence.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -190,7 +189,7 @@ mig_journal_next_run(void)
 	do
 	{
 		CHECK_FOR_INTERRUPTS();
-		run = nextval_internal(mig_books_relation("run_seq"), false);
+		run = mig_sql_nextval(mig_books_relation("run_seq"));
 	} while (run_is_known(run));
 	return run;
 }
@@ -531,7 +530,7 @@ mig_batch_add(MigBatch *batch, const MigJournalRow *row)
 		batch->undone = lappend(batch->undone, pstrdup(row->version));
 	if (row->effect == MIG_EFFECT_APPLIED)
 	{
-		seq = nextval_internal(mig_books_relation("applied_seq"), false);
+		seq = mig_sql_nextval(mig_books_relation("applied_seq"));
 		buffer_row(&batch->applied,
 				   form_applied_tuple(batch, row, seq, values, nulls));
 	}

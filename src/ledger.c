@@ -54,7 +54,8 @@ mig_ledger_projects(void)
 					" UNION SELECT project FROM migrate.applied ORDER BY 1",
 					0, NULL, NULL, NULL);
 	for (row = 0; row < nrows; row++)
-		projects = lappend(projects, mig_get_text(&scope, row, 1));
+		projects = mig_sql_append(&scope, projects,
+								  mig_get_text(&scope, row, 1));
 	mig_books_close(&scope);
 	return projects;
 }
@@ -678,13 +679,8 @@ mig_ledger_dependents(const char *project, List *versions)
 					" ORDER BY 1",
 					2, types, values, NULL);
 	for (i = 0; i < nrows; i++)
-	{
-		char	   *name = mig_get_text(&scope, i, 1);
-		MemoryContext old = MemoryContextSwitchTo(scope.outer);
-
-		dependents = lappend(dependents, name);
-		MemoryContextSwitchTo(old);
-	}
+		dependents = mig_sql_append(&scope, dependents,
+									mig_get_text(&scope, i, 1));
 	mig_books_close(&scope);
 	return dependents;
 }
@@ -764,14 +760,11 @@ mig_ledger_deferrable_constraints(void)
 	{
 		MigConstraint *constraint =
 			MemoryContextAlloc(scope.outer, sizeof(MigConstraint));
-		MemoryContext old;
 
 		constraint->schema = mig_get_text(&scope, i, 1);
 		constraint->name = mig_get_text(&scope, i, 2);
 		constraint->deferred = mig_get_bool(i, 3);
-		old = MemoryContextSwitchTo(scope.outer);
-		constraints = lappend(constraints, constraint);
-		MemoryContextSwitchTo(old);
+		constraints = mig_sql_append(&scope, constraints, constraint);
 	}
 	mig_books_close(&scope);
 	return constraints;

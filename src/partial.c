@@ -122,13 +122,7 @@ mig_partial_read(const MigPartialKey *key)
 					" FROM migrate.step" WHERE_KEY " ORDER BY statement",
 					KEY_ARGS, types, values, NULL);
 	for (i = 0; i < nrows; i++)
-	{
-		MigPartialStep *step = read_step(&scope, key, i);
-		MemoryContext old = MemoryContextSwitchTo(scope.outer);
-
-		steps = lappend(steps, step);
-		MemoryContextSwitchTo(old);
-	}
+		steps = mig_sql_append(&scope, steps, read_step(&scope, key, i));
 	mig_books_close(&scope);
 	return steps;
 }

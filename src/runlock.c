@@ -200,6 +200,7 @@ try_lock(bool session)
 		session_lock = lock;
 		session_twin = twin;
 		has_session_lock = true;
+		mig_sql_write_anyway(true);
 	}
 	if (!held)
 		wrote = mig_runbook_sweep() > 0;
@@ -395,6 +396,7 @@ mig_lock_yield_session(void)
 	release_if_held(&session_lock, ShareUpdateExclusiveLock);
 	release_if_held(&session_twin, ShareUpdateExclusiveLock);
 	has_session_lock = false;
+	mig_sql_write_anyway(false);
 }
 
 /* perhaps after an error, when nothing can be looked up */

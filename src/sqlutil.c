@@ -19,7 +19,10 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_type.h"
+#include "commands/sequence.h"
 #include "commands/trigger.h"
 #include "jit/jit.h"
 #include "miscadmin.h"
@@ -30,11 +33,29 @@
 #include "errors.h"
 #include "sqlutil.h"
 
+/* see mig_sql_write_anyway() */
+static bool write_anyway = false;
+
 static void
 set_guc(const char *name, const char *value)
 {
 	(void) set_config_option(name, value, PGC_SUSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+/*
+ * Returns what XactReadOnly is to be afterwards.  It is not done as a setting,
+ * since the server lets nobody take that back.  After an error the end of the
+ * (sub)transaction puts it right.
+ */
+static bool
+make_writable(void)
+{
+	bool		read_only = XactReadOnly;
+
+	if (read_only && write_anyway && !RecoveryInProgress())
+		XactReadOnly = false;
+	return read_only;
 }
 
 void
@@ -55,13 +76,21 @@ mig_become_owner(MigSqlScope *scope, Oid owner)
 	/* estimates for tables that nobody has analysed may be far too high */
 	if (jit_enabled)
 		set_guc("jit", "off");
+	scope->read_only = make_writable();
 }
 
 void
 mig_become_caller(MigSqlScope *scope)
 {
+	XactReadOnly = scope->read_only;
 	AtEOXact_GUC(false, scope->guc_level);
 	SetUserIdAndSecContext(scope->userid, scope->sec_context);
+}
+
+void
+mig_sql_write_anyway(bool on)
+{
+	write_anyway = on;
 }
 
 void
@@ -91,6 +120,16 @@ mig_sql(const char *sql, int nargs, Oid *types, Datum *values,
 	if (rc < 0)
 		elog(ERROR, "SPI failed with code %d: %s", rc, sql);
 	return SPI_processed;
+}
+
+int64
+mig_sql_nextval(Oid sequence)
+{
+	bool		read_only = make_writable();
+	int64		value = nextval_internal(sequence, false);
+
+	XactReadOnly = read_only;
+	return value;
 }
 
 void
@@ -254,6 +293,16 @@ mig_get_text_array(MigSqlScope *scope, uint64 row, int col, int *count)
 	Datum		value = get_value(row, col, &isnull);
 
 	return to_text_array(scope, value, isnull, col, count);
+}
+
+List *
+mig_sql_append(MigSqlScope *scope, List *list, void *datum)
+{
+	MemoryContext old = MemoryContextSwitchTo(scope->outer);
+
+	list = lappend(list, datum);
+	MemoryContextSwitchTo(old);
+	return list;
 }
 
 void

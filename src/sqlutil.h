@@ -22,6 +22,7 @@ typedef struct MigSqlScope
 	Oid			userid;
 	int			sec_context;
 	int			guc_level;
+	bool		read_only;		/* the transaction */
 } MigSqlScope;
 
 /*
@@ -38,12 +39,22 @@ extern void mig_become_owner(MigSqlScope *scope, Oid owner);
 extern void mig_become_caller(MigSqlScope *scope);
 
 /*
+ * While it is on, our own statements may write in a transaction that is READ
+ * ONLY: for runs that write in the transactions of bodies, which may have made
+ * them so.
+ */
+extern void mig_sql_write_anyway(bool on);
+
+/*
  * Run one statement of ours; returns the number of rows.  Whatever the result
  * kind, an SPI error code becomes an error.  types, values and nulls as for
  * SPI_execute_with_args(); nulls may be NULL.
  */
 extern uint64 mig_sql(const char *sql, int nargs, Oid *types, Datum *values,
 					  const char *nulls);
+
+/* the next value of a sequence of ours, whoever calls */
+extern int64 mig_sql_nextval(Oid sequence);
 
 /*
  * Typed getters for column col (from 1) of row number row of the last result.
@@ -61,6 +72,12 @@ extern double mig_get_float8(uint64 row, int col);
 extern TimestampTz mig_get_timestamptz(uint64 row, int col);
 extern char **mig_get_text_array(MigSqlScope *scope, uint64 row, int col,
 								 int *count);
+
+/*
+ * lappend() in the scope's outer context: SPI_connect() has made another one
+ * the current one, and a list that began there would go with the scope.
+ */
+extern List *mig_sql_append(MigSqlScope *scope, List *list, void *datum);
 
 /*
  * A row of the last result that is taken apart at once.  For results of many

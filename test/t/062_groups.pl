@@ -318,6 +318,71 @@ is(query($node, $db, 'app',
 	'SAVEPOINT has no meaning without its transaction, INSERT', 'a rehearsal');
 
 # ---------------------------------------------------------------------------
+# Transactions that become READ ONLY
+# ---------------------------------------------------------------------------
+
+# What bodies make of a transaction holds for them, and not for what is written
+# about them.
+query($node, $db, 'app', q{
+	CREATE FUNCTION read_only() RETURNS void LANGUAGE plpgsql AS
+		'BEGIN SET TRANSACTION READ ONLY; END';
+	CREATE PROCEDURE reads_between() LANGUAGE plpgsql AS $$
+	BEGIN
+		INSERT INTO seen VALUES ('first');
+		COMMIT;
+		SET TRANSACTION READ ONLY;
+		PERFORM count(*) FROM seen;
+		COMMIT;
+		INSERT INTO seen VALUES ('second');
+	END $$;
+	CREATE PROCEDURE reads_last() LANGUAGE plpgsql AS $$
+	BEGIN
+		INSERT INTO seen VALUES ('first');
+		COMMIT;
+		SET TRANSACTION READ ONLY;
+		PERFORM count(*) FROM seen;
+	END $$;
+	CREATE PROCEDURE fails_reading() LANGUAGE plpgsql AS $$
+	BEGIN
+		INSERT INTO seen VALUES ('first');
+		SET TRANSACTION READ ONLY;
+		COMMIT;
+		PERFORM 1 / count(*) FROM parent;
+	END $$});
+my $off_and_on = q{SET default_transaction_read_only = on; VACUUM seen; SELECT 1;
+	SET default_transaction_read_only = off; VACUUM seen; INSERT INTO seen VALUES ('last')};
+foreach my $case (
+	[ 'a procedure', 'CALL reads_between()', 'first, second', %off ],
+	[ 'the end of a procedure', 'CALL reads_last()', 'first', %off ],
+	[ 'a block', 'BEGIN; SELECT read_only(); COMMIT', '', %off ],
+	[ 'a group', q{INSERT INTO seen VALUES ('group'); SELECT read_only(); VACUUM seen}, 'group' ],
+	[ 'a statement', 'SELECT read_only()', '', %off ],
+	[ 'one transaction', 'SELECT read_only()', '' ],
+	[ 'a verify body', 'VACUUM seen', '', verify => quote('SELECT read_only()') ],
+	[ 'the session', $off_and_on, 'last' ],
+	[ 'the session, statement by statement', $off_and_on, 'last', %off ])
+{
+	my ($name, $text, $expected, %more) = @$case;
+
+	store($text, %more);
+	query($node, $db, 'app', $each);
+	is(seen(), $expected, "READ ONLY in $name");
+	is(query($node, $db, 'app', q{SELECT string_agg(state, ' ') FROM migrate.status()}),
+		'applied', 'and it is applied');
+}
+
+# commits are counted there too
+store('CALL fails_reading()', %off);
+fails_with($each, '22012', 'a procedure that fails after it has committed');
+is($node->safe_psql($db, 'SELECT commits FROM migrate.step'), '1', 'in a transaction that had become READ ONLY');
+
+# and it does hold for them
+store(q{SET default_transaction_read_only = on; VACUUM seen; INSERT INTO seen VALUES (1)});
+fails_with($each, '25006', 'a body cannot write where it has said so');
+is(query($node, $db, 'app', 'SHOW default_transaction_read_only'), 'off', 'which is not for the session');
+fails_with("SET default_transaction_read_only = on; $each", '25006', 'nor can a run where the session says so');
+
+# ---------------------------------------------------------------------------
 # Many steps
 # ---------------------------------------------------------------------------
 
