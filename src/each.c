@@ -332,8 +332,13 @@ record(void *arg)
 						   each->chunk.bodies[i].texts->verify);
 	mig_batch_flush(each->batch);
 	if (each->holds)
+	{
+		/* the gate would take it for a change by the body */
+		mig_bodies_end();
 		mig_ledger_hold(each->options->project, list_make1(entry->version),
 						psprintf("rolled back by run " INT64_FORMAT, row.run));
+		mig_bodies_begin();
+	}
 	mig_progress_notify(mig_progress_payload(row.run, row.project, row.version,
 											 row.action, NULL,
 											 row.execution_ms));
@@ -405,7 +410,6 @@ run_in_transaction(void *arg)
 	mig_execute_body(&each->execution, bodies->body);
 	if (bodies->verify != NULL)
 		mig_execute_body(&each->execution, bodies->verify);
-	mig_bodies_end();
 	record(each);
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "could not disconnect from SPI");
@@ -509,19 +513,22 @@ add_context(const Each *each, ErrorData *edata)
 {
 	const MigEntry *entry = current_entry(each);
 	const char *part = mig_part_name(each->part);
+	char	   *place;
 
-	if (edata->context != NULL)
-		return;
-	if (each->execution.statement < 0 &&
-		strncmp(unpack_sql_state(edata->sqlerrcode), "MG", 2) == 0)
-		return;
 	if (each->execution.statement >= 0)
-		edata->context = psprintf("migration \"%s\", %s body, statement %d",
-								  entry->version, part,
-								  each->execution.statement + 1);
+	{
+		if (edata->context != NULL)
+			return;
+		place = psprintf("migration \"%s\", %s body, statement %d",
+						 entry->version, part, each->execution.statement + 1);
+	}
+	else if (strncmp(unpack_sql_state(edata->sqlerrcode), "MG", 2) == 0)
+		return;
 	else
-		edata->context = psprintf("end of the %s body of migration \"%s\"",
-								  part, entry->version);
+		place = psprintf("end of the %s body of migration \"%s\"",
+						 part, entry->version);
+	edata->context = edata->context == NULL ? place :
+		psprintf("%s\n%s", edata->context, place);
 }
 
 /* does the current migration need several transactions? */
@@ -721,9 +728,10 @@ end_migration(void *arg)
 	const MigStepTexts *texts = last_texts(each);
 
 	if (texts->verify != NULL)
-		mig_residue_end_migration(each->residue,
-								  mig_runnable_body(texts->verify));
-	mig_residue_end_migration(each->residue, mig_runnable_body(texts->body));
+		(void) mig_residue_end_migration(each->residue,
+										 mig_runnable_body(texts->verify));
+	(void) mig_residue_end_migration(each->residue,
+									 mig_runnable_body(texts->body));
 }
 
 static bool

@@ -35,6 +35,7 @@
 #include "errors.h"
 #include "execute.h"
 #include "guc.h"
+#include "ledger.h"
 #include "locktrace.h"
 #include "settings.h"
 #include "subxact.h"
@@ -673,15 +674,6 @@ mig_execute_body(MigExecution *execution, const MigRunnable *runnable)
 }
 
 static void
-constraints_context_callback(void *arg)
-{
-	const MigLabel *label = (const MigLabel *) arg;
-
-	errcontext("deferred constraints after the %s body of migration \"%s\"",
-			   mig_part_name(label->part), label->version);
-}
-
-static void
 set_constraints(List *constraints, bool deferred)
 {
 	ConstraintsSetStmt *stmt = makeNode(ConstraintsSetStmt);
@@ -702,23 +694,82 @@ set_constraints(List *constraints, bool deferred)
 		AfterTriggerSetState(stmt);
 }
 
+static void
+constraints_context_callback(void *arg)
+{
+	const MigLabel *label = (const MigLabel *) arg;
+
+	errcontext("deferred constraints after the %s body of migration \"%s\"",
+			   mig_part_name(label->part), label->version);
+}
+
+static void
+cursors_context_callback(void *arg)
+{
+	const MigLabel *label = (const MigLabel *) arg;
+
+	errcontext("cursors WITH HOLD after the %s body of migration \"%s\"",
+			   mig_part_name(label->part), label->version);
+}
+
+static void
+push_context(ErrorContextCallback *callback, void (*function) (void *arg),
+			 const MigRunnable *runnable)
+{
+	callback->callback = function;
+	callback->arg = unconstify(MigLabel *, mig_runnable_label(runnable));
+	callback->previous = error_context_stack;
+	error_context_stack = callback;
+}
+
+void
+mig_execute_note_deferrable(MigExecution *execution)
+{
+	execution->may_defer = mig_ledger_deferrable_constraints() != NIL;
+}
+
 /*
  * A constraint that the caller had deferred by SET CONSTRAINTS, though it is
  * initially immediate, ends up immediate: the server does not tell.
  *
  * The constraints are named one by one, because SET CONSTRAINTS ALL would also
- * speak for those that later bodies create in this transaction.
+ * speak for those that later bodies create in this transaction.  Looking for
+ * them costs a scan of pg_constraint, so it is done only if there may be any.
  */
 void
-mig_execute_check_constraints(const MigLabel *label, List *constraints)
+mig_execute_check_deferred(MigExecution *execution,
+						   const MigRunnable *runnable)
 {
+	const MigBody *body = mig_runnable_body(runnable);
 	ErrorContextCallback callback;
+	List	   *constraints;
 
-	callback.callback = constraints_context_callback;
-	callback.arg = unconstify(MigLabel *, label);
-	callback.previous = error_context_stack;
-	error_context_stack = &callback;
+	if (!body->mentions_deferrable && !body->runs_code &&
+		(!execution->may_defer || body->only_ddl))
+		return;
+	constraints = mig_ledger_deferrable_constraints();
+	execution->may_defer = (constraints != NIL);
+	push_context(&callback, constraints_context_callback, runnable);
 	set_constraints(constraints, false);
 	error_context_stack = callback.previous;
 	set_constraints(constraints, true);
+}
+
+/* in the order of CommitTransaction(): what cursors do may be put off again */
+void
+mig_execute_end_migration(MigExecution *execution,
+						  const MigRunnable *runnable)
+{
+	const MigBody *body = mig_runnable_body(runnable);
+	ErrorContextCallback callback;
+	bool		ran;
+
+	do
+	{
+		push_context(&callback, cursors_context_callback, runnable);
+		ran = mig_residue_end_migration(execution->residue, body);
+		error_context_stack = callback.previous;
+		if (ran)
+			mig_execute_check_deferred(execution, runnable);
+	} while (ran);
 }

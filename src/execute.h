@@ -60,6 +60,7 @@ typedef struct MigExecution
 	const MigObserver *observer;	/* or NULL */
 	MigResidue *residue;		/* what the session had before the run */
 	const char *search_path;	/* that bodies start with */
+	bool		may_defer;		/* deferrable constraints are about */
 } MigExecution;
 
 /* before the settings are pinned */
@@ -152,10 +153,18 @@ extern void mig_execute_toplevel(MigExecution *execution,
 								 const char *replacement);
 
 /*
- * Check now what constraints (MigConstraint *) have put off, then put those
- * that are initially deferred back to that.
+ * What the end of the transaction would do with what a body has put off, for
+ * bodies that share a transaction, so that the migration that fails then is the
+ * one whose it is.  mig_execute_note_deferrable() before the first body.
+ * Constraints are checked after the body, and those that are initially deferred
+ * put back to that.  mig_execute_end_migration(), after the verify body, takes
+ * away what the body has left in the session, having run the queries of cursors
+ * WITH HOLD.
  */
-extern void mig_execute_check_constraints(const MigLabel *label,
-										  List *constraints);
+extern void mig_execute_note_deferrable(MigExecution *execution);
+extern void mig_execute_check_deferred(MigExecution *execution,
+									   const MigRunnable *runnable);
+extern void mig_execute_end_migration(MigExecution *execution,
+									  const MigRunnable *runnable);
 
 #endif							/* MIG_EXECUTE_H */

@@ -291,7 +291,8 @@ verify_one(const char *project, MigEntry *entry, MigExecution *execution,
 	edata = mig_subxact_run(run_verify, &run, false);
 	mig_bodies_end();
 	mig_execute_restart_timeout();
-	mig_residue_end_migration(execution->residue, mig_runnable_body(run.body));
+	(void) mig_residue_end_migration(execution->residue,
+									 mig_runnable_body(run.body));
 	if (edata != NULL && edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
 		ReThrowError(edata);
 	sink(entry, edata ? unpack_sql_state(edata->sqlerrcode) : NULL,

@@ -54,7 +54,6 @@ typedef struct Rehearsal
 	MigEffects *effects;
 	MemoryContext scratch;		/* one migration */
 	MigResidue *residue;		/* what the session had before */
-	bool		may_defer;
 
 	int			current;		/* step that is running, -1: none */
 	int			rows;			/* of the current step */
@@ -270,21 +269,6 @@ statement_failed(ErrorData *edata, void *arg)
  * Migrations
  */
 
-/* as in a run, see runner.c */
-static void
-check_deferred(Rehearsal *rehearsal, const MigRunnable *runnable)
-{
-	const MigBody *body = mig_runnable_body(runnable);
-	List	   *constraints;
-
-	if (!body->mentions_deferrable &&
-		(!rehearsal->may_defer || body->only_ddl))
-		return;
-	constraints = mig_ledger_deferrable_constraints();
-	rehearsal->may_defer = (constraints != NIL);
-	mig_execute_check_constraints(mig_runnable_label(runnable), constraints);
-}
-
 static void
 show_step(Rehearsal *rehearsal)
 {
@@ -304,13 +288,12 @@ run_bodies(Rehearsal *rehearsal, int i)
 
 	mig_execute_migration_begin();
 	mig_execute_body(execution, bodies->body);
-	check_deferred(rehearsal, bodies->body);
+	mig_execute_check_deferred(execution, bodies->body);
 
 	/* without what was left out it may well be wrong */
 	if (bodies->verify != NULL && !rehearsal->skipped)
 		mig_execute_body(execution, bodies->verify);
-	mig_residue_end_migration(rehearsal->residue,
-							  mig_runnable_body(bodies->body));
+	mig_execute_end_migration(execution, bodies->body);
 	mig_execute_migration_end();
 }
 
@@ -351,7 +334,7 @@ run_steps(void *arg)
 	mig_execute_pin_settings(&rehearsal->execution, rehearsal->prepared.policy->search_path);
 	mig_locktrace_reset();
 	mig_locktrace_begin();
-	rehearsal->may_defer = mig_ledger_deferrable_constraints() != NIL;
+	mig_execute_note_deferrable(&rehearsal->execution);
 	rehearsal->effects = mig_effects_begin(CurrentMemoryContext);
 	for (i = 0; i < rehearsal->nsteps; i++)
 	{

@@ -30,6 +30,7 @@
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/async.h"
+#include "commands/portalcmds.h"
 #include "commands/prepare.h"
 #include "executor/spi.h"
 #include "parser/parser.h"
@@ -117,23 +118,21 @@ list_named(void)
 {
 	MigSqlScope scope;
 	List	   *list = NIL;
-	MemoryContext old;
 	uint64		rows;
 	uint64		row;
 
 	mig_books_open(&scope);
 	rows = select_named();
-	old = MemoryContextSwitchTo(scope.outer);
 	for (row = 0; row < rows; row++)
 	{
-		Named	   *named = palloc(sizeof(Named));
+		Named	   *named =
+			MemoryContextAlloc(scope.outer, sizeof(Named));
 
 		named->kind = mig_get_text(&scope, row, 1)[0];
 		named->name = mig_get_text(&scope, row, 2);
 		named->since = mig_get_timestamptz(row, 3);
-		list = lappend(list, named);
+		list = mig_sql_append(&scope, list, named);
 	}
-	MemoryContextSwitchTo(old);
 	mig_books_close(&scope);
 	return list;
 }
@@ -154,10 +153,28 @@ find_named(List *list, const Named *wanted)
 	return NULL;
 }
 
-static void
+/*
+ * As the server does at the end of a transaction, since the query may have
+ * effects.  One that it has done this with is not of the transaction any more.
+ */
+static bool
+run_held_query(Portal portal)
+{
+	if ((portal->cursorOptions & CURSOR_OPT_HOLD) == 0 ||
+		portal->createSubid == InvalidSubTransactionId ||
+		portal->status != PORTAL_READY || portal->holdStore != NULL)
+		return false;
+	PortalCreateHoldStore(portal);
+	PersistHoldablePortal(portal);
+	return true;
+}
+
+/* returns whether a query was run for that */
+static bool
 remove_named(const Named *named)
 {
 	Portal		portal;
+	bool		ran = false;
 
 	switch (named->kind)
 	{
@@ -166,20 +183,25 @@ remove_named(const Named *named)
 			break;
 		case CURSOR:
 			portal = GetPortalByName(named->name);
-			if (PortalIsValid(portal) && !portal->portalPinned &&
-				portal->status != PORTAL_ACTIVE)
-				PortalDrop(portal, false);
+			if (!PortalIsValid(portal) || portal->portalPinned ||
+				portal->status == PORTAL_ACTIVE)
+				break;
+			ran = run_held_query(portal);
+			PortalDrop(portal, false);
 			break;
 		case CHANNEL:
 			Async_Unlisten(named->name);
 			break;
 	}
+	return ran;
 }
 
-static void
+/* returns whether a query was run for that */
+static bool
 restore_named(MigResidue *residue)
 {
 	List	   *now = list_named();
+	bool		ran = false;
 	ListCell   *lc;
 
 	foreach(lc, now)
@@ -187,7 +209,7 @@ restore_named(MigResidue *residue)
 		const Named *named = (const Named *) lfirst(lc);
 
 		if (find_named(residue->named, named) == NULL)
-			remove_named(named);
+			ran = remove_named(named) || ran;
 	}
 	foreach(lc, residue->named)
 	{
@@ -202,6 +224,7 @@ restore_named(MigResidue *residue)
 		/* say it once */
 		residue->named = foreach_delete_current(residue->named, lc);
 	}
+	return ran;
 }
 
 /*
@@ -227,7 +250,7 @@ end_listening(const MigResidue *residue, const MigBody *body)
 		stmt = linitial_node(RawStmt, trees)->stmt;
 		named.name = castNode(ListenStmt, stmt)->conditionname;
 		if (find_named(residue->named, &named) == NULL)
-			remove_named(&named);
+			(void) remove_named(&named);
 	}
 }
 
@@ -337,7 +360,6 @@ list_hiding(void)
 	Datum		values[1] = {ObjectIdGetDatum(temporary_schema())};
 	MigSqlScope scope;
 	List	   *list = NIL;
-	MemoryContext old;
 	uint64		rows;
 	uint64		row;
 
@@ -365,18 +387,17 @@ list_hiding(void)
 				   " AND t.typcategory OPERATOR(pg_catalog.<>) 'A'"
 				   " AND t.typrelid OPERATOR(pg_catalog.=) 0",
 				   1, types, values, NULL);
-	old = MemoryContextSwitchTo(scope.outer);
 	for (row = 0; row < rows; row++)
 	{
-		Hiding	   *hiding = palloc(sizeof(Hiding));
+		Hiding	   *hiding =
+			MemoryContextAlloc(scope.outer, sizeof(Hiding));
 
 		hiding->oid = (Oid) mig_get_int8(row, 1);
 		hiding->name = mig_get_text(&scope, row, 2);
 		hiding->is_type = mig_get_bool(row, 3);
 		hiding->hides = mig_get_bool(row, 4);
-		list = lappend(list, hiding);
+		list = mig_sql_append(&scope, list, hiding);
 	}
-	MemoryContextSwitchTo(old);
 	mig_books_close(&scope);
 	return list;
 }
@@ -592,7 +613,7 @@ mig_residue_free(MigResidue *residue)
 void
 mig_residue_remove(MigResidue *residue)
 {
-	restore_named(residue);
+	(void) restore_named(residue);
 	remove_temporary(residue);
 	restore_advisory(residue);
 }
@@ -610,14 +631,17 @@ mig_residue_may_differ(const MigBody *body, int first, int end)
 	return OidIsValid(temporary_schema());
 }
 
-void
+bool
 mig_residue_end_migration(MigResidue *residue, const MigBody *body)
 {
+	bool		ran = false;
+
 	if (body->runs_code)
 	{
-		restore_named(residue);
+		ran = restore_named(residue);
 		end_listening(residue, body);
 	}
 	remove_temporary(residue);
 	(void) release_advisory(residue, &residue->marks);
+	return ran;
 }

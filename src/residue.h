@@ -31,9 +31,11 @@ extern void mig_residue_remove(MigResidue *residue);
 
 /*
  * The same at the end of a migration whose body was this one.  Cheap where the
- * body cannot have left anything.
+ * body cannot have left anything.  In the body's own transaction the query of a
+ * cursor WITH HOLD is run first, as at the end of that transaction: true if
+ * there was one, which may have left something in turn.
  */
-extern void mig_residue_end_migration(MigResidue *residue,
+extern bool mig_residue_end_migration(MigResidue *residue,
 									  const MigBody *body);
 
 /* false if statements [first, end) have left nothing */

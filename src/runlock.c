@@ -77,10 +77,13 @@ static int64 marked_run = 0;	/* 0: none */
 static LOCKTAG kept_extension;
 static bool keeps_extension = false;
 
-/* set while a body is being run */
+/*
+ * Set while a body is being run, and after it until what it has put off to the
+ * end of its transaction has been done: see runlock.h.
+ */
 static bool bodies_running = false;
 
-/* and that body may commit */
+/* that body may commit */
 static bool bodies_commit = false;
 
 static void
@@ -520,6 +523,12 @@ void
 mig_bodies_begin_committing(void)
 {
 	bodies_running = bodies_commit = true;
+}
+
+void
+mig_bodies_end_committing(void)
+{
+	bodies_commit = false;
 }
 
 void

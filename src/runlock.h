@@ -75,15 +75,23 @@ extern void mig_lock_recheck(void);
 /* raises MIG_ERRCODE_RECURSION while a body is running in this backend */
 extern void mig_refuse_recursion(void);
 
-/* what encloses the running of bodies */
+/*
+ * What encloses the running of bodies.  It lasts until the transaction has
+ * ended, whose end does what they have put off: deferred triggers, the queries
+ * of cursors WITH HOLD.  mig_bodies_end() ends it before, in a transaction of
+ * the caller's, where all that must have been done by then; and in any case
+ * after an error.
+ */
 extern void mig_bodies_begin(void);
+extern void mig_bodies_end(void);
 
 /*
  * The same, for a statement that may commit or roll back: the end of a
- * transaction does not end it, so mig_bodies_end() must follow in any case.
+ * transaction does not end it.  mig_bodies_end_committing() comes after the
+ * statement, and leaves the transaction that this has left open to its end.
  */
 extern void mig_bodies_begin_committing(void);
-extern void mig_bodies_end(void);
+extern void mig_bodies_end_committing(void);
 
 extern void mig_runlock_init(void);
 

@@ -80,7 +80,6 @@ typedef struct Run
 	TimestampTz started_at;		/* of the current step */
 	XLogRecPtr	wal_start;
 	TimestampTz run_started_at;
-	bool		may_defer;		/* deferred constraints are about */
 	MigLockSchedule schedule;
 	char	   *blockers;		/* whom the last attempt waited for, or NULL */
 } Run;
@@ -241,24 +240,6 @@ record_step(Run *run, double execution_ms)
 	run->recorded++;
 }
 
-/*
- * Deferred constraints are checked at the end of each migration, so that the
- * one that violates them is the one that fails.  Looking for them costs a scan
- * of pg_constraint, so it is done only if there may be any.
- */
-static void
-check_deferred(Run *run, const MigRunnable *runnable)
-{
-	const MigBody *body = mig_runnable_body(runnable);
-	List	   *constraints;
-
-	if (!body->mentions_deferrable && (!run->may_defer || body->only_ddl))
-		return;
-	constraints = mig_ledger_deferrable_constraints();
-	run->may_defer = (constraints != NIL);
-	mig_execute_check_constraints(mig_runnable_label(runnable), constraints);
-}
-
 static void
 run_step(Run *run)
 {
@@ -281,14 +262,12 @@ run_step(Run *run)
 	mig_execute_migration_begin();
 
 	mig_execute_body(&run->execution, bodies->body);
-	check_deferred(run, bodies->body);
+	mig_execute_check_deferred(&run->execution, bodies->body);
 	if (bodies->verify != NULL)
-	{
 		mig_execute_body(&run->execution, bodies->verify);
-		mig_residue_end_migration(run->residue,
-								  mig_runnable_body(bodies->verify));
-	}
-	mig_residue_end_migration(run->residue, mig_runnable_body(bodies->body));
+	mig_execute_end_migration(&run->execution, bodies->body);
+	if (bodies->verify != NULL)
+		mig_execute_end_migration(&run->execution, bodies->verify);
 
 	mig_execute_migration_end();
 	INSTR_TIME_SET_CURRENT(duration);
@@ -371,7 +350,7 @@ run_everything(void *arg)
 	mig_bodies_begin();
 	mig_execute_pin_settings(&run->execution, run->policy->search_path);
 	mig_locktrace_begin();
-	run->may_defer = mig_ledger_deferrable_constraints() != NIL;
+	mig_execute_note_deferrable(&run->execution);
 	run_steps(run);
 	mig_locktrace_end();
 	mig_bodies_end();

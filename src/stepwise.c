@@ -238,7 +238,6 @@ repeat_settings(void *arg)
 			mig_execute_part(stepwise->execution, stepwise->body, i,
 							 i + 1);
 	}
-	mig_bodies_end();
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "could not disconnect from SPI");
 
@@ -370,7 +369,6 @@ run_group(Progress *progress)
 	mig_bodies_begin();
 	mig_execute_part(stepwise->execution, stepwise->body,
 					 progress->next, progress->end);
-	mig_bodies_end();
 	finish_step(progress, timings_since(stepwise->execution,
 										progress->first_timing));
 	if (SPI_finish() != SPI_OK_FINISH)
@@ -386,7 +384,6 @@ run_block(Progress *progress)
 	mig_bodies_begin();
 	mig_execute_block(stepwise->execution, stepwise->body, progress->next,
 					  progress->end);
-	mig_bodies_end();
 	finish_step(progress, timings_since(stepwise->execution,
 										progress->first_timing));
 	(void) EndTransactionBlock(false);
@@ -410,7 +407,7 @@ run_alone(Progress *progress)
 	mig_execute_toplevel(stepwise->execution, stepwise->body,
 						 progress->next, progress->replacement);
 	counted_key = NULL;
-	mig_bodies_end();
+	mig_bodies_end_committing();
 	if (discards_all(statement))
 		mig_execute_pin_session(stepwise->execution, stepwise->search_path);
 	CommandCounterIncrement();
@@ -487,8 +484,12 @@ drop_leftover(void *arg)
 		return;
 	}
 	mig_lock_statement_begin();
+
+	/* it may fire event triggers */
+	mig_bodies_begin_committing();
 	(void) mig_toplevel_run(psprintf("DROP INDEX CONCURRENTLY IF EXISTS %s",
 									 progress->leftover->name));
+	mig_bodies_end_committing();
 	mig_lock_statement_end();
 	mig_leftover_release(progress->leftover);
 	ereport(NOTICE,
@@ -619,6 +620,7 @@ run_next_step(Progress *progress)
 		if (edata == NULL)
 			edata = mig_transaction_run(drop_leftover, progress);
 	}
+	mig_bodies_end();
 	if (edata != NULL)
 		return edata;
 	edata = mig_transaction_run(run_step, progress);
@@ -658,7 +660,6 @@ finish_body(void *arg)
 	{
 		mig_bodies_begin();
 		mig_execute_body(stepwise->execution, stepwise->verify);
-		mig_bodies_end();
 	}
 	mig_lock_recheck();
 	mig_partial_forget(stepwise->key.project, stepwise->key.version);
