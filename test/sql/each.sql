@@ -207,7 +207,8 @@ SELECT add('055', 'INSERT INTO moments SELECT now()');
 SELECT add('056', 'INSERT INTO moments SELECT now();
 VACUUM moments;
 INSERT INTO moments SELECT now()', transactional => false);
-CALL migrate.apply_each(versions => '{055,056}');
+CALL migrate.apply_each(versions => '{055,056}') \gset
+\echo :applied migrations, :statements statements
 SELECT count(*) AS moments, count(DISTINCT at) AS different, bool_and(at > now() - interval '1 min') FROM moments;
 DROP TABLE moments;
 
