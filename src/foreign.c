@@ -8,6 +8,11 @@
  * files by a convention that does not read it would run the way back right
  * after the way forth.  The same goes for what says how a body is run.
  *
+ * A marker can also be misspelt, or be of a tool that is not here.  So a comment
+ * that says nothing but "down", in whatever spelling, is taken for one where it
+ * parts statements from statements, and so is such a word in the name of a file
+ * that has the number of another one.
+ *
  * Tools find markers by lines.  A line counts unless it is inside of a literal,
  * a dollar body or a block comment, as far as that can be told, so that text
  * about migrations is not taken for one of them.
@@ -19,7 +24,11 @@
 #include <ctype.h>
 
 #include "foreign.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "sqltext.h"
+#include "utils/formatting.h"
 
 /* how the text of a comment is compared, dashes and ornaments before it aside */
 typedef enum MarkerForm
@@ -156,11 +165,161 @@ make_hint(const char *readers, const char *hint)
 					pnstrdup(readers + 1, strcspn(readers + 1, " ")));
 }
 
+/* ----------
+ * Words for the two ways
+ * ----------
+ */
+
+static const char *const back_words[] = {
+	"down", "downs", "dn", "undo", "revert", "rollback", "downgrade", "backward",
+	"backwards", NULL
+};
+
+static const char *const forth_words[] = {
+	"up", "ups", "do", "upgrade", "forward", "forwards", NULL
+};
+
+/* what may stand before such a word, "migr" and what follows it aside */
+static const char *const way_prefixes[] = {
+	"dbmate", "goose", "sqlx", "micrate", "rambler", "db", "begin", "start",
+	NULL
+};
+
+/* and after it */
+static const char *const way_suffixes[] = {
+	"migration", "migrations", "migrate", "script", "scripts", "section", "part",
+	"sql", NULL
+};
+
+/* how far one of the words begins the text; the longest, 0: none does */
+static int
+begins_with_word(const char *text, const char *const *words)
+{
+	int			longest = 0;
+
+	for (; *words != NULL; words++)
+	{
+		int			length = strlen(*words);
+
+		if (length > longest && strncmp(text, *words, length) == 0)
+			longest = length;
+	}
+	return longest;
+}
+
+static bool
+is_word_of(const char *text, const char *const *words)
+{
+	return *text != '\0' && text[begins_with_word(text, words)] == '\0';
+}
+
+/* the words of a file's name */
+typedef struct NameWords
+{
+	char	   *number;			/* the first one, with its parts: 1, 1.2 */
+	StringInfoData rest;		/* all words but those for the ways */
+	bool		back;			/* has one for the way back */
+} NameWords;
+
+static void
+add_name_words(NameWords *words, char *text)
+{
+	while (*text != '\0')
+	{
+		char	   *end = text;
+
+		while (isalnum((unsigned char) *end) || IS_HIGHBIT_SET(*end))
+			end++;
+		if (end > text)
+		{
+			char	   *word = pnstrdup(text, end - text);
+
+			if (is_word_of(word, back_words))
+				words->back = true;
+			else if (!is_word_of(word, forth_words))
+				appendStringInfo(&words->rest, " %s", word);
+		}
+		text = *end == '\0' ? end : end + 1;
+	}
+}
+
+/*
+ * Take the name of a .sql file apart; false if it has no number.  The letters
+ * V and U right before it are Flyway's.
+ */
+static bool
+split_name(const char *path, NameWords *words)
+{
+	MigFileName name;
+	char	   *text;
+	char	   *number;
+	char	   *end;
+
+	mig_path_split(path, &name);
+	text = asc_tolower(name.stem, strlen(name.stem));
+	number = text + strcspn(text, "0123456789");
+	if (name.part != MIG_UP || *number == '\0')
+		return false;
+	end = number + strspn(number, "0123456789");
+	while (strchr("._-", *end) != NULL && end[1] >= '0' && end[1] <= '9')
+		end += 1 + strspn(end + 1, "0123456789");
+	words->number = pnstrdup(number, end - number);
+	words->back = number == text + 1 && *text == 'u';
+	initStringInfo(&words->rest);
+	text = pnstrdup(text, number - text);
+	if (strcmp(text, "u") != 0 && strcmp(text, "v") != 0)
+		add_name_words(words, text);
+	add_name_words(words, end);
+	return true;
+}
+
+/*
+ * By their names, is one file the way back of the other?  The number of the one
+ * begins that of the other (1a, 1.1), and what is said beside it is the same, or
+ * it is the same number and none that several files have because it is a date.
+ */
+static bool
+is_way_back_of(const NameWords *back, const NameWords *forth)
+{
+	int			length = strlen(forth->number);
+
+	if (forth->back || strncmp(back->number, forth->number, length) != 0 ||
+		isdigit((unsigned char) back->number[length]))
+		return false;
+	if (strcmp(back->rest.data, forth->rest.data) == 0)
+		return true;
+	return back->number[length] == '\0' && mig_is_digits(back->number) &&
+		length < 8;
+}
+
+/* the file whose way back this one is by its name, though it is not read so */
+static const MigScript *
+find_way_forth(const MigFileSet *set, const MigScript *script)
+{
+	NameWords	back;
+	NameWords	forth;
+
+	if (!mig_path_is_sql(script->path) ||
+		!split_name(script->path, &back) || !back.back)
+		return NULL;
+	for (int i = 0; i < set->nscripts; i++)
+	{
+		const MigScript *other = &set->scripts[i];
+
+		CHECK_FOR_INTERRUPTS();
+		if (other != script && mig_path_is_sql(other->path) &&
+			split_name(other->path, &forth) && is_way_back_of(&back, &forth))
+			return other;
+	}
+	return NULL;
+}
+
 char *
 mig_foreign_name(const MigFileSet *set, const MigScript *script,
 				 const char **hint)
 {
 	const char *base = mig_path_base(script->path);
+	const MigScript *forth;
 
 	for (int i = 0; i < lengthof(foreign_names); i++)
 	{
@@ -173,7 +332,14 @@ mig_foreign_name(const MigFileSet *set, const MigScript *script,
 		return psprintf("file \"%s\" has a name as %s gives it, which convention \"%s\" does not read",
 						script->path, name->tool, set->convention);
 	}
-	return NULL;
+	if (strcmp(set->convention, "flyway") == 0 && (*base == 'U' || *base == 'u'))
+		return NULL;
+	forth = find_way_forth(set, script);
+	if (forth == NULL)
+		return NULL;
+	*hint = RENAME;
+	return psprintf("file \"%s\" seems to be the way back of file \"%s\", and its name does not say so in convention \"%s\"",
+					script->path, forth->path, set->convention);
 }
 
 /* does the comment say what the marker says? */
@@ -247,18 +413,169 @@ begins_line(const char *start, const char *place)
 	return place == start || place[-1] == '\n';
 }
 
+
+/* ----------
+ * Markers that are misspelt, or of unknown tools
+ * ----------
+ */
+
+/*
+ * The length of a character that is no letter: of ASCII, or a blank or a mark
+ * of Unicode as they come along from web pages (no-break and zero-width blanks,
+ * long dashes, full-width colons).  0 if it is a letter or a digit.
+ */
+static int
+ornament_length(const unsigned char *c)
+{
+	if (*c < 0x80)
+		return isalnum(*c) ? 0 : 1;
+	if (GetDatabaseEncoding() != PG_UTF8)
+		return 0;
+	if (c[0] == 0xC2 && c[1] >= 0x80 && c[1] <= 0xBF)
+		return 2;
+	if ((c[0] == 0xE2 && (c[1] == 0x80 || c[1] == 0x81 || c[1] == 0x88 || c[1] == 0x94)) ||
+		(c[0] == 0xE3 && c[1] == 0x80) ||
+		(c[0] == 0xEF && c[1] == 0xBB && c[2] == 0xBF) ||
+		(c[0] == 0xEF && c[1] == 0xBC && (c[2] <= 0x8F || (c[2] >= 0x9A && c[2] <= 0xA0))))
+		return c[2] != '\0' ? 3 : 0;
+	return 0;
+}
+
+/* does the text, which is in lower case, consist of words for one of the ways? */
+static bool
+names_way(const char *text, const char *const *words)
+{
+	for (const char *c = text; *c != '\0'; c++)
+	{
+		int			length = begins_with_word(c, words);
+		char	   *before = pnstrdup(text, c - text);
+
+		if (length > 0 &&
+			(*before == '\0' || strncmp(before, "migr", 4) == 0 ||
+			 is_word_of(before, way_prefixes)) &&
+			(c[length] == '\0' || is_word_of(c + length, way_suffixes)))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Does the comment from start to end say nothing but the way that the words
+ * stand for?  What is not a letter does not count.
+ */
+static bool
+says_way(const char *start, const char *end, const char *const *words)
+{
+	char		letters[NAMEDATALEN];
+	int			n = 0;
+
+	while (start < end)
+	{
+		int			length = ornament_length((const unsigned char *) start);
+
+		if (length > 0)
+			start += length;
+		else if (n + 1 < sizeof(letters) && isalpha((unsigned char) *start))
+			letters[n++] = pg_tolower((unsigned char) *start++);
+		else
+			return false;
+	}
+	letters[n] = '\0';
+	return names_way(letters, words);
+}
+
+/* is the line a marker that the convention reads, whatever it says of it? */
+static bool
+is_own_marker(const char *comment, const char *convention)
+{
+	const char *text = comment + 2;
+
+	text += strspn(text, " \t");
+	if (strcmp(convention, "goose") == 0)
+		return pg_strncasecmp(text, "+goose", 6) == 0;
+	return (strcmp(convention, "native") == 0 || strcmp(convention, "name") == 0) &&
+		comment[0] == '-' && pg_strncasecmp(text, "migrate:", 8) == 0;
+}
+
+/* does the comment from p to next have its lines for itself? */
+static bool
+is_lone_comment(const char *start, const char *p, const char *next)
+{
+	return begins_line(start, p) &&
+		((p[0] == '-' && p[1] == '-') ||
+		 (p[0] == '/' && p[1] == '*' &&
+		  strchr("\r\n", next[strspn(next, " \t")]) != NULL));
+}
+
+/*
+ * Where a file goes over from the way forth to the way back
+ */
+typedef struct Turn
+{
+	bool		back;			/* this is the way back, or has no way */
+	bool		forth;			/* statements, or a word for the way forth */
+	int			line;			/* of a word for the way back after it; or 0 */
+	const char *start;
+	const char *end;
+	const ForeignMarker *title; /* if it is a tool's */
+} Turn;
+
+/*
+ * Note what a comment says, be it a marker that the convention reads, a title
+ * or none of them.
+ */
+static void
+note_way(Turn *turn, const char *convention, const char *start,
+		 const char *end, const ForeignMarker *title, int line)
+{
+	bool		back = says_way(start, end, back_words);
+
+	if (is_own_marker(start, convention))
+	{
+		memset(turn, 0, sizeof(Turn));
+		turn->back = back;
+	}
+	if (turn->line != 0 || (turn->back && title == NULL))
+		return;
+	if (says_way(start, end, forth_words) && !turn->forth)
+		turn->forth = true;
+	else if (turn->forth && (back || title != NULL))
+	{
+		turn->line = line;
+		turn->start = start;
+		turn->end = end;
+		turn->title = title;
+	}
+}
+
+static char *
+turn_message(const MigFileSet *set, const MigScript *script, const Turn *turn,
+			 const char **hint)
+{
+	char	   *comment;
+
+	if (turn->title != NULL)
+		return marker_message(set, script, turn->line, turn->title, hint);
+	comment = mig_trim(pnstrdup(turn->start, turn->end - turn->start));
+
+	*hint = "A marker of the way back?  Begin the two bodies with -- migrate:up and -- migrate:down then.  In a remark say more than that, or pass convention => 'plain', which reads no markers.";
+	return psprintf("file \"%s\" line %d has statements after \"%s\", which is no marker of convention \"%s\"",
+					script->path, turn->line, comment, set->convention);
+}
+
 char *
 mig_foreign_marker(const MigFileSet *set, const MigScript *script,
 				   const char **hint)
 {
-	const ForeignMarker *title = NULL;
-	int			title_line = 0;
-	bool		statements = false;
+	MigFileName name;
+	Turn		turn = {0};
 	MigLine		line;
 	const char *start;
 	const char *next;
 	int			number = 1;
 
+	mig_path_split(script->path, &name);
+	turn.back = name.part != MIG_UP || strcmp(set->convention, "plain") == 0;
 	mig_line_rewind(&line, script->content);
 	start = line.next;
 	for (const char *p = start; *p != '\0'; p = next)
@@ -276,20 +593,16 @@ mig_foreign_marker(const MigFileSet *set, const MigScript *script,
 								 number == 1);
 		if (marker != NULL && marker->form != MARK_TITLE)
 			return marker_message(set, script, number, marker, hint);
-		if (marker != NULL)
+		if (marker != NULL || is_lone_comment(start, p, next))
 		{
-			next = p + strcspn(p, "\n");
-			if (statements && title == NULL)
-			{
-				title = marker;
-				title_line = number;
-			}
+			next = Max(next, p + (*p == '#' ? strcspn(p, "\n") : 0));
+			note_way(&turn, set->convention, p, next, marker, number);
 		}
 		else if (!mig_sqltext_is_gap(p) && *p != ';')
 		{
-			if (title != NULL)
-				return marker_message(set, script, title_line, title, hint);
-			statements = true;
+			if (turn.line != 0)
+				return turn_message(set, script, &turn, hint);
+			turn.forth = true;
 		}
 		for (; p < next; p++)
 			number += (*p == '\n');

@@ -587,6 +587,36 @@ $$), 'plain');
 -- a title over a file that has one body, and one over what is commented out
 SELECT pg_temp.refused(jsonb_build_object('1_a.up.sql', E'-- Up Migration\nSELECT 1;\n', '1_a.down.sql', E'-- Down Migration\nSELECT 2;\n'));
 SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'SELECT 1;\n-- DOWN\n-- SELECT 2;\n'));
+-- a marker of the way back that is misspelt, or of whatever tool: in no convention
+-- but plain does what follows it run as a part of the way forth
+SELECT c, string_agg(quote_literal(marker), ' ' ORDER BY marker) AS not_refused
+FROM unnest('{auto,native,name,golang-migrate,sqlx,goose,plain}'::text[]) AS c,
+	unnest(ARRAY['-- migrate down', '-- migrate-down', '-- migrations:down', '-- migration:down', '-- migrat:down', '--- migrate:down',
+		'/* migrate:down */', '/****' || chr(10) || '* Down' || chr(10) || '****/', '-- migrate :down', '-- migratedown', E'-- \u00a0migrate:down', E'-- \u200bmigrate:down',
+		E'-- migrate\uff1adown', '-- dbmate:down', '-- rollback', '-- ROLLBACK:', '-- undo', '-- revert', '-- +down', '-- @down',
+		'-- [down]', '--!down', '-- downgrade', '-- backward', '-- + goose Down', '-- goose Down', '-- sqlx down',
+		E'  --\trollback script\r']) AS marker
+WHERE pg_temp.refused(jsonb_build_object(CASE c WHEN 'golang-migrate' THEN '1_a.up.sql' ELSE '1_a.sql' END,
+	CASE c WHEN 'goose' THEN E'-- +goose Up\n' ELSE '' END || E'SELECT 1;\n\n' || marker || E'\nSELECT 2;\n'), c)
+	!~ '^MG011 file "1_a(.up)?.sql" line [34] has (statements after|a marker of )'
+GROUP BY c ORDER BY c;
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:up\nSELECT 1;\n--migrate -> down\nSELECT 2;\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- Up\n-- nothing to do\n-- Undo\nSELECT 2;\n'));
+-- and none: a remark that says more, a title of the way back itself, the end of a line
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'SELECT 1;\n-- rollback of the first step\n-- undo_log\n-- down 2\n-- \u2193 \u0432\u043d\u0438\u0437 down\n-- breakdown\nSELECT 2; -- rollback\nSELECT 3 /* undo */; SELECT 4;\n/* revert */ SELECT 5;\nDO $$BEGIN\n-- rollback\nEND$$;\n'),
+	'native');
+SELECT pg_temp.refused(jsonb_build_object('2_a.sql', E'-- migrate:up\nSELECT 1;\n-- migrate:down\n-- undo\nSELECT 2;\n-- revert\nSELECT 3;\n',
+	'3_a.sql', E'SELECT 1;\n', '3_a.down.sql', E'-- rollback\nSELECT 2;\n-- undo\nSELECT 3;\n'));
+SELECT pg_temp.refused(jsonb_build_object('4_a.sql', E'SELECT 1;\n-- rollback\nSELECT 2;\n'), 'plain');
+-- nor does a file that is the way back by its name
+SELECT names AS not_refused
+FROM unnest(ARRAY['001_a|001a_down', '001_a|001-down_a', '001_a|001.1_rollback_a', '001-a|001-a.revert', '001-a|001-a.dn', '001-a|001-a-rollback',
+	'001-a|001-a-undo', '001 a|001 a down', '001 a|001 a (down)', 'V1__a|V1_1__undo_a', '1-up-a|1-down-a', 'up-001|down-001',
+	'001.up.a|001.down.a', 'V001_a|U001_a', '1-create-a|1-down-a', '001-a|001-A-Undo']) AS names,
+	split_part(names, '|', 1) AS f, split_part(names, '|', 2) AS b
+WHERE pg_temp.refused(jsonb_build_object(f || '.sql', 'SELECT 1;', b || '.sql', 'SELECT 2;')) !~ '^MG011 .*(name as .* gives it|seems to be the way back of)';
+SELECT pg_temp.refused('{"001_a.sql": "SELECT 1;", "001.1_rollback_a.sql": "SELECT 2;"}');
+SELECT pg_temp.refused('{"001_a.sql": "SELECT 1;", "002_rollback_a.sql": "SELECT 2;", "005_rollback_table.sql": "SELECT 3;", "006_add_undo.sql": "SELECT 4;", "007_add.sql": "SELECT 5;", "10_down.sql": "SELECT 6;", "20240101-a_x.sql": "SELECT 7;", "20240101-revert_y.sql": "SELECT 8;", "008_shutdown.sql": "SELECT 9;", "008-a_shutdown.sql": "SELECT 9;"}');
 -- a text whose end nobody can find is looked at as it stands
 SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'SELECT $x$;\n-- +migrate Down\n'), 'plain');
 DELETE FROM migrate.migration WHERE project = 'refused';
