@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
 #include <sys/stat.h>
 
 #include "catalog/pg_authid.h"
@@ -37,6 +38,27 @@ is_wanted(const char *name)
 {
 	return has_ending(name, ".sql") || has_ending(name, ".plan") ||
 		has_ending(name, ".toml") || has_ending(name, ".conf");
+}
+
+/*
+ * Of a file that is not read: is its path that of a migration, which begins with
+ * a number somewhere, or with Flyway's letter?  Who reads the files has to know
+ * that it is there.
+ */
+static bool
+looks_like_migration(const char *path)
+{
+	while (path != NULL)
+	{
+		if (*path == '/')
+			path++;
+		if (isdigit((unsigned char) *path) || pg_strncasecmp(path, "R__", 3) == 0 ||
+			(*path != '\0' && strchr("VUBRvubr", *path) != NULL &&
+			 isdigit((unsigned char) path[1])))
+			return true;
+		path = strchr(path, '/');
+	}
+	return false;
 }
 
 static char *
@@ -100,6 +122,8 @@ read_below(const char *directory, const char *prefix, int depth,
 			read_below(full, psprintf("%s/", relative), depth + 1, sink, arg);
 		else if (S_ISREG(st.st_mode) && is_wanted(entry->d_name))
 			sink(relative, read_file(full, st.st_size), arg);
+		else if (looks_like_migration(relative))
+			sink(relative, "", arg);
 	}
 	FreeDir(dir);
 }

@@ -58,6 +58,15 @@ sub load
 	return ($ok ? 0 : $? >> 8, $out, $err);
 }
 
+# migrate-load --new; returns its output and messages.
+sub run_new
+{
+	my ($name, $dir) = @_;
+
+	IPC::Run::run([ $loader, '--new', $name, $dir ], '>', \my $out, '2>', \my $err);
+	return ($out, $err);
+}
+
 sub stored
 {
 	my ($project) = @_;
@@ -75,6 +84,48 @@ is($status, 0, 'upper case: loaded') or diag $err;
 is(stored('case'), '001 001_a.SQL, 002 002_b.sql', '... all of it');
 query($node, $db, $superuser, "SELECT migrate.load_directory('$dir', project => 'case2')");
 is(stored('case2'), stored('case'), '... and by the server');
+
+# A migration that is not SQL, or whose name ends wrongly, is not left out in silence.
+my %strange = map { $_ => 'DROP TABLE a;' } '002_b.psql', '003_b.go', 'V4__b.java', '005_c.sql.txt', '006_c.sql ', '007_c',
+  'later/008_d.ddl';
+$dir = directory('001_a.sql' => 'CREATE TABLE IF NOT EXISTS a ();', 'embed.go' => '', 'Makefile' => '', 'docs/2_x.md' => '', %strange);
+($status, $out, $err) = load($dir, '--project', 'strange', '--apply-each');
+is($status, 3, 'files that are not SQL: refused');
+like($err, qr/\b7 files cannot be loaded/, '... those with the names of migrations');
+like($err, qr/file "\Q$_\E" does not fit convention "native"/, "... naming '$_'") foreach sort keys %strange;
+is(stored('strange'), '', '... and nothing is stored');
+like((run_sql($node, $db, $superuser, "SELECT migrate.load_directory('$dir', project => 'strange')"))[2],
+	qr/7 files cannot be loaded/, '... by the server neither');
+($status, $out, $err) = load($dir, '--project', 'strange', map { ('--ignore', $_) } keys %strange);
+is($status, 0, '... unless they are ignored') or diag $err;
+like($out, qr/loaded 1 file: 1 added/, '... and they are not counted');
+like($err, qr/NOTICE:  1 file is not part of convention "native".*docs\/2_x\.md/s, '... a text is named');
+$dir = directory('0_a/migration.sql' => 'SELECT 1;', '1_b/migration.ts' => 'x');
+($status, $out, $err) = load($dir, '--project', 'prisma');
+like($err, qr/NOTICE:  1 file is not part of convention "prisma".*1_b\/migration\.ts/s, 'files of a tool with places: named');
+like((run_new('x', directory('00001_a.sql' => "-- +goose Up\n", '00002_b.go' => '')))[0], qr/\/00003_x\.sql$/,
+	'--new does not take the number of such a file');
+
+# What --new has written is not applied before somebody has filled it in.
+$dir = directory();
+make_path($dir);
+my ($new_file) = run_new('x', $dir);
+chomp $new_file;
+($status, $out, $err) = load($dir, '--project', 'new', '--apply');
+is($status, 1, '--new and --apply: refused');
+like($err, qr/--new has written "001_x\.sql" and nobody has filled it in/, '... naming the file');
+is(stored('new'), '', '... and it is not stored');
+is((load($dir, '--project', 'new', '--apply-each'))[0], 1, '... nor by --apply-each');
+is((load($dir, '--project', 'new'))[0], 0, '... but it may be loaded');
+is((load($dir, '--project', 'new', '--apply'))[0], 1, '... and still not be applied');
+append_to_file("$dir/002_y.sql", '-- migrate:up');
+my $text = slurp_file($new_file);
+$text =~ s/^-- migrate:up\n/$&SELECT 1;/m;
+unlink($new_file);
+append_to_file($new_file, $text);
+($status, $out, $err) = load($dir, '--project', 'new', '--apply');
+is($status, 0, 'filled in, it is applied') or diag $err;
+like($err, qr/WARNING:  the up body of 1 migration is empty.*002/s, '... and what somebody has written so, with a WARNING');
 
 $dir = directory('001_a.sql' => 'CREATE TABLE IF NOT EXISTS a ();', 'seed.sql' => 'DROP TABLE a;',
 	'test/cleanup.sql' => 'DROP TABLE a;', 'test/002_x.sql' => 'DROP TABLE a;');
