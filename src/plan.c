@@ -934,6 +934,29 @@ choose_half_way(const MigProject *project, int steps, bool *chosen)
 }
 
 /*
+ * More steps than are applied: it is a version that was meant, or everything,
+ * and whoever means everything can say so.
+ */
+static void
+refuse_too_many_steps(const MigProject *project, int steps, int left)
+{
+	char	   *number = psprintf("%d", steps);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg_plural("cannot roll back %d migration",
+						   "cannot roll back %d migrations", steps, steps),
+			 errdetail_plural("%d versioned migration is applied.",
+							  "%d versioned migrations are applied.",
+							  steps - left, steps - left),
+			 mig_plan_find(project, number) != NULL ?
+			 errhint("The number is a count.  Target '%s', as in migrate.rollback_to('%s'), undoes what came after that version, and target '%s' undoes everything.",
+					 number, number, MIG_TARGET_BASE) :
+			 errhint("The number is a count.  Target '%s', as in migrate.rollback_to('%s'), undoes everything.",
+					 MIG_TARGET_BASE, MIG_TARGET_BASE)));
+}
+
+/*
  * Which applied migrations are to be undone.  A repeatable one does not count
  * as a step, and goes along with what was applied before it.
  */
@@ -983,6 +1006,8 @@ choose_down(const MigProject *project, const MigDownChoice *choice,
 		else
 			chosen[index] = !keep[index];
 	}
+	if (choice->kind == MIG_DOWN_STEPS && left > 0 && napplied > 0)
+		refuse_too_many_steps(project, choice->steps, left);
 	return chosen;
 }
 

@@ -79,4 +79,16 @@ CALL migrate.rollback_each(target => '101') \gset
 SELECT count(*) FROM migrate.rollback_run(1, dry_run => true);
 SELECT version FROM migrate.history(2);
 SELECT migrate.check('101');
-SELECT count(*) FROM migrate.rollback(9);
+-- a number that is a version is no count, and a count is never "all there are"
+SELECT version FROM migrate.apply('103');
+SELECT version FROM migrate.rollback(103);
+\echo :SQLSTATE
+SELECT version FROM migrate.plan_rollback(103);
+SELECT version FROM migrate.rehearse_rollback(103);
+SELECT version FROM migrate.redo(103);
+SELECT version FROM migrate.redo(4);
+CALL migrate.rollback_each(103);
+CALL migrate.rollback_each(4);
+SELECT version FROM migrate.rollback(3, dry_run => true);
+SELECT count(*) FROM migrate.rollback_to('base');
+SELECT count(*) FROM migrate.rollback();

@@ -151,7 +151,7 @@ refused_each(
 foreach my $sql (
 	'SELECT * FROM migrate.status()',
 	'SELECT * FROM migrate.plan()',
-	'SELECT * FROM migrate.plan_rollback(9)',
+	'SELECT * FROM migrate.plan_rollback()',
 	'SELECT migrate.check(\'002\')',
 	'SELECT migrate.current(), migrate.heads()',
 	'SELECT * FROM migrate.history(99)',

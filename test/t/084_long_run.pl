@@ -54,7 +54,7 @@ SELECT count(*) FROM migrate.load((
 	query($node, $db, $superuser,
 		'SELECT migrate.add(' . join(', ', map { quote($_) } @last) . ')');
 	query($node, $db, $superuser, 'CALL migrate.apply_each()') if $down;
-	my $call = $down ? 'CALL migrate.rollback_each(1000000)' : 'CALL migrate.apply_each()';
+	my $call = $down ? 'CALL migrate.rollback_each(target => \'base\')' : 'CALL migrate.apply_each()';
 	my ($status, $out, $err) = run_sql($node, $db, $superuser,
 		"\\o /dev/null\nSET migrate.progress_notices = off;\n$call;\n\\o\n$now");
 

@@ -177,7 +177,7 @@ my @readers = (
 		'status()', 'plan()', 'plan_rollback(2)', 'lint()', 'verify()', 'history()',
 		'failures()', 'progress()', 'heads()', 'current()', 'report()',
 		"report('json')", "report('html', rehearse => true)", 'rehearse()',
-		'rehearse_rollback(9)', 'rehearse_summary()', 'script()',
+		'rehearse_rollback(1)', 'rehearse_summary()', 'script()',
 		"script('head', 'base')", 'check()', 'apply()', 'rollback(1)',
 		'rollback_run()', "rollback_to('base')", 'redo(1)',
 		"resume('2', at => 1)", "resume('3', at => 1)", "resume('3', done => 2)",
