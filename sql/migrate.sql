@@ -496,7 +496,8 @@ CREATE FUNCTION migrate.help(OUT function pg_catalog.text,
 				SELECT n.oid FROM pg_catalog.pg_namespace n
 				WHERE n.nspname OPERATOR(pg_catalog.=) 'migrate')
 			AND p.prosrc OPERATOR(pg_catalog.<>)
-				ALL (ARRAY['mig_gate', 'mig_refuse_text'])
+				ALL (ARRAY['mig_gate', 'mig_refuse_text', 'mig_required',
+					'mig_known_project'])
 		ORDER BY p.oid;
 	END;
 COMMENT ON FUNCTION migrate.help() IS
@@ -648,6 +649,19 @@ CREATE FUNCTION migrate.current(project pg_catalog.text DEFAULT 'default')
 COMMENT ON FUNCTION migrate.current(pg_catalog.text) IS
 	'the applied migration that comes last in the order, null when there is none';
 
+CREATE FUNCTION migrate.required(value pg_catalog.anyelement, argument pg_catalog.text)
+	RETURNS pg_catalog.anyelement
+	LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mig_required';
+COMMENT ON FUNCTION migrate.required(pg_catalog.anyelement, pg_catalog.text) IS
+	'refuses a null in an argument of the functions below';
+
+CREATE FUNCTION migrate.known_project(project pg_catalog.text)
+	RETURNS pg_catalog.text
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_known_project';
+COMMENT ON FUNCTION migrate.known_project(pg_catalog.text) IS
+	'the name of a project, with a warning if it has no migrations';
+
+-- a LIMIT is evaluated once, whatever the plan, and so are the checks in it
 CREATE FUNCTION migrate.history(n pg_catalog.int4 DEFAULT 20,
 		project pg_catalog.text DEFAULT 'default')
 	RETURNS SETOF migrate.history_of_runs
@@ -655,7 +669,9 @@ CREATE FUNCTION migrate.history(n pg_catalog.int4 DEFAULT 20,
 	BEGIN ATOMIC
 		SELECT h.* FROM migrate.history_of_runs h
 		WHERE h.project OPERATOR(pg_catalog.=) history.project
-		ORDER BY h.run DESC, h.n DESC LIMIT history.n;
+		ORDER BY h.run DESC, h.n DESC
+		LIMIT CASE WHEN migrate.known_project(history.project) IS NOT NULL
+			THEN migrate.required(history.n, 'n') END;
 	END;
 COMMENT ON FUNCTION migrate.history(pg_catalog.int4, pg_catalog.text) IS
 	'the newest attempts of a project, newest first';
@@ -674,7 +690,9 @@ CREATE FUNCTION migrate.failures(n pg_catalog.int4 DEFAULT 20,
 	BEGIN ATOMIC
 		SELECT f.* FROM migrate.failure f
 		WHERE f.project OPERATOR(pg_catalog.=) failures.project
-		ORDER BY f.run DESC, f.n DESC LIMIT failures.n;
+		ORDER BY f.run DESC, f.n DESC
+		LIMIT CASE WHEN migrate.known_project(failures.project) IS NOT NULL
+			THEN migrate.required(failures.n, 'n') END;
 	END;
 COMMENT ON FUNCTION migrate.failures(pg_catalog.int4, pg_catalog.text) IS
 	'the newest failed attempts of a project, newest first';
@@ -719,7 +737,8 @@ CREATE FUNCTION migrate.statements(run pg_catalog.int8)
 	BEGIN ATOMIC
 		SELECT s.* FROM migrate.statement s
 		WHERE s.run OPERATOR(pg_catalog.=) statements.run
-		ORDER BY s.n, s.statement;
+		ORDER BY s.n, s.statement
+		LIMIT CASE WHEN migrate.required(statements.run, 'run') IS NULL THEN 0 END;
 	END;
 COMMENT ON FUNCTION migrate.statements(pg_catalog.int8) IS
 	'how long each statement of a run took';
@@ -1145,13 +1164,13 @@ COMMENT ON FUNCTION migrate.prune_journal(pg_catalog.interval, pg_catalog.text, 
 
 CREATE FUNCTION migrate.grant("right" pg_catalog.text, role pg_catalog.text)
 	RETURNS pg_catalog.void
-	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'mig_grant';
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_grant';
 COMMENT ON FUNCTION migrate.grant(pg_catalog.text, pg_catalog.text) IS
 	'give a role the right to look, run, write or mend';
 
 CREATE FUNCTION migrate.revoke("right" pg_catalog.text, role pg_catalog.text)
 	RETURNS pg_catalog.void
-	LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'mig_revoke';
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_revoke';
 COMMENT ON FUNCTION migrate.revoke(pg_catalog.text, pg_catalog.text) IS
 	'take the right to look, run, write or mend from a role';
 

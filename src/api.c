@@ -319,10 +319,14 @@ get_statement_number(FunctionCallInfo fcinfo, int n, const char *name)
 Datum
 mig_resume(PG_FUNCTION_ARGS)
 {
+	char	   *project;
+	char	   *version;
 	int			at;
 	int			done;
 
 	InitMaterializedSRF(fcinfo, 0);
+	project = mig_arg_project(fcinfo, 4);
+	version = mig_arg_required_version(fcinfo, 0, "version");
 	at = get_statement_number(fcinfo, 1, "at");
 	done = get_statement_number(fcinfo, 2, "done");
 	if ((at == 0) == (done == 0))
@@ -330,10 +334,8 @@ mig_resume(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("either \"at\" or \"done\" must be given"),
 				 errhint("at => N runs statement N again, done => N goes on after it.")));
-	mig_mend_resume(mig_arg_project(fcinfo, 4),
-					mig_arg_required_version(fcinfo, 0, "version"), at, done,
-					mig_arg_text(fcinfo, 3), put_mend_result,
-					fcinfo->resultinfo);
+	mig_mend_resume(project, version, at, done, mig_arg_text(fcinfo, 3),
+					put_mend_result, fcinfo->resultinfo);
 	return (Datum) 0;
 }
 
@@ -350,16 +352,16 @@ mig_prune_journal(PG_FUNCTION_ARGS)
 Datum
 mig_grant(PG_FUNCTION_ARGS)
 {
-	mig_rights_change(true, text_to_cstring(PG_GETARG_TEXT_PP(0)),
-					  text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	mig_rights_change(true, mig_arg_required_text(fcinfo, 0, "right"),
+					  mig_arg_required_text(fcinfo, 1, "role"));
 	PG_RETURN_VOID();
 }
 
 Datum
 mig_revoke(PG_FUNCTION_ARGS)
 {
-	mig_rights_change(false, text_to_cstring(PG_GETARG_TEXT_PP(0)),
-					  text_to_cstring(PG_GETARG_TEXT_PP(1)));
+	mig_rights_change(false, mig_arg_required_text(fcinfo, 0, "right"),
+					  mig_arg_required_text(fcinfo, 1, "role"));
 	PG_RETURN_VOID();
 }
 

@@ -72,7 +72,6 @@ mig_apply_each(PG_FUNCTION_ARGS)
 	MigRunOptions options;
 	MigEachResult result;
 
-	mig_toplevel_require(fcinfo->context, "migrate.apply_each()");
 	memset(&options, 0, sizeof(options));
 	options.target = mig_arg_version(fcinfo, 0);
 	options.restricted = !PG_ARGISNULL(1);
@@ -80,6 +79,7 @@ mig_apply_each(PG_FUNCTION_ARGS)
 	options.note = mig_arg_text(fcinfo, 2);
 	options.project = mig_arg_project(fcinfo, 3);
 	options.raise = true;
+	mig_toplevel_require(fcinfo->context, "migrate.apply_each()");
 	leave_snapshot();
 	mig_each_apply(&options, mig_background_run(), &result);
 	return result_row(fcinfo, &result);
@@ -92,7 +92,6 @@ mig_rollback_each(PG_FUNCTION_ARGS)
 	MigDownChoice choice;
 	MigEachResult result;
 
-	mig_toplevel_require(fcinfo->context, "migrate.rollback_each()");
 	memset(&options, 0, sizeof(options));
 	memset(&choice, 0, sizeof(choice));
 	choice.target = mig_arg_version(fcinfo, 1);
@@ -105,6 +104,7 @@ mig_rollback_each(PG_FUNCTION_ARGS)
 	options.confirm = mig_arg_text(fcinfo, 4);
 	options.project = mig_arg_project(fcinfo, 5);
 	options.raise = true;
+	mig_toplevel_require(fcinfo->context, "migrate.rollback_each()");
 	leave_snapshot();
 	mig_each_rollback(&options, &choice, &result);
 	return result_row(fcinfo, &result);

@@ -41,8 +41,10 @@ PG_FUNCTION_INFO_V1(mig_current);
 PG_FUNCTION_INFO_V1(mig_verify);
 PG_FUNCTION_INFO_V1(mig_script_text);
 PG_FUNCTION_INFO_V1(mig_report);
+PG_FUNCTION_INFO_V1(mig_required);
+PG_FUNCTION_INFO_V1(mig_known_project);
 
-/* the project of argument n in order, whatever is wrong with it */
+/* the project of argument n in order, whatever is wrong with it; warns of none */
 static MigProject *
 read_project(FunctionCallInfo fcinfo, int n, bool with_errors)
 {
@@ -50,6 +52,8 @@ read_project(FunctionCallInfo fcinfo, int n, bool with_errors)
 	int			count;
 	MigEntry   *entries = mig_ledger_entries(name, with_errors, &count);
 
+	if (count == 0)
+		mig_ledger_tell_empty(name, WARNING);
 	return mig_plan_project(name, entries, count, false);
 }
 
@@ -326,4 +330,24 @@ mig_progress(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	mig_watch_progress(put_row, fcinfo->resultinfo);
 	return (Datum) 0;
+}
+
+/* an argument of a function in SQL, which could not raise 22004 itself */
+Datum
+mig_required(PG_FUNCTION_ARGS)
+{
+	char	   *argument = mig_arg_required_text(fcinfo, 1, "argument");
+
+	if (PG_ARGISNULL(0))
+		mig_arg_must_not_be_null(argument);
+	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+}
+
+Datum
+mig_known_project(PG_FUNCTION_ARGS)
+{
+	char	   *project = mig_arg_project(fcinfo, 0);
+
+	mig_ledger_warn_if_empty(project);
+	PG_RETURN_TEXT_P(cstring_to_text(project));
 }

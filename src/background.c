@@ -167,6 +167,7 @@ mig_background_start(const MigRunOptions *options)
 	check_role(GetUserId());
 	check_database();
 	mig_launch_check();
+	mig_ledger_warn_if_empty(options->project);
 
 	memset(&row, 0, sizeof(row));
 	row.run = mig_journal_next_run();

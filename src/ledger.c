@@ -23,6 +23,7 @@
 #include "utils/tuplestore.h"
 
 #include "books.h"
+#include "errors.h"
 #include "compat.h"
 #include "keyed.h"
 #include "ledger.h"
@@ -58,6 +59,43 @@ mig_ledger_projects(void)
 								  mig_get_text(&scope, row, 1));
 	mig_books_close(&scope);
 	return projects;
+}
+
+void
+mig_ledger_tell_empty(const char *project, int elevel)
+{
+	List	   *projects = mig_ledger_projects();
+
+	ereport(elevel,
+			(errcode(elevel >= ERROR ? MIG_ERRCODE_PENDING : ERRCODE_WARNING),
+			 errmsg("project \"%s\" has no migrations", project),
+			 projects != NIL ?
+			 errdetail("Projects of this database: %s.",
+					   mig_name_list(projects)) :
+			 errdetail("None are stored or applied in this database."),
+			 elevel >= ERROR ?
+			 errhint("Load them, or correct the name of the project or the database.  migrate.check('base') is content with nothing.") :
+			 errhint("Load them, or correct the name of the project or the database.")));
+}
+
+void
+mig_ledger_warn_if_empty(const char *project)
+{
+	MigSqlScope scope;
+	Oid			types[1] = {TEXTOID};
+	Datum		values[1] = {CStringGetTextDatum(project)};
+	bool		empty;
+
+	mig_books_open(&scope);
+	mig_sql("SELECT NOT (EXISTS (SELECT FROM migrate.migration m"
+			"  WHERE m.project OPERATOR(pg_catalog.=) $1)"
+			" OR EXISTS (SELECT FROM migrate.applied a"
+			"  WHERE a.project OPERATOR(pg_catalog.=) $1))",
+			1, types, values, NULL);
+	empty = mig_get_bool(0, 1);
+	mig_books_close(&scope);
+	if (empty)
+		mig_ledger_tell_empty(project, WARNING);
 }
 
 char *

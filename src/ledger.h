@@ -51,6 +51,14 @@ extern void mig_ledger_set_state(const char *project, const MigState *state);
 /* the names of all projects that have a migration, stored or applied */
 extern List *mig_ledger_projects(void);
 
+/*
+ * Say, as an error or a warning, that a project has no migrations, for whoever
+ * asks for one is mistaken in its name, or nothing was loaded.  The second one
+ * looks, and warns if that is so.
+ */
+extern void mig_ledger_tell_empty(const char *project, int elevel);
+extern void mig_ledger_warn_if_empty(const char *project);
+
 /* search_path of what was run and applied last; NULL if that is not known */
 extern char *mig_ledger_newest_path(const char *project);
 

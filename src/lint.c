@@ -567,6 +567,8 @@ mig_lint(const char *project_name, const char *target, bool restricted,
 	MigProject *project = mig_plan_project(project_name, entries, count, true);
 	MigPlan    *plan;
 
+	if (count == 0)
+		mig_ledger_tell_empty(project_name, WARNING);
 	lenient.allow_out_of_order = true;
 	lenient.require_down = false;
 	plan = mig_plan_up(project, target, restricted, versions, &lenient,

@@ -54,6 +54,17 @@ read_project(const char *name, bool with_errors, bool strict)
 	return mig_plan_project(name, entries, count, strict);
 }
 
+/* the same for those to whom a project without migrations is news */
+static MigProject *
+read_some_project(const char *name, bool strict)
+{
+	MigProject *project = read_project(name, false, strict);
+
+	if (project->count == 0)
+		mig_ledger_tell_empty(name, WARNING);
+	return project;
+}
+
 static void
 describe_step(const char *project, int step, MigEntry *entry, MigPart part,
 			  MigPlanSink sink, void *arg)
@@ -128,7 +139,7 @@ mig_look_plan(const char *project, const char *target, MigPlanSink sink,
 			  void *arg)
 {
 	MigPolicy  *policy = mig_ledger_policy(project);
-	MigPlan    *plan = mig_plan_up(read_project(project, false, true), target,
+	MigPlan    *plan = mig_plan_up(read_some_project(project, true), target,
 								   false, NIL, policy, mig_ledger_is_applied);
 
 	describe_plan(project, plan, MIG_UP, sink, arg);
@@ -142,28 +153,9 @@ mig_look_plan_rollback(const char *project, int steps, MigPlanSink sink,
 	MigPlan    *plan;
 
 	choice.steps = steps;
-	plan = mig_plan_down(read_project(project, false, false), &choice,
+	plan = mig_plan_down(read_some_project(project, false), &choice,
 						 mig_ledger_dependents);
 	describe_plan(project, plan, MIG_DOWN, sink, arg);
-}
-
-/*
- * A project without migrations: nobody asks for the state of nothing, so its
- * name is wrong, or what should have been loaded was not.
- */
-static void
-refuse_empty(const char *project)
-{
-	List	   *projects = mig_ledger_projects();
-
-	ereport(ERROR,
-			(errcode(MIG_ERRCODE_PENDING),
-			 errmsg("project \"%s\" has no migrations", project),
-			 projects != NIL ?
-			 errdetail("Projects of this database: %s.",
-					   mig_name_list(projects)) :
-			 errdetail("None are stored or applied in this database."),
-			 errhint("Load them, or correct the name of the project or the database.  migrate.check('base') is content with nothing.")));
 }
 
 /*
@@ -229,7 +221,7 @@ mig_look_check(const char *project_name, const char *target)
 
 	if (project->count == 0 &&
 		(target == NULL || strcmp(target, MIG_TARGET_BASE) != 0))
-		refuse_empty(project_name);
+		mig_ledger_tell_empty(project_name, ERROR);
 	wanted = mig_plan_up_to(project, target);
 	initStringInfo(&detail);
 	initStringInfo(&hint);
@@ -303,7 +295,7 @@ void
 mig_look_verify(const char *project_name, MigVerifySink sink, void *arg)
 {
 	MigPolicy  *policy = mig_ledger_policy(project_name);
-	MigProject *project = read_project(project_name, false, false);
+	MigProject *project = read_some_project(project_name, false);
 	MemoryContext context =
 		AllocSetContextCreate(CurrentMemoryContext, "migrate verify",
 							  ALLOCSET_DEFAULT_SIZES);

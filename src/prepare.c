@@ -85,7 +85,7 @@ static void
 notice_nothing_to_apply(int64 applied, const char *newest)
 {
 	if (applied == 0)
-		ereport(NOTICE, (errmsg("nothing to apply: no migration is applied or pending")));
+		ereport(NOTICE, (errmsg("nothing to apply: no migration is applied")));
 	else
 		ereport(NOTICE,
 				(errmsg("nothing to apply: " INT64_FORMAT " applied, newest \"%s\"",
@@ -97,6 +97,11 @@ notice_nothing_pending(const MigProject *project)
 {
 	MigState	state;
 
+	if (project->count == 0)
+	{
+		mig_ledger_tell_empty(project->name, WARNING);
+		return;
+	}
 	mig_plan_state(project, &state);
 	notice_nothing_to_apply(state.applied, state.newest);
 }
@@ -108,7 +113,8 @@ mig_prepare_known_complete(const MigRunOptions *options)
 
 	if (options->target != NULL || options->restricted)
 		return false;
-	if (!mig_ledger_state(options->project, &state) || !state.complete)
+	if (!mig_ledger_state(options->project, &state) || !state.complete ||
+		state.applied == 0)
 		return false;
 	notice_nothing_to_apply(state.applied, state.newest);
 	return true;
@@ -220,7 +226,9 @@ mig_prepare_undo(const MigRunOptions *options, const MigDownChoice *choice,
 		ereport(NOTICE,
 				(errmsg("repeatable migration \"%s\" has no down body and stays applied",
 						((MigEntry *) lfirst(lc))->version)));
-	if (prepared->plan->nsteps == 0)
+	if (prepared->project->count == 0)
+		mig_ledger_tell_empty(options->project, WARNING);
+	else if (prepared->plan->nsteps == 0)
 		ereport(NOTICE, (errmsg("nothing to roll back")));
 	mig_texts_refuse_strangers(options->project, MIG_DOWN,
 							   prepared->plan->steps, prepared->plan->nsteps);

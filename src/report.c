@@ -813,6 +813,10 @@ judge(MigReport *report)
 					psprintf("would be refused: the linter has found %s, and lint is error in migrate.policy",
 							 refused == 1 ? "an error" :
 							 psprintf("%d errors", refused)));
+	else if (report->nentries == 0)
+		set_verdict(report, MIG_VERDICT_NOTHING,
+					psprintf("project \"%s\" has no migrations",
+							 report->project));
 	else if (report->nsteps == 0)
 		set_verdict(report, MIG_VERDICT_NOTHING, "nothing is pending");
 	else if (!report->rehearsed)
@@ -824,6 +828,13 @@ judge(MigReport *report)
 							 skipped));
 	else
 		set_verdict(report, MIG_VERDICT_RUNS, "would run");
+}
+
+bool
+mig_report_is_good(const MigReport *report)
+{
+	return report->verdict == MIG_VERDICT_RUNS ||
+		(report->verdict == MIG_VERDICT_NOTHING && report->nentries > 0);
 }
 
 const char *
@@ -867,6 +878,11 @@ mig_report_gather(const char *project, const char *target, bool rehearse,
 	report->target = target ? pstrdup(target) : NULL;
 	gather_head(report);
 	gather_entries(report);
+	if (report->nentries == 0)
+	{
+		judge(report);
+		return report;
+	}
 	select_entries(report);
 	report->plan_error = attempt(gather_plan, report);
 	if (report->plan_error != NULL)

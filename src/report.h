@@ -217,6 +217,9 @@ extern MigReport *mig_report_gather(const char *project, const char *target,
 
 extern void mig_report_count(MigReportCounts *counts, const char *severity);
 
+/* does the verdict let anybody go on?  Nothing to do, of nothing at all, does not */
+extern bool mig_report_is_good(const MigReport *report);
+
 /* "nothing", "runs", "fails", "refused" */
 extern const char *mig_report_verdict_name(MigReportVerdict verdict);
 

@@ -130,8 +130,7 @@ static void
 append_verdict(StringInfo buf, const MigReport *report)
 {
 	const MigReportStep *step = report->failed;
-	bool		is_good = report->verdict == MIG_VERDICT_RUNS ||
-		report->verdict == MIG_VERDICT_NOTHING;
+	bool		is_good = mig_report_is_good(report);
 
 	appendStringInfo(buf, "<div class=\"verdict boxed %s\"><p class=\"head\"><b>%s ",
 					 is_good ? "good" : "error",

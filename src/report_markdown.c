@@ -215,8 +215,7 @@ append_body(StringInfo buf, const char *title, const MigReportBody *body)
 static void
 append_verdict(StringInfo buf, const MigReport *report)
 {
-	bool		is_good = report->verdict == MIG_VERDICT_RUNS ||
-		report->verdict == MIG_VERDICT_NOTHING;
+	bool		is_good = mig_report_is_good(report);
 
 	appendStringInfo(buf, "\n\n%s ", is_good ? ":white_check_mark:" : ":x:");
 	append_inline(buf, report->verdict_text, MAX_MESSAGE, false);

@@ -75,6 +75,8 @@ static const Object objects[] = {
 	FN(LOOK, "lint"),
 	FN(LOOK, "current"),
 	FN(LOOK, "heads"),
+	FN(LOOK, "required"),
+	FN(LOOK, "known_project"),
 	FN(LOOK, "history"),
 	FN(LOOK, "failures"),
 	FN(LOOK, "outcome"),

@@ -12,6 +12,36 @@ SELECT * FROM migrate.load('{"001_a.sql": "SELECT (", "002_b.sql": "SELECT 1"}')
 SELECT migrate.check();
 SELECT migrate.add('001', 'CREATE TABLE a (n int)', 'DROP TABLE a', project => 'shop');
 SELECT migrate.check(project => 'shpo');
+
+-- whoever says "nothing" of a project that is not there says that
+\set VERBOSITY terse
+SELECT count(*) FROM migrate.apply(project => 'shpo');
+SELECT count(*) FROM migrate.apply('001', project => 'shpo', dry_run => true);
+SELECT count(*) FROM migrate.rollback(project => 'shpo');
+SELECT count(*) FROM migrate.rollback_to('base', project => 'shpo');
+SELECT count(*) FROM migrate.rollback_run(project => 'shpo');
+SELECT count(*) FROM migrate.redo(project => 'shpo');
+CALL migrate.apply_each(project => 'shpo') \gset
+CALL migrate.rollback_each(project => 'shpo') \gset
+BEGIN;
+SELECT migrate.start(project => 'shpo') IS NULL;
+ROLLBACK;
+SELECT count(*) FROM migrate.plan(project => 'shpo');
+SELECT count(*) FROM migrate.plan_rollback(project => 'shpo');
+SELECT count(*) FROM migrate.rehearse(project => 'shpo');
+SELECT count(*) FROM migrate.rehearse_rollback(project => 'shpo');
+SELECT count(*) FROM migrate.rehearse_summary(project => 'shpo');
+SELECT count(*) FROM migrate.lint(project => 'shpo');
+SELECT count(*) FROM migrate.status('shpo');
+SELECT count(*) FROM migrate.verify('shpo');
+SELECT migrate.current('shpo');
+SELECT count(*) FROM migrate.heads('shpo');
+SELECT count(*) FROM migrate.failures(project => 'shpo');
+SELECT count(*) FROM migrate.history(project => 'shpo');
+SELECT migrate.report('json', rehearse => true, project => 'shpo')::jsonb ->> 'verdict_text' AS said;
+\set VERBOSITY default
+SELECT migrate.report(project => 'shpo');
+CALL migrate.apply_each(project => 'shpo');
 SELECT count(*) FROM migrate.apply(project => 'shop');
 SELECT migrate.check(project => 'shop');
 
@@ -64,3 +94,32 @@ INSERT INTO migrate.policy (project, lint, out_of_order) VALUES ('p', 'warn', 'a
 SELECT * FROM migrate.load('{"001_a.sql": "SELECT 1", "001_b.sql": "SELECT 2"}');
 SELECT * FROM migrate.load('{"1_a.up.sql": "SELECT 1", "1_b.up.sql": "SELECT 2"}');
 DROP TABLE a;
+
+-- a null is an error in every argument whose default is not null; version_key() is strict
+CREATE TABLE files (path text, content text);
+SET client_min_messages = error;
+CREATE FUNCTION null_in(routine oid, argument int) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	call text;
+BEGIN
+	SELECT format('%s migrate.%I(%s)', CASE p.prokind WHEN 'p' THEN 'CALL' ELSE 'SELECT' END, p.proname,
+			string_agg(format('%I => %s::%s', p.proargnames[n],
+				CASE n WHEN argument THEN 'NULL' ELSE CASE t.typname WHEN 'jsonb' THEN '''{}''' WHEN 'regclass' THEN '''files'''
+					WHEN 'interval' THEN '''1 day''' ELSE CASE p.proname WHEN 'load_directory'
+					THEN quote_literal(current_setting('data_directory') || '/pg_twophase') ELSE '''1''' END END END, t.typname), ', ' ORDER BY n))
+		INTO call
+		FROM pg_proc p, generate_series(1, p.pronargs) n,
+			LATERAL (SELECT CASE WHEN typname LIKE 'any%array' THEN '_text' WHEN typname LIKE 'any%' THEN 'text'
+				ELSE typname END AS typname FROM pg_type WHERE oid = p.proargtypes[n - 1]) t
+		WHERE p.oid = routine AND (n <= p.pronargs - p.pronargdefaults OR n = argument)
+		GROUP BY p.oid;
+	EXECUTE call;
+	RETURN 'no error: ' || call;
+EXCEPTION WHEN others THEN
+	RETURN CASE WHEN SQLSTATE <> '22004' THEN SQLSTATE || ' ' || SQLERRM || ': ' || call END;
+END $$;
+SELECT count(*) > 50 AS many, string_agg(null_in(p.oid, n), E'\n' ORDER BY p.oid::regprocedure::text, n) AS taken
+	FROM pg_proc p, generate_series(1, p.pronargs) n
+	WHERE p.pronamespace = 'migrate'::regnamespace AND p.prorettype <> 'trigger'::regtype AND p.prosrc NOT IN ('mig_refuse_text', 'mig_version_key')
+		AND NOT coalesce(pg_get_function_arg_default(p.oid, n) LIKE 'NULL%', false);
+RESET client_min_messages;

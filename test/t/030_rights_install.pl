@@ -250,8 +250,8 @@ END
 
 # Each right gives exactly its functions and columns.
 my %functions = (
-	look => [ qw(check current failures heads help history lint outcome plan plan_rollback
-		  progress report statements status version version_key) ],
+	look => [ qw(check current failures heads help history known_project lint outcome plan plan_rollback
+		  progress report required statements status version version_key) ],
 	run => [ qw(apply apply_each cancel redo rehearse rehearse_rollback
 		  rehearse_summary rollback rollback_each rollback_run
 		  rollback_to start verify wait) ],
