@@ -496,8 +496,7 @@ CREATE FUNCTION migrate.help(OUT function pg_catalog.text,
 				SELECT n.oid FROM pg_catalog.pg_namespace n
 				WHERE n.nspname OPERATOR(pg_catalog.=) 'migrate')
 			AND p.prosrc OPERATOR(pg_catalog.<>)
-				ALL (ARRAY['mig_gate', 'mig_refuse_text', 'mig_required',
-					'mig_known_project'])
+				ALL (ARRAY['mig_gate', 'mig_refuse_text'])
 		ORDER BY p.oid;
 	END;
 COMMENT ON FUNCTION migrate.help() IS

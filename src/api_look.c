@@ -105,6 +105,7 @@ mig_status(PG_FUNCTION_ARGS)
 	for (i = 0; i < project->count; i++)
 		put_status((ReturnSetInfo *) fcinfo->resultinfo, project->order[i],
 				   checksums);
+	mig_look_notice_late(project);
 	return (Datum) 0;
 }
 

@@ -193,7 +193,20 @@ append_finding(StringInfo detail, StringInfo hint, const char *title,
 		return;
 	appendStringInfo(detail, "%s%s: %s.", detail->len > 0 ? "  " : "", title,
 					 mig_name_list(names));
-	appendStringInfo(hint, "%s%s", hint->len > 0 ? "  " : "", what_to_do);
+	if (what_to_do != NULL)
+		appendStringInfo(hint, "%s%s", hint->len > 0 ? "  " : "", what_to_do);
+}
+
+void
+mig_look_notice_late(const MigProject *project)
+{
+	List	   *late = mig_plan_late(project, NULL);
+
+	if (late != NIL && !mig_ledger_policy(project->name)->allow_out_of_order)
+		ereport(NOTICE,
+				(errmsg("out of order for apply(), because a later version is applied: %s",
+						mig_name_list(late)),
+				 errhint(MIG_HINT_OUT_OF_ORDER)));
 }
 
 void
@@ -214,6 +227,7 @@ mig_look_check(const char *project_name, const char *target)
 	};
 	MigProject *project = read_project(project_name, true, true);
 	bool	   *wanted;
+	List	   *late = NIL;
 	StringInfoData detail;
 	StringInfoData hint;
 	int			s;
@@ -223,6 +237,8 @@ mig_look_check(const char *project_name, const char *target)
 		(target == NULL || strcmp(target, MIG_TARGET_BASE) != 0))
 		mig_ledger_tell_empty(project_name, ERROR);
 	wanted = mig_plan_up_to(project, target);
+	if (!mig_ledger_policy(project_name)->allow_out_of_order)
+		late = mig_plan_late(project, wanted);
 	initStringInfo(&detail);
 	initStringInfo(&hint);
 	for (s = 0; s < lengthof(states); s++)
@@ -237,8 +253,11 @@ mig_look_check(const char *project_name, const char *target)
 				(wanted[entry - project->entries] || entry->applied))
 				versions = lappend(versions, entry->version);
 		}
-		append_finding(&detail, &hint, titles[s], versions, hints[s]);
+		append_finding(&detail, &hint, titles[s], versions,
+					   s == 0 && late != NIL ? NULL : hints[s]);
 	}
+	append_finding(&detail, &hint, "Out of order", late,
+				   MIG_HINT_OUT_OF_ORDER);
 	append_finding(&detail, &hint, "Schemas that are gone",
 				   missing_schemas(project_name),
 				   "What was applied went with its schema: restore it, or say with migrate.stamp_to('base') that nothing is there, and apply again.");

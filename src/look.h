@@ -8,10 +8,13 @@
 #ifndef MIG_LOOK_H
 #define MIG_LOOK_H
 
-#include "migrate.h"
+#include "plan.h"
 
 /* applied, pending, held, changed, missing or failed */
 extern const char *mig_look_state(const MigEntry *entry);
+
+/* a NOTICE that names what mig_plan_late() returns, unless policy allows it */
+extern void mig_look_notice_late(const MigProject *project);
 
 /* one step of a plan; strings are valid during the call */
 typedef void (*MigPlanSink) (int step, const MigEntry *entry,

@@ -622,17 +622,11 @@ check_requirements(const MigProject *project, const bool *wanted,
 	}
 }
 
-/*
- * A pending migration that says what it requires has its place; any other
- * one belongs after all that are applied, be it in part.
- */
-static void
-refuse_out_of_order(const MigPlan *plan, const MigProject *project)
+/* the highest that is applied, be it in part; NULL: none */
+static MigEntry *
+highest_applied(const MigProject *project)
 {
-	MigEntry   *newest = NULL;
-	List	   *late = NIL;
-	bool		letters = false;
-	ListCell   *lc;
+	MigEntry   *highest = NULL;
 	int			i;
 
 	for (i = 0; i < project->count; i++)
@@ -641,17 +635,56 @@ refuse_out_of_order(const MigPlan *plan, const MigProject *project)
 
 		if ((entry->applied || entry->partial) &&
 			entry->kind == MIG_VERSIONED &&
-			(newest == NULL ||
-			 mig_version_compare(newest->version, entry->version) < 0))
-			newest = entry;
+			(highest == NULL ||
+			 mig_version_compare(highest->version, entry->version) < 0))
+			highest = entry;
 	}
-	for (i = 0; newest != NULL && i < plan->nsteps; i++)
-	{
-		MigEntry   *entry = plan->steps[i];
+	return highest;
+}
 
-		if (entry->kind == MIG_VERSIONED && entry->nrequires == 0 &&
-			mig_version_compare(entry->version, newest->version) < 0)
-			late = lappend(late, entry);
+/*
+ * A pending migration that says what it requires has its place; any other
+ * one belongs after all that are applied.
+ */
+static bool
+is_late(const MigEntry *entry, const MigEntry *highest)
+{
+	return highest != NULL && mig_plan_can_leave_gap(entry) &&
+		mig_version_compare(entry->version, highest->version) < 0;
+}
+
+List *
+mig_plan_late(const MigProject *project, const bool *wanted)
+{
+	MigEntry   *highest = highest_applied(project);
+	List	   *late = NIL;
+	int			i;
+
+	for (i = 0; i < project->count; i++)
+	{
+		MigEntry   *entry = project->order[i];
+
+		if (mig_plan_is_pending(entry) && !entry->partial &&
+			entry->held_reason == NULL && is_late(entry, highest) &&
+			(wanted == NULL || wanted[entry_index(project, entry)]))
+			late = lappend(late, entry->version);
+	}
+	return late;
+}
+
+static void
+refuse_out_of_order(const MigPlan *plan, const MigProject *project)
+{
+	MigEntry   *newest = highest_applied(project);
+	List	   *late = NIL;
+	bool		letters = false;
+	ListCell   *lc;
+	int			i;
+
+	for (i = 0; i < plan->nsteps; i++)
+	{
+		if (is_late(plan->steps[i], newest))
+			late = lappend(late, plan->steps[i]);
 	}
 	foreach(lc, late)
 		letters = letters || !is_number(((MigEntry *) lfirst(lc))->version);
@@ -666,7 +699,7 @@ refuse_out_of_order(const MigPlan *plan, const MigProject *project)
 						   newest->applied ? "" : " in part", newest->version,
 						   letters || !is_number(newest->version) ?
 						   "  In the order of versions digits come before letters, and numbers count as such." : ""),
-				 errhint("Give them higher versions, or say what they require, or set out_of_order to 'allow' in migrate.policy.")));
+				 errhint(MIG_HINT_OUT_OF_ORDER)));
 }
 
 static void

@@ -139,6 +139,16 @@ extern void mig_plan_check_half_way(const MigProject *project, MigPlan *plan,
 extern bool *mig_plan_up_to(const MigProject *project, const char *target);
 
 /*
+ * Versions (char *), in order, that are pending, not held, and below one that
+ * is applied without saying what they require: a run that has them is refused
+ * unless policy allows it.  wanted is what mig_plan_up_to() returns; NULL: all.
+ */
+extern List *mig_plan_late(const MigProject *project, const bool *wanted);
+
+#define MIG_HINT_OUT_OF_ORDER \
+	"Give them higher versions, or say what they require, or set out_of_order to 'allow' in migrate.policy.  migrate.remove() takes away what is not to be applied, such as the row of a file that has been renamed."
+
+/*
  * Once it is undone while a higher version stays applied, will it be out of
  * order?
  */

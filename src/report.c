@@ -878,7 +878,7 @@ mig_report_gather(const char *project, const char *target, bool rehearse,
 	report->target = target ? pstrdup(target) : NULL;
 	gather_head(report);
 	gather_entries(report);
-	if (report->nentries == 0)
+	if (report->nentries == 0 && target == NULL)
 	{
 		judge(report);
 		return report;

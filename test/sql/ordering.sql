@@ -118,6 +118,25 @@ SELECT version FROM migrate.rollback(project => 'base');
 SELECT migrate.add('3', '', requires => ARRAY['nosuch'], project => 'mixed');
 SELECT version FROM migrate.rollback(project => 'mixed');
 
+-- what is out of order is named by all who look, with a way out that works
+SELECT count(*) FROM migrate.load('{"1_a.sql": "", "2_b.sql": "", "3_c.sql": "", "5_e.sql": ""}', project => 'late');
+SELECT version FROM migrate.apply(versions => '{1,3}', project => 'late');
+SELECT count(*) FROM migrate.load('{"1_a.sql": "", "3_c.sql": "", "4_b.sql": "", "5_e.sql": ""}', project => 'late');
+SELECT migrate.check(project => 'late');
+SELECT migrate.check('1', 'late');
+SELECT version, state FROM migrate.status('late');
+SELECT version FROM migrate.apply(project => 'late');
+SELECT migrate.hold('2', 'not yet', project => 'late');
+SELECT migrate.check(project => 'late');
+SELECT migrate.unhold('2', project => 'late');
+INSERT INTO migrate.policy (project, out_of_order) VALUES ('late', 'allow');
+SELECT migrate.check(project => 'late');
+SELECT version, state FROM migrate.status('late') WHERE state <> 'applied';
+DELETE FROM migrate.policy WHERE project = 'late';
+SELECT migrate.remove('2', project => 'late');
+SELECT version FROM migrate.apply(project => 'late');
+SELECT migrate.check(project => 'late');
+
 -- many, to see that it is not quadratic
 SELECT count(migrate.add('r' || i, '', requires => CASE WHEN i > 1 THEN ARRAY['r' || i - 1] END, project => 'chain'))
 	FROM generate_series(1, 300) i;
