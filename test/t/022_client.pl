@@ -191,6 +191,13 @@ $blocker->quit;
 is(finish_load($h), 0, '--wait really waits') or diag $h->{err};
 $builder->quit;
 
+# a schema of that name is in the way, which another try does not change
+query('postgres', 'CREATE DATABASE taken');
+query('taken', 'CREATE SCHEMA migrate');
+my $taken = start_load($two, '--create-extension', '-d', 'taken');
+is(finish_load($taken), 3, 'a schema in the way of the extension: status');
+like($taken->{err}, qr/^ERROR:  schema "migrate" already exists$/m, 'and the error of the server');
+
 # ---------------------------------------------------------------------------
 # A client that is killed
 # ---------------------------------------------------------------------------
@@ -233,6 +240,22 @@ kill 'KILL', -$load->{pid};
 $load->{run}->finish;
 until_true('killed', $none, 'the server notices by itself');
 is(query('killed', q{SELECT count(*) FROM migrate.applied}), 0, 'KILL: nothing is applied');
+
+# the shell alone, as who ends a child after a time-out does
+foreach my $mode ('--apply', '--apply-each')
+{
+	local $ENV{TMPDIR} = directory("tmp$mode");
+	$load = start_load($slow, $mode, '-d', 'killed');
+	until_true('killed', $running, 'it runs');
+	isnt(join(' ', glob("$ENV{TMPDIR}/*")), '', "KILL to the shell, $mode: there are temporary files");
+	kill 'KILL', $load->{pid};
+	$load->{run}->finish;
+	is(query('killed', $none), 't', "KILL to the shell, $mode: nothing is left running");
+	like($load->{err}, qr/nothing of this call runs in the server any more/, "KILL to the shell, $mode: which is said");
+	is(query('killed', q{SELECT count(*) FROM migrate.applied}), 0, "KILL to the shell, $mode: nothing is applied");
+	is(join(' ', glob("$ENV{TMPDIR}/*")), '', "KILL to the shell, $mode: no temporary file is left");
+}
+
 $load = start_load($slow, '--apply-each', '-d', 'killed');
 until_true('killed', $running, 'it runs');
 query('killed', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'});
