@@ -639,7 +639,10 @@ flyway_placeholder(const char *text)
 
 	if (text[0] != '$' || text[1] != '{')
 		return NULL;
-	while (text[length] != '\0' && text[length] != '\n' && text[length] != '}')
+	/* not over another one: no byte is looked at for two of them */
+	while (text[length] != '\0' && text[length] != '\n' &&
+		   text[length] != '}' &&
+		   !(text[length] == '$' && text[length + 1] == '{'))
 		length++;
 	return text[length] == '}' ? pnstrdup(text, length + 1) : NULL;
 }
@@ -665,6 +668,7 @@ flyway_refuse_placeholders(const MigScript *script)
 		{
 			char	   *name = comment ? NULL : flyway_placeholder(text);
 
+			CHECK_FOR_INTERRUPTS();
 			if (name != NULL)
 				ereport(ERROR,
 						(errcode(MIG_ERRCODE_CONVENTION),
@@ -676,7 +680,6 @@ flyway_refuse_placeholders(const MigScript *script)
 			if (*text == '\n')
 				line++;
 		}
-		CHECK_FOR_INTERRUPTS();
 	}
 }
 
@@ -724,17 +727,18 @@ flyway_configuration(const MigScript *script, bool *replaces)
 static void
 flyway_parse(MigFileSet *set)
 {
-	List	   *literal = NIL;	/* scripts whose placeholders are none */
+	int			count = Max(set->nscripts, 1);
+	MigTransactional *said = palloc0(count * sizeof(MigTransactional));
+	bool	   *literal = palloc0(count * sizeof(bool));	/* placeholders are none */
+	ListCell   *lc;
 
 	mig_fileset_pair(set, flyway_claim, mig_source_take);
 
 	for (int i = 0; i < set->nscripts; i++)
 	{
 		MigScript  *conf = &set->scripts[i];
-		MigTransactional transactional;
 		bool		replaces = true;
 		MigScript  *script;
-		ListCell   *lc;
 
 		if (!mig_path_has_suffix(conf->path, ".sql.conf"))
 			continue;
@@ -749,23 +753,21 @@ flyway_parse(MigFileSet *set)
 					 errdetail("There is no script for it.")));
 
 		conf->used = true;
-		transactional = flyway_configuration(conf, &replaces);
-		if (!replaces)
-			literal = lappend(literal, script);
-		foreach(lc, set->sources)
-		{
-			MigSource  *source = lfirst(lc);
+		said[script - set->scripts] = flyway_configuration(conf, &replaces);
+		literal[script - set->scripts] = !replaces;
+	}
+	foreach(lc, set->sources)
+	{
+		MigSource  *source = lfirst(lc);
+		const MigScript *script = mig_fileset_find(set, source->path);
 
-			if (strcmp(source->path, script->path) == 0)
-				source->transactional = transactional;
-		}
+		source->transactional = said[script - set->scripts];
 	}
 	for (int i = 0; i < set->nscripts; i++)
 	{
 		const MigScript *script = &set->scripts[i];
 
-		if (script->used && mig_path_is_sql(script->path) &&
-			!list_member_ptr(literal, script))
+		if (script->used && mig_path_is_sql(script->path) && !literal[i])
 			flyway_refuse_placeholders(script);
 	}
 }
@@ -1061,27 +1063,32 @@ check_foreign(MigFileSet *set, const Convention *convention)
 	}
 }
 
+/* path may be NULL */
+static bool
+is_refused(const MigFileSet *set, const char *path)
+{
+	const MigScript *script = path ? mig_fileset_find(set, path) : NULL;
+
+	return script != NULL && script->refused;
+}
+
 /* migrations one of whose files was refused are none */
 static void
 drop_refused(MigFileSet *set)
 {
+	List	   *kept = NIL;
 	ListCell   *lc;
-	ListCell   *lc2;
 
-	foreach(lc, set->refusals)
+	foreach(lc, set->sources)
 	{
-		const char *path = ((MigRefusal *) lfirst(lc))->path;
+		MigSource  *source = lfirst(lc);
 
-		foreach(lc2, set->sources)
-		{
-			const MigSource *source = lfirst(lc2);
-
-			if (strcmp(source->path, path) == 0 ||
-				(source->down_path && strcmp(source->down_path, path) == 0) ||
-				(source->verify_path && strcmp(source->verify_path, path) == 0))
-				set->sources = foreach_delete_current(set->sources, lc2);
-		}
+		if (!is_refused(set, source->path) &&
+			!is_refused(set, source->down_path) &&
+			!is_refused(set, source->verify_path))
+			kept = lappend(kept, source);
 	}
+	set->sources = kept;
 }
 
 /* name each file that is left out because it was refused */

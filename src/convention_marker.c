@@ -254,7 +254,7 @@ native_requires(Cut *cut, char *words)
 		marker_error(cut, "-- migrate:requires VERSION ...");
 
 	for (; word != NULL; word = mig_next_word(&words))
-		cut->source->requires = mig_add_word(cut->source->requires, word);
+		cut->source->requires = lappend(cut->source->requires, word);
 }
 
 /* -- migrate:repeatable */
@@ -449,6 +449,7 @@ native_take_up(MigSource *source, const MigScript *script)
 			native_marker(&cut, text);
 	}
 	finish_cut(&cut);
+	source->requires = mig_words_once(source->requires);
 	check_irreversible(source, script);
 }
 

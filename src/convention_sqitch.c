@@ -281,6 +281,7 @@ find_tag(const SqitchPlan *plan, const char *name)
 {
 	for (int i = 0; i < plan->ntags; i++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (strcmp(plan->tags[i].name, name) == 0)
 			return &plan->tags[i];
 	}
@@ -325,8 +326,10 @@ resolve_script(SqitchPlan *plan, SqitchChange *change)
 	{
 		const SqitchTag *tag = &plan->tags[i];
 
-		if (tag->position > change->position &&
-			tag->position <= rework->position)
+		CHECK_FOR_INTERRUPTS();
+		if (tag->position <= change->position)
+			break;				/* the tags are in the order of the plan */
+		if (tag->position <= rework->position)
 		{
 			char	   *candidate = psprintf("%s@%s", change->name, tag->name);
 			bool		found = find_script(plan, "deploy", candidate) != NULL;
@@ -442,12 +445,12 @@ collect_requires(const SqitchPlan *plan, const SqitchChange *change)
 		char	   *version = resolve_requirement(plan, change, word);
 
 		if (version != NULL)
-			requires = mig_add_word(requires, version);
+			requires = lappend(requires, version);
 	}
 
 	if (change->position > 0)
-		requires = mig_add_word(requires, change[-1].version);
-	return requires;
+		requires = lappend(requires, change[-1].version);
+	return mig_words_once(requires);
 }
 
 

@@ -109,6 +109,7 @@ mig_path_matches(const char *path, const char *pattern)
 		}
 		else if (star != NULL && *rest != '\0')
 		{
+			CHECK_FOR_INTERRUPTS();
 			pattern = star + 1;
 			path = ++rest;
 		}
@@ -167,6 +168,7 @@ mig_line_next(MigLine *line)
 {
 	const char *end;
 
+	CHECK_FOR_INTERRUPTS();
 	if (*line->next == '\0')
 		return false;
 
@@ -261,7 +263,55 @@ mig_trim(char *text)
 	return text;
 }
 
-/* append a word to a list that shall have it once */
+/* one of the words of a list, while those that come again are looked for */
+typedef struct Word
+{
+	char	   *word;
+	int			position;
+}			Word;
+
+/* qsort() helper: equal words together, the first one first */
+static int
+compare_word(const void *a, const void *b)
+{
+	const		Word *wa = a;
+	const		Word *wb = b;
+	int			result = strcmp(wa->word, wb->word);
+
+	return result != 0 ? result : wa->position - wb->position;
+}
+
+/*
+ * The list without words that it has had before.  A file may have any number of
+ * them.
+ */
+List *
+mig_words_once(List *list)
+{
+	int			count = list_length(list);
+	Word	   *words = palloc(Max(count, 1) * sizeof(Word));
+	bool	   *again = palloc0(Max(count, 1) * sizeof(bool));
+	List	   *once = NIL;
+	int			i;
+
+	for (i = 0; i < count; i++)
+	{
+		words[i].word = list_nth(list, i);
+		words[i].position = i;
+	}
+	qsort(words, count, sizeof(Word), compare_word);
+	for (i = 1; i < count; i++)
+		again[words[i].position] =
+			strcmp(words[i].word, words[i - 1].word) == 0;
+	for (i = 0; i < count; i++)
+	{
+		if (!again[i])
+			once = lappend(once, list_nth(list, i));
+	}
+	return once;
+}
+
+/* append a word to a short list that shall have it once */
 List *
 mig_add_word(List *words, char *word)
 {

@@ -91,6 +91,7 @@ extern const char *mig_line_comment(const MigLine *line, int *length);
 extern char *mig_line_text(const MigLine *line);
 extern char *mig_next_word(char **rest);
 extern char *mig_trim(char *text);
+extern List *mig_words_once(List *list);
 extern List *mig_add_word(List *words, char *word);
 
 extern bool mig_is_digits(const char *text);

@@ -296,19 +296,25 @@ is_way_back_of(const NameWords *back, const NameWords *forth)
 static const MigScript *
 find_way_forth(const MigFileSet *set, const MigScript *script)
 {
+	const char *digits = "0123456789";
 	NameWords	back;
 	NameWords	forth;
+	int			length;
 
 	if (!mig_path_is_sql(script->path) ||
 		!split_name(script->path, &back) || !back.back)
 		return NULL;
+	length = strspn(back.number, digits);
 	for (int i = 0; i < set->nscripts; i++)
 	{
 		const MigScript *other = &set->scripts[i];
+		const char *number = mig_path_base(other->path);
 
 		CHECK_FOR_INTERRUPTS();
-		if (other != script && mig_path_is_sql(other->path) &&
-			split_name(other->path, &forth) && is_way_back_of(&back, &forth))
+		number += strcspn(number, digits);
+		if (other != script && strspn(number, digits) == length &&
+			strncmp(number, back.number, length) == 0 &&
+			mig_path_is_sql(other->path) && split_name(other->path, &forth) && is_way_back_of(&back, &forth))
 			return other;
 	}
 	return NULL;
@@ -448,12 +454,17 @@ names_way(const char *text, const char *const *words)
 	for (const char *c = text; *c != '\0'; c++)
 	{
 		int			length = begins_with_word(c, words);
-		char	   *before = pnstrdup(text, c - text);
+		char	   *before;
+		bool		named;
 
-		if (length > 0 &&
-			(*before == '\0' || strncmp(before, "migr", 4) == 0 ||
-			 is_word_of(before, way_prefixes)) &&
-			(c[length] == '\0' || is_word_of(c + length, way_suffixes)))
+		if (length == 0)
+			continue;
+		before = pnstrdup(text, c - text);
+		named = (*before == '\0' || strncmp(before, "migr", 4) == 0 ||
+				 is_word_of(before, way_prefixes)) &&
+			(c[length] == '\0' || is_word_of(c + length, way_suffixes));
+		pfree(before);
+		if (named)
 			return true;
 	}
 	return false;
@@ -569,6 +580,7 @@ mig_foreign_marker(const MigFileSet *set, const MigScript *script,
 {
 	MigFileName name;
 	Turn		turn = {0};
+	bool		unclosed = false;
 	MigLine		line;
 	const char *start;
 	const char *next;
@@ -583,9 +595,12 @@ mig_foreign_marker(const MigFileSet *set, const MigScript *script,
 		const ForeignMarker *marker = NULL;
 
 		/* of what is not closed nobody can tell how far it goes */
-		next = mig_sqltext_skip(p);
+		next = unclosed ? mig_sqltext_step(p) : mig_sqltext_skip(p);
 		if (next == NULL)
+		{
+			unclosed = true;
 			next = p + 1;
+		}
 
 		if ((*p == '#' || (p[0] == '-' && p[1] == '-')) &&
 			begins_line(start, p))

@@ -19,6 +19,7 @@
 #include <ctype.h>
 
 #include "common/keywords.h"
+#include "miscadmin.h"
 #include "parser/scanner.h"
 #include "parser/scansup.h"
 
@@ -59,6 +60,7 @@ mig_lexer_slow_run(const char *text)
 	{
 		size_t		length = strspn(p, OP_CHARS);
 
+		CHECK_FOR_INTERRUPTS();
 		if (length > 1)
 			rereads += (double) length * count_starts(p, length);
 		if (rereads > FREE_REREADS + REREADS_PER_BYTE * (double) (p - text))
@@ -98,6 +100,7 @@ mig_lexer_copy_from_client(const char *text, int *end)
 
 	while ((token = core_yylex(&value, &location, scanner)) != 0)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (token == ';')
 		{
 			begins = true;

@@ -90,32 +90,42 @@ rule_ids(const Rules *rules)
  * One body
  */
 
-/* rules that comments before the statement, or at the head, switch off */
+/* the rules there are among those that a comment names, each once */
 static List *
-rules_off(const MigLint *lint, int from, int to)
+add_off(const MigLint *lint, List *off, const MigLintOff *comment)
 {
-	List	   *off = NIL;
 	ListCell   *lc;
 
-	foreach(lc, lint->text->offs)
+	foreach(lc, comment->rules)
 	{
-		MigLintOff *comment = (MigLintOff *) lfirst(lc);
-
-		if (comment->whole ||
-			(comment->location >= from && comment->location < to))
-			off = list_concat(off, comment->rules);
+		CHECK_FOR_INTERRUPTS();
+		if (mig_lint_is_in(lint->known_rules, lfirst(lc)) &&
+			!mig_lint_is_in(off, lfirst(lc)))
+			off = lappend(off, lfirst(lc));
 	}
 	return off;
 }
 
-/* where the statement before this one ends */
-static int
-end_before(const MigBody *body, int statement)
+/*
+ * Rules that comments before the statement, or in it, switch off, and those for
+ * the whole body.  The comments come in the order of the text, and so do the
+ * statements: *next is the first comment that has not been looked at.
+ */
+static List *
+rules_off(const MigLint *lint, List *off_whole, int to, int *next)
 {
-	if (statement == 0)
-		return 0;
-	return body->statements[statement - 1].location +
-		body->statements[statement - 1].length;
+	List	   *off = off_whole == NIL ? NIL : list_copy(off_whole);
+
+	for (; *next < list_length(lint->text->offs); (*next)++)
+	{
+		const MigLintOff *comment = list_nth(lint->text->offs, *next);
+
+		if (comment->location >= to)
+			break;
+		if (!comment->whole)
+			off = add_off(lint, off, comment);
+	}
+	return off;
 }
 
 /*
@@ -280,6 +290,8 @@ try_body(MigLint *lint, const char *text)
 static void
 check_body(MigLint *lint, const Rules *rules, const char *text, MigPart part)
 {
+	List	   *off_whole = NIL;
+	int			next_off = 0;
 	ListCell   *lc;
 
 	lint->part = part;
@@ -296,6 +308,13 @@ check_body(MigLint *lint, const Rules *rules, const char *text, MigPart part)
 	lint->cuts = 0;
 	lint->statement = 0;
 	note_offs(lint);
+	foreach(lc, lint->text->offs)
+	{
+		const MigLintOff *comment = (const MigLintOff *) lfirst(lc);
+
+		if (comment->whole)
+			off_whole = add_off(lint, off_whole, comment);
+	}
 	mig_model_begin_body(lint->model, lint->step);
 	foreach(lc, lint->trees)
 	{
@@ -303,13 +322,13 @@ check_body(MigLint *lint, const Rules *rules, const char *text, MigPart part)
 			&lint->body->statements[lint->statement];
 
 		CHECK_FOR_INTERRUPTS();
-		lint->off = lint->text->offs == NIL ? NIL :
-			rules_off(lint, end_before(lint->body, lint->statement),
-					  statement->location + statement->length);
+		lint->off = rules_off(lint, off_whole,
+							  statement->location + statement->length,
+							  &next_off);
 		check_statement(lint, rules, lfirst_node(RawStmt, lc)->stmt);
 		lint->statement++;
 	}
-	lint->off = rules_off(lint, 0, 0);
+	lint->off = off_whole;
 	lint->statement = -1;
 }
 

@@ -15,8 +15,8 @@
 
 #include "lint_check.h"
 
-static bool
-is_in(List *strings, const char *string)
+bool
+mig_lint_is_in(List *strings, const char *string)
 {
 	ListCell   *lc;
 
@@ -38,7 +38,7 @@ mig_lint_is_on(MigLint *lint, const char *rule)
 		if (strcmp(lint->policy->lint_off[i], rule) == 0)
 			return false;
 	}
-	return !is_in(lint->off, rule);
+	return !mig_lint_is_in(lint->off, rule);
 }
 
 void
@@ -296,7 +296,7 @@ mig_lint_has_index(MigLint *lint, MigLintRel *rel, List *columns)
 		foreach(lc2, index->columns)
 		{
 			if (i == list_length(columns) || lfirst(lc2) == NULL ||
-				!is_in(columns, lfirst(lc2)))
+				!mig_lint_is_in(columns, lfirst(lc2)))
 				break;
 			i++;
 		}

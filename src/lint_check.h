@@ -138,6 +138,9 @@ struct MigLint
 	const MigLintRule *rule;
 };
 
+/* is it one of the list (char *)? */
+extern bool mig_lint_is_in(List *strings, const char *string);
+
 /* may the rule say something here? */
 extern bool mig_lint_is_on(MigLint *lint, const char *rule);
 

@@ -11,6 +11,7 @@
 #include "catalog/pg_class.h"
 #include "commands/tablecmds.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
 
@@ -833,19 +834,6 @@ version_out_of_order(MigLint *lint, Node *stmt)
 	}
 }
 
-static bool
-is_known_rule(const MigLint *lint, const char *rule)
-{
-	ListCell   *lc;
-
-	foreach(lc, lint->known_rules)
-	{
-		if (strcmp(lfirst(lc), rule) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* comments that switch off what there is not; the policy's are the project's */
 static void
 lint_off_unknown(MigLint *lint, Node *stmt)
@@ -854,7 +842,8 @@ lint_off_unknown(MigLint *lint, Node *stmt)
 
 	foreach(lc, lint->offs_seen)
 	{
-		if (!is_known_rule(lint, lfirst(lc)))
+		CHECK_FOR_INTERRUPTS();
+		if (!mig_lint_is_in(lint->known_rules, lfirst(lc)))
 			mig_lint_report(lint, MIG_LINT_WARNING, NULL,
 							psprintf("there is no rule %s, which a comment switches off",
 									 mig_lint_quote(lfirst(lc))),

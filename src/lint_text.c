@@ -11,6 +11,7 @@
 
 #include <ctype.h>
 
+#include "miscadmin.h"
 #include "parser/scansup.h"
 
 #include "lint_text.h"
@@ -213,6 +214,7 @@ mig_text_scan(const char *text)
 
 	while (*p)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (*p == '\'')
 			p = skip_quoted(p, '\'', false);
 		else if (*p == '"')
@@ -273,102 +275,91 @@ is_token_character(char c)
 	return isalnum((unsigned char) c) || c == '_' || c == '-' || c == '.';
 }
 
-/* the first place of a form after from, or NULL */
+/* what the secret that begins at p seems to be, or NULL; text is where all begins */
 static const char *
-find_form(const char *text, int from, const SecretForm *form)
+secret_form(const char *text, const char *p)
 {
-	const char *p = text + from;
+	int			i;
 
-	while ((p = strstr(p, form->prefix)) != NULL)
+	for (i = 0; i < lengthof(secret_forms); i++)
 	{
-		const char *rest = p + strlen(form->prefix);
+		const SecretForm *form = &secret_forms[i];
+		int			prefix = strlen(form->prefix);
 		int			length = 0;
 
-		while (is_token_character(rest[length]))
+		if (*p != form->prefix[0] || strncmp(p, form->prefix, prefix) != 0 ||
+			(p > text && is_token_character(p[-1])))
+			continue;
+		while (length < form->length &&
+			   is_token_character(p[prefix + length]))
 			length++;
-		if (length >= form->length &&
-			(p == text || !is_token_character(p[-1])))
-			return p;
-		p = rest;
+		if (length == form->length)
+			return form->what;
 	}
 	return NULL;
 }
 
-static const char *
-find_private_key(const char *text, int from)
+#define KEY_BEGINS "-----BEGIN "
+#define KEY_ENDS "PRIVATE KEY-----"
+#define KEY_BYTES 60			/* of such a line, up to the dashes */
+
+static bool
+is_private_key(const char *p)
 {
-	const char *p = text + from;
+	const char *end;
 
-	while ((p = strstr(p, "-----BEGIN ")) != NULL)
+	if (strncmp(p, KEY_BEGINS, strlen(KEY_BEGINS)) != 0)
+		return false;
+	for (end = p + strlen(KEY_BEGINS); *end && end - p < KEY_BYTES; end++)
 	{
-		const char *end = strstr(p + 11, "-----");
-
-		if (end != NULL && end - p < 60 &&
-			strncmp(end - 11, "PRIVATE KEY", 11) == 0)
-			return p;
-		p += 11;
+		if (strncmp(end, KEY_ENDS, strlen(KEY_ENDS)) == 0)
+			return true;
+		if (*end == '-')
+			return false;
 	}
-	return NULL;
+	return false;
 }
 
-/* scheme://user:password@host */
-static const char *
-find_url(const char *text, int from)
+/*
+ * scheme://user:password@host, p being at the colon.  Neither part has a slash
+ * in it, so no byte is looked at for two of them.
+ */
+static bool
+is_url_with_password(const char *p)
 {
-	const char *p = text + from;
+	const char *user = p + 3;
+	const char *colon = user;
+	const char *at;
 
-	while ((p = strstr(p, "://")) != NULL)
-	{
-		const char *user = p + 3;
-		const char *colon = user;
-		const char *at;
-
-		while (is_token_character(*colon))
-			colon++;
-		at = colon;
-		if (*colon == ':' && colon > user)
-		{
-			at++;
-			while (*at && strchr("@/ \t\r\n'\"", *at) == NULL)
-				at++;
-			if (*at == '@' && at - colon > 3)
-				return p;
-		}
-		p = user;
-	}
-	return NULL;
+	if (strncmp(p, "://", 3) != 0)
+		return false;
+	while (is_token_character(*colon))
+		colon++;
+	if (*colon != ':' || colon == user)
+		return false;
+	at = colon + 1;
+	while (*at && strchr("@/ \t\r\n'\"", *at) == NULL)
+		at++;
+	return *at == '@' && at - colon > 3;
 }
 
 const char *
 mig_text_secret(const char *text, int from, int *location)
 {
-	const char *best = NULL;
+	const char *p;
 	const char *what = NULL;
-	const char *found;
-	int			i;
 
-	for (i = 0; i < lengthof(secret_forms); i++)
+	for (p = text + from; *p && what == NULL; p++)
 	{
-		found = find_form(text, from, &secret_forms[i]);
-		if (found != NULL && (best == NULL || found < best))
-		{
-			best = found;
-			what = secret_forms[i].what;
-		}
+		CHECK_FOR_INTERRUPTS();
+		if (is_private_key(p))
+			what = "a private key";
+		else if (is_url_with_password(p))
+			what = "an address with a password";
+		else
+			what = secret_form(text, p);
 	}
-	found = find_private_key(text, from);
-	if (found != NULL && (best == NULL || found < best))
-	{
-		best = found;
-		what = "a private key";
-	}
-	found = find_url(text, from);
-	if (found != NULL && (best == NULL || found < best))
-	{
-		best = found;
-		what = "an address with a password";
-	}
-	if (best != NULL)
-		*location = best - text;
+	if (what != NULL)
+		*location = p - 1 - text;
 	return what;
 }

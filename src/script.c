@@ -15,6 +15,7 @@
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/memutils.h"
@@ -49,6 +50,7 @@ append_literal(StringInfo buf, const char *text)
 	appendStringInfoString(buf, "E'");
 	for (p = (const unsigned char *) text; *p; p++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (*p == '\n')
 			appendStringInfoString(buf, p[1] ? "\\n'\n        '" : "\\n");
 		else if (*p < ' ' || *p > '~' || *p == '\'' || *p == '\\')

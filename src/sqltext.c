@@ -11,6 +11,8 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
 #include "sqltext.h"
 
 #define BLANKS " \t\r\n\v\f"
@@ -88,8 +90,6 @@ skip_dollar(const char *text)
 static const char *
 skip_word(const char *text)
 {
-	if ((*text == 'e' || *text == 'E') && text[1] == '\'')
-		return skip_quoted(text + 1, true);
 	while (is_word(*text) || *text == '$')
 		text++;
 	return text;
@@ -103,23 +103,41 @@ mig_sqltext_is_gap(const char *text)
 		(text[0] == '/' && text[1] == '*');
 }
 
-const char *
-mig_sqltext_skip(const char *text)
+/* what may lack its end; *text is none of these if it is a step of its own */
+static const char *
+skip_closed(const char *text)
 {
-	Assert(*text != '\0');
-	if (strchr(BLANKS, *text) != NULL)
-		return text + strspn(text, BLANKS);
-	if (text[0] == '-' && text[1] == '-')
-		return text + strcspn(text, "\n");
 	if (text[0] == '/' && text[1] == '*')
 		return skip_block_comment(text);
 	if (*text == '\'' || *text == '"')
 		return skip_quoted(text, false);
+	if ((*text == 'e' || *text == 'E') && text[1] == '\'')
+		return skip_quoted(text + 1, true);
 	if (*text == '$')
 		return skip_dollar(text);
+	return text;
+}
+
+const char *
+mig_sqltext_step(const char *text)
+{
+	Assert(*text != '\0');
+	CHECK_FOR_INTERRUPTS();
+	if (strchr(BLANKS, *text) != NULL)
+		return text + strspn(text, BLANKS);
+	if (text[0] == '-' && text[1] == '-')
+		return text + strcspn(text, "\n");
 	if (is_word(*text))
 		return skip_word(text);
 	return text + 1;
+}
+
+const char *
+mig_sqltext_skip(const char *text)
+{
+	const char *end = skip_closed(text);
+
+	return end == text ? mig_sqltext_step(text) : end;
 }
 
 bool

@@ -16,6 +16,13 @@
  */
 extern const char *mig_sqltext_skip(const char *text);
 
+/*
+ * The same in a text in which something was not closed: what could begin a
+ * literal or a comment of several lines is a character like others there.  To
+ * look for its end again and again would take for ever.
+ */
+extern const char *mig_sqltext_step(const char *text);
+
 /* do blanks or a comment begin there? */
 extern bool mig_sqltext_is_gap(const char *text);
 
