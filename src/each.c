@@ -471,6 +471,28 @@ refuse_vain_build(Each *each, ErrorData *edata, const MigStepwise *stepwise)
 								LockTimeout));
 }
 
+/*
+ * Of a migration that is marked as not transactional, a down body with a CALL
+ * or DO, which may commit.  In rollback(), where it must not, it needs no mark.
+ */
+static bool
+may_commit(const Each *each)
+{
+	const MigBody *body =
+		mig_runnable_body(each->chunk.bodies[each->current - each->chunk.first].body);
+	int			i;
+
+	if (each->part == MIG_UP ||
+		current_entry(each)->transactional != MIG_TX_OFF)
+		return false;
+	for (i = 0; i < body->nstatements; i++)
+	{
+		if (body->statements[i].resume == MIG_RESUME_PROCEDURE)
+			return true;
+	}
+	return false;
+}
+
 static ErrorData *
 run_in_steps(Each *each)
 {
@@ -490,6 +512,7 @@ run_in_steps(Each *each)
 	stepwise.verify = bodies->verify;
 	stepwise.statement_by_statement = each->part == MIG_UP &&
 		step->entry->transactional == MIG_TX_OFF;
+	stepwise.calls_alone = may_commit(each);
 	stepwise.search_path = each->search_path;
 	stepwise.run = each->result->run;
 	stepwise.execution = &each->execution;
@@ -535,8 +558,9 @@ add_context(const Each *each, ErrorData *edata)
 static bool
 takes_steps(const Each *each)
 {
-	return mig_chunk_own_transaction(&each->chunk, each->agenda.steps,
-									 each->current - each->chunk.first) != NULL;
+	return may_commit(each) ||
+		mig_chunk_own_transaction(&each->chunk, each->agenda.steps,
+								  each->current - each->chunk.first) != NULL;
 }
 
 static ErrorData *

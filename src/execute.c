@@ -30,6 +30,8 @@
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
+#include "utils/syscache.h"
 #include "utils/timeout.h"
 
 #include "errors.h"
@@ -43,6 +45,9 @@
 
 /* when migrate.timeout is over; 0: no limit, or no migration is running */
 static TimestampTz migration_deadline = 0;
+
+/* has one been made or changed since the last look? */
+static bool constraints_changed = false;
 
 /* receives the rows of a verify body's statement */
 typedef struct VerifyReceiver
@@ -722,10 +727,24 @@ push_context(ErrorContextCallback *callback, void (*function) (void *arg),
 	error_context_stack = callback;
 }
 
+static void
+note_constraint_change(Datum arg, int cache, uint32 hash)
+{
+	constraints_changed = true;
+}
+
 void
 mig_execute_note_deferrable(MigExecution *execution)
 {
+	static bool registered = false;
+
+	if (!registered)
+		CacheRegisterSyscacheCallback(CONSTROID, note_constraint_change,
+									  (Datum) 0);
+	registered = true;
+	constraints_changed = false;
 	execution->may_defer = mig_ledger_deferrable_constraints() != NIL;
+	execution->unchecked = false;
 }
 
 /*
@@ -734,25 +753,47 @@ mig_execute_note_deferrable(MigExecution *execution)
  *
  * The constraints are named one by one, because SET CONSTRAINTS ALL would also
  * speak for those that later bodies create in this transaction.  Looking for
- * them costs a scan of pg_constraint, so it is done only if there may be any.
+ * them costs a scan of pg_constraint, so it is done only if there were any, or
+ * one has been made since: by a function, or a script of an extension.
  */
+static void
+fire_deferred(MigExecution *execution, const MigRunnable *runnable)
+{
+	ErrorContextCallback callback;
+	List	   *constraints;
+
+	if (!execution->may_defer && !constraints_changed)
+		return;
+	constraints_changed = false;
+	constraints = mig_ledger_deferrable_constraints();
+	execution->may_defer = (constraints != NIL);
+	if (runnable != NULL)
+		push_context(&callback, constraints_context_callback, runnable);
+	set_constraints(constraints, false);
+	if (runnable != NULL)
+		error_context_stack = callback.previous;
+	set_constraints(constraints, true);
+}
+
 void
 mig_execute_check_deferred(MigExecution *execution,
 						   const MigRunnable *runnable)
 {
 	const MigBody *body = mig_runnable_body(runnable);
-	ErrorContextCallback callback;
-	List	   *constraints;
 
-	if (!body->mentions_deferrable && !body->runs_code &&
-		(!execution->may_defer || body->only_ddl))
-		return;
-	constraints = mig_ledger_deferrable_constraints();
-	execution->may_defer = (constraints != NIL);
-	push_context(&callback, constraints_context_callback, runnable);
-	set_constraints(constraints, false);
-	error_context_stack = callback.previous;
-	set_constraints(constraints, true);
+	if (!body->only_ddl || body->runs_code)
+		fire_deferred(execution, runnable);
+	else
+		execution->unchecked = true;
+}
+
+/* DDL does fire triggers at times: in a default, or in an event trigger */
+void
+mig_execute_check_rest(MigExecution *execution)
+{
+	if (execution->unchecked)
+		fire_deferred(execution, NULL);
+	execution->unchecked = false;
 }
 
 /* in the order of CommitTransaction(): what cursors do may be put off again */

@@ -61,6 +61,7 @@ typedef struct MigExecution
 	MigResidue *residue;		/* what the session had before the run */
 	const char *search_path;	/* that bodies start with */
 	bool		may_defer;		/* deferrable constraints are about */
+	bool		unchecked;		/* a body was taken to put nothing off */
 } MigExecution;
 
 /* before the settings are pinned */
@@ -155,7 +156,8 @@ extern void mig_execute_toplevel(MigExecution *execution,
 /*
  * What the end of the transaction would do with what a body has put off, for
  * bodies that share a transaction, so that the migration that fails then is the
- * one whose it is.  mig_execute_note_deferrable() before the first body.
+ * one whose it is.  mig_execute_note_deferrable() before the first body, and
+ * mig_execute_check_rest() after the last, for what nobody could expect.
  * Constraints are checked after the body, and those that are initially deferred
  * put back to that.  mig_execute_end_migration(), after the verify body, takes
  * away what the body has left in the session, having run the queries of cursors
@@ -164,6 +166,7 @@ extern void mig_execute_toplevel(MigExecution *execution,
 extern void mig_execute_note_deferrable(MigExecution *execution);
 extern void mig_execute_check_deferred(MigExecution *execution,
 									   const MigRunnable *runnable);
+extern void mig_execute_check_rest(MigExecution *execution);
 extern void mig_execute_end_migration(MigExecution *execution,
 									  const MigRunnable *runnable);
 

@@ -353,6 +353,7 @@ run_steps(void *arg)
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(rehearsal->scratch);
 	}
+	mig_execute_check_rest(&rehearsal->execution);
 	rehearsal->current = -1;
 	mig_progress_unmark();
 	mig_lock_recheck();

@@ -215,8 +215,13 @@ restore_named(MigResidue *residue)
 	{
 		const Named *old = (const Named *) lfirst(lc);
 
-		if (old->kind != PREPARED || find_named(now, old) != NULL)
+		if (old->kind == CURSOR || find_named(now, old) != NULL)
 			continue;
+		if (old->kind == CHANNEL)
+		{
+			Async_Listen(old->name);
+			continue;
+		}
 		ereport(WARNING,
 				(errmsg("prepared statement \"%s\" was deallocated by a body and cannot be brought back",
 						old->name)));
@@ -225,6 +230,22 @@ restore_named(MigResidue *residue)
 		residue->named = foreach_delete_current(residue->named, lc);
 	}
 	return ran;
+}
+
+/* what functions of bodies have said is in no text: take all of it back */
+void
+mig_residue_end_listening(const MigResidue *residue)
+{
+	ListCell   *lc;
+
+	Async_UnlistenAll();
+	foreach(lc, residue->named)
+	{
+		const Named *named = (const Named *) lfirst(lc);
+
+		if (named->kind == CHANNEL)
+			Async_Listen(named->name);
+	}
 }
 
 /*

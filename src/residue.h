@@ -38,6 +38,12 @@ extern void mig_residue_remove(MigResidue *residue);
 extern bool mig_residue_end_migration(MigResidue *residue,
 									  const MigBody *body);
 
+/*
+ * At the end of a run in a transaction that has nothing else in it: take back
+ * LISTEN and UNLISTEN, which take effect with its end and cannot be seen yet.
+ */
+extern void mig_residue_end_listening(const MigResidue *residue);
+
 /* false if statements [first, end) have left nothing */
 extern bool mig_residue_may_differ(const MigBody *body, int first, int end);
 

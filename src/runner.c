@@ -302,6 +302,7 @@ run_steps(Run *run)
 		MemoryContextReset(run->scratch);
 	}
 	run->current = -1;
+	mig_execute_check_rest(&run->execution);
 	mig_residue_remove(run->residue);
 	mig_progress_unmark();
 	mig_lock_recheck();
@@ -600,6 +601,9 @@ run_execute(Run *run, MigRunSink sink, void *arg)
 		fail(run, edata, sink, arg);
 	else
 	{
+		/* unless the caller may have said LISTEN in this transaction */
+		if (!IsTransactionBlock())
+			mig_residue_end_listening(run->residue);
 		if (run->id != 0)
 			mig_progress_notify(mig_progress_payload(run->id, run->options->project,
 													 last->entry->version,

@@ -799,6 +799,8 @@ runs_code(Node *stmt)
 		case T_ExecuteStmt:
 		case T_DeclareCursorStmt:
 		case T_ListenStmt:
+		case T_CreateExtensionStmt:
+		case T_AlterExtensionStmt:
 			return true;
 		default:
 			return false;
@@ -1005,7 +1007,6 @@ parse_body(const char *text, const MigLabel *label, MemoryContext context,
 	*trees = parse(body->text, label);
 	MemoryContextSwitchTo(old);
 
-	body->mentions_deferrable = mentions(body->text, "deferr");
 	body->only_ddl = true;
 	body->statements = palloc(sizeof(MigStatement) * Max(list_length(*trees), 1));
 	cutting.label = label;

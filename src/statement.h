@@ -83,8 +83,6 @@ typedef struct MigBody
 	MigStatement *statements;	/* without BEGIN and COMMIT */
 	List	   *blocks;			/* of MigBlock * */
 
-	/* may something be put off to the end of the transaction? */
-	bool		mentions_deferrable;
 	bool		only_ddl;		/* and so fires no trigger of a table */
 	bool		runs_code;		/* one of its statements does */
 } MigBody;

@@ -86,6 +86,8 @@ needs_own_transaction(const Progress *progress, int i)
 
 	return statement->block == 0 &&
 		(progress->stepwise->statement_by_statement ||
+		 (progress->stepwise->calls_alone &&
+		  statement->resume == MIG_RESUME_PROCEDURE) ||
 		 statement->own_transaction != NULL);
 }
 

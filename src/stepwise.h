@@ -17,6 +17,7 @@ typedef struct MigStepwise
 	const MigRunnable *body;
 	const MigRunnable *verify;	/* NULL: none */
 	bool		statement_by_statement; /* none shares a transaction */
+	bool		calls_alone;	/* no CALL or DO does, as they may commit */
 	const char *search_path;
 	int64		run;
 	MigExecution *execution;

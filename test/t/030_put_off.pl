@@ -225,6 +225,63 @@ store('SELECT 1/0', $cursor);
 is(query($node, $db, 'app', q{SELECT sqlstate FROM migrate.rehearse() WHERE sqlstate IS NOT NULL}),
 	'22012', 'a rehearsal finds it');
 
+# ---------------------------------------------------------------------------
+# What no text tells of
+# ---------------------------------------------------------------------------
+
+# Constraints that come into being unseen, and rows that do
+query($node, $db, 'app', q{
+	CREATE FUNCTION install() RETURNS void LANGUAGE plpgsql AS $$
+	BEGIN
+		CREATE TABLE a (i int PRIMARY KEY);
+		CREATE TABLE b (i int REFERENCES a DEFERRABLE INITIALLY DEFERRED);
+	END $$;
+	CREATE FUNCTION adds_row() RETURNS int LANGUAGE plpgsql AS $$
+	BEGIN
+		INSERT INTO child VALUES (7);
+		RETURN 1;
+	END $$});
+foreach my $case (
+	[ 'in another body', [ 'SELECT install()', 'INSERT INTO b VALUES (7)' ], '2' ],
+	[ 'in the same body', [ 'SELECT install(); INSERT INTO b VALUES (7)' ], '1' ],
+	[ 'in a DO block', [ q{DO 'BEGIN PERFORM install(); END'; INSERT INTO b VALUES (7)} ], '1' ],
+	[ 'by a default', [ 'ALTER TABLE plain ADD j int DEFAULT adds_row()' ], '' ])
+{
+	my ($name, $texts, $culprit) = @$case;
+	my @texts = @$texts;
+	my $journal = q{SELECT count(*), coalesce(max(version), '') FROM migrate.journal WHERE outcome = 'failure' AND sqlstate = '23503'};
+
+	store('SELECT 1', 'SELECT 1');
+	query($node, $db, 'app', q{SELECT migrate.remove('1'), migrate.remove('2'); INSERT INTO plain VALUES (1)});
+	query($node, $db, 'app', "SELECT migrate.add('" . ($_ + 1) . "', " . quote($texts[$_]) . ')') foreach 0 .. $#texts;
+	$node->safe_psql($db, 'DELETE FROM migrate.journal');
+	my (undef, undef, $err) = run_sql($node, $db, 'app', $apply);
+	like($err, qr/ERROR:  23503/, "a constraint is violated $name");
+	is($node->safe_psql($db, $journal), "1|$culprit", 'which is journalled for the migration, if that is known');
+	is(applied(), 'none', 'and nothing is applied');
+	is(query($node, $db, 'app', q{SELECT error->>'sqlstate' FROM migrate.apply(raise => false) WHERE error IS NOT NULL}),
+		'23503', 'and is a row with raise => false');
+	is(query($node, $db, 'app', q{SELECT error->>'sqlstate' FROM migrate.apply(raise => false, dry_run => true) WHERE error IS NOT NULL}),
+		'23503', 'in a dry run, too');
+	is(query($node, $db, 'app', q{SELECT sqlstate FROM migrate.rehearse() WHERE sqlstate IS NOT NULL}),
+		'23503', 'and in a rehearsal') if $culprit ne '';
+}
+
+# LISTEN takes effect at the end
+query($node, $db, 'app', q{
+	CREATE FUNCTION listens() RETURNS void LANGUAGE plpgsql AS
+		'BEGIN LISTEN of_body; UNLISTEN of_session; END'});
+foreach my $call ($apply, $each, 'SELECT * FROM migrate.redo()', 'SELECT * FROM migrate.rollback()', 'CALL migrate.rollback_each()')
+{
+	store('SELECT 1', 'SELECT listens()', down => quote('SELECT listens()'));
+	query($node, $db, 'app', q{SELECT migrate.remove('2'); SELECT * FROM migrate.apply()}) if $call =~ /redo|rollback/;
+	is((split /\n/, query($node, $db, 'app', "LISTEN of_session;\n$call;\nSELECT 'now ' || string_agg(c, ' ') FROM pg_listening_channels() c"))[-1],
+		'now of_session', "channels of the session after $call");
+}
+store('SELECT 1', 'LISTEN of_body');
+is((split /\n/, query($node, $db, 'app', "BEGIN; LISTEN of_session; $apply; COMMIT; SELECT 'now ' || string_agg(c, ' ') FROM pg_listening_channels() c"))[-1],
+	'now of_session', 'in a transaction of the caller');
+
 # and another cursor of the session is not touched
 store('INSERT INTO done VALUES (1)', $cursor);
 is( query($node, $db, 'app',

@@ -383,6 +383,39 @@ is(query($node, $db, 'app', 'SHOW default_transaction_read_only'), 'off', 'which
 fails_with("SET default_transaction_read_only = on; $each", '25006', 'nor can a run where the session says so');
 
 # ---------------------------------------------------------------------------
+# Procedures in down bodies
+# ---------------------------------------------------------------------------
+
+# What a marked migration may do up, it may do down.
+query($node, $db, 'app', q{
+	CREATE PROCEDURE commits() LANGUAGE plpgsql AS $$
+	BEGIN
+		INSERT INTO seen VALUES ('one');
+		COMMIT;
+		INSERT INTO seen VALUES ('two');
+	END $$});
+foreach my $case (
+	[ 'CALL', 'CALL commits()' ],
+	[ 'DO', q{DO 'BEGIN CALL commits(); END'} ],
+	[ 'CALL between others', q{INSERT INTO seen VALUES ('a'); CALL commits(); INSERT INTO seen VALUES ('z')} ],
+	[ 'CALL after VACUUM', 'VACUUM seen; CALL commits()' ])
+{
+	my ($name, $down) = @$case;
+
+	store('SELECT 1', %off, down => quote($down));
+	query($node, $db, 'app', $each);
+	query($node, $db, 'app', 'CALL migrate.rollback_each()');
+	like(seen(), qr/one.*two/, "a down body that commits in $name");
+	is(query($node, $db, 'app', q{SELECT string_agg(state, ' ') FROM migrate.status()}),
+		'pending', 'and it is undone');
+}
+# one that does not commit is undone in one transaction as well
+store('SELECT 1', %off, down => quote(q{DO 'BEGIN INSERT INTO seen VALUES (1); END'}));
+query($node, $db, 'app', $each);
+query($node, $db, 'app', 'SELECT * FROM migrate.rollback()');
+is(seen(), '1', 'rollback() needs no mark');
+
+# ---------------------------------------------------------------------------
 # Many steps
 # ---------------------------------------------------------------------------
 
