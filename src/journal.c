@@ -744,6 +744,7 @@ failed_alike_before(Oid rowtype, bytea *packed, int quiet_seconds)
 				" AND j.started_at OPERATOR(pg_catalog.>)"
 				"  (($1).started_at OPERATOR(pg_catalog.-)"
 				"   pg_catalog.make_interval(secs => $2))"
+				" AND j.started_at OPERATOR(pg_catalog.<=) ($1).started_at"
 				" LIMIT 1", 2, types, values, NULL) > 0;
 }
 

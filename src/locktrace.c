@@ -162,17 +162,18 @@ mig_locktrace_reset(void)
 bool
 mig_locktrace_is_lock_failure(const ErrorData *edata)
 {
-	if (edata->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED)
-		return true;
-	if (edata->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE ||
-		edata->funcname == NULL)
+	if (edata->funcname == NULL)
 		return false;
 
 	/*
-	 * Who says NOWAIT, in a statement or in a function, wants to be told at
-	 * once, and gets an error of the same SQLSTATE.  Only a time-out comes
-	 * from there.
+	 * Any body can raise these SQLSTATEs.  Who says NOWAIT, in a statement or
+	 * in a function, wants to be told at once, and gets an error of the same
+	 * one.  Only the server's own deadlocks and time-outs come from there.
 	 */
+	if (edata->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED)
+		return strcmp(edata->funcname, "DeadLockReport") == 0;
+	if (edata->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+		return false;
 	return strcmp(edata->funcname, "ProcessInterrupts") == 0 ||
 		strcmp(edata->funcname, "mig_leftover_claim") == 0;
 }

@@ -210,6 +210,40 @@ counting_since(void)
 	return since;
 }
 
+/*
+ * The relation and all that inherit from it.  Nothing is locked, so any of them
+ * may be gone, of which find_all_inheritors() makes an error.
+ */
+static List *
+relation_and_descendants(Oid relation)
+{
+	List	   *all = list_make1_oid(relation);
+	Relation	inherits = table_open(InheritsRelationId, AccessShareLock);
+	int			i;
+
+	for (i = 0; i < list_length(all); i++)
+	{
+		ScanKeyData key;
+		SysScanDesc scan;
+		HeapTuple	tuple;
+
+		ScanKeyInit(&key, Anum_pg_inherits_inhparent, BTEqualStrategyNumber,
+					F_OIDEQ, ObjectIdGetDatum(list_nth_oid(all, i)));
+		scan = systable_beginscan(inherits, InheritsParentIndexId, true, NULL,
+								  1, &key);
+		while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+			all = lappend_oid(all,
+							  ((Form_pg_inherits) GETSTRUCT(tuple))->inhrelid);
+		systable_endscan(scan);
+	}
+	table_close(inherits, AccessShareLock);
+
+	/* one with several parents counts once */
+	list_sort(all, list_oid_cmp);
+	list_deduplicate_oid(all);
+	return all;
+}
+
 void
 mig_relation_size(Oid relation, bool with_children, MigRelationSize *size)
 {
@@ -222,7 +256,7 @@ mig_relation_size(Oid relation, bool with_children, MigRelationSize *size)
 		get_rel_relkind(relation) != RELKIND_PARTITIONED_TABLE)
 		add_table(relation, size);
 	else
-		foreach(lc, find_all_inheritors(relation, NoLock, NULL))
+		foreach(lc, relation_and_descendants(relation))
 			add_table(lfirst_oid(lc), size);
 	if (size->writes == 0)
 		return;

@@ -309,6 +309,16 @@ like($messages, qr/HINT:  The lock was not waited for, as with NOWAIT/,
 	'the hint does not speak of names then');
 forget();
 
+# nor is an error of that name, or of a deadlock's, that a body raises by itself
+foreach my $state ('55P03', '40P01')
+{
+	add("DO \$\$ BEGIN RAISE EXCEPTION 'by itself' USING ERRCODE = '$state'; END \$\$");
+	$messages = messages_of('CALL migrate.apply_each()');
+	like($messages, qr/ERROR:  $state: by itself/, "$state of a body: is the error");
+	unlike($messages, qr/trying again/, "$state of a body: is not tried again");
+	forget();
+}
+
 # what says NOWAIT is not tried again, wherever it says so
 ask($third, 'BEGIN; LOCK TABLE shop.items IN ROW EXCLUSIVE MODE; UPDATE shop.orders SET total = 4 WHERE id = 1');
 foreach my $text (
