@@ -19,6 +19,7 @@
 #include "convention_marker.h"
 #include "errors.h"
 #include "lib/stringinfo.h"
+#include "statement.h"
 
 #define NATIVE_PREFIX "migrate:"
 #define GOOSE_PREFIX "+goose"
@@ -35,9 +36,8 @@ typedef struct Cut
 	MigLine		line;
 	const char *start;			/* of the open section, NULL: none yet */
 	MigPart		part;			/* of the open section */
-	StringInfo	sections[MIG_VERIFY + 1];	/* NULL: there is none */
-	int			lines[MIG_VERIFY + 1];	/* where they begin; 0: in several
-										 * places */
+	char	   *sections[MIG_VERIFY + 1];	/* NULL: there is none */
+	int			lines[MIG_VERIFY + 1];	/* where they begin */
 } Cut;
 
 /* a native marker: either it opens the section of a part, or handle is set */
@@ -202,12 +202,11 @@ check_preamble(const MigScript *script, const char *end)
 
 /* the body of a section that may be left blank for "there is none" */
 static char *
-section_or_null(StringInfo section)
+section_or_null(char *section)
 {
-	if (section == NULL ||
-		section->data[strspn(section->data, " \t\r\n\v\f")] == '\0')
+	if (section == NULL || section[strspn(section, " \t\r\n\v\f")] == '\0')
 		return NULL;
-	return section->data;
+	return section;
 }
 
 
@@ -321,12 +320,26 @@ close_section(Cut *cut, const char *end)
 	if (cut->start == NULL)
 		return;
 
-	if (cut->sections[cut->part] == NULL)
-		cut->sections[cut->part] = makeStringInfo();
-	else
-		cut->lines[cut->part] = 0;
-	appendBinaryStringInfo(cut->sections[cut->part], cut->start,
-						   end - cut->start);
+	cut->sections[cut->part] = pnstrdup(cut->start, end - cut->start);
+}
+
+/*
+ * Raise an error about the second section of one part: a copied block, or a
+ * merge that went wrong.  Two that were joined would be one body whose lines
+ * are not those of the file.
+ */
+static void
+check_first_section(Cut *cut, MigPart part)
+{
+	if (cut->sections[part] != NULL)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_CONVENTION),
+				 errmsg("marker \"%s\" in file \"%s\" line %d begins a second %s section",
+						mig_line_text(&cut->line), cut->script->path,
+						cut->line.number, mig_part_name(part)),
+				 errdetail("The first one begins after line %d.",
+						   cut->lines[part] - 1),
+				 errhint("Put the statements together, or into another file.")));
 }
 
 /* a comment for the linter before the first marker would be dropped */
@@ -377,6 +390,7 @@ native_marker(Cut *cut, char *text)
 				check_no_lint_off(cut);
 			}
 			close_section(cut, cut->line.start);
+			check_first_section(cut, marker->part);
 			cut->start = cut->line.next;
 			cut->part = marker->part;
 			cut->lines[marker->part] = cut->line.number + 1;
@@ -413,7 +427,7 @@ finish_cut(Cut *cut)
 				 errmsg("file \"%s\" has no marker \"-- migrate:up\"",
 						cut->script->path)));
 
-	source->up = cut->sections[MIG_UP]->data;
+	source->up = cut->sections[MIG_UP];
 	source->down = section_or_null(cut->sections[MIG_DOWN]);
 	source->verify = section_or_null(cut->sections[MIG_VERIFY]);
 	source->lines[MIG_UP] = cut->lines[MIG_UP];

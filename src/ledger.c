@@ -228,7 +228,7 @@ enum EntryColumn
 	E_HELD_REASON, E_RUN, E_SEQ, E_PARTIAL, E_PARTLY_UNDONE,
 	E_NAME, E_REQUIRES, E_HAS_DOWN, E_HAS_VERIFY, E_IRREVERSIBLE,
 	E_TRANSACTIONAL, E_PATH, E_DOWN_PATH, E_VERIFY_PATH, E_UP_LINE,
-	E_DOWN_LINE, E_VERIFY_LINE, E_LENGTH, E_HOW, E_OF_SQITCH, E_JOINING,
+	E_DOWN_LINE, E_VERIFY_LINE, E_LENGTH, E_HOW, E_OF_SQITCH, E_EMPTY,
 	E_ERROR, E_CHECKSUM, E_DOWN_CHECKSUM, E_APPLIED_BY, E_APPLIED_AT,
 	E_EXECUTION_MS
 };
@@ -265,9 +265,10 @@ enum EntryColumn
 	" a.how, m.source OPERATOR(pg_catalog.=) 'sqitch'," \
 	" CASE WHEN m.down IS NULL AND NOT m.irreversible" \
 	"  AND m.kind OPERATOR(pg_catalog.=) 'versioned'" \
-	"  AND m.source IS DISTINCT FROM 'sqitch'" \
-	"  AND pg_catalog.cardinality(m.requires) OPERATOR(pg_catalog.>) 0" \
+	"  AND (a.version IS NOT NULL OR m.source IS DISTINCT FROM 'sqitch'" \
+	"   AND pg_catalog.cardinality(m.requires) OPERATOR(pg_catalog.>) 0)" \
 	"  AND pg_catalog.octet_length(m.up) OPERATOR(pg_catalog.<) 8192" \
+	"  AND m.up OPERATOR(pg_catalog.~) '^[[:space:]]*($|--|/[*]|;)'" \
 	"  THEN m.up END"
 
 #define DETAIL_COLUMNS \
@@ -341,14 +342,15 @@ read_standing(MigSqlScope *scope, const MigRow *row, MigEntry *entry)
 }
 
 /*
- * A migration that only joins others has nothing to undo, and can be rolled
- * back without a down body.  Sqitch's changes all require the one before, so
- * an empty one of these joins nothing.
+ * A migration that was applied without a statement has nothing to undo, and can
+ * be rolled back without a down body.  Of a pending one, which may have to be
+ * filled in yet, that is said only if it joins others; Sqitch's changes all
+ * require the one before, so an empty one of these joins nothing.
  */
 static bool
-joins_only(MigSqlScope *scope, const MigRow *row)
+does_nothing(MigSqlScope *scope, const MigRow *row)
 {
-	char	   *up = mig_row_text(scope, row, E_JOINING);
+	char	   *up = mig_row_text(scope, row, E_EMPTY);
 	bool		result = up != NULL && mig_sqltext_is_empty(up);
 
 	if (up != NULL)
@@ -371,7 +373,7 @@ read_entry(MigSqlScope *scope, uint64 number, EntryDepth depth,
 	entry->requires = mig_row_text_array(scope, &row, E_REQUIRES,
 										 &entry->nrequires);
 	entry->has_down = mig_row_bool(&row, E_HAS_DOWN) ||
-		joins_only(scope, &row);
+		does_nothing(scope, &row);
 	entry->has_verify = mig_row_bool(&row, E_HAS_VERIFY);
 	entry->irreversible = mig_row_bool(&row, E_IRREVERSIBLE);
 	entry->transactional = mig_row_int4(&row, E_TRANSACTIONAL);
@@ -571,7 +573,7 @@ mig_texts_part(const MigTexts *texts, MigPart part)
 		case MIG_UP:
 			return texts->up;
 		case MIG_DOWN:
-			return texts->joins_only ? "" : texts->down;
+			return texts->does_nothing ? "" : texts->down;
 		case MIG_VERIFY:
 			return texts->verify;
 	}
@@ -620,7 +622,7 @@ mig_ledger_texts(const char *project, MigEntry **entries, int count)
 		text->source = mig_get_text(&scope, i, 13);
 
 		/* of the text that is there now: an empty one has nothing to undo */
-		text->joins_only = text->down == NULL &&
+		text->does_nothing = text->down == NULL &&
 			entries[mig_get_int4(i, 1) - 1]->has_down &&
 			mig_sqltext_is_empty(text->up);
 		for (part = MIG_UP; part <= MIG_VERIFY; part++)

@@ -24,7 +24,7 @@ typedef struct MigTexts
 	char	   *down_checksum;
 	char	   *source;
 	MigAuthor	authors[MIG_VERIFY + 1];	/* by part */
-	bool		joins_only;		/* no down is needed: up is empty */
+	bool		does_nothing;	/* no down is needed: up is empty */
 } MigTexts;
 
 /* one of them, or NULL; an empty down for what needs none */

@@ -479,6 +479,8 @@ typedef struct Amendment
 	const char *new[MIG_VERIFY + 1];
 	bool		as_applied;		/* the old up and down are those that were
 								 * applied */
+	const char *taken_by;		/* the file of another migration that has this
+								 * version, or NULL */
 } Amendment;
 
 /* journal one replaced text, and keep it */
@@ -919,6 +921,21 @@ differs_from_applied(const MigSource *source, const MigComparison *row)
 		row->same_kind && !(row->same_up && row->same_down);
 }
 
+/*
+ * The file that a migration was stored from, if the source is not an edit of it
+ * but another migration that has been given the same version: the file has
+ * another name, and the text says something else.
+ */
+static const char *
+find_taker(const MigEntry *entry, const MigTexts *old, const MigSource *source)
+{
+	if (entry->path == NULL || strcmp(entry->path, source->path) == 0 ||
+		strcmp(entry->name, source->name) == 0 ||
+		mig_tokens_same(old->up, source->up))
+		return NULL;
+	return entry->path;
+}
+
 /* what the stored texts of these sources (MigSource *) are replaced by */
 static List *
 find_amendments(const char *project, List *sources)
@@ -940,7 +957,7 @@ find_amendments(const char *project, List *sources)
 	{
 		const MigSource *source = lfirst(lc);
 		const MigTexts *old = &texts[foreach_current_index(lc)];
-		Amendment  *amendment = palloc(sizeof(Amendment));
+		Amendment  *amendment = palloc0(sizeof(Amendment));
 
 		amendment->project = project;
 		amendment->version = source->version;
@@ -953,6 +970,8 @@ find_amendments(const char *project, List *sources)
 		amendment->new[MIG_UP] = source->up;
 		amendment->new[MIG_DOWN] = source->down;
 		amendment->new[MIG_VERIFY] = source->verify;
+		amendment->taken_by = source->path == NULL ? NULL :
+			find_taker(entries[foreach_current_index(lc)], old, source);
 		amendments = lappend(amendments, amendment);
 	}
 	return amendments;
@@ -1126,6 +1145,21 @@ refuse_changed_sources(List *conflicts, bool was_empty)
 					 was_empty ? HINT_EMPTY : "")));
 }
 
+/* accept is for edits: what has never run must not count as applied */
+static void
+refuse_taken_versions(List *taken)
+{
+	if (taken == NIL)
+		return;
+	ereport(ERROR,
+			(errcode(MIG_ERRCODE_DUPLICATE),
+			 errmsg_plural("the version of %d file is that of another migration, which is applied",
+						   "the versions of %d files are those of other migrations, which are applied",
+						   list_length(taken), list_length(taken)),
+			 errdetail("Versions: %s.", mig_name_list(taken)),
+			 errhint("Give the file another version, or see that this is the database, and the project, that it is for.  If it is the same migration with a new name, give its new text to migrate.amend() first.  A file whose text was applied under another version is recorded with migrate.stamp().")));
+}
+
 /*
  * Decide about the sources whose text is not the applied one; rows are those of
  * the comparison, in the same order.  conflicts has what is refused already.
@@ -1136,6 +1170,7 @@ plan_amendments(LoadPlan *load, const char *project, List *sources, List *rows,
 {
 	List	   *amendments = find_amendments(project, sources);
 	MigPolicy  *policy = sources ? mig_ledger_policy(project) : NULL;
+	List	   *taken = NIL;
 	bool		was_empty = false;
 	ListCell   *lc;
 
@@ -1147,6 +1182,13 @@ plan_amendments(LoadPlan *load, const char *project, List *sources, List *rows,
 		bool		harmless;
 
 		CHECK_FOR_INTERRUPTS();
+		if (amendment->taken_by != NULL)
+		{
+			taken = lappend(taken, psprintf("%s (%s, where %s was applied)",
+											source->version, source->path,
+											amendment->taken_by));
+			continue;
+		}
 		harmless = is_harmless(amendment, list_nth(rows, i), policy);
 		if (harmless)
 			load->comment_edits = lappend(load->comment_edits, source->version);
@@ -1161,6 +1203,7 @@ plan_amendments(LoadPlan *load, const char *project, List *sources, List *rows,
 		if (mig_sqltext_is_empty(amendment->old[MIG_UP]))
 			was_empty = true;
 	}
+	refuse_taken_versions(taken);
 	refuse_changed_sources(conflicts, was_empty);
 }
 

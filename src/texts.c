@@ -63,7 +63,7 @@ make_runnable(const MigEntry *entry, MigPart part, const MigTexts *texts)
 {
 	static const MigAuthor nobody = {NULL, true};
 	const char *text = mig_texts_part(texts, part);
-	bool		made_up = part == MIG_DOWN && texts->joins_only;
+	bool		made_up = part == MIG_DOWN && texts->does_nothing;
 	MigRunnable *runnable;
 
 	if (text == NULL)

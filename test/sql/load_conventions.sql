@@ -86,9 +86,8 @@ SELECT * FROM migrate.load(jsonb_build_object(
 	E'-- Copyright\n/* several\n /* nested */ lines */\n\n-- migrate:up\nCREATE TABLE a ();\n'
 	'-- migrate:down\nDROP TABLE a;\n'
 	'-- migrate:verify\nSELECT true;\n',
-	'002_twice.sql',
-	E'--migrate:up\nCREATE TABLE b ();\n-- migrate:down\nDROP TABLE b;\n'
-	'-- migrate:up\nCREATE TABLE c ();\n--  migrate:down\nDROP TABLE c;',
+	'002_spaces.sql',
+	E'--migrate:up\nCREATE TABLE b ();\n--  migrate:down\nDROP TABLE b;',
 	'003_head.sql',
 	E'-- migrate:requires 005 001\n-- migrate:up\nSELECT 3;\n'
 	'-- migrate:requires 001 002\nSELECT 33;\n-- migrate:irreversible\n',
@@ -508,7 +507,6 @@ SELECT pg_temp.refused('{}', 'Native');
 SELECT count(*) FROM migrate.migration WHERE project = 'refused';
 \pset format aligned
 \pset tuples_only off
-
 DELETE FROM migrate.migration WHERE project <> 'default';
 
 --
@@ -670,10 +668,14 @@ SELECT pg_temp.refused('{"1_a/migration.sql": "SELECT 1;", "migration_lock.toml"
 -- the line of its file on which each body begins
 SELECT version, result FROM migrate.load(jsonb_build_object(
 	'1_a.sql', E'-- why\n\n-- migrate:up\nSELECT 1;\n-- migrate:down\nSELECT 2;\n-- migrate:verify\nSELECT true;\n',
-	'2_b.sql', E'-- migrate:up\nSELECT 1;\n-- migrate:down\nSELECT 2;\n-- migrate:up\nSELECT 3;\n',
+	'2_b.sql', E'-- migrate:down\nSELECT 2;\n-- migrate:up\nSELECT 1;\n',
 	'3_c.sql', 'SELECT 1;', '3_c.down.sql', 'SELECT 2;'), project => 'lines');
 SELECT version, result FROM migrate.load(jsonb_build_object(
 	'4_d.sql', E'-- +goose Up\nSELECT 1;\n\n-- +goose Down\nSELECT 2;\n'), project => 'lines');
 SELECT version, up_line, down_line, verify_line FROM migrate.migration WHERE project = 'lines' ORDER BY 1;
+-- so a part has one section
+SELECT migrate.load(jsonb_build_object('5_e.sql', E'-- migrate:up\nSELECT 1;\n-- migrate:down\nSELECT 2;\n-- migrate:up\nSELECT 3;\n'), project => 'lines');
+SELECT migrate.load(jsonb_build_object('5_e.sql', E'-- migrate:up\nSELECT 1;\n-- migrate:down\n-- migrate:down\nSELECT 2;\n'), project => 'lines');
+SELECT migrate.load(jsonb_build_object('5_e.sql', E'-- migrate:up\nSELECT 1;\n-- migrate:verify\nSELECT 2;\n-- migrate:verify\n'), project => 'lines');
 
 DELETE FROM migrate.migration WHERE project <> 'default';

@@ -207,3 +207,29 @@ SELECT migrate.add('a1', 'SELECT 1', project => 'letters');
 SELECT version FROM migrate.apply(project => 'letters');
 SELECT migrate.add('1b', 'SELECT 1', project => 'letters');
 SELECT version FROM migrate.apply(project => 'letters');
+
+-- what was applied without a statement has nothing to undo, and what was not may have
+SELECT version, result FROM migrate.load('{"1_a.sql": "-- +goose Up\n-- +goose Down\n", "2_b.sql": "-- +goose Up\nSELECT 2;\n-- +goose Down\nSELECT 2;", "3_c.sql": "-- +goose Up\n/* later */ ;"}', project => 'nothing');
+SET migrate.progress_notices = 'off';
+CALL migrate.apply_each(project => 'nothing') \gset
+CALL migrate.rollback_each(3, project => 'nothing') \gset
+RESET migrate.progress_notices;
+SELECT :applied AS applied, :rolled_back AS rolled_back;
+SELECT version FROM migrate.apply(project => 'nothing');
+SELECT version, action FROM migrate.rollback(3, project => 'nothing');
+SELECT version, state FROM migrate.status('nothing');
+SELECT migrate.add('4', '/**/ SELECT 1', project => 'nothing');
+SELECT version FROM migrate.apply(project => 'nothing');
+SELECT version FROM migrate.rollback(1, project => 'nothing');
+
+-- another migration in the place of an applied one is no edit of it
+SELECT version, result FROM migrate.load('{"001_a.sql": "SELECT 1", "002_mine.sql": "SELECT 2", "003_old.sql": "SELECT 3"}', project => 'taken');
+SELECT version FROM migrate.apply(project => 'taken');
+SELECT version, result FROM migrate.load('{"001_a.sql": "SELECT 1", "002_theirs.sql": "SELECT 22", "003_old.sql": "SELECT 33"}', project => 'taken');
+SELECT version, result FROM migrate.load('{"001_a.sql": "SELECT 1", "002_theirs.sql": "SELECT 22", "003_old.sql": "SELECT 3"}', accept => true, project => 'taken');
+SELECT version, name, up FROM migrate.migration WHERE project = 'taken' ORDER BY 1;
+-- another name, or a comment beside it, is one
+SELECT version, result FROM migrate.load('{"001_b.sql": "SELECT 1", "002_ours.sql": "SELECT 2 -- two", "dir/003_old.sql": "SELECT 33"}', accept => true, subdirectories => true, project => 'taken');
+SELECT migrate.amend('002', 'SELECT 22', project => 'taken');
+SELECT version, result FROM migrate.load('{"002_theirs.sql": "SELECT 22"}', project => 'taken') WHERE result <> 'absent';
+DELETE FROM migrate.policy;
