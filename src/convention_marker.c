@@ -429,6 +429,7 @@ finish_cut(Cut *cut)
 
 	source->up = cut->sections[MIG_UP];
 	source->down = section_or_null(cut->sections[MIG_DOWN]);
+	source->says_no_down = cut->sections[MIG_DOWN] && !source->down;
 	source->verify = section_or_null(cut->sections[MIG_VERIFY]);
 	source->lines[MIG_UP] = cut->lines[MIG_UP];
 	source->lines[MIG_DOWN] = source->down ? cut->lines[MIG_DOWN] : 0;
@@ -713,6 +714,7 @@ goose_take(MigSource *source, MigPart part, const MigScript *script)
 	source->up = pnstrdup(goose.up,
 						  (goose.down != NULL ? goose.up_end : end) - goose.up);
 	source->lines[MIG_UP] = goose.up_line;
+	source->says_no_down = goose.down != NULL && goose.down_is_blank;
 	if (!goose.down_is_blank)
 	{
 		source->down = pnstrdup(goose.down, end - goose.down);

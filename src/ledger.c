@@ -973,7 +973,14 @@ mig_ledger_compare(const char *project, List *sources, List *checksums,
 					"    WHERE f.project OPERATOR(pg_catalog.=) $1"
 					"    AND f.version OPERATOR(pg_catalog.=) i.version"
 					"    AND f.outcome OPERATOR(pg_catalog.=) 'failure'"
-					"    AND f.checksum OPERATOR(pg_catalog.=) m.checksum))"
+					"    AND f.checksum OPERATOR(pg_catalog.=) m.checksum)),"
+					" i.down_checksum IS NULL AND m.down_checksum IS NOT NULL"
+					"  AND EXISTS (SELECT FROM migrate.journal d"
+					"   WHERE d.project OPERATOR(pg_catalog.=) $1"
+					"   AND d.version OPERATOR(pg_catalog.=) i.version"
+					"   AND d.action OPERATOR(pg_catalog.=) 'amend'"
+					"   AND d.part OPERATOR(pg_catalog.=) 'down'"
+					"   AND d.down_checksum OPERATOR(pg_catalog.=) m.down_checksum)"
 					" FROM incoming i"
 					" LEFT JOIN migrate.migration m"
 					"  ON m.project OPERATOR(pg_catalog.=) $1"
@@ -996,6 +1003,7 @@ mig_ledger_compare(const char *project, List *sources, List *checksums,
 		row->same_verify = mig_get_bool(i, 8);
 		row->same_place = mig_get_bool(i, 9);
 		row->ran_before = mig_get_bool(i, 10);
+		row->amended_down = mig_get_bool(i, 11);
 	}
 	tuplestore_end(rows);
 	mig_books_close(&scope);

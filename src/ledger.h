@@ -42,6 +42,8 @@ typedef struct MigComparison
 	bool		same_verify;
 	bool		same_place;		/* name, path, lines, source */
 	bool		ran_before;		/* this very text was applied before */
+	bool		amended_down;	/* the stored down was given to amend(), and
+								 * there is none now */
 } MigComparison;
 
 /* false if there is no row yet */

@@ -71,6 +71,7 @@ typedef struct MigSource
 	MigTransactional transactional;
 	bool		irreversible;	/* says that there is no way back; down is
 								 * NULL */
+	bool		says_no_down;	/* the section for it is empty */
 	char	   *path;			/* the (up) file, NULL for add() */
 	char	   *down_path;		/* NULL: the same file */
 	char	   *verify_path;

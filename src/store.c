@@ -1066,6 +1066,7 @@ typedef struct LoadPlan
 	List	   *changed_sources;
 	List	   *moved_sources;	/* the same texts in files of other names */
 	List	   *amendments;		/* of those of the changed that are applied */
+	List	   *kept_downs;		/* versions whose amended down stays */
 	List	   *comment_edits;	/* versions of those that differ in no more */
 	List	   *refused_sources;	/* that cannot be parsed */
 	MigEntry   *entries;		/* of the project before the load */
@@ -1207,6 +1208,38 @@ plan_amendments(LoadPlan *load, const char *project, List *sources, List *rows,
 	refuse_changed_sources(conflicts, was_empty);
 }
 
+/*
+ * A file that says nothing about the way back does not take away the one that
+ * amend() has been given: it goes on with the source, and a NOTICE says so.
+ */
+static void
+keep_amended_downs(const char *project, LoadPlan *load)
+{
+	int			count = list_length(load->sources);
+
+	for (int i = 0; i < count; i++)
+	{
+		MigSource  *source = list_nth(load->sources, i);
+		MigComparison *row = &load->rows[i];
+		MigEntry  **entries;
+		MigTexts   *texts;
+
+		if (!row->amended_down || source->irreversible || source->says_no_down)
+			continue;
+		entries = mig_ledger_entries_of(project, &source->version, 1);
+		texts = mig_ledger_texts(project, entries, 1);
+		source->down = pstrdup(texts->down);
+		source->down_path = entries[0]->down_path;
+		source->lines[MIG_DOWN] = entries[0]->lines[MIG_DOWN];
+		load->kept_downs = lappend(load->kept_downs, source->version);
+	}
+	if (load->kept_downs == NIL)
+		return;
+
+	/* with their downs they may be what is stored */
+	load->rows = compare(project, load->sources);
+}
+
 static LoadPlan *
 plan_load(const char *project, List *sources, const MigLoading *how)
 {
@@ -1219,6 +1252,7 @@ plan_load(const char *project, List *sources, const MigLoading *how)
 	load->how = how;
 	load->sources = sources;
 	load->rows = compare(project, sources);
+	keep_amended_downs(project, load);
 	foreach(lc, sources)
 	{
 		MigSource  *source = (MigSource *) lfirst(lc);
@@ -1363,6 +1397,14 @@ report_load(const LoadPlan *load, const MigProject *project,
 	}
 	if (load->comment_edits != NIL)
 		notice_comment_edits(load->comment_edits);
+	if (load->kept_downs != NIL)
+		ereport(NOTICE,
+				(errmsg_plural("%d migration keeps a down body that its file does not have",
+							   "%d migrations keep down bodies that their files do not have",
+							   list_length(load->kept_downs),
+							   list_length(load->kept_downs)),
+				 errdetail("Amended: %s.", mig_name_list(load->kept_downs)),
+				 errhint("Put it into the file.  To take it away, say -- migrate:irreversible there.")));
 }
 
 /* an amendment goes with its source */

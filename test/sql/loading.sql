@@ -233,3 +233,19 @@ SELECT version, result FROM migrate.load('{"001_b.sql": "SELECT 1", "002_ours.sq
 SELECT migrate.amend('002', 'SELECT 22', project => 'taken');
 SELECT version, result FROM migrate.load('{"002_theirs.sql": "SELECT 22"}', project => 'taken') WHERE result <> 'absent';
 DELETE FROM migrate.policy;
+
+-- a file that says nothing of the way back leaves the one that was given to amend()
+SELECT version, result FROM migrate.load('{"1_a.sql": "SELECT 1", "2_b.sql": "SELECT 2", "3_c.sql": "SELECT 3"}', project => 'kept');
+SELECT version FROM migrate.apply(project => 'kept');
+SELECT migrate.amend('2', down => 'SELECT -2', project => 'kept');
+SELECT version, result FROM migrate.load('{"1_a.sql": "SELECT 1", "2_b.sql": "SELECT 2"}', project => 'kept');
+SELECT version, result FROM migrate.load('{"1_a.sql": "SELECT 1", "2_b.sql": "SELECT 22"}', project => 'kept');
+SELECT version, result FROM migrate.load('{"1_a.sql": "SELECT 1", "2_b.sql": "SELECT 22"}', accept => true, project => 'kept');
+SELECT version, up, down, down_author = session_user AS own FROM migrate.migration WHERE project = 'kept' ORDER BY 1;
+SELECT migrate.amend('3', down => 'SELECT -3', project => 'kept');
+SELECT version FROM migrate.rollback(2, hold => false, project => 'kept');
+SELECT version, result FROM migrate.load('{"2_b.sql": "SELECT 222", "3_c.sql": "-- migrate:up\nSELECT 33"}', project => 'kept');
+SELECT version, up, down FROM migrate.migration WHERE project = 'kept' ORDER BY 1;
+-- but not if the file says that there is none
+SELECT version, result FROM migrate.load('{"2_b.sql": "-- migrate:irreversible\nSELECT 222", "3_c.sql": "-- migrate:up\nSELECT 33\n-- migrate:down\n"}', project => 'kept');
+SELECT version, up, down FROM migrate.migration WHERE project = 'kept' ORDER BY 1;
