@@ -54,6 +54,8 @@ void
 mig_guard_policy(const char *project, const MigPolicy *policy)
 {
 	const char *role = GetUserNameFromId(GetUserId(), false);
+	Oid			session_role;
+	Oid			powerful;
 
 	if (policy->frozen_reason != NULL)
 		ereport(ERROR,
@@ -67,6 +69,9 @@ mig_guard_policy(const char *project, const MigPolicy *policy)
 				 errmsg("migrations of project \"%s\" run as role \"%s\"",
 						project, policy->role),
 				 errdetail("The current role is \"%s\".", role),
+				 mig_guard_may_become_superuser(&session_role, &powerful) ?
+				 errhint("Connect as %s, or SET ROLE to it, which will do only for bodies that a superuser has stored, as this session may become one.",
+						 quote_identifier(policy->role)) :
 				 errhint("SET ROLE %s first.",
 						 quote_identifier(policy->role))));
 }
@@ -172,9 +177,10 @@ mig_guard_may_become_superuser(Oid *role, Oid *powerful)
 	return false;
 }
 
+/* start() applies, so it is no way out for who rolls back or verifies */
 static void
-refuse_author(const char *version, const MigAuthor *author, Oid role,
-			  Oid powerful)
+refuse_author(const char *version, MigPart part, const MigAuthor *author,
+			  Oid role, Oid powerful)
 {
 	const char *role_name = GetUserNameFromId(role, false);
 	const char *detail;
@@ -195,7 +201,9 @@ refuse_author(const char *version, const MigAuthor *author, Oid role,
 			 errmsg("a superuser cannot run migration \"%s\", which role \"%s\" stored",
 					version, author->name),
 			 errdetail_internal("%s", detail),
-			 errhint("Connect as a role that is no superuser, or SET ROLE to it and apply by migrate.start(), which has a session of that role.  After reading the body, migrate.trust_authors lets a superuser run it.")));
+			 part == MIG_UP ?
+			 errhint("Connect as a role that is no superuser, or SET ROLE to it and apply by migrate.start(), which has a session of that role.  After reading the body, migrate.trust_authors lets a superuser run it.") :
+			 errhint("Connect as a role that is no superuser.  After reading the body, migrate.trust_authors lets a superuser run it.")));
 }
 
 bool
@@ -209,7 +217,7 @@ mig_guard_trusts_all(void)
 }
 
 void
-mig_guard_author(const char *version, const MigAuthor *author)
+mig_guard_author(const char *version, MigPart part, const MigAuthor *author)
 {
 	Oid			role;
 	Oid			powerful;
@@ -217,5 +225,5 @@ mig_guard_author(const char *version, const MigAuthor *author)
 	if (author->trusted || mig_trust_authors)
 		return;
 	if (mig_guard_may_become_superuser(&role, &powerful))
-		refuse_author(version, author, role, powerful);
+		refuse_author(version, part, author, role, powerful);
 }

@@ -41,6 +41,7 @@ extern bool mig_guard_trusts_all(void);
  * Raise if the session may become a superuser and a body that it is to run is
  * not trusted: whoever may store bodies would be superuser otherwise.
  */
-extern void mig_guard_author(const char *version, const MigAuthor *author);
+extern void mig_guard_author(const char *version, MigPart part,
+							 const MigAuthor *author);
 
 #endif							/* MIG_GUARD_H */

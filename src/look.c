@@ -139,9 +139,11 @@ mig_look_plan(const char *project, const char *target, MigPlanSink sink,
 			  void *arg)
 {
 	MigPolicy  *policy = mig_ledger_policy(project);
-	MigPlan    *plan = mig_plan_up(read_some_project(project, true), target,
-								   false, NIL, policy, mig_ledger_is_applied);
+	MigProject *read = read_some_project(project, true);
+	MigPlan    *plan = mig_plan_up(read, target, false, NIL, policy,
+								   mig_ledger_is_applied);
 
+	mig_plan_check_half_way(read, plan, MIG_UP, policy);
 	describe_plan(project, plan, MIG_UP, sink, arg);
 }
 
@@ -150,11 +152,13 @@ mig_look_plan_rollback(const char *project, int steps, MigPlanSink sink,
 					   void *arg)
 {
 	MigDownChoice choice = {MIG_DOWN_STEPS};
+	MigProject *read;
 	MigPlan    *plan;
 
 	choice.steps = steps;
-	plan = mig_plan_down(read_some_project(project, false), &choice,
-						 mig_ledger_dependents);
+	read = read_some_project(project, false);
+	plan = mig_plan_down(read, &choice, mig_ledger_dependents);
+	mig_plan_check_half_way(read, plan, MIG_DOWN, mig_ledger_policy(project));
 	describe_plan(project, plan, MIG_DOWN, sink, arg);
 }
 
@@ -209,29 +213,69 @@ mig_look_notice_late(const MigProject *project)
 				 errhint(MIG_HINT_OUT_OF_ORDER)));
 }
 
+/* what check() names, and what to do about it */
+typedef struct CheckKind
+{
+	const char *state;
+	const char *title;
+	const char *hint;
+	MigPart		part;			/* of what is partial */
+} CheckKind;
+
+static const CheckKind check_kinds[] = {
+	{"pending", "Pending", "migrate.apply() applies what is pending.", MIG_UP},
+	{"held", "Held", "migrate.unhold() lets go what is held.", MIG_UP},
+	{"failed", "Failed", "migrate.failures() has what failed.", MIG_UP},
+	{"partial", "Partly applied", "CALL migrate.apply_each() goes on with what is partly applied.", MIG_UP},
+	{"partial", "Partly rolled back", "CALL migrate.rollback_each() goes on with what is partly rolled back.", MIG_DOWN},
+	{"changed", "Changed", "migrate.amend() accepts a changed text.", MIG_UP},
+};
+
+static List *
+versions_of_kind(const MigProject *project, const CheckKind *kind,
+				 const bool *wanted)
+{
+	List	   *versions = NIL;
+	int			i;
+
+	for (i = 0; i < project->count; i++)
+	{
+		MigEntry   *entry = project->order[i];
+
+		if (strcmp(mig_look_state(entry), kind->state) == 0 &&
+			(!entry->partial || entry->partial_part == kind->part) &&
+			(wanted[entry - project->entries] || entry->applied))
+			versions = lappend(versions, entry->version);
+	}
+	return versions;
+}
+
+/* is there what makes apply() refuse whatever is pending? */
+static bool
+is_stuck(const MigProject *project)
+{
+	int			i;
+
+	for (i = 0; i < project->count; i++)
+	{
+		const char *state = mig_look_state(&project->entries[i]);
+
+		if (strcmp(state, "partial") == 0 || strcmp(state, "changed") == 0)
+			return true;
+	}
+	return false;
+}
+
 void
 mig_look_check(const char *project_name, const char *target)
 {
-	static const char *const states[] = {
-		"pending", "held", "failed", "partial", "changed"
-	};
-	static const char *const titles[] = {
-		"Pending", "Held", "Failed", "Partly done", "Changed"
-	};
-	static const char *const hints[] = {
-		"migrate.apply() applies what is pending.",
-		"migrate.unhold() lets go what is held.",
-		"migrate.failures() has what failed.",
-		"CALL migrate.apply_each() or migrate.rollback_each() goes on with what is partly done.",
-		"migrate.amend() accepts a changed text."
-	};
 	MigProject *project = read_project(project_name, true, true);
 	bool	   *wanted;
 	List	   *late = NIL;
 	StringInfoData detail;
 	StringInfoData hint;
-	int			s;
-	int			i;
+	bool		stuck;
+	int			k;
 
 	if (project->count == 0 &&
 		(target == NULL || strcmp(target, MIG_TARGET_BASE) != 0))
@@ -239,22 +283,16 @@ mig_look_check(const char *project_name, const char *target)
 	wanted = mig_plan_up_to(project, target);
 	if (!mig_ledger_policy(project_name)->allow_out_of_order)
 		late = mig_plan_late(project, wanted);
+	stuck = late != NIL || is_stuck(project);
 	initStringInfo(&detail);
 	initStringInfo(&hint);
-	for (s = 0; s < lengthof(states); s++)
+	for (k = 0; k < lengthof(check_kinds); k++)
 	{
-		List	   *versions = NIL;
+		const CheckKind *kind = &check_kinds[k];
 
-		for (i = 0; i < project->count; i++)
-		{
-			MigEntry   *entry = project->order[i];
-
-			if (strcmp(mig_look_state(entry), states[s]) == 0 &&
-				(wanted[entry - project->entries] || entry->applied))
-				versions = lappend(versions, entry->version);
-		}
-		append_finding(&detail, &hint, titles[s], versions,
-					   s == 0 && late != NIL ? NULL : hints[s]);
+		append_finding(&detail, &hint, kind->title,
+					   versions_of_kind(project, kind, wanted),
+					   k == 0 && stuck ? NULL : kind->hint);
 	}
 	append_finding(&detail, &hint, "Out of order", late,
 				   MIG_HINT_OUT_OF_ORDER);

@@ -39,7 +39,8 @@ mig_runnable_label(const MigRunnable *runnable)
 void
 mig_runnable_check(const MigRunnable *runnable)
 {
-	mig_guard_author(runnable->label.version, runnable->author);
+	mig_guard_author(runnable->label.version, runnable->label.part,
+					 runnable->author);
 }
 
 /* a gate can be switched off: hash again what is going to run */
@@ -117,6 +118,6 @@ mig_texts_refuse_strangers(const char *project, MigPart part,
 	for (i = 0; i < count; i++)
 		versions[i] = entries[i]->version;
 	if (mig_ledger_stranger(project, part, versions, count, &version, &author))
-		mig_guard_author(version, &author);
+		mig_guard_author(version, part, &author);
 	pfree(versions);
 }

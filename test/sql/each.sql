@@ -221,6 +221,24 @@ SELECT migrate.apply(versions => '{060}');
 RESET migrate.timeout;
 SELECT migrate.remove('060');
 
+-- who looks at what stands half-way says what who runs would say
+SELECT migrate.add('1', 'CREATE TABLE half ()', 'DROP TABLE half', project => 'half');
+SELECT migrate.add('2', 'VACUUM half; SELECT 1 / 0', 'VACUUM half; SELECT 1 / 0', transactional => false, project => 'half');
+SELECT migrate.add('3', '', '', project => 'half');
+CALL migrate.apply_each(project => 'half');
+SELECT * FROM migrate.plan_rollback(project => 'half');
+SELECT * FROM migrate.rollback(project => 'half');
+SELECT migrate.check(project => 'half');
+SELECT version, own_transaction FROM migrate.plan(project => 'half');
+SELECT version FROM migrate.resume('2', done => 2, project => 'half');
+CALL migrate.apply_each(versions => '{2}', project => 'half') \gset
+CALL migrate.rollback_each(project => 'half');
+SELECT * FROM migrate.plan(project => 'half');
+SELECT migrate.check(project => 'half');
+SELECT version FROM migrate.resume('2', done => 2, project => 'half');
+CALL migrate.rollback_each(2, project => 'half') \gset
+SELECT version, state FROM migrate.status('half');
+
 -- nobody is running anything
 SELECT * FROM migrate.progress();
 DROP FUNCTION add, called_by_function;

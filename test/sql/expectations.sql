@@ -125,3 +125,7 @@ SELECT count(*) > 50 AS many, string_agg(null_in(p.oid, n), E'\n' ORDER BY p.oid
 RESET client_min_messages;
 DROP TABLE files;
 DROP FUNCTION null_in;
+-- what is held is not "nothing at all"
+SELECT migrate.add('001', 'CREATE TABLE held ()', project => 'held');
+SELECT migrate.hold('001', 'not yet', project => 'held');
+SELECT version FROM migrate.apply('001', project => 'held');
