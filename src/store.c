@@ -22,13 +22,16 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/namespace.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
+#include "utils/varlena.h"
 
 #include "books.h"
 #include "checksum.h"
@@ -694,6 +697,55 @@ is_policy_word(const char *const *words, const char *value)
 	return false;
 }
 
+static void
+notice_missing_schemas(char *search_path)
+{
+	List	   *names;
+	List	   *missing = NIL;
+	ListCell   *lc;
+
+	if (!SplitIdentifierString(search_path, ',', &names))
+		return;
+	foreach(lc, names)
+	{
+		char	   *name = lfirst(lc);
+
+		if (strcmp(name, "$user") != 0 && strcmp(name, "pg_temp") != 0 &&
+			!OidIsValid(get_namespace_oid(name, true)))
+			missing = lappend(missing, name);
+	}
+	if (missing != NIL)
+		ereport(NOTICE,
+				(errmsg("schemas of search_path in migrate.policy do not exist: %s",
+						mig_name_list(missing))));
+}
+
+/*
+ * A policy may come before what it is about, and no word of it protects
+ * anything if that is misspelt.  The first project of a database may be new.
+ */
+static void
+notice_unknown_names(const char *project, const char *role, char *search_path)
+{
+	List	   *projects = mig_ledger_projects();
+	bool		known = projects == NIL;
+	ListCell   *lc;
+
+	foreach(lc, projects)
+		known = known || strcmp(lfirst(lc), project) == 0;
+	if (!known)
+		ereport(NOTICE,
+				(errmsg("migrate.policy has a row for project \"%s\", which has no migrations",
+						project),
+				 errdetail("Projects of this database: %s.",
+						   mig_name_list(projects))));
+	if (role != NULL && !OidIsValid(get_role_oid(role, true)))
+		ereport(NOTICE,
+				(errmsg("role \"%s\" of migrate.policy does not exist", role)));
+	if (search_path != NULL)
+		notice_missing_schemas(search_path);
+}
+
 /* a row of migrate.policy: a constraint would not say what is possible */
 static HeapTuple
 gate_policy(TriggerData *trigger)
@@ -701,6 +753,7 @@ gate_policy(TriggerData *trigger)
 	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
 	HeapTuple	row = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event) ?
 		trigger->tg_newtuple : trigger->tg_trigtuple;
+	char	   *project;
 	int			i;
 
 	for (i = 0; i < lengthof(policy_words); i++)
@@ -720,6 +773,12 @@ gate_policy(TriggerData *trigger)
 						column, value),
 				 errhint("Valid values are %s.", mig_name_list(names))));
 	}
+	project = SPI_getvalue(row, desc, SPI_fnumber(desc, "project"));
+	if (project != NULL)
+		notice_unknown_names(project,
+							 SPI_getvalue(row, desc, SPI_fnumber(desc, "role")),
+							 SPI_getvalue(row, desc,
+										  SPI_fnumber(desc, "search_path")));
 	return row;
 }
 

@@ -129,3 +129,8 @@ DROP FUNCTION null_in;
 SELECT migrate.add('001', 'CREATE TABLE held ()', project => 'held');
 SELECT migrate.hold('001', 'not yet', project => 'held');
 SELECT version FROM migrate.apply('001', project => 'held');
+-- a policy about what is not there says so, and is stored
+INSERT INTO migrate.policy (project, role, search_path, protected)
+	VALUES ('held ', 'nosuch', 'public, nosuch, "$user", "No Such"', true);
+UPDATE migrate.policy SET project = 'held', role = NULL, search_path = 'public' WHERE project = 'held ';
+DELETE FROM migrate.policy WHERE project = 'held';
