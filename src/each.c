@@ -675,6 +675,7 @@ fail(Each *each, ErrorData *edata)
 	hints.project = each->options->project;
 	hints.role = each->role;
 	hints.ledger_was_empty = each->ledger_was_empty;
+	hints.undoes = failure.in_body && failure.part == MIG_DOWN;
 	hints.blockers_named = (each->blockers != NULL);
 	if (each->blockers != NULL)
 		mig_error_add_detail(edata, each->blockers);

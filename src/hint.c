@@ -71,6 +71,14 @@ mig_hint_add(ErrorData *edata, const MigHintFacts *facts)
 			if (facts->ledger_was_empty)
 				mig_error_add_hint(edata, "If the database had this schema before, record it with migrate.stamp_to().");
 			break;
+		case ERRCODE_UNDEFINED_TABLE:
+		case ERRCODE_UNDEFINED_COLUMN:
+		case ERRCODE_UNDEFINED_FUNCTION:
+		case ERRCODE_UNDEFINED_OBJECT:
+		case ERRCODE_UNDEFINED_SCHEMA:
+			if (facts->undoes)
+				mig_error_add_hint(edata, "If its work has been undone by hand, record that with migrate.unstamp().");
+			break;
 		case ERRCODE_INSUFFICIENT_PRIVILEGE:
 			last_role = last_role_of(facts->project);
 			if (last_role != NULL && strcmp(last_role, facts->role) != 0)

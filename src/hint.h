@@ -14,6 +14,7 @@ typedef struct MigHintFacts
 	const char *project;
 	const char *role;			/* that the bodies run as */
 	bool		ledger_was_empty;
+	bool		undoes;			/* a down body has raised it */
 	bool		blockers_named; /* DETAIL has what mig_locktrace_blockers()
 								 * found */
 } MigHintFacts;

@@ -125,6 +125,7 @@ describe_failure(Rehearsal *rehearsal, ErrorData *edata, MigFailure *failure)
 	hints.project = rehearsal->options->project;
 	hints.role = GetUserNameFromId(GetUserId(), false);
 	hints.ledger_was_empty = rehearsal->prepared.ledger_was_empty;
+	hints.undoes = failure->in_body && failure->part == MIG_DOWN;
 	hints.blockers_named = false;
 	if (mig_locktrace_is_lock_failure(edata))
 	{

@@ -426,6 +426,7 @@ fail(Run *run, ErrorData *edata, MigRunSink sink, void *arg)
 	hints.project = run->options->project;
 	hints.role = run->role;
 	hints.ledger_was_empty = run->ledger_was_empty;
+	hints.undoes = failure.in_body && failure.part == MIG_DOWN;
 	hints.blockers_named = (run->blockers != NULL);
 	if (run->blockers != NULL)
 		mig_error_add_detail(edata, run->blockers);

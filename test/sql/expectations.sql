@@ -134,3 +134,13 @@ INSERT INTO migrate.policy (project, role, search_path, protected)
 	VALUES ('held ', 'nosuch', 'public, nosuch, "$user", "No Such"', true);
 UPDATE migrate.policy SET project = 'held', role = NULL, search_path = 'public' WHERE project = 'held ';
 DELETE FROM migrate.policy WHERE project = 'held';
+-- who has undone it by hand is told how to say so, and nobody else is
+SELECT migrate.add('001', 'CREATE TABLE gone ()', 'DROP TABLE gone', project => 'gone');
+SELECT version FROM migrate.apply(project => 'gone');
+DROP TABLE gone;
+SELECT version FROM migrate.rollback(project => 'gone');
+CALL migrate.rollback_each(project => 'gone');
+SELECT message, hint FROM migrate.rehearse_rollback(project => 'gone') WHERE message IS NOT NULL;
+SELECT version FROM migrate.unstamp('001', project => 'gone');
+SELECT migrate.add('002', 'DROP TABLE gone', project => 'gone');
+SELECT version FROM migrate.apply(versions => '{002}', project => 'gone');
