@@ -1039,7 +1039,9 @@ choose_down(const MigProject *project, const MigDownChoice *choice,
 		else
 			chosen[index] = !keep[index];
 	}
-	if (choice->kind == MIG_DOWN_STEPS && left > 0 && napplied > 0)
+	/* where there are repeatable ones alone, they go along with one step */
+	if (choice->kind == MIG_DOWN_STEPS && left > 0 && napplied > 0 &&
+		(choice->steps > 1 || left < choice->steps))
 		refuse_too_many_steps(project, choice->steps, left);
 	return chosen;
 }
