@@ -17,6 +17,7 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/formatting.h"
 #include "utils/json.h"
 #include "utils/memutils.h"
 
@@ -33,6 +34,7 @@ typedef struct Script
 	StringInfoData versions;	/* an array of those that are run */
 	int			count;			/* in it */
 	bool		own;			/* one of them cannot run in a transaction */
+	bool		adds_value;		/* an enum has got one, to be committed first */
 	MemoryContext scratch;		/* one migration */
 } Script;
 
@@ -190,14 +192,42 @@ needs_own_transaction(const MigEntry *entry, MigPart part,
 												   &label)) != NULL;
 }
 
+/*
+ * Does the body add a value to an enum?  No later one can use it before it is
+ * committed.
+ */
+static bool
+adds_enum_value(const MigEntry *entry, MigPart part, const MigTexts *texts)
+{
+	MigLabel	label;
+	MigBody    *body;
+
+	mig_label_of_entry(&label, entry, part, false);
+	body = mig_body_parse(mig_texts_part(texts, part), &label);
+	for (int i = 0; i < body->nstatements; i++)
+	{
+		const MigStatement *stmt = &body->statements[i];
+		char	   *text;
+
+		if (strcmp(stmt->tag, "ALTER TYPE") != 0)
+			continue;
+		text = asc_tolower(body->text + stmt->location, stmt->length);
+		if (strstr(text, "add") != NULL && strstr(text, "value") != NULL)
+			return true;
+	}
+	return false;
+}
+
 static void
 add_step(Script *script, MigEntry *entry, MigPart part)
 {
 	MemoryContext old = MemoryContextSwitchTo(script->scratch);
 	MigTexts   *texts = mig_ledger_texts(script->project, &entry, 1);
 
-	if (needs_own_transaction(entry, part, texts))
+	if (script->adds_value || needs_own_transaction(entry, part, texts))
 		script->own = true;
+	if (adds_enum_value(entry, part, texts))
+		script->adds_value = true;
 	append_add(&script->texts, script->project, entry, texts);
 	if (script->count++ > 0)
 		appendStringInfoString(&script->versions, ", ");

@@ -249,3 +249,10 @@ SELECT version, up, down FROM migrate.migration WHERE project = 'kept' ORDER BY 
 -- but not if the file says that there is none
 SELECT version, result FROM migrate.load('{"2_b.sql": "-- migrate:irreversible\nSELECT 222", "3_c.sql": "-- migrate:up\nSELECT 33\n-- migrate:down\n"}', project => 'kept');
 SELECT version, up, down FROM migrate.migration WHERE project = 'kept' ORDER BY 1;
+
+-- a value of an enum has to be committed before a later migration may use it
+SELECT migrate.add('1', 'CREATE TYPE mood AS ENUM (''a'')', project => 'enum');
+SELECT migrate.add('2', 'ALTER TYPE mood ADD VALUE ''b''', project => 'enum');
+SELECT substring(migrate.script(project => 'enum') FROM '[A-Z]+ [a-z, ]*(?:FROM )?migrate.apply[a-z_]*') AS last_one;
+SELECT migrate.add('3', 'CREATE TABLE moods (m mood DEFAULT ''b'')', project => 'enum');
+SELECT substring(migrate.script(project => 'enum') FROM '[A-Z]+ [a-z, ]*(?:FROM )?migrate.apply[a-z_]*') AS before_others;
