@@ -776,6 +776,7 @@ string_agg(DISTINCT format('%s %s(%s)', CASE prokind WHEN 'p' THEN 'CALL' ELSE '
 		p.oid::regproc, array_to_string(ARRAY(
 		SELECT 'NULL::' || CASE t.oid
 			WHEN 'anycompatible'::regtype THEN type
+			WHEN 'anyelement'::regtype THEN type
 			WHEN 'anycompatiblearray'::regtype THEN type || '[]'
 			ELSE format_type(t.oid, NULL) END
 		FROM unnest(p.proargtypes) WITH ORDINALITY AS t(oid, i) ORDER BY t.i), ', ')), E'\n')

@@ -214,7 +214,7 @@ foreach my $text (
 	my $version = ++$number;
 	my $literal = "'" . ($text =~ s/'/''/gr) . "'";
 
-	# a message is cut after 8,000 bytes
+	# it is cut after 8,000 bytes
 	my $shown = length $text > 8000 ? "left($literal, 8000) || '...'" : $literal;
 
 	allowed($super, $db,
@@ -224,7 +224,7 @@ foreach my $text (
 	like($err, qr/ERROR:  P0001/, 'a failure of ' . length($text) . ' bytes');
 	is( value(
 			$db,
-			"message = $shown AND detail = $literal FROM migrate.journal WHERE version = '$version'"
+			"message = $shown AND detail = $shown FROM migrate.journal WHERE version = '$version'"
 		),
 		't',
 		'is recorded as it is');
