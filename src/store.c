@@ -362,18 +362,69 @@ names_author(const MigrationRow *old, const MigrationRow *row, MigPart part)
 		before.trusted != after.trusted;
 }
 
+static bool
+same_column(const MigrationRow *a, const MigrationRow *b,
+			MigrationColumn column)
+{
+	return same_string(get_text(a, column), get_text(b, column));
+}
+
+/* is there no difference in what decides when, after what and how a body runs? */
+static bool
+runs_alike(const MigrationRow *old, const MigrationRow *row)
+{
+	static const MigrationColumn columns[] = {
+		M_PROJECT, M_VERSION, M_KIND, M_TRANSACTIONAL, M_REQUIRES
+	};
+	int			i;
+
+	for (i = 0; i < lengthof(columns); i++)
+	{
+		MigrationColumn column = columns[i];
+		ArrayType  *before;
+		ArrayType  *after;
+
+		if (old->nulls[column] || row->nulls[column])
+		{
+			if (old->nulls[column] != row->nulls[column])
+				return false;
+		}
+		else if (column == M_TRANSACTIONAL)
+		{
+			if (DatumGetBool(old->values[column]) !=
+				DatumGetBool(row->values[column]))
+				return false;
+		}
+		else if (column == M_REQUIRES)
+		{
+			before = DatumGetArrayTypeP(old->values[column]);
+			after = DatumGetArrayTypeP(row->values[column]);
+			if (VARSIZE(before) != VARSIZE(after) ||
+				memcmp(before, after, VARSIZE(before)) != 0)
+				return false;
+		}
+		else if (!same_column(old, row, column))
+			return false;
+	}
+	return true;
+}
+
 /*
  * Settle whose a body is, and whether it is trusted; old is NULL for a new row.
- * A text that stays keeps its author.  In our own SQL nobody is a superuser of
+ * A text that stays keeps its author, unless somebody who is not trusted has it
+ * run in another way: half of it for good, say, or before what it needs.  In our own SQL nobody is a superuser of
  * his own: a function that does not say whose texts it stores stores strangers'.
  */
 static void
 settle_author(const MigrationRow *old, MigrationRow *row, MigPart part)
 {
 	MigrationColumn column = text_column(part);
-	bool		same = old != NULL &&
-		same_string(get_text(old, column), get_text(row, column));
 	bool		believed = superuser_speaks();
+	bool		trusted = incoming_authors != NULL ?
+		incoming_authors[part].trusted : believed;
+	bool		same = old != NULL &&
+		same_string(get_text(old, column), get_text(row, column)) &&
+		(trusted || runs_alike(old, row));
 	MigAuthor	author = {NULL, false};
 
 	if (row->nulls[column])
@@ -463,13 +514,6 @@ is_applied(const MigrationRow *row)
 {
 	return mig_ledger_is_applied(get_text(row, M_PROJECT),
 								 get_text(row, M_VERSION));
-}
-
-static bool
-same_column(const MigrationRow *a, const MigrationRow *b,
-			MigrationColumn column)
-{
-	return same_string(get_text(a, column), get_text(b, column));
 }
 
 /* a text of an applied migration that gives way to another one */

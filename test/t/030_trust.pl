@@ -295,6 +295,41 @@ refused($super, $db, "CALL migrate.apply_each(project => 'half')", qr/MG017/,
 is(superusers(), $super, 'nobody has become a superuser');
 
 # ---------------------------------------------------------------------------
+# A text that stays, and is to be run in another way
+# ---------------------------------------------------------------------------
+
+$db = database('ways');
+my $diesel = sub {
+	my ($metadata) = @_;
+	return q{SELECT * FROM migrate.load(jsonb_build_object('1_x/up.sql', 'CREATE TABLE s (i int); SELECT 1/0',
+		'1_x/down.sql', 'DROP TABLE s'} . $metadata . q{), 'diesel', project => 'p')};
+};
+allowed($super, $db, $diesel->(''));
+allowed('writer', $db, $diesel->(q{, '1_x/metadata.toml', 'run_in_transaction = false'}));
+is(trust($db, '1', 'p'), 'writer|f|writer|f||f',
+	'who says that it is to be run without a transaction answers for it');
+refused($super, $db, "CALL migrate.apply_each(project => 'p')", qr/MG017/, 'and it is not run');
+is(value($db, "to_regclass('public.s') IS NULL"), 't', 'nor is a half of it');
+allowed($super, $db, 'GRANT UPDATE ON migrate.migration TO owner');
+my $ways = 0;
+foreach my $change ('transactional = false', 'transactional = true', "kind = 'repeatable'",
+	"requires = '{base}'", "version = 'z' || version", "project = 'z'")
+{
+	my $project = 'way' . ++$ways;
+	my $where = "WHERE up = 'SELECT ''$project'''";
+	my $authors = "concat_ws(' ', up_author, up_trusted, down_trusted) FROM migrate.migration $where";
+
+	allowed($super, $db, "SELECT migrate.add('$ways', 'SELECT ''$project''', 'SELECT 2', project => '$project')");
+	allowed('owner', $db, "UPDATE migrate.migration SET $change $where");
+	is(value($db, $authors), 'owner f f', "$change: who has changed that answers for it");
+	allowed($super, $db, "UPDATE migrate.migration SET transactional = NOT coalesce(transactional, false) $where");
+	is(value($db, $authors), 'owner f f', 'a superuser who changes it does not make it his text');
+	allowed($super, $db, "SELECT migrate.add('s', 'SELECT ''s''', project => '$project')");
+	allowed('owner', $db, "UPDATE migrate.migration SET name = 'y' WHERE version = 's' AND project = '$project'");
+	is(trust($db, 's', $project), "$super|t||f||f", 'a name decides nothing');
+}
+
+# ---------------------------------------------------------------------------
 # A script in another database, and a name that somebody else bears by now
 # ---------------------------------------------------------------------------
 
