@@ -313,6 +313,19 @@ mig_mend_resume(const char *project, const char *version, int at, int done,
 	sink(row.run, entry->version, entry->name, "resume", arg);
 }
 
+/* an age in the future would take what has just been written */
+static void
+refuse_negative_age(Datum age)
+{
+	Interval	zero = {0};
+
+	if (DatumGetInt32(DirectFunctionCall2(interval_cmp, age,
+										  PointerGetDatum(&zero))) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"older_than\" must not be negative")));
+}
+
 int64
 mig_mend_prune_journal(const char *project, Datum older_than,
 					   const char *note)
@@ -321,6 +334,7 @@ mig_mend_prune_journal(const char *project, Datum older_than,
 	MigJournalRow row;
 	int64		count;
 
+	refuse_negative_age(older_than);
 	mig_refuse_recursion();
 	mig_guard_transaction("prune the journal");
 	mig_lock_acquire();

@@ -181,6 +181,7 @@ SELECT version, state FROM migrate.status('rep');
 -- prune
 SELECT migrate.prune_journal('1 day');
 SELECT migrate.prune_journal(NULL);
+SELECT migrate.prune_journal('-1000 years');
 SELECT count(*) > 0 AS has_timings FROM migrate.journal WHERE statements IS NOT NULL AND project = 'default';
 SELECT migrate.prune_journal('0', note => 'spring cleaning') > 0 AS pruned;
 SELECT count(*) > 0 AS has_timings FROM migrate.journal WHERE statements IS NOT NULL AND project = 'default';
