@@ -134,6 +134,18 @@ describe_plan(const char *project, const MigPlan *plan, MigPart part,
 	MemoryContextDelete(context);
 }
 
+/*
+ * Raise what a run would, but not while somebody is in the middle of one: a run
+ * would wait for that.
+ */
+static void
+check_half_way(const MigProject *project, MigPlan *plan, MigPart part,
+			   const MigPolicy *policy)
+{
+	if (mig_plan_has_half_way(project) && !mig_lock_is_taken())
+		mig_plan_check_half_way(project, plan, part, policy);
+}
+
 void
 mig_look_plan(const char *project, const char *target, MigPlanSink sink,
 			  void *arg)
@@ -143,7 +155,7 @@ mig_look_plan(const char *project, const char *target, MigPlanSink sink,
 	MigPlan    *plan = mig_plan_up(read, target, false, NIL, policy,
 								   mig_ledger_is_applied);
 
-	mig_plan_check_half_way(read, plan, MIG_UP, policy);
+	check_half_way(read, plan, MIG_UP, policy);
 	describe_plan(project, plan, MIG_UP, sink, arg);
 }
 
@@ -158,7 +170,7 @@ mig_look_plan_rollback(const char *project, int steps, MigPlanSink sink,
 	choice.steps = steps;
 	read = read_some_project(project, false);
 	plan = mig_plan_down(read, &choice, mig_ledger_dependents);
-	mig_plan_check_half_way(read, plan, MIG_DOWN, mig_ledger_policy(project));
+	check_half_way(read, plan, MIG_DOWN, mig_ledger_policy(project));
 	describe_plan(project, plan, MIG_DOWN, sink, arg);
 }
 

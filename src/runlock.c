@@ -363,6 +363,31 @@ mig_lock_run_holder(int64 run)
 }
 
 bool
+mig_lock_is_taken(void)
+{
+	MigSqlScope scope;
+	Oid			types[3] = {OIDOID, OIDOID, INT2OID};
+	Datum		values[3];
+	bool		taken;
+
+	values[0] = ObjectIdGetDatum(MyDatabaseId);
+	values[1] = ObjectIdGetDatum(mig_books_extension());
+	values[2] = Int16GetDatum(RUNNER_LOCK);
+	mig_books_open(&scope);
+	taken = mig_sql("SELECT FROM pg_catalog.pg_locks l"
+					" WHERE l.locktype OPERATOR(pg_catalog.=) 'object'"
+					" AND l.database OPERATOR(pg_catalog.=) $1"
+					" AND l.classid OPERATOR(pg_catalog.=)"
+					"  'pg_catalog.pg_extension'::pg_catalog.regclass"
+					" AND l.objid OPERATOR(pg_catalog.=) $2"
+					" AND l.objsubid OPERATOR(pg_catalog.=) $3 AND l.granted"
+					" AND l.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()"
+					" LIMIT 1", 3, types, values, NULL) > 0;
+	mig_books_close(&scope);
+	return taken;
+}
+
+bool
 mig_lock_try_session(void)
 {
 	mig_refuse_recursion();

@@ -58,6 +58,9 @@ extern void mig_lock_renew_mark(void);
 /* the process that is at a run of this database, 0 if none is */
 extern int	mig_lock_run_holder(int64 run);
 
+/* has another session the runner lock at this moment?  For who only looks. */
+extern bool mig_lock_is_taken(void);
+
 /*
  * What encloses a statement that cannot run in a transaction block: who waits
  * for the runner lock with a snapshot gives up meanwhile.

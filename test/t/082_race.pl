@@ -154,7 +154,8 @@ sub a_call
 		"SELECT migrate.start() AS run \\gset\n"
 		  . "\\if :{?run}\nCALL migrate.wait(:run);\n\\unset run\n\\endif",
 		'SELECT count(*) FROM migrate.status();',
-		'SELECT count(*) FROM migrate.plan();',
+		# it has no lock, and says so if what it reads stands half-way
+		q{DO $$ BEGIN PERFORM FROM migrate.plan(); EXCEPTION WHEN SQLSTATE 'MG022' THEN NULL; END $$;},
 		'SELECT count(*) FROM migrate.progress();');
 	return $calls[ rand(@calls) ];
 }
@@ -200,6 +201,7 @@ my %expected = (
 	'53400' => 'enough runs of the role are waiting in the background',
 	'MG041' => 'somebody else is inside a statement that waits for all',
 	'MG001' => 'somebody else has undone it already',
+	'22023' => 'somebody else has undone some of them already',
 	'53000' => 'no slot for another background worker',
 	'40001' => 'it was changed at this moment');
 my %errors;
