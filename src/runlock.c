@@ -8,7 +8,8 @@
  * can take it, nor can DISCARD ALL drop it, and the server gives it up at the
  * end of the transaction however that ends.  (The extension itself will not
  * do: ALTER FUNCTION ... DEPENDS ON EXTENSION locks it for any role.)  DROP
- * EXTENSION waits for the tables that a runner has read.
+ * EXTENSION waits for a lock on the extension that a run of many transactions
+ * has along with it, or for the tables that one of a single transaction has read.
  *
  * It is taken by polling, never by queueing.  A session that queues with a
  * snapshot would be waited for by a CREATE INDEX CONCURRENTLY of the holder,
