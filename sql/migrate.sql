@@ -252,6 +252,7 @@ CREATE TABLE migrate.step (
 	statement		pg_catalog.int4 NOT NULL,
 	last_statement	pg_catalog.int4 NOT NULL,
 	text_hash		pg_catalog.text COLLATE "C" NOT NULL,
+	token_hash		pg_catalog.text COLLATE "C" NOT NULL,
 	run				pg_catalog.int8 NOT NULL,
 	started_at		pg_catalog.timestamptz NOT NULL,
 	finished_at		pg_catalog.timestamptz,

@@ -268,14 +268,14 @@ typedef struct Word
 {
 	char	   *word;
 	int			position;
-}			Word;
+} Word;
 
 /* qsort() helper: equal words together, the first one first */
 static int
 compare_word(const void *a, const void *b)
 {
-	const		Word *wa = a;
-	const		Word *wb = b;
+	const Word *wa = a;
+	const Word *wb = b;
 	int			result = strcmp(wa->word, wb->word);
 
 	return result != 0 ? result : wa->position - wb->position;

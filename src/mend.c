@@ -272,6 +272,7 @@ mig_mend_resume(const char *project, const char *version, int at, int done,
 	MigBatch   *batch;
 	MigJournalRow row;
 	const MigPartialStep *started;
+	MigBodyHash hash = {NULL, NULL};
 	bool		partial;
 	int			last;
 
@@ -295,8 +296,9 @@ mig_mend_resume(const char *project, const char *version, int at, int done,
 					  psprintf("after statement %d%s%s", last,
 							   note ? ": " : "", note ? note : ""));
 	started = started_step(&key, last + 1);
-	mig_partial_declare(&key, last,
-						last > 0 ? mig_body_hash(body, "", 1, last) : NULL, row.run);
+	if (last > 0)
+		hash = mig_body_hash(body, NULL, 1, last);
+	mig_partial_declare(&key, last, &hash, row.run);
 
 	/* what it found when it was started tells what it has left */
 	if (last > 0 && started != NULL)

@@ -38,7 +38,7 @@ set_key(const MigPartialKey *key, Oid *types, Datum *values)
 /* the columns that mig_partial_read() asks for */
 enum StepColumn
 {
-	P_STATEMENT = 1, P_LAST_STATEMENT, P_TEXT_HASH, P_FINISHED,
+	P_STATEMENT = 1, P_LAST_STATEMENT, P_TEXT_HASH, P_TOKEN_HASH, P_FINISHED,
 	P_EXECUTION_MS, P_COMMITS, P_RELATION, P_INDEXES, P_STATEMENTS, P_RUN,
 	P_DEFINITIONS
 };
@@ -71,6 +71,18 @@ read_indexes(MigSqlScope *scope, const MigPartialKey *key, const MigRow *row,
 										   &step->ndefinitions);
 }
 
+static char *
+read_hash(MigSqlScope *scope, const MigPartialKey *key, const MigRow *row,
+		  int column, const char *name)
+{
+	char	   *hash = mig_row_text(scope, row, column);
+
+	if (hash == NULL)
+		mig_refuse_value("step", name,
+						 row_name(key, mig_row_int4(row, P_STATEMENT)));
+	return hash;
+}
+
 /* what is not what we write is refused: see mig_refuse_value() */
 static MigPartialStep *
 read_step(MigSqlScope *scope, const MigPartialKey *key, uint64 number)
@@ -85,9 +97,8 @@ read_step(MigSqlScope *scope, const MigPartialKey *key, uint64 number)
 	if (step->statement < 1 || step->last_statement < step->statement)
 		mig_refuse_value("step", "last_statement",
 						 row_name(key, step->statement));
-	step->text_hash = mig_row_text(scope, &row, P_TEXT_HASH);
-	if (step->text_hash == NULL)
-		mig_refuse_value("step", "text_hash", row_name(key, step->statement));
+	step->hash.text = read_hash(scope, key, &row, P_TEXT_HASH, "text_hash");
+	step->hash.tokens = read_hash(scope, key, &row, P_TOKEN_HASH, "token_hash");
 	step->finished = mig_row_bool(&row, P_FINISHED);
 	step->execution_ms = mig_row_float8(&row, P_EXECUTION_MS);
 	step->commits = mig_row_int4(&row, P_COMMITS);
@@ -116,7 +127,7 @@ mig_partial_read(const MigPartialKey *key)
 	set_key(key, types, values);
 	mig_books_open(&scope);
 	nrows = mig_sql("SELECT statement, last_statement, text_hash,"
-					" finished_at IS NOT NULL, execution_ms, commits,"
+					" token_hash, finished_at IS NOT NULL, execution_ms, commits,"
 					" relation::pg_catalog.int8, indexes, statements, run,"
 					" definitions"
 					" FROM migrate.step" WHERE_KEY " ORDER BY statement",
@@ -156,8 +167,8 @@ mig_partial_start(const MigPartialKey *key, const MigPartialStep *step,
 				  int64 run)
 {
 	MigSqlScope scope;
-	Oid			types[10];
-	Datum		values[10];
+	Oid			types[11];
+	Datum		values[11];
 
 	set_key(key, types, values);
 	types[3] = types[4] = INT4OID;
@@ -167,10 +178,12 @@ mig_partial_start(const MigPartialKey *key, const MigPartialStep *step,
 	types[8] = OIDARRAYOID;
 	values[3] = Int32GetDatum(step->statement);
 	values[4] = Int32GetDatum(step->last_statement);
-	values[5] = CStringGetTextDatum(step->text_hash);
+	values[5] = CStringGetTextDatum(step->hash.text);
 	values[6] = Int64GetDatum(run);
 	values[7] = ObjectIdGetDatum(step->relation);
 	values[8] = oid_array(step->indexes, step->nindexes);
+	types[10] = TEXTOID;
+	values[10] = CStringGetTextDatum(step->hash.tokens);
 	types[9] = TEXTARRAYOID;
 	values[9] = step->definitions ?
 		mig_text_array(step->definitions, step->ndefinitions) : (Datum) 0;
@@ -181,11 +194,11 @@ mig_partial_start(const MigPartialKey *key, const MigPartialStep *step,
 	note_incomplete(key->project);
 	mig_sql("INSERT INTO migrate.step (project, version, part, statement,"
 			" last_statement, text_hash, run, started_at, relation, indexes,"
-			" definitions)"
+			" definitions, token_hash)"
 			" VALUES ($1, $2, $3, $4, $5, $6, $7,"
-			" pg_catalog.clock_timestamp(), $8, $9, $10)",
-			10, types, values,
-			step->definitions ? NULL : "         n");
+			" pg_catalog.clock_timestamp(), $8, $9, $10, $11)",
+			11, types, values,
+			step->definitions ? NULL : "         n ");
 	mig_books_close(&scope);
 }
 
@@ -278,11 +291,11 @@ mig_partial_forget(const char *project, const char *version)
 
 void
 mig_partial_declare(const MigPartialKey *key, int last_statement,
-					const char *text_hash, int64 run)
+					const MigBodyHash *hash, int64 run)
 {
 	MigSqlScope scope;
-	Oid			types[6];
-	Datum		values[6];
+	Oid			types[7];
+	Datum		values[7];
 
 	mig_partial_forget(key->project, key->version);
 	if (last_statement == 0)
@@ -292,16 +305,19 @@ mig_partial_declare(const MigPartialKey *key, int last_statement,
 	types[4] = TEXTOID;
 	types[5] = INT8OID;
 	values[3] = Int32GetDatum(last_statement);
-	values[4] = CStringGetTextDatum(text_hash);
+	values[4] = CStringGetTextDatum(hash->text);
 	values[5] = Int64GetDatum(run);
+	types[6] = TEXTOID;
+	values[6] = CStringGetTextDatum(hash->tokens);
 	mig_books_open(&scope);
 	note_incomplete(key->project);
 	mig_sql("INSERT INTO migrate.step (project, version, part, statement,"
 			" last_statement, text_hash, run, started_at, finished_at,"
-			" execution_ms)"
+			" execution_ms, token_hash)"
 			" VALUES ($1, $2, $3, 1, $4, $5, $6,"
-			" pg_catalog.clock_timestamp(), pg_catalog.clock_timestamp(), 0)",
-			6, types, values, NULL);
+			" pg_catalog.clock_timestamp(), pg_catalog.clock_timestamp(), 0,"
+			" $7)",
+			7, types, values, NULL);
 	mig_books_close(&scope);
 }
 

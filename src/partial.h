@@ -13,6 +13,7 @@
 #define MIG_PARTIAL_H
 
 #include "journal.h"
+#include "tokens.h"
 
 /* one body of one migration */
 typedef struct MigPartialKey
@@ -27,7 +28,7 @@ typedef struct MigPartialStep
 {
 	int			statement;		/* the first of them */
 	int			last_statement;
-	char	   *text_hash;		/* of the body up to the end of the last */
+	MigBodyHash hash;			/* of the body up to the end of the last */
 	bool		finished;
 	int64		run;			/* that has started it */
 	double		execution_ms;
@@ -65,11 +66,11 @@ extern void mig_partial_forget_start(const MigPartialKey *key, int statement);
 extern void mig_partial_forget(const char *project, const char *version);
 
 /*
- * Somebody says that the first so many statements, which end what text_hash is
- * of, are done and no other; 0 is a fresh start.
+ * Somebody says that the first so many statements, which end what hash is of,
+ * are done and no other; 0 is a fresh start.
  */
 extern void mig_partial_declare(const MigPartialKey *key, int last_statement,
-								const char *text_hash, int64 run);
+								const MigBodyHash *hash, int64 run);
 
 /* another version of the project that stands half-way, or NULL */
 extern char *mig_partial_other(const char *project, const char *version);

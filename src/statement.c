@@ -1049,27 +1049,3 @@ mig_body_own_transaction(const MigBody *body)
 	}
 	return NULL;
 }
-
-static int
-statement_end(const MigBody *body, int number)
-{
-	const MigStatement *statement = &body->statements[number - 1];
-
-	return statement->location + statement->length;
-}
-
-char *
-mig_body_hash(const MigBody *body, const char *before, int first, int last)
-{
-	int			start = first > 1 ? statement_end(body, first - 1) : 0;
-	StringInfoData text;
-	char	   *hash;
-
-	initStringInfo(&text);
-	appendStringInfoString(&text, before);
-	appendBinaryStringInfo(&text, body->text + start,
-						   statement_end(body, last) - start);
-	hash = mig_checksum(text.data);
-	pfree(text.data);
-	return hash;
-}

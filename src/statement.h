@@ -114,14 +114,6 @@ extern const MigStatement *mig_body_own_transaction(const MigBody *body);
 /* the text as the server's scanner gets it: of the same length */
 extern const char *mig_body_sql(const char *text);
 
-/*
- * A checksum of the body up to the end of statement number last, from 1.  before
- * is that of the statements before number first, which is looked at no more, or
- * "" if first is 1.  So it depends on where the body was divided.
- */
-extern char *mig_body_hash(const MigBody *body, const char *before, int first,
-						   int last);
-
 /* the file of a part: its own, or else the migration's */
 extern const char *mig_part_path(MigPart part, const char *path,
 								 const char *down_path,

@@ -31,9 +31,9 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-#include "checksum.h"
 #include "errors.h"
 #include "leftover.h"
+#include "ledger.h"
 #include "runbook.h"
 #include "runlock.h"
 #include "settings.h"
@@ -48,7 +48,8 @@ typedef struct Progress
 	List	   *settings;
 	MigPartialStep *interrupted;	/* started before, not finished */
 	int			next;			/* index of the first unfinished statement */
-	const char *hash;			/* of those before it, "" if it is the first */
+	MigBodyHash hash;			/* of those before it, if there are any */
+	bool		commented;		/* these have other comments or blanks now */
 
 	/* the step at hand: statements [next, end) */
 	int			end;
@@ -138,18 +139,31 @@ refuse_changed_text(const Progress *progress, const MigPartialStep *step)
 					 key->version)));
 }
 
-static void
-check_text(const Progress *progress, const MigPartialStep *step)
+static MigBodyHash
+hash_up_to(const Progress *progress, int last)
 {
-	const MigBody *body = body_of(progress->stepwise);
+	return mig_body_hash(body_of(progress->stepwise),
+						 progress->next > 0 ? &progress->hash : NULL,
+						 progress->next + 1, last);
+}
+
+/* a finished step must be what it was, as the text of an applied migration */
+static void
+check_text(Progress *progress, const MigPartialStep *step)
+{
+	MigBodyHash hash;
 
 	if (step->statement != progress->next + 1 ||
 		step->last_statement < step->statement ||
-		step->last_statement > body->nstatements ||
-		strcmp(mig_body_hash(body, progress->hash, step->statement,
-							 step->last_statement),
-			   step->text_hash) != 0)
+		step->last_statement > body_of(progress->stepwise)->nstatements)
 		refuse_changed_text(progress, step);
+	hash = hash_up_to(progress, step->last_statement);
+	if (strcmp(hash.text, step->hash.text) == 0)
+		return;
+	if (strcmp(hash.tokens, step->hash.tokens) != 0 ||
+		mig_ledger_policy(progress->stepwise->key.project)->refuse_edits)
+		refuse_changed_text(progress, step);
+	progress->commented = true;
 }
 
 /*
@@ -172,10 +186,10 @@ take_over_timings(const Progress *progress, const MigPartialStep *step)
 		if (n < step->ntimings)
 			timing = step->timings[n];
 		else
-		{
-			timing.line = statement_at(progress, i - 1)->line;
 			timing.tag = statement_at(progress, i - 1)->tag;
-		}
+
+		/* new comments may have moved it */
+		timing.line = statement_at(progress, i - 1)->line;
 		mig_execution_add_timing(stepwise->execution, &timing);
 	}
 }
@@ -198,9 +212,14 @@ find_position(void *arg)
 		}
 		check_text(progress, step);
 		progress->next = step->last_statement;
-		progress->hash = step->text_hash;
+		progress->hash = step->hash;
 		take_over_timings(progress, step);
 	}
+
+	if (progress->commented)
+		ereport(NOTICE,
+				(errmsg("the part of migration \"%s\" that has run has new comments or blanks, and is taken",
+						stepwise->key.version)));
 
 	/* what was started may be another statement now */
 	if (progress->interrupted != NULL &&
@@ -286,13 +305,6 @@ check_interrupted(const Progress *progress)
 					   "The prepared transaction is not there any more.");
 }
 
-static char *
-hash_of_step(const Progress *progress)
-{
-	return mig_body_hash(body_of(progress->stepwise), progress->hash,
-						 progress->next + 1, progress->end);
-}
-
 /* in the transaction that records that the step is started */
 static void
 start_step(void *arg)
@@ -327,7 +339,7 @@ start_step(void *arg)
 		mig_leftover_note(statement, progress->sql, &step);
 	step.statement = progress->next + 1;
 	step.last_statement = progress->end;
-	step.text_hash = hash_of_step(progress);
+	step.hash = hash_up_to(progress, progress->end);
 	mig_partial_start(&stepwise->key, &step, stepwise->run);
 }
 
@@ -639,7 +651,7 @@ run_next_step(Progress *progress)
 	if (locked)
 		mig_lock_statement_end();
 	keep_residue(progress);
-	progress->hash = hash_of_step(progress);
+	progress->hash = hash_up_to(progress, progress->end);
 	progress->next = progress->end;
 	return NULL;
 }
@@ -715,7 +727,6 @@ mig_stepwise_run(MigStepwise *stepwise)
 	progress = palloc0(sizeof(Progress));
 	progress->stepwise = stepwise;
 	progress->context = context;
-	progress->hash = "";
 	progress->settings = mig_settings_save();
 	edata = run_steps(progress);
 	stepwise->finished = progress->next;

@@ -3,8 +3,10 @@
  * tokens.c
  *	  Whether two texts differ in comments and blanks only.
  *
- * Both texts are read by the scanner of the server that asks, so nothing about
- * tokens is stored that a newer scanner would see in another way.
+ * Texts that are stored are read by the scanner of the server that asks, so that
+ * nothing depends on how an older scanner has seen them.  Of the statements that a
+ * migration in several transactions has finished there is no text any more but
+ * checksums, and that of the bare text is enough if it is the same.
  *
  *-------------------------------------------------------------------------
  */
@@ -17,7 +19,6 @@
 
 #include "checksum.h"
 #include "lexer.h"
-#include "statement.h"
 #include "subxact.h"
 #include "tokens.h"
 
@@ -28,23 +29,24 @@ typedef struct TokenTexts
 } TokenTexts;
 
 /*
- * Checksum of the tokens, as they are written and with one blank before each:
+ * Checksum of before and the tokens, as they are written and with one blank before each:
  * that text has the same tokens again, so texts of different tokens have
  * different ones.  Comments between the parts of a literal that goes on in
  * another line are a part of that token.
  */
 static char *
-checksum_of_tokens(const char *text)
+checksum_of_tokens(const char *before, const char *sql)
 {
 	StringInfoData tokens;
 	core_yy_extra_type extra;
 	core_YYSTYPE value;
 	YYLTYPE		location = 0;
 	core_yyscan_t scanner;
+	char	   *checksum;
 
 	initStringInfo(&tokens);
-	scanner = scanner_init(mig_body_sql(text), &extra, &ScanKeywords,
-						   ScanKeywordTokens);
+	appendStringInfoString(&tokens, before);
+	scanner = scanner_init(sql, &extra, &ScanKeywords, ScanKeywordTokens);
 	extra.standard_conforming_strings = true;
 	extra.backslash_quote = BACKSLASH_QUOTE_SAFE_ENCODING;
 	extra.escape_string_warning = false;
@@ -57,7 +59,9 @@ checksum_of_tokens(const char *text)
 		appendStringInfoString(&tokens, extra.scanbuf + location);
 	}
 	scanner_finish(scanner);
-	return mig_checksum(tokens.data);
+	checksum = mig_checksum(tokens.data);
+	pfree(tokens.data);
+	return checksum;
 }
 
 static void
@@ -66,7 +70,7 @@ scan_both(void *arg)
 	TokenTexts *both = (TokenTexts *) arg;
 
 	for (int i = 0; i < 2; i++)
-		both->checksums[i] = checksum_of_tokens(both->texts[i]);
+		both->checksums[i] = checksum_of_tokens("", mig_body_sql(both->texts[i]));
 }
 
 bool
@@ -87,4 +91,30 @@ mig_tokens_same(const char *a, const char *b)
 		ReThrowError(edata);
 	FreeErrorData(edata);
 	return false;
+}
+
+static int
+statement_end(const MigBody *body, int number)
+{
+	const MigStatement *statement = &body->statements[number - 1];
+
+	return statement->location + statement->length;
+}
+
+MigBodyHash
+mig_body_hash(const MigBody *body, const MigBodyHash *before, int first,
+			  int last)
+{
+	int			start = first > 1 ? statement_end(body, first - 1) : 0;
+	int			length = statement_end(body, last) - start;
+	MigBodyHash hash;
+	char	   *sql = pnstrdup(body->text + start, length);
+	char	   *text = psprintf("%s%s", before ? before->text : "", sql);
+
+	Assert((before != NULL) == (first > 1));
+	hash.text = mig_checksum(text);
+	hash.tokens = checksum_of_tokens(before ? before->tokens : "", sql);
+	pfree(text);
+	pfree(sql);
+	return hash;
 }

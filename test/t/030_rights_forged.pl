@@ -17,7 +17,7 @@ use Test::More;
 
 start_server();
 
-my $columns = 'project, version, part, statement, last_statement, text_hash, run, started_at';
+my $columns = 'project, version, part, statement, last_statement, text_hash, token_hash, run, started_at';
 
 # A migration in two steps, the second of which fails: it stands half-way.
 sub half_way
@@ -45,10 +45,10 @@ refused_each(
 	'INSERT INTO migrate.run SELECT * FROM migrate.run;',
 	"COPY migrate.run FROM '/dev/null';",
 	"INSERT INTO migrate.state VALUES ('other', '', true, 1, 'x');",
-	"INSERT INTO migrate.step ($columns) VALUES ('default', '011', 'up', 1, 1, 'x', 1, now());",
+	"INSERT INTO migrate.step ($columns) VALUES ('default', '011', 'up', 1, 1, 'x', 'x', 1, now());",
 	'INSERT INTO migrate.step SELECT * FROM migrate.step;');
 refused('owner', $db,
-	"INSERT INTO migrate.step ($columns) VALUES ('default', '011', 'up', 1, 1, 'x', 1, now())",
+	"INSERT INTO migrate.step ($columns) VALUES ('default', '011', 'up', 1, 1, 'x', 'x', 1, now())",
 	qr/Only a superuser can restore migrations that are partly applied.*HINT:.*migrate\.resume/s,
 	'a step is not taken from the owner, and he learns what to do');
 {
@@ -57,7 +57,7 @@ refused('owner', $db,
 	is("$status $err", '0 ', 'a restore of no steps is nothing');
 }
 allowed($super, $db,
-	"BEGIN; INSERT INTO migrate.step ($columns) VALUES ('default', '011', 'up', 1, 1, 'x', 1, now()); ROLLBACK");
+	"BEGIN; INSERT INTO migrate.step ($columns) VALUES ('default', '011', 'up', 1, 1, 'x', 'x', 1, now()); ROLLBACK");
 
 # ---------------------------------------------------------------------------
 # What no row may say
@@ -170,6 +170,7 @@ foreach my $case (
 	[ 'statements', q{'{NULL}'} ],
 	[ 'statements', q{ARRAY[ROW('up', -5, 'x', 'NaN', 1)]::migrate.statement_timing[]} ],
 	[ 'text_hash', 'NULL' ],
+	[ 'token_hash', 'NULL' ],
 	[ 'indexes', q{'{NULL}'} ],
 	[ 'indexes', q{'{{1},{2}}'} ],
 	[ 'last_statement', '-1' ])
@@ -179,7 +180,8 @@ foreach my $case (
 	allowed($super, $db, qq{
 		CREATE TABLE own_owner.kept AS TABLE migrate.step;
 		ALTER TABLE migrate.step DROP CONSTRAINT step_array_check,
-			DROP CONSTRAINT step_statement_check, ALTER text_hash DROP NOT NULL;
+			DROP CONSTRAINT step_statement_check, ALTER text_hash DROP NOT NULL,
+			ALTER token_hash DROP NOT NULL;
 		UPDATE migrate.step SET $column = $value});
 	foreach my $call ('CALL migrate.apply_each()',
 		"SELECT migrate.resume('010', at => 2)")
@@ -195,7 +197,8 @@ foreach my $case (
 		ALTER TABLE migrate.step
 			ADD CONSTRAINT step_array_check CHECK (true),
 			ADD CONSTRAINT step_statement_check CHECK (true),
-			ALTER text_hash SET NOT NULL});
+			ALTER text_hash SET NOT NULL,
+			ALTER token_hash SET NOT NULL});
 }
 
 # a step of a body that does not exist

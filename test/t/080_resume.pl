@@ -434,8 +434,8 @@ sub started
 	my ($version, $statement) = @_;
 	super(
 		qq{INSERT INTO migrate.step (project, version, part, statement,
-				last_statement, text_hash, run, started_at)
-			VALUES ('default', '$version', 'up', $statement, $statement, '', 1, now())});
+				last_statement, text_hash, token_hash, run, started_at)
+			VALUES ('default', '$version', 'up', $statement, $statement, '', '', 1, now())});
 	return;
 }
 
@@ -723,6 +723,68 @@ app(load($first . "CREATE TABLE b (id int);\n"));
 works('text: and works when it is put back');
 is(states(), '001 applied', 'text: applied');
 sound('text, put back');
+
+# New comments and blanks in what has run are taken, in both directions, and
+# lines are those of the new file.
+my $licence = "-- Licence: some words\n-- and more of them\n";
+my $commented = "-- a table\nCREATE TABLE a /* of */ (id\n int);\n"
+  . "CREATE INDEX CONCURRENTLY a_idx\n -- by id\n ON a (id);\n";
+my @bodies = (
+	[ 'up', $first . 'SELECT 1/0;', $commented . "SELECT 1/0;\n", $commented . 'SELECT 1;' ],
+	[
+		'down', "DROP INDEX CONCURRENTLY IF EXISTS a_idx;\nDROP TABLE a;\nVACUUM nowhere;\n",
+		"/* down */ DROP INDEX CONCURRENTLY\n IF EXISTS a_idx;\n\n-- and\nDROP TABLE a;\nVACUUM nowhere;\n",
+		"/* down */ DROP INDEX CONCURRENTLY\n IF EXISTS a_idx;\n\n-- and\nDROP TABLE a;\n"
+	]);
+
+# a file of two bodies, of which one is at hand
+sub file_of
+{
+	my ($part, $text, $head, $more) = @_;
+	my ($up, $down) = $part eq 'up' ? ($text, 'SELECT 1;') : ($first, $text);
+	return 'SELECT * FROM migrate.load(jsonb_build_object('
+	  . quote('001_x.sql') . ', '
+	  . quote(($head // '') . "-- migrate:up\n$up\n-- migrate:down\n$down")
+	  . ')' . ($more // '') . ')';
+}
+
+foreach my $case (@bodies)
+{
+	my ($part, $old, $new, $mended) = @$case;
+	my $run = $part eq 'up' ? $each : 'CALL migrate.rollback_each()';
+
+	fresh();
+	app(file_of($part, $old));
+	works('comments: applied') if $part eq 'down';
+	fails("comments, $part: fails", qr/ERROR: /, $run);
+	my $before = states();
+	like($before, qr/ 1,2$/, "comments, $part: two steps are done");
+
+	app(file_of($part, $new, $licence));
+	app(q{INSERT INTO migrate.policy (project, edits) VALUES ('default', 'refuse')});
+	fails("comments, $part: the policy may forbid it", qr/ERROR:  MG022/, $run);
+	app(q{UPDATE migrate.policy SET edits = 'ignore comments'});
+	my $line = $part eq 'up' ? 10 : 13;
+	$err = fails("comments, $part: it goes on after them",
+		qr/NOTICE:  00000: the part of migration "001" that has run has new comments or blanks, and is taken/, $run);
+	like($err, qr/\(001_x\.sql:$line\), $part body, statement 3$/m, "comments, $part: the line is the new one");
+	is(states(), $before, "comments, $part: nothing was repeated");
+	app(file_of($part, $mended, $licence, ', accept => true'));
+	works("comments, $part: and to the end", $run);
+	is( app(q{SELECT count(*), bool_and(s.line > 3) FROM migrate.journal j,
+			unnest(j.statements) s WHERE j.outcome = 'success' AND j.action = '}
+			  . ($part eq 'up' ? 'apply' : 'rollback') . q{'}),
+		($part eq 'up' ? 3 : 2) . '|t',
+		"comments, $part: the journal has the new lines of all statements");
+	sound("comments, $part");
+}
+
+# a literal and a quoted name are no comments
+fresh();
+app(load("CREATE TABLE a (t text DEFAULT '-- x');\nVACUUM a;\nSELECT 1/0;\n"));
+fails('comments: fails', qr/ERROR:  22012/);
+app(load("CREATE TABLE a (t text DEFAULT '-- y');\nVACUUM a;\nSELECT 1/0;\n"));
+fails('comments: not one in a literal', qr/ERROR:  MG022/);
 
 # ---------------------------------------------------------------------------
 # Settings
