@@ -9,7 +9,7 @@ use warnings;
 
 use File::Path qw(make_path remove_tree);
 use FindBin;
-use lib $FindBin::RealBin;
+use lib "$FindBin::RealBin/../perl";
 
 use MigrateTest;
 use PostgreSQL::Test::Cluster;

@@ -9,7 +9,7 @@ use Encode qw(encode_utf8);
 use File::Path qw(make_path);
 use File::Spec::Functions qw(rel2abs);
 use FindBin;
-use lib $FindBin::RealBin;
+use lib "$FindBin::RealBin/../perl";
 use JSON::PP qw(decode_json);
 use POSIX qw(mkfifo);
 

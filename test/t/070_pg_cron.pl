@@ -11,7 +11,7 @@ use strict;
 use warnings;
 
 use FindBin;
-use lib $FindBin::RealBin;
+use lib "$FindBin::RealBin/../perl";
 
 use MigrateTest;
 use PostgreSQL::Test::Cluster;

@@ -14,7 +14,7 @@ use CPAN::Meta::YAML;
 use Encode qw(decode_utf8 encode_utf8);
 use File::Temp qw(tempdir);
 use FindBin;
-use lib $FindBin::RealBin;
+use lib "$FindBin::RealBin/../perl";
 
 use HTTP::Tiny;
 use IPC::Run;

@@ -13,7 +13,7 @@ use strict;
 use warnings;
 
 use FindBin;
-use lib $FindBin::RealBin;
+use lib "$FindBin::RealBin/../perl";
 
 use File::Path qw(make_path remove_tree);
 use Fuzz;

@@ -15,7 +15,7 @@ use strict;
 use warnings;
 
 use FindBin;
-use lib $FindBin::RealBin;
+use lib "$FindBin::RealBin/../perl";
 
 use Fuzz;
 use IPC::Run ();

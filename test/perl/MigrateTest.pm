@@ -1,4 +1,4 @@
-# MigrateTest: what the tests of this directory share
+# MigrateTest: what the tests of test/t share
 #
 # Sessions that can be left waiting, databases whose owner is no superuser, and
 # the books of a database as text that can be compared.
