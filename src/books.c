@@ -23,6 +23,7 @@
 #include "catalog/pg_extension.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
+#include "storage/proc.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
@@ -30,6 +31,7 @@
 #include "utils/syscache.h"
 
 #include "books.h"
+#include "compat.h"
 #include "errors.h"
 #include "migrate.h"
 
@@ -37,12 +39,25 @@ static const char *const table_names[] = {
 	"migration", "applied", "journal", "body", "run", "step", "policy", "state"
 };
 
-/* see mig_books_trust_begin(); owner is InvalidOid when it has to be asked */
+/*
+ * What was found last, or InvalidOid once a message of the server has said that
+ * it may have changed.  It is believed for the rest of the transaction that it
+ * was found in, and in between mig_books_trust_begin() and its end: nothing
+ * says that the version of the extension has changed.
+ */
 static bool trust = false;
+static LocalTransactionId trusted_in = InvalidLocalTransactionId;
 static Oid	trusted_owner = InvalidOid;
 static Oid	trusted_extension;
 static uint64 generation = 1;
 static Oid	trusted_tables[lengthof(table_names)];
+
+static bool
+is_trusted(void)
+{
+	return OidIsValid(trusted_owner) &&
+		(trust || trusted_in == MIG_LOCAL_XID);
+}
 
 /* version of the extension's objects as installed, NULL if it is not */
 static char *
@@ -76,7 +91,7 @@ Oid
 mig_books_extension(void)
 {
 	/* whoever drops it drops the tables as well */
-	if (trust && OidIsValid(trusted_owner))
+	if (is_trusted())
 		return trusted_extension;
 	return get_extension_oid(MIG_EXTENSION_NAME, true);
 }
@@ -112,7 +127,7 @@ trusted_table(const char *name)
 {
 	int			i;
 
-	if (!trust || !OidIsValid(trusted_owner))
+	if (!is_trusted())
 		return InvalidOid;
 	for (i = 0; i < lengthof(table_names); i++)
 	{
@@ -219,25 +234,6 @@ check_owner(void)
 	return owner;
 }
 
-Oid
-mig_books_owner(void)
-{
-	uint64		before = generation;
-	Oid			owner;
-
-	if (trust && OidIsValid(trusted_owner))
-		return trusted_owner;
-	owner = check_owner();
-
-	/* unless one of them has changed while we looked at the others */
-	if (trust && generation == before)
-	{
-		trusted_extension = mig_books_extension();
-		trusted_owner = owner;
-	}
-	return owner;
-}
-
 /* any table or role: these are rare */
 static void
 forget_owner(Datum arg, int cache, uint32 hash)
@@ -258,6 +254,41 @@ forget_owner_of_table(Datum arg, Oid relation)
 	}
 }
 
+static void
+register_callbacks(void)
+{
+	static bool registered = false;
+
+	if (registered)
+		return;
+	registered = true;
+	CacheRegisterRelcacheCallback(forget_owner_of_table, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHOID, forget_owner, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, forget_owner, (Datum) 0);
+}
+
+Oid
+mig_books_owner(void)
+{
+	uint64		before = generation;
+	Oid			owner;
+
+	if (is_trusted())
+		return trusted_owner;
+	register_callbacks();
+	trusted_owner = InvalidOid;
+	owner = check_owner();
+
+	/* unless one of them has changed while we looked at the others */
+	if (generation == before)
+	{
+		trusted_extension = mig_books_extension();
+		trusted_owner = owner;
+		trusted_in = MIG_LOCAL_XID;
+	}
+	return owner;
+}
+
 uint64
 mig_books_generation(void)
 {
@@ -267,15 +298,6 @@ mig_books_generation(void)
 void
 mig_books_trust_begin(void)
 {
-	static bool registered = false;
-
-	if (!registered)
-	{
-		CacheRegisterRelcacheCallback(forget_owner_of_table, (Datum) 0);
-		CacheRegisterSyscacheCallback(AUTHOID, forget_owner, (Datum) 0);
-		CacheRegisterSyscacheCallback(NAMESPACEOID, forget_owner, (Datum) 0);
-		registered = true;
-	}
 	trusted_owner = InvalidOid;
 	trust = true;
 }

@@ -12,16 +12,14 @@
 
 /*
  * Verify that the tables are what CREATE EXTENSION made and return their
- * owner.  Raises MIG_ERRCODE_EXTENSION if the extension is not installed, its
+ * owner; once in a transaction, unless something may have changed.  Raises MIG_ERRCODE_EXTENSION if the extension is not installed, its
  * objects are older or newer than this library, or a table has been replaced.
  */
 extern Oid	mig_books_owner(void);
 
 /*
- * Between begin and end mig_books_owner() and mig_books_relation(), but for
- * the sequence, do not look again at what no message of the server says has
- * changed; for runs that ask them before and after each of many small
- * transactions.
+ * Between begin and end that is also not done in each transaction, but for the
+ * sequence; for runs that ask before and after each of many small ones.
  */
 extern void mig_books_trust_begin(void);
 extern void mig_books_trust_end(void);

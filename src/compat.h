@@ -133,6 +133,13 @@
 							   offsetof(PROCLOCK, procLink)))
 #endif
 
+/* 17 keeps the two halves of a virtual transaction ID together */
+#if PG_VERSION_NUM >= 170000
+#define MIG_LOCAL_XID (MyProc->vxid.lxid)
+#else
+#define MIG_LOCAL_XID (MyProc->lxid)
+#endif
+
 /*
  * Weak locks on relations that are kept in the process itself: groups of 16,
  * three bits each, for the modes from 1 on.  18 has as many groups as needed.

@@ -171,31 +171,35 @@ mig_ledger_set_state(const char *project, const MigState *state)
 void
 mig_ledger_invalidate_state(void)
 {
+	static SPIPlanPtr plan = NULL;
 	MigSqlScope scope;
 
 	mig_books_open(&scope);
-	mig_sql("UPDATE migrate.state SET complete = false WHERE complete",
-			0, NULL, NULL, NULL);
+	mig_sql_kept(&plan,
+				 "UPDATE migrate.state SET complete = false WHERE complete",
+				 0, NULL, NULL, NULL);
 	mig_books_close(&scope);
 }
 
 MigPolicy *
 mig_ledger_policy(const char *project)
 {
+	static SPIPlanPtr plan = NULL;
 	MigSqlScope scope;
 	Oid			types[1] = {TEXTOID};
 	Datum		values[1] = {CStringGetTextDatum(project)};
 	MigPolicy  *policy = palloc0(sizeof(MigPolicy));
 
 	mig_books_open(&scope);
-	if (mig_sql("SELECT role, search_path,"
-				" out_of_order OPERATOR(pg_catalog.=) 'allow',"
-				" protected, require_down, frozen_reason,"
-				" CASE lint WHEN 'warn' THEN 1 WHEN 'error' THEN 2 ELSE 0 END,"
-				" lint_off, edits OPERATOR(pg_catalog.=) 'refuse'"
-				" FROM migrate.policy"
-				" WHERE project OPERATOR(pg_catalog.=) $1",
-				1, types, values, NULL) > 0)
+	if (mig_sql_kept(&plan,
+					 "SELECT role, search_path,"
+					 " out_of_order OPERATOR(pg_catalog.=) 'allow',"
+					 " protected, require_down, frozen_reason,"
+					 " CASE lint WHEN 'warn' THEN 1 WHEN 'error' THEN 2 ELSE 0 END,"
+					 " lint_off, edits OPERATOR(pg_catalog.=) 'refuse'"
+					 " FROM migrate.policy"
+					 " WHERE project OPERATOR(pg_catalog.=) $1",
+					 1, types, values, NULL) > 0)
 	{
 		policy->role = mig_get_text(&scope, 0, 1);
 		policy->search_path = mig_get_text(&scope, 0, 2);
@@ -923,6 +927,17 @@ register_sources(List *sources, List *checksums, List *down_checksums)
 	return rows;
 }
 
+bool
+mig_ledger_is_stored(const char *project, const char *version)
+{
+	static const MigKeyed migration_row = {
+		"migration", 2, {"project", "version"}, {NULL}
+	};
+	const char *key[] = {project, version};
+
+	return mig_keyed_look_up(&migration_row, key, NULL, NULL);
+}
+
 /*
  * ran_before is about repeatable migrations whose text is not the stored one.
  * It is false for the text that is still in force if the stored, newer one has
@@ -1010,10 +1025,13 @@ mig_ledger_compare(const char *project, List *sources, List *checksums,
 	return result;
 }
 
-/* run a statement over "incoming" with project and author as $1 and $2 */
+/*
+ * Run a statement over "incoming" with project and author as $1 and $2; plan is
+ * where its plan is kept, or NULL.
+ */
 static void
-write_sources(const char *sql, const char *project, List *sources,
-			  const char *added_by)
+write_sources(SPIPlanPtr *plan, const char *sql, const char *project,
+			  List *sources, const char *added_by)
 {
 	MigSqlScope scope;
 	Oid			types[2] = {TEXTOID, TEXTOID};
@@ -1025,7 +1043,10 @@ write_sources(const char *sql, const char *project, List *sources,
 		return;
 	mig_books_open(&scope);
 	rows = register_sources(sources, NIL, NIL);
-	mig_sql(sql, 2, types, values, NULL);
+	if (plan != NULL)
+		mig_sql_kept(plan, sql, 2, types, values, NULL);
+	else
+		mig_sql(sql, 2, types, values, NULL);
 	tuplestore_end(rows);
 	mig_books_close(&scope);
 }
@@ -1033,7 +1054,9 @@ write_sources(const char *sql, const char *project, List *sources,
 void
 mig_ledger_insert(const char *project, List *sources, const char *added_by)
 {
-	write_sources("INSERT INTO migrate.migration (project, version, name, kind,"
+	static SPIPlanPtr plan = NULL;
+
+	write_sources(&plan, "INSERT INTO migrate.migration (project, version, name, kind,"
 				  " up, down, verify, requires, transactional, irreversible,"
 				  " path, down_path, verify_path, up_line, down_line,"
 				  " verify_line, source, added_by)"
@@ -1048,7 +1071,7 @@ mig_ledger_insert(const char *project, List *sources, const char *added_by)
 void
 mig_ledger_replace(const char *project, List *sources, const char *added_by)
 {
-	write_sources("UPDATE migrate.migration m SET name = i.name,"
+	write_sources(NULL, "UPDATE migrate.migration m SET name = i.name,"
 				  " kind = i.kind, up = i.up, down = i.down,"
 				  " verify = i.verify, requires = i.requires,"
 				  " transactional = i.transactional,"
@@ -1067,7 +1090,7 @@ mig_ledger_replace(const char *project, List *sources, const char *added_by)
 void
 mig_ledger_move(const char *project, List *sources)
 {
-	write_sources("UPDATE migrate.migration m SET name = i.name,"
+	write_sources(NULL, "UPDATE migrate.migration m SET name = i.name,"
 				  " path = i.path, down_path = i.down_path,"
 				  " verify_path = i.verify_path, up_line = i.up_line,"
 				  " down_line = i.down_line, verify_line = i.verify_line,"

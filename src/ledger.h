@@ -116,6 +116,8 @@ extern char *mig_ledger_last_role(const char *project);
 /* MigConstraint *, those whose names SET CONSTRAINTS can use */
 extern List *mig_ledger_deferrable_constraints(void);
 
+extern bool mig_ledger_is_stored(const char *project, const char *version);
+
 /*
  * Compare sources (MigSource *) with the stored rows; result in their order.
  */

@@ -88,41 +88,26 @@ struct MigResidue
  * What has a name
  */
 
-/* this is asked often, so the plan is kept */
-static uint64
-select_named(void)
-{
-	static SPIPlanPtr plan = NULL;
-
-	if (plan == NULL)
-	{
-		plan = SPI_prepare("SELECT 'p', p.name, p.prepare_time"
-						   " FROM pg_catalog.pg_prepared_statement() p"
-						   " UNION ALL"
-						   " SELECT 'c', c.name, c.creation_time"
-						   " FROM pg_catalog.pg_cursor() c"
-						   " UNION ALL"
-						   " SELECT 'l', l, NULL"
-						   " FROM pg_catalog.pg_listening_channels() l",
-						   0, NULL);
-		if (plan == NULL || SPI_keepplan(plan) != 0)
-			elog(ERROR, "could not prepare a statement");
-	}
-	if (SPI_execute_plan(plan, NULL, NULL, false, 0) < 0)
-		elog(ERROR, "could not list what the session has");
-	return SPI_processed;
-}
-
 static List *
 list_named(void)
 {
+	static SPIPlanPtr plan = NULL;
 	MigSqlScope scope;
 	List	   *list = NIL;
 	uint64		rows;
 	uint64		row;
 
 	mig_books_open(&scope);
-	rows = select_named();
+	rows = mig_sql_kept(&plan,
+						"SELECT 'p', p.name, p.prepare_time"
+						" FROM pg_catalog.pg_prepared_statement() p"
+						" UNION ALL"
+						" SELECT 'c', c.name, c.creation_time"
+						" FROM pg_catalog.pg_cursor() c"
+						" UNION ALL"
+						" SELECT 'l', l, NULL"
+						" FROM pg_catalog.pg_listening_channels() l",
+						0, NULL, NULL, NULL);
 	for (row = 0; row < rows; row++)
 	{
 		Named	   *named =

@@ -122,6 +122,26 @@ mig_sql(const char *sql, int nargs, Oid *types, Datum *values,
 	return SPI_processed;
 }
 
+uint64
+mig_sql_kept(SPIPlanPtr *plan, const char *sql, int nargs, Oid *types,
+			 Datum *values, const char *nulls)
+{
+	int			rc;
+
+	if (*plan == NULL)
+	{
+		SPIPlanPtr	prepared = SPI_prepare(sql, nargs, types);
+
+		if (prepared == NULL || SPI_keepplan(prepared) != 0)
+			elog(ERROR, "could not prepare a statement: %s", sql);
+		*plan = prepared;
+	}
+	rc = SPI_execute_plan(*plan, values, nulls, false, 0);
+	if (rc < 0)
+		elog(ERROR, "SPI failed with code %d: %s", rc, sql);
+	return SPI_processed;
+}
+
 int64
 mig_sql_nextval(Oid sequence)
 {

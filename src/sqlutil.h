@@ -53,6 +53,14 @@ extern void mig_sql_write_anyway(bool on);
 extern uint64 mig_sql(const char *sql, int nargs, Oid *types, Datum *values,
 					  const char *nulls);
 
+/*
+ * The same with a plan that the session keeps in *plan, a static variable of
+ * the caller's that is NULL at first: for what is run often and can be run in
+ * one good way only, whatever the statistics and the values are.
+ */
+extern uint64 mig_sql_kept(SPIPlanPtr *plan, const char *sql, int nargs,
+						   Oid *types, Datum *values, const char *nulls);
+
 /* the next value of a sequence of ours, whoever calls */
 extern int64 mig_sql_nextval(Oid sequence);
 

@@ -1127,8 +1127,8 @@ mig_store_add(const char *project, MigSource *source, const MigAuthor *authors)
 
 	mig_guard_transaction("store a migration");
 	mig_lock_acquire();
-	row = compare(project, sources);
-	if (!row->stored)
+	check_source(source);
+	if (!mig_ledger_is_stored(project, source->version))
 	{
 		refuse_missing_downs(project, sources);
 		if (source->source == NULL)
@@ -1138,9 +1138,11 @@ mig_store_add(const char *project, MigSource *source, const MigAuthor *authors)
 		}
 		(void) parse_sources(sources, false);
 		write_sources(project, sources, NIL, NIL, NULL, authors);
+		return;
 	}
-	else if (!row->same_up || !row->same_down || !row->same_head ||
-			 !row->same_verify)
+	row = compare(project, sources);
+	if (!row->same_up || !row->same_down || !row->same_head ||
+		!row->same_verify)
 		add_again(project, source, row, authors);
 }
 
