@@ -44,7 +44,11 @@ OBJS = \
 	src/convention_marker.o \
 	src/convention_sqitch.o \
 	src/convention.o \
-	src/plan.o \
+	src/plan_down.o \
+	src/plan_half_way.o \
+	src/plan_order.o \
+	src/plan_state.o \
+	src/plan_up.o \
 	src/execute.o \
 	src/leftover.o \
 	src/failure.o \

@@ -3,6 +3,9 @@
  * plan.h
  *	  The order of a project's migrations, and what a run has to do.
  *
+ * All of plan_*.c is pure: it works on entries that have been read, touches no
+ * table and runs nothing.
+ *
  *-------------------------------------------------------------------------
  */
 #ifndef MIG_PLAN_H
@@ -49,6 +52,37 @@ extern MigProject *mig_plan_project(const char *name, MigEntry *entries,
 
 /* NULL if there is none */
 extern MigEntry *mig_plan_find(const MigProject *project, const char *version);
+
+/* raises MIG_ERRCODE_UNKNOWN_VERSION if there is none */
+extern MigEntry *mig_plan_find_or_error(const MigProject *project,
+										const char *version);
+
+/* index in project->entries, and in what has a place for each of them */
+static inline int
+mig_plan_index(const MigProject *project, const MigEntry *entry)
+{
+	Assert(entry >= project->entries &&
+		   entry < project->entries + project->count);
+	return entry - project->entries;
+}
+
+/* mark, by index, an entry and all that it requires */
+extern void mig_plan_mark_required(const MigProject *project, MigEntry *entry,
+								   bool *marked);
+
+/*
+ * Is this a requirement on another project, "project:version"?  A version of
+ * the own project may contain a colon, and must have been looked for before.
+ */
+extern bool mig_plan_split_external(const char *requirement, char **project,
+									char **version);
+
+/* raise MIG_ERRCODE_REQUIREMENT: a requirement of entry does not exist */
+extern void mig_plan_missing_requirement(const MigEntry *entry,
+										 const char *requirement);
+
+/* versions (char *) of entries (MigEntry *) */
+extern List *mig_plan_versions(List *entries);
 
 /* is it stored, and not applied or a repeatable one with a new text? */
 extern bool mig_plan_is_pending(const MigEntry *entry);

@@ -109,3 +109,9 @@ mig_version_sort_key(const char *version, int *length)
 	*length = key.len;
 	return key.data;
 }
+
+bool
+mig_version_is_number(const char *version)
+{
+	return strspn(version, "0123456789._-") == strlen(version);
+}

@@ -17,4 +17,7 @@ extern int	mig_version_compare(const char *a, const char *b);
 /* bytes whose order (memcmp, shorter first) is the same; *length is set */
 extern char *mig_version_sort_key(const char *version, int *length);
 
+/* does it consist of nothing but numbers, so that its order means something? */
+extern bool mig_version_is_number(const char *version);
+
 #endif							/* MIG_VERSION_H */
