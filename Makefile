@@ -72,6 +72,7 @@ OBJS = \
 	src/lint_rules_name.o \
 	src/lint_rules_run.o \
 	src/lint.o \
+	src/renamed.o \
 	src/store.o \
 	src/runner.o \
 	src/look.o \

@@ -1192,3 +1192,32 @@ mig_ledger_accept(const char *project, const char *version,
 			4, types, values, nulls);
 	mig_books_close(&scope);
 }
+
+void
+mig_ledger_rename(const char *project, const char *version,
+				  const MigSource *source, const char *checksum,
+				  const char *down_checksum)
+{
+	MigSqlScope scope;
+	Oid			types[6] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+	const char *strings[6] = {project, version, source->version, source->name,
+	checksum, down_checksum};
+	Datum		values[6];
+	char		nulls[6];
+	int			i;
+
+	for (i = 0; i < lengthof(strings); i++)
+	{
+		bool		isnull;
+
+		values[i] = mig_text_datum(strings[i], &isnull);
+		nulls[i] = isnull ? 'n' : ' ';
+	}
+	mig_books_open(&scope);
+	mig_sql("UPDATE migrate.applied SET version = $3, name = $4,"
+			" checksum = $5, down_checksum = $6"
+			" WHERE project OPERATOR(pg_catalog.=) $1"
+			" AND version OPERATOR(pg_catalog.=) $2",
+			6, types, values, nulls);
+	mig_books_close(&scope);
+}

@@ -146,6 +146,11 @@ extern void mig_ledger_accept(const char *project, const char *version,
 							  const char *checksum,
 							  const char *down_checksum);
 
+/* the row of the ledger is that of this source from now on */
+extern void mig_ledger_rename(const char *project, const char *version,
+							  const MigSource *source, const char *checksum,
+							  const char *down_checksum);
+
 /* the gate's note that something may be pending now */
 extern void mig_ledger_invalidate_state(void);
 

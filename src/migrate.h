@@ -78,6 +78,7 @@ typedef struct MigSource
 	int			lines[MIG_VERIFY + 1];	/* where each text begins in its file,
 										 * 0: not known */
 	const char *source;			/* name of the convention, NULL for add() */
+	const char *renamed_from;	/* the version that this text had before */
 } MigSource;
 
 /*

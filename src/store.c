@@ -40,6 +40,7 @@
 #include "journal.h"
 #include "ledger.h"
 #include "plan.h"
+#include "renamed.h"
 #include "runlock.h"
 #include "sqltext.h"
 #include "statement.h"
@@ -1150,6 +1151,8 @@ mig_store_add(const char *project, MigSource *source, const MigAuthor *authors)
 static const char *
 load_result(const MigSource *source, const MigComparison *row)
 {
+	if (source->renamed_from != NULL)
+		return "renamed";
 	if (!row->stored)
 		return "added";
 	if (row->ran_before)
@@ -1178,6 +1181,8 @@ typedef struct LoadPlan
 	int			nentries;
 	List	   *absent;			/* of MigEntry * */
 	List	   *pruned;			/* of versions (char *) */
+	List	   *renamed;		/* of MigRenamed *, applied */
+	List	   *renamed_pending;	/* likewise, not applied */
 } LoadPlan;
 
 static int
@@ -1234,6 +1239,29 @@ find_absent(LoadPlan *load, List *sources)
 		if (prune && may_be_pruned(entry))
 			load->pruned = lappend(load->pruned, entry->version);
 	}
+}
+
+/*
+ * Find sources that would run what has run under a version without a file, and
+ * raise it, unless the ledger is to take the new versions.  What is pending
+ * under such a version gives way to the renamed file.
+ */
+static void
+plan_renamed(const char *project, LoadPlan *load)
+{
+	List	   *new_texts = NIL;
+	ListCell   *lc;
+
+	foreach(lc, load->sources)
+	{
+		const MigComparison *row = &load->rows[foreach_current_index(lc)];
+
+		if (!row->applied && !(row->stored && row->same_up))
+			new_texts = lappend(new_texts, lfirst(lc));
+	}
+	load->renamed = mig_renamed_find(project, new_texts, &load->absent);
+	load->renamed_pending = mig_renamed_take_pending(&load->renamed);
+	mig_renamed_refuse(load->renamed, load->how->accept);
 }
 
 static void
@@ -1386,6 +1414,7 @@ plan_load(const char *project, List *sources, const MigLoading *how)
 	plan_amendments(load, project, different, different_rows, conflicts);
 	load->entries = mig_ledger_entries(project, false, &load->nentries);
 	find_absent(load, sources);
+	plan_renamed(project, load);
 	return load;
 }
 
@@ -1512,7 +1541,20 @@ report_load(const LoadPlan *load, const MigProject *project,
 				 errhint("Put it into the file.  To take it away, say -- migrate:irreversible there.")));
 }
 
-/* an amendment goes with its source */
+static List *
+drop_renamed(List *renamed, const MigSource *source)
+{
+	ListCell   *lc;
+
+	foreach(lc, renamed)
+	{
+		if (((MigRenamed *) lfirst(lc))->source == source)
+			renamed = foreach_delete_current(renamed, lc);
+	}
+	return renamed;
+}
+
+/* an amendment goes with its source, and so does a new version */
 static void
 drop_refused_sources(LoadPlan *load)
 {
@@ -1525,6 +1567,8 @@ drop_refused_sources(LoadPlan *load)
 
 		load->new_sources = list_delete_ptr(load->new_sources, source);
 		load->changed_sources = list_delete_ptr(load->changed_sources, source);
+		load->renamed = drop_renamed(load->renamed, source);
+		load->renamed_pending = drop_renamed(load->renamed_pending, source);
 		foreach(lc2, load->amendments)
 		{
 			if (strcmp(((Amendment *) lfirst(lc2))->version,
@@ -1538,6 +1582,8 @@ drop_refused_sources(LoadPlan *load)
 static MigProject *
 write_load(const char *project, LoadPlan *load)
 {
+	ListCell   *lc;
+
 	load->refused_sources =
 		parse_sources(list_concat_copy(load->new_sources,
 									   load->changed_sources),
@@ -1549,8 +1595,13 @@ write_load(const char *project, LoadPlan *load)
 				  load->amendments, load->how->accept ?
 				  "accepted by load()" : NOTE_COMMENTS, NULL);
 	mig_ledger_move(project, load->moved_sources);
+	foreach(lc, load->renamed_pending)
+		load->pruned = lappend(load->pruned,
+							   ((MigRenamed *) lfirst(lc))->entry->version);
 	if (load->pruned != NIL)
 		mig_ledger_delete(project, load->pruned);
+	if (load->renamed != NIL)
+		mig_renamed_record(project, load->renamed);
 
 	/* what a refused migration is required by has its order once it is there */
 	return finish_change(project, load->refused_sources == NIL &&

@@ -256,3 +256,35 @@ SELECT migrate.add('2', 'ALTER TYPE mood ADD VALUE ''b''', project => 'enum');
 SELECT substring(migrate.script(project => 'enum') FROM '[A-Z]+ [a-z, ]*(?:FROM )?migrate.apply[a-z_]*') AS last_one;
 SELECT migrate.add('3', 'CREATE TABLE moods (m mood DEFAULT ''b'')', project => 'enum');
 SELECT substring(migrate.script(project => 'enum') FROM '[A-Z]+ [a-z, ]*(?:FROM )?migrate.apply[a-z_]*') AS before_others;
+
+-- a file that has another version, with a text that has run, would run it again
+CREATE TABLE balances AS SELECT 100 AS cents;
+SELECT version, result FROM migrate.load('{"1_a.sql": "SELECT 1", "2_cents.sql": "UPDATE balances SET cents = cents * 100", "3_c.sql": "SELECT 3"}', project => 'renamed');
+SELECT version FROM migrate.apply(project => 'renamed');
+SELECT version, result FROM migrate.load('{"1_a.sql": "SELECT 1", "4_other.sql": "UPDATE balances SET cents = cents * 100", "3_c.sql": "SELECT 3"}', project => 'renamed');
+\echo :SQLSTATE
+-- nor with a comment in it, if it has its name still
+SELECT version, result FROM migrate.load('{"1_a.sql": "SELECT 1", "20240102_cents.sql": "/* 20240102 */\nUPDATE balances SET cents = cents * 100", "20240103_c.sql": "SELECT 3"}', project => 'renamed');
+SELECT version, result FROM migrate.load('{"1_a.sql": "SELECT 1", "20240102_cents.sql": "/* 20240102 */\nUPDATE balances SET cents = cents * 100", "20240103_c.sql": "SELECT 3", "20240104_e.sql": "SELECT 5"}', accept => true, project => 'renamed');
+SELECT version FROM migrate.apply(project => 'renamed');
+SELECT * FROM balances;
+SELECT version, name, state FROM migrate.status('renamed');
+SELECT n, version, action, note FROM migrate.journal WHERE project = 'renamed' AND action LIKE '%stamp' ORDER BY run, n;
+-- what was applied last is the newest still
+SELECT version FROM migrate.applied WHERE project = 'renamed' ORDER BY seq;
+-- two files with one text are two migrations, whichever came first
+SELECT version, result FROM migrate.load('{"20240104_e.sql": "SELECT 5", "20240105_e.sql": "SELECT 5", "20240106_e.sql": "SELECT 5"}', project => 'renamed') WHERE result <> 'absent';
+SELECT version, result FROM migrate.load('{"20240105_e.sql": "SELECT 5"}', project => 'renamed') WHERE result <> 'absent';
+-- of what is pending the renamed file takes the place
+SELECT version, result FROM migrate.load('{"20240104_e.sql": "SELECT 5", "20240105_e.sql": "SELECT 5", "20240107_e.sql": "SELECT 5"}', project => 'renamed') WHERE result <> 'absent';
+SELECT version, state FROM migrate.status('renamed') WHERE state <> 'applied';
+-- repeatable ones, and those that do nothing, may run as often as they like
+SELECT version, result FROM migrate.load('{"1_v.sql": "-- migrate:repeatable\n-- migrate:up\nSELECT 1", "2_m.sql": "-- later", "3_h.sql": "SELECT 3"}', project => 'renamed too');
+SELECT version FROM migrate.apply(project => 'renamed too');
+SELECT version, result FROM migrate.load('{"4_v.sql": "-- migrate:repeatable\n-- migrate:up\nSELECT 1", "5_m.sql": "-- later"}', project => 'renamed too');
+-- what stands half-way keeps its version
+SELECT migrate.add('9', 'VACUUM balances; SELECT 1/0', name => 'half', project => 'renamed half');
+CALL migrate.apply_each(project => 'renamed half');
+SELECT version, result FROM migrate.load('{"10_half.sql": "VACUUM balances; SELECT 1/0"}', accept => true, project => 'renamed half');
+\echo :SQLSTATE
+DROP TABLE balances;
