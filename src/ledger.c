@@ -110,8 +110,9 @@ mig_ledger_newest_path(const char *project)
 	if (mig_sql("SELECT j.search_path FROM (SELECT a.run, a.n"
 				"  FROM migrate.applied a"
 				"  WHERE a.project OPERATOR(pg_catalog.=) $1"
+				"  AND a.target OPERATOR(pg_catalog.=) ''"
 				"  AND a.how OPERATOR(pg_catalog.=) 'apply'"
-				"  ORDER BY a.run DESC, a.n DESC LIMIT 1) a"
+				"  ORDER BY a.seq DESC LIMIT 1) a"
 				" JOIN migrate.journal j ON j.run OPERATOR(pg_catalog.=) a.run"
 				" AND j.n OPERATOR(pg_catalog.=) a.n",
 				1, types, values, NULL) > 0)
@@ -233,7 +234,7 @@ enum EntryColumn
 	E_NAME, E_REQUIRES, E_HAS_DOWN, E_HAS_VERIFY, E_IRREVERSIBLE,
 	E_TRANSACTIONAL, E_PATH, E_DOWN_PATH, E_VERIFY_PATH, E_UP_LINE,
 	E_DOWN_LINE, E_VERIFY_LINE, E_LENGTH, E_HOW, E_OF_SQITCH, E_EMPTY,
-	E_ERROR, E_CHECKSUM, E_DOWN_CHECKSUM, E_APPLIED_BY, E_APPLIED_AT,
+	E_CHECKSUM, E_DOWN_CHECKSUM, E_APPLIED_BY, E_APPLIED_AT,
 	E_EXECUTION_MS
 };
 
@@ -276,40 +277,37 @@ enum EntryColumn
 	"  THEN m.up END"
 
 #define DETAIL_COLUMNS \
-	PLAN_COLUMNS ", f.message, coalesce(m.checksum, a.checksum)," \
+	PLAN_COLUMNS ", coalesce(m.checksum, a.checksum)," \
 	" m.down_checksum, a.applied_by, a.applied_at, a.execution_ms"
 
-#define ENTRY_TABLES \
+/*
+ * The row of a project, $1, with this version, if there is one.  OFFSET keeps it
+ * a look-up by the whole key for each row before it: plans for rows that are
+ * thought to be few read all rows of the project again for each, and "version =
+ * ANY" may be a filter on all of them.
+ */
+#define ROW_OF(columns, rows, version) \
+	" LEFT JOIN LATERAL (SELECT " columns " FROM " rows \
+	"  project OPERATOR(pg_catalog.=) $1" \
+	"  AND version OPERATOR(pg_catalog.=) " version " OFFSET 0)"
+#define MIGRATION_OF(version) \
+	ROW_OF("*", "migrate.migration WHERE", version) " m ON true"
+#define APPLIED_OF(version) \
+	ROW_OF("*", "migrate.applied WHERE target OPERATOR(pg_catalog.=) '' AND", \
+		   version) " a ON true"
+
+/* all of a project, and those of the versions in $2 */
+#define ALL_ENTRIES \
 	" FROM (SELECT * FROM migrate.migration" \
-	"  WHERE project OPERATOR(pg_catalog.=) $1" \
-	"  AND ($2 IS NULL OR version OPERATOR(pg_catalog.=) ANY ($2))) m" \
+	"  WHERE project OPERATOR(pg_catalog.=) $1) m" \
 	" FULL JOIN (SELECT * FROM migrate.applied" \
 	"  WHERE project OPERATOR(pg_catalog.=) $1" \
-	"  AND ($2 IS NULL OR version OPERATOR(pg_catalog.=) ANY ($2))" \
 	"  AND target OPERATOR(pg_catalog.=) '') a" \
 	" ON a.version OPERATOR(pg_catalog.=) m.version"
-
-/* the newest attempt at a text that is not applied, if it failed */
-#define ENTRY_FAILURE \
-	" LEFT JOIN (SELECT l.version, l.checksum," \
-	"   coalesce(l.message, '') AS message" \
-	"  FROM (SELECT DISTINCT ON (j.version) j.version, j.run, j.checksum," \
-	"    j.message" \
-	"   FROM migrate.journal j" \
-	"   WHERE j.project OPERATOR(pg_catalog.=) $1" \
-	"   AND j.outcome OPERATOR(pg_catalog.=) 'failure'" \
-	"   ORDER BY j.version, j.run DESC, j.n DESC) l" \
-	"  WHERE NOT EXISTS (SELECT FROM migrate.journal s" \
-	"   WHERE s.project OPERATOR(pg_catalog.=) $1" \
-	"   AND s.version OPERATOR(pg_catalog.=) l.version" \
-	"   AND s.run OPERATOR(pg_catalog.>) l.run" \
-	"   AND s.outcome OPERATOR(pg_catalog.=) 'success'" \
-	"   AND s.action OPERATOR(pg_catalog.<>) ALL (" \
-	"    ARRAY['hold', 'unhold']))) f" \
-	" ON f.version OPERATOR(pg_catalog.=) m.version" \
-	" AND f.checksum OPERATOR(pg_catalog.=) m.checksum" \
-	" AND (a.version IS NULL" \
-	"  OR m.checksum OPERATOR(pg_catalog.<>) a.checksum)"
+#define THESE_ENTRIES \
+	" FROM pg_catalog.unnest($2) v (version)" \
+	MIGRATION_OF("v.version") APPLIED_OF("v.version") \
+	" WHERE m.version IS NOT NULL OR a.version IS NOT NULL"
 
 /*
  * Like mig_row_text(), but the string of the row before serves again if it is
@@ -395,7 +393,6 @@ read_entry(MigSqlScope *scope, uint64 number, EntryDepth depth,
 		mig_refuse_value("applied", "how", entry->version);
 	if (depth < ENTRY_DETAILS)
 		return;
-	entry->error = mig_row_text(scope, &row, E_ERROR);
 	entry->checksum = mig_row_text_not_null(scope, &row, E_CHECKSUM);
 	entry->down_checksum = mig_row_text(scope, &row, E_DOWN_CHECKSUM);
 	entry->applied_by = get_repeated_text(scope, &row, E_APPLIED_BY,
@@ -461,6 +458,103 @@ close_entries(EntryCursor *cursor)
 	mig_books_close(&cursor->scope);
 }
 
+static int
+compare_version(const void *key, const void *entry)
+{
+	return strcmp(key, ((const MigEntry *) entry)->version);
+}
+
+static MigEntry *
+find_entry(MigSqlScope *scope, uint64 row, MigEntry *entries, int count)
+{
+	return bsearch(mig_get_text_not_null(scope, row, 1), entries, count,
+				   sizeof(MigEntry), compare_version);
+}
+
+/*
+ * Take the errors away of those that were done since.  failed_runs has the run
+ * of the error of each entry.
+ */
+static void
+forget_old_errors(MigSqlScope *scope, const char *project, List *versions,
+				  const int64 *failed_runs, MigEntry *entries, int count)
+{
+	Oid			types[2] = {TEXTOID, TEXTARRAYOID};
+	Datum		values[2] = {CStringGetTextDatum(project), list_to_array(versions)};
+	uint64		nrows;
+	uint64		i;
+
+	nrows = mig_sql("SELECT version, pg_catalog.max(run) FROM migrate.journal"
+					" WHERE project OPERATOR(pg_catalog.=) $1"
+					" AND version OPERATOR(pg_catalog.=) ANY ($2)"
+					" AND outcome OPERATOR(pg_catalog.=) 'success'"
+					" AND action OPERATOR(pg_catalog.<>) ALL ("
+					"  ARRAY['hold', 'unhold']) GROUP BY version",
+					2, types, values, NULL);
+	for (i = 0; i < nrows; i++)
+	{
+		MigEntry   *entry = find_entry(scope, i, entries, count);
+
+		if (entry != NULL && mig_get_int8(i, 2) > failed_runs[entry - entries])
+			entry->error = NULL;
+	}
+}
+
+/*
+ * The error of the newest attempt at a text that is not applied, if it failed.
+ * The journal is not joined: a plan may then read it again for each row, which
+ * depends on statistics that a table may not have.
+ */
+static void
+read_errors(const char *project, char **versions, int nversions,
+			MigEntry *entries, int count)
+{
+	MigSqlScope scope;
+	Oid			types[2] = {TEXTOID, TEXTARRAYOID};
+	Datum		values[2] = {CStringGetTextDatum(project)};
+	char		nulls[2] = {' ', versions ? ' ' : 'n'};
+	int64	   *runs = palloc0(sizeof(int64) * Max(count, 1));
+	List	   *failed = NIL;
+	uint64		nrows;
+	uint64		i;
+
+	if (versions != NULL)
+		values[1] = mig_text_array(versions, nversions);
+	mig_books_open(&scope);
+	nrows = mig_sql(versions == NULL ?
+					"SELECT DISTINCT ON (version) version, checksum, run,"
+					" coalesce(message, '') FROM migrate.journal"
+					" WHERE project OPERATOR(pg_catalog.=) $1"
+					" AND outcome OPERATOR(pg_catalog.=) 'failure'"
+					" AND version IS NOT NULL"
+					" ORDER BY version, run DESC, n DESC" :
+					"SELECT DISTINCT ON (j.version) j.version, j.checksum,"
+					" j.run, coalesce(j.message, '')"
+					" FROM pg_catalog.unnest($2) v (version)"
+					ROW_OF("*", "migrate.journal WHERE outcome"
+						   " OPERATOR(pg_catalog.=) 'failure' AND", "v.version")
+					" j ON true WHERE j.version IS NOT NULL"
+					" ORDER BY j.version, j.run DESC, j.n DESC",
+					2, types, values, nulls);
+	for (i = 0; i < nrows; i++)
+	{
+		MigEntry   *entry = find_entry(&scope, i, entries, count);
+		char	   *checksum = mig_get_text(&scope, i, 2);
+
+		if (entry == NULL || !entry->stored ||
+			(entry->applied && !entry->up_changed) ||
+			checksum == NULL || strcmp(checksum, entry->checksum) != 0)
+			continue;
+		runs[entry - entries] = mig_get_int8(i, 3);
+		entry->error = mig_get_text(&scope, i, 4);
+		failed = mig_sql_append(&scope, failed, entry->version);
+	}
+	if (failed != NIL)
+		forget_old_errors(&scope, project, failed, runs, entries, count);
+	mig_books_close(&scope);
+	pfree(runs);
+}
+
 static MigEntry *
 read_entries(const char *project, char **versions, int nversions, bool details,
 			 int *count)
@@ -473,9 +567,10 @@ read_entries(const char *project, char **versions, int nversions, bool details,
 	uint64		i;
 
 	open_entries(&cursor, details ?
-				 "SELECT " DETAIL_COLUMNS ENTRY_TABLES ENTRY_FAILURE
-				 " ORDER BY 1" :
-				 "SELECT " PLAN_COLUMNS ENTRY_TABLES " ORDER BY 1",
+				 (versions ? "SELECT " DETAIL_COLUMNS THESE_ENTRIES " ORDER BY 1" :
+				  "SELECT " DETAIL_COLUMNS ALL_ENTRIES " ORDER BY 1") :
+				 (versions ? "SELECT " PLAN_COLUMNS THESE_ENTRIES " ORDER BY 1" :
+				  "SELECT " PLAN_COLUMNS ALL_ENTRIES " ORDER BY 1"),
 				 project, versions, nversions);
 	entries = MemoryContextAlloc(cursor.scope.outer, sizeof(MigEntry) * room);
 	while ((nrows = fetch_entries(&cursor)) > 0)
@@ -491,6 +586,8 @@ read_entries(const char *project, char **versions, int nversions, bool details,
 					   &entries[n], n > 0 ? &entries[n - 1] : NULL);
 	}
 	close_entries(&cursor);
+	if (details)
+		read_errors(project, versions, nversions, entries, (int) n);
 	*count = (int) n;
 	return entries;
 }
@@ -508,7 +605,7 @@ mig_ledger_scan(const char *project,
 	uint64		nrows;
 	uint64		i;
 
-	open_entries(&cursor, "SELECT " STANDING_COLUMNS ENTRY_TABLES, project,
+	open_entries(&cursor, "SELECT " STANDING_COLUMNS ALL_ENTRIES, project,
 				 NULL, 0);
 	cursor.scope.outer = portion;
 	spi = CurrentMemoryContext;
@@ -533,12 +630,6 @@ MigEntry *
 mig_ledger_entries(const char *project, bool details, int *count)
 {
 	return read_entries(project, NULL, 0, details, count);
-}
-
-static int
-compare_version(const void *key, const void *entry)
-{
-	return strcmp(key, ((const MigEntry *) entry)->version);
 }
 
 MigEntry **
@@ -592,7 +683,6 @@ mig_ledger_texts(const char *project, MigEntry **entries, int count)
 	Datum		values[2];
 	char	  **versions = palloc(sizeof(char *) * Max(count, 1));
 	MigTexts   *texts = palloc0(sizeof(MigTexts) * Max(count, 1));
-	uint64		nrows;
 	int			i;
 	int			part;
 
@@ -602,22 +692,20 @@ mig_ledger_texts(const char *project, MigEntry **entries, int count)
 	values[1] = mig_text_array(versions, count);
 
 	mig_books_open(&scope);
-	nrows = mig_sql("SELECT v.ord::pg_catalog.int4, m.up, m.down, m.verify,"
-					" m.checksum, m.down_checksum,"
-					" m.up_author, m.up_trusted, m.down_author,"
-					" m.down_trusted, m.verify_author, m.verify_trusted,"
-					" m.source"
-					" FROM pg_catalog.unnest($2) WITH ORDINALITY AS v (version, ord)"
-					" JOIN migrate.migration m"
-					"  ON m.project OPERATOR(pg_catalog.=) $1"
-					"  AND m.version OPERATOR(pg_catalog.=) v.version",
-					2, types, values, NULL);
-	if (nrows != count)
-		mig_ledger_removed_meanwhile();
+	mig_sql("SELECT v.ord::pg_catalog.int4, m.up, m.down, m.verify,"
+			" m.checksum, m.down_checksum,"
+			" m.up_author, m.up_trusted, m.down_author,"
+			" m.down_trusted, m.verify_author, m.verify_trusted,"
+			" m.source"
+			" FROM pg_catalog.unnest($2) WITH ORDINALITY AS v (version, ord)"
+			MIGRATION_OF("v.version"),
+			2, types, values, NULL);
 	for (i = 0; i < count; i++)
 	{
 		MigTexts   *text = &texts[mig_get_int4(i, 1) - 1];
 
+		if (mig_get_text(&scope, i, 2) == NULL)
+			mig_ledger_removed_meanwhile();
 		text->up = mig_get_text_not_null(&scope, i, 2);
 		text->down = mig_get_text(&scope, i, 3);
 		text->verify = mig_get_text(&scope, i, 4);
@@ -657,10 +745,9 @@ mig_ledger_stranger(const char *project, MigPart part, char **versions,
 					"  WHEN m.up_trusted THEN m.verify_author"
 					"  ELSE m.up_author END"
 					" FROM pg_catalog.unnest($2) WITH ORDINALITY AS v (version, ord)"
-					" JOIN migrate.migration m"
-					"  ON m.project OPERATOR(pg_catalog.=) $1"
-					"  AND m.version OPERATOR(pg_catalog.=) v.version"
-					" WHERE CASE WHEN NOT $3"
+					MIGRATION_OF("v.version")
+					" WHERE CASE WHEN m.version IS NULL THEN false"
+					"  WHEN NOT $3"
 					"  THEN m.down IS NOT NULL AND NOT m.down_trusted"
 					"  WHEN m.up_trusted"
 					"  THEN m.verify IS NOT NULL AND NOT m.verify_trusted"
@@ -680,19 +767,12 @@ mig_ledger_stranger(const char *project, MigPart part, char **versions,
 bool
 mig_ledger_is_applied(const char *project, const char *version)
 {
-	MigSqlScope scope;
-	Oid			types[2] = {TEXTOID, TEXTOID};
-	Datum		values[2] = {CStringGetTextDatum(project),
-	CStringGetTextDatum(version)};
-	bool		found;
+	static const MigKeyed applied_row = {
+		"applied", 3, {"project", "target", "version"}, {NULL}
+	};
+	const char *key[] = {project, "", version};
 
-	mig_books_open(&scope);
-	found = mig_sql("SELECT FROM migrate.applied"
-					" WHERE project OPERATOR(pg_catalog.=) $1"
-					" AND version OPERATOR(pg_catalog.=) $2",
-					2, types, values, NULL) > 0;
-	mig_books_close(&scope);
-	return found;
+	return mig_keyed_look_up(&applied_row, key, NULL, NULL);
 }
 
 List *
@@ -938,6 +1018,72 @@ mig_ledger_is_stored(const char *project, const char *version)
 	return mig_keyed_look_up(&migration_row, key, NULL, NULL);
 }
 
+/* what the journal may know of a source, and what it knows */
+typedef struct Past
+{
+	bool		asked;			/* whether this very text was applied before */
+	char	   *stored;			/* the text in the place of the applied one */
+	char	   *down;			/* the down body that the source has not */
+	bool		ran;
+	bool		stored_failed;
+	bool		down_amended;
+} Past;
+
+#define SOURCE_RAN 1
+#define SOURCE_FAILED 2
+#define SOURCE_DOWN_AMENDED 3
+
+/* ask it, with project and versions in values */
+static void
+read_pasts(Datum *values, List *checksums, Past *pasts)
+{
+	Oid			types[2] = {TEXTOID, TEXTARRAYOID};
+	uint64		nrows;
+	uint64		i;
+
+	nrows = mig_sql("SELECT i.ord, j.what, j.hash FROM incoming i"
+					" FULL JOIN (SELECT DISTINCT x.version, x.what,"
+					"   CASE x.what WHEN 3 THEN x.down_checksum"
+					"    ELSE x.checksum END AS hash"
+					"  FROM (SELECT *, CASE WHEN outcome"
+					"    OPERATOR(pg_catalog.=) 'failure' THEN 2"
+					"    WHEN action OPERATOR(pg_catalog.=) 'apply' THEN 1"
+					"    WHEN action OPERATOR(pg_catalog.=) 'amend'"
+					"     AND part OPERATOR(pg_catalog.=) 'down' THEN 3"
+					"    END AS what FROM migrate.journal) x"
+					"  WHERE x.project OPERATOR(pg_catalog.=) $1"
+					"  AND x.version OPERATOR(pg_catalog.=) ANY ($2)"
+					"  AND x.what IS NOT NULL) j"
+					" ON j.version OPERATOR(pg_catalog.=) i.version",
+					2, types, values, NULL);
+	for (i = 0; i < nrows; i++)
+	{
+		int			ord = mig_get_int4(i, 1);
+		char	   *hash = SPI_getvalue(SPI_tuptable->vals[i],
+										SPI_tuptable->tupdesc, 3);
+		Past	   *past = &pasts[ord];
+
+		if (hash == NULL)
+			continue;
+		switch (mig_get_int4(i, 2))
+		{
+			case SOURCE_RAN:
+				past->ran |= past->asked &&
+					strcmp(hash, list_nth(checksums, ord)) == 0;
+				break;
+			case SOURCE_FAILED:
+				past->stored_failed |= past->stored != NULL &&
+					strcmp(hash, past->stored) == 0;
+				break;
+			case SOURCE_DOWN_AMENDED:
+				past->down_amended |= past->down != NULL &&
+					strcmp(hash, past->down) == 0;
+				break;
+		}
+		pfree(hash);
+	}
+}
+
 /*
  * ran_before is about repeatable migrations whose text is not the stored one.
  * It is false for the text that is still in force if the stored, newer one has
@@ -948,14 +1094,21 @@ mig_ledger_compare(const char *project, List *sources, List *checksums,
 				   List *down_checksums)
 {
 	MigSqlScope scope;
-	Oid			types[1] = {TEXTOID};
-	Datum		values[1] = {CStringGetTextDatum(project)};
-	MigComparison *result = palloc0(sizeof(MigComparison) *
-									Max(list_length(sources), 1));
+	Oid			types[2] = {TEXTOID, TEXTARRAYOID};
+	Datum		values[2] = {CStringGetTextDatum(project)};
+	int			count = list_length(sources);
+	MigComparison *result = palloc0(sizeof(MigComparison) * Max(count, 1));
+	Past	   *pasts = palloc0(sizeof(Past) * Max(count, 1));
+	char	  **versions = palloc(sizeof(char *) * Max(count, 1));
+	bool		ask = false;
 	uint64		nrows;
 	uint64		i;
 	Tuplestorestate *rows;
+	ListCell   *lc;
 
+	foreach(lc, sources)
+		versions[foreach_current_index(lc)] = ((MigSource *) lfirst(lc))->version;
+	values[1] = mig_text_array(versions, count);
 	mig_books_open(&scope);
 	rows = register_sources(sources, checksums, down_checksums);
 	nrows = mig_sql("SELECT i.ord, m.version IS NOT NULL, a.version IS NOT NULL,"
@@ -977,37 +1130,18 @@ mig_ledger_compare(const char *project, List *sources, List *checksums,
 					"  AND NOT (m.source IS DISTINCT FROM i.source),"
 					" i.kind OPERATOR(pg_catalog.=) 'repeatable'"
 					"  AND m.checksum OPERATOR(pg_catalog.<>) i.checksum"
-					"  AND EXISTS (SELECT FROM migrate.journal j"
-					"   WHERE j.project OPERATOR(pg_catalog.=) $1"
-					"   AND j.version OPERATOR(pg_catalog.=) i.version"
-					"   AND j.action OPERATOR(pg_catalog.=) 'apply'"
-					"   AND j.outcome OPERATOR(pg_catalog.=) 'success'"
-					"   AND j.checksum OPERATOR(pg_catalog.=) i.checksum)"
-					"  AND NOT (a.checksum OPERATOR(pg_catalog.=) i.checksum"
-					"   AND EXISTS (SELECT FROM migrate.journal f"
-					"    WHERE f.project OPERATOR(pg_catalog.=) $1"
-					"    AND f.version OPERATOR(pg_catalog.=) i.version"
-					"    AND f.outcome OPERATOR(pg_catalog.=) 'failure'"
-					"    AND f.checksum OPERATOR(pg_catalog.=) m.checksum)),"
-					" i.down_checksum IS NULL AND m.down_checksum IS NOT NULL"
-					"  AND EXISTS (SELECT FROM migrate.journal d"
-					"   WHERE d.project OPERATOR(pg_catalog.=) $1"
-					"   AND d.version OPERATOR(pg_catalog.=) i.version"
-					"   AND d.action OPERATOR(pg_catalog.=) 'amend'"
-					"   AND d.part OPERATOR(pg_catalog.=) 'down'"
-					"   AND d.down_checksum OPERATOR(pg_catalog.=) m.down_checksum)"
+					"  AND m.checksum IS NOT NULL,"
+					" CASE WHEN a.checksum OPERATOR(pg_catalog.=) i.checksum"
+					"  THEN m.checksum END,"
+					" CASE WHEN i.down_checksum IS NULL"
+					"  THEN m.down_checksum END"
 					" FROM incoming i"
-					" LEFT JOIN migrate.migration m"
-					"  ON m.project OPERATOR(pg_catalog.=) $1"
-					"  AND m.version OPERATOR(pg_catalog.=) i.version"
-					" LEFT JOIN migrate.applied a"
-					"  ON a.project OPERATOR(pg_catalog.=) $1"
-					"  AND a.target OPERATOR(pg_catalog.=) ''"
-					"  AND a.version OPERATOR(pg_catalog.=) i.version",
+					MIGRATION_OF("i.version") APPLIED_OF("i.version"),
 					1, types, values, NULL);
 	for (i = 0; i < nrows; i++)
 	{
-		MigComparison *row = &result[mig_get_int4(i, 1)];
+		int			ord = mig_get_int4(i, 1);
+		MigComparison *row = &result[ord];
 
 		row->stored = mig_get_bool(i, 2);
 		row->applied = mig_get_bool(i, 3);
@@ -1017,8 +1151,17 @@ mig_ledger_compare(const char *project, List *sources, List *checksums,
 		row->same_head = mig_get_bool(i, 7);
 		row->same_verify = mig_get_bool(i, 8);
 		row->same_place = mig_get_bool(i, 9);
-		row->ran_before = mig_get_bool(i, 10);
-		row->amended_down = mig_get_bool(i, 11);
+		pasts[ord].asked = mig_get_bool(i, 10);
+		pasts[ord].stored = mig_get_text(&scope, i, 11);
+		pasts[ord].down = mig_get_text(&scope, i, 12);
+		ask |= pasts[ord].asked || pasts[ord].down != NULL;
+	}
+	if (ask)
+		read_pasts(values, checksums, pasts);
+	for (i = 0; i < count; i++)
+	{
+		result[i].ran_before = pasts[i].ran && !pasts[i].stored_failed;
+		result[i].amended_down = pasts[i].down_amended;
 	}
 	tuplestore_end(rows);
 	mig_books_close(&scope);
@@ -1082,8 +1225,8 @@ mig_ledger_replace(const char *project, List *sources, const char *added_by)
 				  " source = i.source, added_by = $2,"
 				  " added_at = pg_catalog.clock_timestamp()"
 				  " FROM incoming i"
-				  " WHERE m.project OPERATOR(pg_catalog.=) $1"
-				  " AND m.version OPERATOR(pg_catalog.=) i.version",
+				  ROW_OF("ctid", "migrate.migration WHERE", "i.version") " r ON true"
+				  " WHERE m.ctid OPERATOR(pg_catalog.=) r.ctid",
 				  project, sources, added_by);
 }
 
@@ -1096,8 +1239,8 @@ mig_ledger_move(const char *project, List *sources)
 				  " down_line = i.down_line, verify_line = i.verify_line,"
 				  " source = i.source"
 				  " FROM incoming i"
-				  " WHERE m.project OPERATOR(pg_catalog.=) $1"
-				  " AND m.version OPERATOR(pg_catalog.=) i.version",
+				  ROW_OF("ctid", "migrate.migration WHERE", "i.version") " r ON true"
+				  " WHERE m.ctid OPERATOR(pg_catalog.=) r.ctid",
 				  project, sources, "");
 }
 
@@ -1188,6 +1331,7 @@ mig_ledger_accept(const char *project, const char *version,
 	mig_books_open(&scope);
 	mig_sql("UPDATE migrate.applied SET checksum = $3, down_checksum = $4"
 			" WHERE project OPERATOR(pg_catalog.=) $1"
+			" AND target OPERATOR(pg_catalog.=) ''"
 			" AND version OPERATOR(pg_catalog.=) $2",
 			4, types, values, nulls);
 	mig_books_close(&scope);

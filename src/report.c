@@ -142,6 +142,22 @@ read_entry(MigSqlScope *scope, uint64 row, MigReportEntry *entry)
 }
 
 /*
+ * Number of the rows before the first one without a version.  Tables are joined
+ * by FULL JOIN, which nothing but a hash or a merge join can do, since a plan for
+ * rows that are thought to be few would read all of them again for each.  The
+ * rows of the other table alone come last.
+ */
+static int
+without_rest(int nrows)
+{
+	while (nrows > 0 &&
+		   SPI_getvalue(SPI_tuptable->vals[nrows - 1], SPI_tuptable->tupdesc,
+						1) == NULL)
+		nrows--;
+	return nrows;
+}
+
+/*
  * A partly done migration has an error in the journal that status() does not
  * show, if its last run failed.
  */
@@ -160,14 +176,16 @@ gather_entries(MigReport *report)
 			" f.hint, f.part, f.statement, f.line, " UTC("f.started_at") ","
 			" f.role"
 			" FROM migrate.status($1) WITH ORDINALITY s"
-			" LEFT JOIN migrate.migration m ON m.project" EQ "$1"
-			"  AND m.version" EQ "s.version"
-			" LEFT JOIN LATERAL (SELECT x.* FROM migrate.failure x"
-			"  WHERE x.project" EQ "$1 AND x.version" EQ "s.version"
-			"  AND (s.error IS NOT NULL OR s.state" EQ "'partial')"
-			"  ORDER BY x.run DESC, x.n DESC LIMIT 1) f ON true"
+			" FULL JOIN (SELECT version, held_reason FROM migrate.migration"
+			"  WHERE project" EQ "$1) m ON m.version" EQ "s.version"
+			" FULL JOIN (SELECT DISTINCT ON (x.version) x.*"
+			"  FROM migrate.failure x WHERE x.project" EQ "$1"
+			"  ORDER BY x.version, x.run DESC, x.n DESC) f"
+			" ON f.version" EQ "CASE WHEN s.error IS NOT NULL"
+			"  OR s.state" EQ "'partial' THEN s.version END"
 			" ORDER BY s.ordinality",
 			1, args);
+	report->nentries = without_rest(report->nentries);
 	report->entries = rows_for(&scope, report->nentries,
 							   sizeof(MigReportEntry));
 	for (i = 0; i < report->nentries; i++)
@@ -243,22 +261,24 @@ gather_plan(void *arg)
 	int			i;
 
 	open_locked(&scope);
-	nsteps = ask("SELECT p.step, p.version, p.name, m.kind, m.path,"
+	nsteps = ask("SELECT p.version, p.step, p.name, m.kind, m.path,"
 				 " m.added_by, p.own_transaction, p.reason, m.irreversible,"
 				 " coalesce(m.down_path, m.path),"
 				 " coalesce(m.up_line, 0), coalesce(m.down_line, 0)"
 				 " FROM migrate.plan($2, $1) p"
-				 " LEFT JOIN migrate.migration m ON m.project" EQ "$1"
-				 "  AND m.version" EQ "p.version"
-				 " ORDER BY p.step",
+				 " FULL JOIN (SELECT version, kind, path, added_by, irreversible,"
+				 "  down_path, up_line, down_line FROM migrate.migration"
+				 "  WHERE project" EQ "$1) m"
+				 " ON m.version" EQ "p.version ORDER BY p.step",
 				 2, args);
+	nsteps = without_rest(nsteps);
 	report->steps = rows_for(&scope, nsteps, sizeof(MigReportStep));
 	for (i = 0; i < nsteps; i++)
 	{
 		MigReportStep *step = &report->steps[i];
 
-		step->step = mig_get_int4(i, 1);
-		step->version = mig_get_text_not_null(&scope, i, 2);
+		step->version = mig_get_text_not_null(&scope, i, 1);
+		step->step = mig_get_int4(i, 2);
 		step->name = mig_get_text_not_null(&scope, i, 3);
 		step->kind = mig_get_text_not_null(&scope, i, 4);
 		step->up.path = mig_get_text(&scope, i, 5);
@@ -354,8 +374,9 @@ gather_bodies(MigReport *report, int body_limit)
 	nrows = mig_sql("SELECT v.n, " BODY_COLUMNS("m.up") ", "
 					BODY_COLUMNS("m.down")
 					" FROM " STEPS("$2")
-					" JOIN migrate.migration m ON m.project" EQ "$1"
-					"  AND m.version" EQ "v.version",
+					" FULL JOIN (SELECT version, up, down FROM migrate.migration"
+					"  WHERE project" EQ "$1 AND version" EQ "ANY ($2)) m"
+					" ON m.version" EQ "v.version",
 					3, types, values, NULL);
 	for (row = 0; row < nrows; row++)
 	{
