@@ -60,6 +60,7 @@ OBJS = \
 	src/lint_facts.o \
 	src/lint_uses.o \
 	src/lint_text.o \
+	src/lint_verify.o \
 	src/lint_model.o \
 	src/lint_table.o \
 	src/lint_effects.o \

@@ -26,6 +26,7 @@
 #include "ledger.h"
 #include "lint.h"
 #include "lint_rules.h"
+#include "lint_verify.h"
 #include "trial.h"
 
 /* limits of what is read at once; one body may be larger than that */
@@ -337,6 +338,21 @@ check_body(MigLint *lint, const Rules *rules, const char *text, MigPart part)
  * One migration
  */
 
+/* one that cannot be parsed is named by the load, and by each run */
+static bool
+verify_passes(const MigEntry *entry, const char *text)
+{
+	MigLabel	label;
+	MigBody    *body;
+	List	   *trees;
+
+	if (text == NULL)
+		return false;
+	mig_label_of_entry(&label, entry, MIG_VERIFY, true);
+	return mig_trial_parse(text, &label, &body, &trees) == NULL &&
+		mig_verify_always_passes(trees, entry->of_sqitch);
+}
+
 static void
 check_migration(MigLint *lint, const Rules *rules, const MigTexts *texts,
 				bool downs)
@@ -347,6 +363,7 @@ check_migration(MigLint *lint, const Rules *rules, const MigTexts *texts,
 	lint->lost = NIL;
 	lint->offs_seen = NIL;
 	lint->empty = false;
+	lint->verify_passes = verify_passes(lint->entry, texts->verify);
 	memset(lint->refused, 0, sizeof(lint->refused));
 	check_body(lint, rules, texts->up, MIG_UP);
 	off = lint->off;

@@ -679,6 +679,17 @@ body_refused(MigLint *lint, Node *stmt)
 						"Mend it and load it again, or say -- migrate:irreversible.");
 }
 
+static void
+verify_cannot_fail(MigLint *lint, Node *stmt)
+{
+	if (lint->verify_passes)
+		mig_lint_report(lint, MIG_LINT_NOTE, NULL,
+						"the verify body passes whatever it finds: its first column is never false or null",
+						lint->entry->of_sqitch ?
+						"Let it raise an error, SELECT 1 / count(*) ... for example." :
+						"Compare: SELECT count(*) = 1 FROM ..., or SELECT EXISTS (SELECT FROM ...).");
+}
+
 
 /*
  * Numbering
@@ -866,6 +877,7 @@ const MigLintRule mig_rules_migration[] = {
 	{"missing-down", false, T_Invalid, missing_down},
 	{"empty-body", false, T_Invalid, empty_body},
 	{"body-refused", false, T_Invalid, body_refused},
+	{"verify-cannot-fail", false, T_Invalid, verify_cannot_fail},
 	{"version-duplicate", false, T_Invalid, version_duplicate},
 	{"version-gap", false, T_Invalid, version_gap},
 	{"version-out-of-order", false, T_Invalid, version_out_of_order},

@@ -508,6 +508,37 @@ SELECT version, body, rule, severity, message FROM migrate.lint();
 SELECT migrate.remove('1');
 SELECT severities('body-refused', 'SELECT 1', 'SELECT 1');
 
+-- verify bodies that pass, whatever they find
+CREATE FUNCTION verify_severities(rule text, verify text, source text DEFAULT NULL) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	found text;
+BEGIN
+	PERFORM migrate.add('1', 'SELECT 1', 'SELECT 1', verify => verify, origin => jsonb_build_object('source', source));
+	SELECT string_agg(l.severity, ' ') INTO found FROM migrate.lint() l WHERE l.rule = verify_severities.rule;
+	PERFORM migrate.remove('1');
+	RETURN found;
+END $$;
+SELECT verify_severities('verify-cannot-fail', v), v FROM unnest(ARRAY[
+	'SELECT count(*) FROM pg_class WHERE relname = ''nosuch''',
+	'SELECT count(*) FROM few',
+	'select 1 from pg_class where relname = ''nosuch''',
+	'SELECT relname, relkind = ''r'' FROM pg_catalog.pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace',
+	'SELECT table_name FROM information_schema.tables WHERE table_name = ''nosuch''',
+	'SELECT count(*)::int FROM pg_class UNION SELECT 2',
+	'SELECT EXISTS (SELECT FROM pg_class)::int',
+	'SELECT (SELECT count(*) FROM pg_class) AS n',
+	'SELECT true', 'SELECT 1; SELECT ''f''', 'SET search_path = lint', '-- later', 'VALUES (1)',
+	'SELECT * FROM pg_class WHERE relname = ''nosuch''']) v;
+-- near misses
+SELECT severities('verify-cannot-fail', 'SELECT count(*) FROM big');
+SELECT verify_severities('verify-cannot-fail', v), v FROM unnest(ARRAY[
+	'SELECT count(*) = 1 FROM pg_class', 'SELECT EXISTS (SELECT FROM pg_class)', 'SELECT 1 / count(*) FROM pg_class',
+	'SELECT id FROM few LIMIT 0', 'SELECT 1 FROM few WHERE false', 'SELECT FROM few', 'SELECT ''few''::regclass', 'SELECT false', 'SELECT NULL',
+	'SELECT count(*) FROM pg_class WHERE oid = ''few''::regclass', 'SELECT count(*) FROM calls()',
+	'SELECT sum(id) FROM few', 'SELECT relispopulated FROM pg_class', 'SELECT count(*) FROM few; SELECT id FROM few LIMIT 0',
+	'DO $d$ BEGIN ASSERT false; END $d$', 'DELETE FROM few', 'SELECT calls()']) v;
+SELECT verify_severities('verify-cannot-fail', v, 'sqitch'), v FROM unnest(ARRAY['SELECT count(*) FROM few', 'SELECT count(*) FROM pg_class']) v;
+
 -- an enum value that an earlier migration of the same run adds
 SELECT migrate.add('1', 'ALTER TYPE mood ADD VALUE ''calm'' AFTER ''sad''', 'SELECT 1');
 SELECT migrate.add('2', 'SELECT ''calm''::mood', 'SELECT 1');
