@@ -29,6 +29,8 @@ LC_ALL=C.UTF-8
 export LANG LC_ALL
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 umask 022
+# the directory that is removed at the end: never one that somebody else names
+WORK=
 
 say()
 {
@@ -44,6 +46,18 @@ die()
 is_root()
 {
 	[ "$(id -u)" = 0 ]
+}
+
+# at_exit COMMAND: what this script does when it ends, by a signal too, and also
+# when nobody reads what it writes any more.  $exit_status is the status.
+at_exit()
+{
+	# shellcheck disable=SC2064 # the command is known now
+	trap "exit_status=\$?; trap '' HUP INT PIPE TERM; $1" EXIT
+	trap 'exit 129' HUP
+	trap 'exit 130' INT
+	trap 'exit 141' PIPE
+	trap 'exit 143' TERM
 }
 
 # Run a command as the user that the server runs as.
@@ -140,36 +154,26 @@ need_packages()
 # off while this runs.  Only missing packages are named, so that no package of a
 # running server is upgraded.
 install_packages()
-{
+(
 	policy=/usr/sbin/policy-rc.d
-	made_policy=
+	conf_dir=/etc/postgresql-common/createcluster.d
+	conf=$conf_dir/zz-migrate-throw-away.conf
+	undo="rm -f $conf"
+	[ -d $conf_dir ] || undo="$undo; rmdir $conf_dir"
+	[ -e $policy ] || undo="$undo; rm -f $policy"
+	at_exit "{ $undo; } 2>/dev/null || :"
 	if [ ! -e $policy ]
 	then
 		# means nothing any more if this shell is killed and leaves it there
 		printf '#!/bin/sh\n[ ! -d /proc/%s ] || exit 101\n' $$ >$policy
 		chmod 755 $policy
-		made_policy=yes
 	fi
-	conf_dir=/etc/postgresql-common/createcluster.d
-	conf=$conf_dir/zz-migrate-throw-away.conf
-	made_dir=
-	if [ ! -d $conf_dir ]
-	then
-		mkdir -p $conf_dir
-		made_dir=yes
-	fi
+	mkdir -p $conf_dir
 	echo 'create_main_cluster = false' >$conf
-	status=0
-	{
-		apt-get -q update &&
+	apt-get -q update &&
 		DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-upgrade \
 			--no-install-recommends install "$@"
-	} || status=$?
-	rm -f $conf
-	[ -z "$made_policy" ] || rm -f $policy
-	[ -z "$made_dir" ] || rmdir $conf_dir 2>/dev/null || :
-	return $status
-}
+)
 
 # ---------------------------------------------------------------------------
 # A private installation
@@ -180,9 +184,9 @@ install_packages()
 # part of a socket's name.
 make_work_dir()
 {
-	for WORK in ${MIGRATE_TMPDIR:-${TMPDIR:-/tmp} /tmp /var/tmp}
+	for parent in ${MIGRATE_TMPDIR:-${TMPDIR:-/tmp} /tmp /var/tmp}
 	do
-		WORK=$(mktemp -d "$WORK/migrate-$1.XXXXXX" 2>/dev/null) || continue
+		WORK=$(mktemp -d "$parent/migrate-$1.XXXXXX" 2>/dev/null) || continue
 		! is_root || chown postgres: "$WORK"
 		printf '#!/bin/sh\nexit 0\n' >"$WORK/probe"
 		chmod 755 "$WORK/probe"
@@ -193,6 +197,7 @@ make_work_dir()
 			return 0
 		fi
 		rm -rf "$WORK"
+		WORK=
 	done
 	die "found no directory for temporary files from which programs can run; set MIGRATE_TMPDIR"
 }
