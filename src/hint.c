@@ -37,6 +37,13 @@ last_role_of(const char *project)
 	return last.role;
 }
 
+/* the procedure that runs such a body in several transactions */
+static const char *
+call_of_steps(const MigHintFacts *facts)
+{
+	return facts->undoes ? "rollback_each" : "apply_each";
+}
+
 void
 mig_hint_add(ErrorData *edata, const MigHintFacts *facts)
 {
@@ -50,7 +57,8 @@ mig_hint_add(ErrorData *edata, const MigHintFacts *facts)
 				mig_error_add_hint(edata, "The locks of a run are held to its end: apply in parts, with the argument \"target\".");
 			break;
 		case ERRCODE_UNSAFE_NEW_ENUM_VALUE_USAGE:
-			mig_error_add_hint(edata, "Use the new value in a migration of its own and CALL migrate.apply_each(), or mark the migration \"transactional off\", so that each of its statements is committed by itself.");
+			mig_error_add_hint(edata, psprintf("Use the new value in a migration of its own and CALL migrate.%s(), or mark the migration \"transactional off\", so that each of its statements is committed by itself.",
+											   call_of_steps(facts)));
 			break;
 		case ERRCODE_LOCK_NOT_AVAILABLE:
 			if (!mig_locktrace_is_lock_failure(edata))
@@ -90,10 +98,12 @@ mig_hint_add(ErrorData *edata, const MigHintFacts *facts)
 		case ERRCODE_INVALID_TRANSACTION_TERMINATION:
 			if (strstr(edata->message, "SET TRANSACTION") != NULL)
 			{
-				mig_error_add_hint(edata, "The transaction of a run has begun before its bodies: mark the migration \"transactional off\", write BEGIN and COMMIT around the statements, and CALL migrate.apply_each().");
+				mig_error_add_hint(edata, psprintf("The transaction of a run has begun before its bodies: mark the migration \"transactional off\", write BEGIN and COMMIT around the statements, and CALL migrate.%s().",
+												   call_of_steps(facts)));
 				break;
 			}
-			mig_error_add_hint(edata, "Only the server can tell that this statement cannot run in a transaction block: mark the migration \"transactional off\" and CALL migrate.apply_each().");
+			mig_error_add_hint(edata, psprintf("Only the server can tell that this statement cannot run in a transaction block: mark the migration \"transactional off\" and CALL migrate.%s().",
+											   call_of_steps(facts)));
 			break;
 		default:
 			break;

@@ -35,6 +35,7 @@
 #include "executor/spi.h"
 #include "parser/parser.h"
 #include "utils/builtins.h"
+#include "utils/evtcache.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
@@ -624,6 +625,16 @@ mig_residue_remove(MigResidue *residue)
 	restore_advisory(residue);
 }
 
+/* then any DDL may run code; the server keeps these in a cache */
+static bool
+has_event_triggers(void)
+{
+	return EventCacheLookup(EVT_DDLCommandStart) != NIL ||
+		EventCacheLookup(EVT_DDLCommandEnd) != NIL ||
+		EventCacheLookup(EVT_SQLDrop) != NIL ||
+		EventCacheLookup(EVT_TableRewrite) != NIL;
+}
+
 bool
 mig_residue_may_differ(const MigBody *body, int first, int end)
 {
@@ -634,7 +645,7 @@ mig_residue_may_differ(const MigBody *body, int first, int end)
 		if (body->statements[i].runs_code)
 			return true;
 	}
-	return OidIsValid(temporary_schema());
+	return OidIsValid(temporary_schema()) || has_event_triggers();
 }
 
 bool
@@ -642,7 +653,7 @@ mig_residue_end_migration(MigResidue *residue, const MigBody *body)
 {
 	bool		ran = false;
 
-	if (body->runs_code)
+	if (body->runs_code || has_event_triggers())
 	{
 		ran = restore_named(residue);
 		end_listening(residue, body);

@@ -766,19 +766,9 @@ parse(const char *text, const MigLabel *label)
 	return trees;
 }
 
-static bool
-calls_function(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, FuncCall))
-		return true;
-	return raw_expression_tree_walker(node, calls_function, context);
-}
-
 /*
- * May the statement prepare another one, open a cursor, or listen?  What
- * functions do that are called by a trigger or a default is left out.
+ * May the statement prepare another one, open a cursor, or listen?  Triggers may.
+ * What a function does that a default calls while DDL rewrites is left out.
  */
 static bool
 runs_code(Node *stmt)
@@ -789,7 +779,9 @@ runs_code(Node *stmt)
 		case T_UpdateStmt:
 		case T_DeleteStmt:
 		case T_MergeStmt:
-			return calls_function(stmt, NULL);
+		case T_CopyStmt:
+		case T_TruncateStmt:
+		case T_RefreshMatViewStmt:
 		case T_SelectStmt:
 		case T_CreateTableAsStmt:
 		case T_ExplainStmt:

@@ -91,6 +91,12 @@ SELECT migrate.add('4', 'DO $$ BEGIN COMMIT; END $$');
 SELECT version FROM migrate.apply();
 \echo :SQLSTATE
 SELECT migrate.remove('4');
+SELECT migrate.add('4', 'SELECT 1', 'DO $$ BEGIN COMMIT; END $$');
+SELECT version FROM migrate.apply();
+SELECT version FROM migrate.rollback();
+\echo :SQLSTATE
+SELECT version FROM migrate.unstamp('4');
+SELECT migrate.remove('4');
 SELECT migrate.add('4', 'DO $$ BEGIN EXECUTE ''VACUUM t1''; END $$');
 SELECT version FROM migrate.apply();
 \echo :SQLSTATE

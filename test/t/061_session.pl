@@ -343,6 +343,7 @@ foreach my $mode (sort keys %modes)
 my %leaves = (
 	'a prepared statement' => 'PREPARE q AS SELECT 1',
 	'one of EXECUTE' => "DO \$\$ BEGIN EXECUTE 'PREPARE q AS SELECT 1'; END \$\$",
+	'one of a trigger' => 'INSERT INTO fired VALUES (1)',
 	'a temporary table' => 'CREATE TEMP TABLE q (a int)',
 	'one to be dropped at commit' => 'CREATE TEMP TABLE q (a serial PRIMARY KEY) ON COMMIT DROP',
 	'a temporary view' => 'CREATE TEMP VIEW q AS SELECT 1',
@@ -353,6 +354,10 @@ my %leaves = (
 	'a registration' => 'LISTEN q',
 	'an advisory lock' => 'SELECT pg_advisory_lock(77)',
 	'two of them' => 'SELECT pg_advisory_lock(77), pg_advisory_lock(77), pg_advisory_lock_shared(78)');
+my $fired = q{CREATE TABLE fired (a int);
+	CREATE FUNCTION fire() RETURNS trigger LANGUAGE plpgsql AS
+		$$BEGIN EXECUTE 'PREPARE q AS SELECT 1'; RETURN NULL; END$$;
+	CREATE TRIGGER fire AFTER INSERT ON fired FOR EACH ROW EXECUTE FUNCTION fire()};
 my $left = <<'END';
 SELECT count(*) FROM (SELECT name FROM pg_prepared_statements
 	UNION ALL SELECT name FROM pg_cursors WHERE name <> ''
@@ -371,6 +376,7 @@ foreach my $mode (sort keys %modes, 'start')
 	my $version = 0;
 
 	fresh();
+	query($node, $db, 'app', $fired);
 	foreach my $what (sort keys %leaves)
 	{
 		# the server has no LISTEN in background workers
@@ -388,12 +394,26 @@ foreach my $mode (sort keys %modes, 'start')
 	}
 }
 
+# nor what an event trigger does, in any kind of DDL
+foreach my $mode (sort keys %modes)
+{
+	fresh();
+	query($node, $db, $superuser, q{CREATE FUNCTION fire() RETURNS event_trigger LANGUAGE plpgsql AS
+			$$BEGIN EXECUTE 'PREPARE q AS SELECT 1'; END$$;
+		CREATE EVENT TRIGGER fire ON ddl_command_end WHEN TAG IN ('COMMENT') EXECUTE FUNCTION fire();
+		CREATE TABLE t (a int); ALTER TABLE t OWNER TO app});
+	add($_, "COMMENT ON TABLE t IS 'x'") for 1 .. 3;
+	my $out = succeeds("$modes{$mode} $left", "$mode: three migrations, each with one of an event trigger");
+	like($out, qr/^0$/m, "$mode: of which none is left");
+}
+
 # of which verify bodies and rehearsals leave none either
 foreach my $call ('migrate.apply()', 'migrate.verify()', 'migrate.rehearse()')
 {
 	my $version = 0;
 
 	fresh();
+	query($node, $db, 'app', $fired);
 	foreach my $what (grep { $_ !~ /to be held|at commit/ } sort keys %leaves)
 	{
 		add(++$version, 'SELECT 1', "verify => " . quote($leaves{$what}));

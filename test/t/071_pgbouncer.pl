@@ -431,4 +431,31 @@ foreach my $name (sort keys %calls)
 }
 check_steps();
 check_refusal();
+# ---------------------------------------------------------------------------
+# migrate-load
+# ---------------------------------------------------------------------------
+
+my $files = PostgreSQL::Test::Utils::tempdir();
+my $number = 990000;
+my $interval = (through('SHOW client_connection_check_interval'))[1];
+foreach my $mode ('--apply', '--apply-each')
+{
+	foreach my $case ([ 'SELECT 1;', 0 ], [ 'SELECT 1/0;', 3 ])
+	{
+		my ($text, $expected) = @$case;
+		my $name = "migrate-load $mode, $text";
+
+		through('SELECT migrate.remove(version) FROM migrate.status() WHERE applied_at IS NULL');
+		unlink glob "$files/*";
+		append_to_file("$files/" . ++$number . '_x.sql', "SELECT $number;\n$text\n");
+		my ($out, $err) = ('', '');
+		IPC::Run::run([
+				'sh', "$FindBin::RealBin/../../bin/migrate-load", $files, $mode,
+				'--convention', 'plain', '-d', "host=$pooler_dir port=$pooler_port dbname=one user=app"
+			], '<', \undef, '>', \$out, '2>', \$err, IPC::Run::timeout($timeout));
+		is($? >> 8, $expected, "$name: status") or diag("$out$err");
+		is((through('SHOW client_connection_check_interval'))[1], $interval, "$name: the next client has its own setting");
+	}
+}
+
 done_testing();
