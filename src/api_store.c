@@ -173,7 +173,7 @@ mig_add(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid value for argument \"kind\": \"%s\"", kind),
 				 errhint("Valid values are versioned and repeatable.")));
-	source.transactional = PG_ARGISNULL(7) ? MIG_TX_RECOGNISE :
+	source.transactional = PG_ARGISNULL(7) ? MIG_TX_RECOGNIZE :
 		PG_GETARG_BOOL(7) ? MIG_TX_ON : MIG_TX_OFF;
 	source.irreversible = mig_arg_bool(fcinfo, 8, "irreversible");
 	for (part = MIG_UP; part <= MIG_VERIFY && names_authors; part++)

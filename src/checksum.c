@@ -3,7 +3,7 @@
  * checksum.c
  *	  Hashes of bodies.
  *
- * The normalisation makes one migration hash alike whether it was checked out
+ * The normalization makes one migration hash alike whether it was checked out
  * with CRLF or LF and whatever the encoding of the database.  It is for the
  * checksum only: the stored text keeps its bytes, a CRLF inside a literal is
  * data.

@@ -4,7 +4,7 @@
  *	  File names and markers of the tools whose files can be loaded.
  *
  * A convention is a row of the table below: its name, a function that
- * recognises its files and one that makes migrations of them.  To add one,
+ * recognizes its files and one that makes migrations of them.  To add one,
  * write the two functions and the row; everything that holds for all of them
  * (files of other tools, unique versions, no file left over, the order of the
  * result) is done here, before and after the parser.  Parsers that need more than file names are in
@@ -306,7 +306,7 @@ boolean_setting(const MigScript *script, const MigLine *line, const char *value)
 static MigTransactional
 diesel_metadata(const MigScript *script)
 {
-	MigTransactional result = MIG_TX_RECOGNISE;
+	MigTransactional result = MIG_TX_RECOGNIZE;
 	MigLine		line;
 
 	mig_line_rewind(&line, script->content);
@@ -620,7 +620,7 @@ flyway_claim(const MigScript *script, const MigFileName *name, MigClaim *claim)
 	return true;
 }
 
-/* raise an error about a setting of a script that cannot be honoured */
+/* raise an error about a setting of a script that cannot be honored */
 static void
 flyway_refuse(const MigScript *script, const MigLine *line, const char *detail)
 {
@@ -690,7 +690,7 @@ flyway_refuse_placeholders(const MigScript *script)
 static MigTransactional
 flyway_configuration(const MigScript *script, bool *replaces)
 {
-	MigTransactional result = MIG_TX_RECOGNISE;
+	MigTransactional result = MIG_TX_RECOGNIZE;
 	MigLine		line;
 
 	mig_line_rewind(&line, script->content);
@@ -824,7 +824,7 @@ find_convention(const char *name)
  * The convention that the files show, NULL if there is nothing to load.
  */
 static const Convention *
-recognise(const MigFileSet *set)
+recognize(const MigFileSet *set)
 {
 	const Convention *found = NULL;
 	MigScript  *shows_found = NULL;
@@ -1261,7 +1261,7 @@ mig_convention_parse(MigFile *files, int nfiles, const MigReading *reading,
 	if (set.nscripts == 0)
 		return NIL;
 	if (found == NULL)
-		found = recognise(&set);
+		found = recognize(&set);
 	if (found == NULL)
 		found = &conventions[0];
 

@@ -28,7 +28,7 @@ typedef struct MigReading
 
 /*
  * Turn files into migrations.  Raises MIG_ERRCODE_CONVENTION if the convention
- * is not known or cannot be recognised, or files are refused, and
+ * is not known or cannot be recognized, or files are refused, and
  * MIG_ERRCODE_DUPLICATE if two paths claim one version.  Returns a list of
  * MigSource * in the order of the files' paths; bodies are not parsed.
  * *refusals gets the files that were left out because of partial, as

@@ -5,7 +5,7 @@
  *	  form, of which dbmate's files are a part, and goose.
  *
  * A marker is a comment line.  A section is what lies between a marker's line
- * and the next one's, byte for byte, and is recognised by lines alone: a
+ * and the next one's, byte for byte, and is recognized by lines alone: a
  * marker inside of a string literal or a block comment is one all the same, as
  * it is for the tools that these markers come from.
  *
@@ -233,7 +233,7 @@ set_transactional(Cut *cut, bool on)
 {
 	MigTransactional said = on ? MIG_TX_ON : MIG_TX_OFF;
 
-	if (cut->source->transactional != MIG_TX_RECOGNISE &&
+	if (cut->source->transactional != MIG_TX_RECOGNIZE &&
 		cut->source->transactional != said)
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_CONVENTION),

@@ -109,7 +109,7 @@ extern void mig_execute_unpin_lock_timeout(void);
 
 /*
  * What migrate.timeout limits: everything in between.  The error of a
- * statement that was cancelled by it is to be given to
+ * statement that was canceled by it is to be given to
  * mig_execute_explain_timeout() before mig_execute_migration_end().
  */
 extern void mig_execute_migration_begin(void);

@@ -404,7 +404,7 @@ mig_fileset_add(MigFileSet *set, const MigScript *up, char *version,
 	source->version = version;
 	source->name = name;
 	source->kind = MIG_VERSIONED;
-	source->transactional = MIG_TX_RECOGNISE;
+	source->transactional = MIG_TX_RECOGNIZE;
 	source->path = pstrdup(up->path);
 	source->source = set->convention;
 	set->sources = lappend(set->sources, source);

@@ -952,7 +952,7 @@ put_source(Tuplestorestate *rows, TupleDesc desc, int ord,
 	values[S_VERIFY] = mig_text_datum(source->verify, &nulls[S_VERIFY]);
 	values[S_REQUIRES] = list_to_array(source->requires);
 	values[S_TRANSACTIONAL] = BoolGetDatum(source->transactional == MIG_TX_ON);
-	nulls[S_TRANSACTIONAL] = source->transactional == MIG_TX_RECOGNISE;
+	nulls[S_TRANSACTIONAL] = source->transactional == MIG_TX_RECOGNIZE;
 	values[S_IRREVERSIBLE] = BoolGetDatum(source->irreversible);
 	values[S_PATH] = mig_text_datum(source->path, &nulls[S_PATH]);
 	values[S_DOWN_PATH] = mig_text_datum(source->down_path,

@@ -742,22 +742,22 @@ static void
 version_duplicate(MigLint *lint, Node *stmt)
 {
 	const MigEntry *entry = lint->entry;
-	const MigEntry *neighbours[2];
+	const MigEntry *neighbors[2];
 	int			i;
 
 	if (lint->project->by_requirements || entry->kind != MIG_VERSIONED)
 		return;
-	neighbours[0] = predecessor(lint, entry);
-	neighbours[1] = entry->position + 1 < lint->project->count ?
+	neighbors[0] = predecessor(lint, entry);
+	neighbors[1] = entry->position + 1 < lint->project->count ?
 		lint->project->order[entry->position + 1] : NULL;
-	for (i = 0; i < lengthof(neighbours); i++)
+	for (i = 0; i < lengthof(neighbors); i++)
 	{
-		if (neighbours[i] == NULL ||
-			!same_numbers(neighbours[i]->version, entry->version))
+		if (neighbors[i] == NULL ||
+			!same_numbers(neighbors[i]->version, entry->version))
 			continue;
 		mig_lint_report(lint, MIG_LINT_WARNING, NULL,
 						psprintf("\"%s\" is the same number",
-								 neighbours[i]->version),
+								 neighbors[i]->version),
 						"Give one of the two a number of its own.");
 		return;
 	}

@@ -50,7 +50,7 @@ typedef struct MigAuthor
 /* migration.transactional: what somebody said, or nothing */
 typedef enum MigTransactional
 {
-	MIG_TX_RECOGNISE,			/* null: decide by the parse tree */
+	MIG_TX_RECOGNIZE,			/* null: decide by the parse tree */
 	MIG_TX_OFF,
 	MIG_TX_ON
 } MigTransactional;

@@ -176,7 +176,7 @@ why_not_rehearsed(const Rehearsal *rehearsal, const ErrorData *edata)
 			return "uses an enum value that has to be committed first";
 		return NULL;
 	}
-	if (entry->transactional != MIG_TX_RECOGNISE &&
+	if (entry->transactional != MIG_TX_RECOGNIZE &&
 		(edata->sqlerrcode == ERRCODE_ACTIVE_SQL_TRANSACTION ||
 		 edata->sqlerrcode == ERRCODE_INVALID_TRANSACTION_TERMINATION))
 		return "cannot run in a transaction block";
@@ -220,7 +220,7 @@ decide(void *arg)
 		return MIG_SKIP_STATEMENT;
 	}
 	if (rehearsal->skipped || rehearsal->alter_type >= 0 ||
-		entry->transactional != MIG_TX_RECOGNISE)
+		entry->transactional != MIG_TX_RECOGNIZE)
 		return MIG_TRY_STATEMENT;
 	return MIG_RUN_STATEMENT;
 }

@@ -39,7 +39,7 @@
 
 #include "relsize.h"
 
-/* bytes of a row of a table that has never been analysed */
+/* bytes of a row of a table that has never been analyzed */
 #define GUESSED_ROW_BYTES 100
 
 /* a shorter span says nothing of the traffic */

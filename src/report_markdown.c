@@ -3,7 +3,7 @@
  * report_markdown.c
  *	  A report for a comment on a pull request.
  *
- * GitHub's flavour of Markdown.  A comment there may have 65,536 characters.
+ * GitHub's flavor of Markdown.  A comment there may have 65,536 characters.
  * What does not fit is left out from the least important on, and each omission
  * is said: the SQL of a migration first, then all of it but its row in the
  * table at the beginning.

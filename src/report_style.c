@@ -3,7 +3,7 @@
  * report_style.c
  *	  How the HTML page looks.
  *
- * Whatever a colour says, a word or a shape says too.
+ * Whatever a color says, a word or a shape says too.
  *
  *-------------------------------------------------------------------------
  */

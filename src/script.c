@@ -170,7 +170,7 @@ append_add(StringInfo buf, const char *project, const MigEntry *entry,
 		append_argument(buf, "kind", "repeatable");
 	if (entry->irreversible)
 		appendStringInfoString(buf, ",\n    irreversible => true");
-	if (entry->transactional != MIG_TX_RECOGNISE)
+	if (entry->transactional != MIG_TX_RECOGNIZE)
 		appendStringInfo(buf, ",\n    transactional => %s",
 						 entry->transactional == MIG_TX_ON ? "true" : "false");
 	append_argument(buf, "project", project);
@@ -185,7 +185,7 @@ needs_own_transaction(const MigEntry *entry, MigPart part,
 	MigLabel	label;
 
 	/* what somebody has said is about the up body */
-	if (part == MIG_UP && entry->transactional != MIG_TX_RECOGNISE)
+	if (part == MIG_UP && entry->transactional != MIG_TX_RECOGNIZE)
 		return entry->transactional == MIG_TX_OFF;
 	mig_label_of_entry(&label, entry, part, false);
 	return mig_body_own_transaction(mig_body_parse(mig_texts_part(texts, part),

@@ -73,7 +73,7 @@ mig_become_owner(MigSqlScope *scope, Oid owner)
 	if (SessionReplicationRole != SESSION_REPLICATION_ROLE_ORIGIN)
 		set_guc("session_replication_role", "origin");
 
-	/* estimates for tables that nobody has analysed may be far too high */
+	/* estimates for tables that nobody has analyzed may be far too high */
 	if (jit_enabled)
 		set_guc("jit", "off");
 	scope->read_only = make_writable();

@@ -119,7 +119,7 @@ mig_label_of_entry(MigLabel *label, const MigEntry *entry, MigPart part,
 	label->of_sqitch = entry->of_sqitch;
 	label->first_line = label->path ? sound_line(entry->lines[part]) : 0;
 	label->transactional = part == MIG_UP ? entry->transactional :
-		MIG_TX_RECOGNISE;
+		MIG_TX_RECOGNIZE;
 }
 
 void
@@ -134,7 +134,7 @@ mig_label_of_source(MigLabel *label, const MigSource *source, MigPart part)
 		strcmp(source->source, "sqitch") == 0;
 	label->first_line = label->path ? sound_line(source->lines[part]) : 0;
 	label->transactional = part == MIG_UP ? source->transactional :
-		MIG_TX_RECOGNISE;
+		MIG_TX_RECOGNIZE;
 }
 
 char *

@@ -231,7 +231,7 @@ DO $$
 BEGIN
 	PERFORM migrate.apply(raise => false);
 	PERFORM pg_sleep(0.2);
-	RAISE NOTICE 'not cancelled';
+	RAISE NOTICE 'not canceled';
 END $$;
 SELECT migrate.remove('15.3');
 -- the error of a text that has been replaced is not the new one's

@@ -82,7 +82,7 @@ SELECT up FROM migrate.migration WHERE version = 'scs';
 SELECT migrate.add('dump', E'--\n-- PostgreSQL database dump\n--\n\n\\restrict abc\n\nSET client_encoding = ''UTF8'';\nSELECT pg_catalog.set_config(''search_path'', '''', false);\nCREATE TABLE public.dumped (a text DEFAULT ''\\restrict x'');\n\\unrestrict abc\n\n');
 SELECT migrate.add('bom', E'\uFEFFSELECT 1');
 SELECT migrate.add('crlf', E'SELECT 1;\r\nSELECT 2;\r\n');
-SELECT version, checksum = encode(sha256(convert_to(replace(replace(up, E'\r\n', E'\n'), E'\uFEFF', ''), 'UTF8')), 'hex') AS normalised,
+SELECT version, checksum = encode(sha256(convert_to(replace(replace(up, E'\r\n', E'\n'), E'\uFEFF', ''), 'UTF8')), 'hex') AS normalized,
 	octet_length(up) FROM migrate.migration WHERE version IN ('dump', 'bom', 'crlf') ORDER BY 1;
 
 -- the same again is nothing, another text is an error

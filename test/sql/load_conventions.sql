@@ -45,15 +45,15 @@ END
 $$;
 
 -- the convention that auto finds
-CREATE FUNCTION pg_temp.recognised(VARIADIC files text[])
+CREATE FUNCTION pg_temp.recognized(VARIADIC files text[])
 	RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	result text;
 BEGIN
-	PERFORM migrate.load(jsonb_object(files), project => 'recognised');
+	PERFORM migrate.load(jsonb_object(files), project => 'recognized');
 	SELECT string_agg(DISTINCT source, ' ') INTO result
-		FROM migrate.migration WHERE project = 'recognised';
-	DELETE FROM migrate.migration WHERE project = 'recognised';
+		FROM migrate.migration WHERE project = 'recognized';
+	DELETE FROM migrate.migration WHERE project = 'recognized';
 	RETURN result;
 END
 $$;
@@ -468,21 +468,21 @@ SELECT pg_temp.refused('{"deploy/a.sql": ""}', 'sqitch');
 --
 -- auto
 --
-SELECT pg_temp.recognised('1_a.sql', '') AS plain,
-	pg_temp.recognised('1_a.sql', '', '1_a.down.sql', '') AS with_down,
-	pg_temp.recognised('1_a.up.sql', '', '1_a.verify.sql', '') AS with_verify,
-	pg_temp.recognised('1.1_a.up.sql', '', '1.1_a.down.sql', '') AS with_dots,
-	pg_temp.recognised('1_a.sql', '-- migrate:up') AS dbmate;
-SELECT pg_temp.recognised('1_a.up.sql', '', '1_a.down.sql', '') AS golang_migrate,
-	pg_temp.recognised('1_a.up.sql', '', '2_b.sql', '') AS sqlx_up,
-	pg_temp.recognised('1_a.sql', E'-- no-transaction\n') AS sqlx_no_transaction,
-	pg_temp.recognised('1_a.sql', E'SELECT 1;\n-- no-transaction\n') AS not_sqlx;
-SELECT pg_temp.recognised('1_a.sql', '-- +goose Up') AS goose,
-	pg_temp.recognised('2024_a/up.sql', '') AS diesel,
-	pg_temp.recognised('V1__a.sql', '') AS flyway,
-	pg_temp.recognised('R__a.sql', '') AS flyway_repeatable,
-	pg_temp.recognised('Victory1_a.sql', '') AS not_flyway,
-	pg_temp.recognised('sqitch.plan', 'a 2024-01-01T00:00:00Z A <a@b>',
+SELECT pg_temp.recognized('1_a.sql', '') AS plain,
+	pg_temp.recognized('1_a.sql', '', '1_a.down.sql', '') AS with_down,
+	pg_temp.recognized('1_a.up.sql', '', '1_a.verify.sql', '') AS with_verify,
+	pg_temp.recognized('1.1_a.up.sql', '', '1.1_a.down.sql', '') AS with_dots,
+	pg_temp.recognized('1_a.sql', '-- migrate:up') AS dbmate;
+SELECT pg_temp.recognized('1_a.up.sql', '', '1_a.down.sql', '') AS golang_migrate,
+	pg_temp.recognized('1_a.up.sql', '', '2_b.sql', '') AS sqlx_up,
+	pg_temp.recognized('1_a.sql', E'-- no-transaction\n') AS sqlx_no_transaction,
+	pg_temp.recognized('1_a.sql', E'SELECT 1;\n-- no-transaction\n') AS not_sqlx;
+SELECT pg_temp.recognized('1_a.sql', '-- +goose Up') AS goose,
+	pg_temp.recognized('2024_a/up.sql', '') AS diesel,
+	pg_temp.recognized('V1__a.sql', '') AS flyway,
+	pg_temp.recognized('R__a.sql', '') AS flyway_repeatable,
+	pg_temp.recognized('Victory1_a.sql', '') AS not_flyway,
+	pg_temp.recognized('sqitch.plan', 'a 2024-01-01T00:00:00Z A <a@b>',
 		'deploy/a.sql', '') AS sqitch;
 
 -- nothing to load
@@ -656,7 +656,7 @@ SELECT version, result, path FROM migrate.load(jsonb_build_object(
 	ORDER BY path COLLATE "C";
 SELECT string_agg(version, ' ' ORDER BY step) FROM migrate.plan(project => 'prisma');
 SELECT version, requires, source FROM pg_temp.stored('prisma');
-SELECT pg_temp.recognised('20240101_init/migration.sql', 'SELECT 1;') AS without_lock;
+SELECT pg_temp.recognized('20240101_init/migration.sql', 'SELECT 1;') AS without_lock;
 \pset format unaligned
 \pset tuples_only on
 SELECT pg_temp.refused('{"a/2024_a/migration.sql": "SELECT 1;", "b/2024_a/migration.sql": "SELECT 2;"}');

@@ -159,7 +159,7 @@ DROP TABLE filled;
 SELECT version, result FROM migrate.load('{"1_a.sql": "-- migrate:up\nCREATE TABLE e (a text DEFAULT ''x  -- y'');\n-- migrate:down\nDROP TABLE e;\n", "2_b.sql": "-- migrate:up\nCREATE FUNCTION e() RETURNS int LANGUAGE sql AS $$ SELECT 1 -- one\n$$;\n-- migrate:down\nDROP FUNCTION e();\n", "3_c.sql": "SELECT 3"}', project => 'edits');
 SELECT version FROM migrate.apply('2', project => 'edits');
 -- up and down, by load(), add() and UPDATE
-SELECT version, result FROM migrate.load('{"1_a.sql": "-- Licence\n-- migrate:up\n/* why /* really */ */ CREATE\n\tTABLE e (a text DEFAULT ''x  -- y'') -- done\n;\n-- migrate:down\n-- and back\nDROP TABLE e;\n", "2_b.sql": "-- migrate:up\nCREATE FUNCTION e() RETURNS int LANGUAGE sql AS $$ SELECT 1 -- one\n$$;\n-- migrate:down\nDROP FUNCTION e();\n", "3_c.sql": "SELECT 3 -- pending"}', project => 'edits');
+SELECT version, result FROM migrate.load('{"1_a.sql": "-- License\n-- migrate:up\n/* why /* really */ */ CREATE\n\tTABLE e (a text DEFAULT ''x  -- y'') -- done\n;\n-- migrate:down\n-- and back\nDROP TABLE e;\n", "2_b.sql": "-- migrate:up\nCREATE FUNCTION e() RETURNS int LANGUAGE sql AS $$ SELECT 1 -- one\n$$;\n-- migrate:down\nDROP FUNCTION e();\n", "3_c.sql": "SELECT 3 -- pending"}', project => 'edits');
 SELECT migrate.add('1', 'CREATE TABLE e(a text DEFAULT ''x  -- y'');', 'DROP TABLE e;--', project => 'edits');
 UPDATE migrate.migration SET up = '-- again' || E'\n' || up WHERE project = 'edits' AND version = '2';
 SELECT n, action, version, part, note, b.text = E'DROP TABLE e;\n' AS first_down

@@ -413,14 +413,14 @@ is(app('waiting', 'SELECT count(*) FROM migrate.apply()'),
 ask($first, 'COMMIT');
 sound('waiting', 'after a savepoint');
 
-# a waiter can be cancelled, and does not take the lock afterwards
+# a waiter can be canceled, and does not take the lock afterwards
 app('waiting', 'SELECT migrate.rollback(1)');
 ask($first, 'BEGIN; SELECT migrate.apply()');
 ask_start($second, 'SELECT count(*) FROM migrate.apply()');
 ok(is_waiting($node, $second_pid, 'Extension'), 'a second one waits once more');
 $node->safe_psql('waiting', "SELECT pg_cancel_backend($second_pid)");
 ($out, $err) = ask_wait($second);
-like($err, qr/ERROR:  57014/, 'and can be cancelled');
+like($err, qr/ERROR:  57014/, 'and can be canceled');
 ask($first, 'COMMIT');
 sound('waiting', 'after a cancel');
 

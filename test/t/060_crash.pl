@@ -1,4 +1,4 @@
-# Runs that are killed, cancelled, cut off or shut down in the middle, and what
+# Runs that are killed, canceled, cut off or shut down in the middle, and what
 # is kept of a failure: whatever happens, ledger, journal and schema agree
 # afterwards, nothing is locked, and the next call does the work.
 #

@@ -396,7 +396,7 @@ like($messages, qr/ERROR:  55P03.*, query: SELECT 'something else'/s,
 	'the error has what went on later');
 $node->safe_psql('postgres', 'REVOKE reporter FROM app');
 
-# cancelled in the pause, which statement_timeout does not count
+# canceled in the pause, which statement_timeout does not count
 ask($runner, 'SET migrate.lock_retries = 100');
 ask_start($runner, 'SELECT * FROM migrate.apply()');
 
@@ -411,7 +411,7 @@ BEGIN
 END\$\$});
 $messages = (ask_wait($runner))[1];
 like($messages, qr/ERROR:  57014: .*DETAIL:  The run was to be tried again after this error: .*Process $other_pid /s,
-	'a pause can be cancelled');
+	'a pause can be canceled');
 is(journalled('sqlstate'), '57014', 'which is journalled');
 is(locks_left($node, $db), '', 'no lock is left');
 ask($runner,

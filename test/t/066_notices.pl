@@ -2,7 +2,7 @@
 # has been told of all that is done.
 #
 # Needs a client that is watched while its call has not returned, and calls that
-# are cancelled and ended from outside.
+# are canceled and ended from outside.
 
 use strict;
 use warnings;
@@ -181,11 +181,11 @@ foreach my $try (1 .. 15)
 		next;
 	}
 	is(ask($client, 'SHOW search_path'), '"$user", public',
-		"cancelled ($try): the settings are the session's own");
+		"canceled ($try): the settings are the session's own");
 	is(query($node, $db, 'app', 'SELECT count(*) FROM migrate.failure'),
-		$failures + 1, "cancelled ($try): it is journalled");
+		$failures + 1, "canceled ($try): it is journalled");
 	is(query($node, $db, 'app', 'SELECT count(*) FROM migrate.run WHERE outcome IS NULL'),
-		0, "cancelled ($try): no run is open");
+		0, "canceled ($try): no run is open");
 }
 foreach my $try (1 .. 15)
 {

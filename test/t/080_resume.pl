@@ -2,7 +2,7 @@
 # what is left of the attempt, that the next call goes on exactly there, and
 # that nothing is dropped, repeated or passed over that is not its own.
 #
-# Needs sessions that hold a build up while it is cancelled or terminated.
+# Needs sessions that hold a build up while it is canceled or terminated.
 
 use strict;
 use warnings;
@@ -726,7 +726,7 @@ sound('text, put back');
 
 # New comments and blanks in what has run are taken, in both directions, and
 # lines are those of the new file.
-my $licence = "-- Licence: some words\n-- and more of them\n";
+my $license = "-- License: some words\n-- and more of them\n";
 my $commented = "-- a table\nCREATE TABLE a /* of */ (id\n int);\n"
   . "CREATE INDEX CONCURRENTLY a_idx\n -- by id\n ON a (id);\n";
 my @bodies = (
@@ -760,7 +760,7 @@ foreach my $case (@bodies)
 	my $before = states();
 	like($before, qr/ 1,2$/, "comments, $part: two steps are done");
 
-	app(file_of($part, $new, $licence));
+	app(file_of($part, $new, $license));
 	app(q{INSERT INTO migrate.policy (project, edits) VALUES ('default', 'refuse')});
 	fails("comments, $part: the policy may forbid it", qr/ERROR:  MG022/, $run);
 	app(q{UPDATE migrate.policy SET edits = 'ignore comments'});
@@ -769,7 +769,7 @@ foreach my $case (@bodies)
 		qr/NOTICE:  00000: the part of migration "001" that has run has new comments or blanks, and is taken/, $run);
 	like($err, qr/\(001_x\.sql:$line\), $part body, statement 3$/m, "comments, $part: the line is the new one");
 	is(states(), $before, "comments, $part: nothing was repeated");
-	app(file_of($part, $mended, $licence, ', accept => true'));
+	app(file_of($part, $mended, $license, ', accept => true'));
 	works("comments, $part: and to the end", $run);
 	is( app(q{SELECT count(*), bool_and(s.line > 3) FROM migrate.journal j,
 			unnest(j.statements) s WHERE j.outcome = 'success' AND j.action = '}

@@ -668,7 +668,7 @@ my $workflow = CPAN::Meta::YAML->read_string($page{'pull-request'})->[0];
 is(slurp_file("$work/gh.log"), "pr comment 17 --body-file report.md\n",
 	'comments on the pull request');
 like(slurp_file("$work/report.md"), qr/CREATE TABLE users/, 'with the SQL');
-page_is_sound(slurp_file("$work/report.html"), 'the artefact');
+page_is_sound(slurp_file("$work/report.html"), 'the artifact');
 is(sql('SELECT count(*) FROM migrate.applied'), '0', 'and applies nothing');
 
 # ---------------------------------------------------------------------------
