@@ -143,20 +143,19 @@ scans_of(Oid relation)
 	return scans;
 }
 
-/* statements that may have written rows of the table, at most */
+/* statements that may have changed or deleted rows of the table, at most */
 static double
-count_writes(Oid relation)
+count_changes(Oid relation)
 {
-	int64		inserted = count_of(pg_stat_get_tuples_inserted, relation);
 	int64		changed = count_of(pg_stat_get_tuples_updated, relation) +
 		count_of(pg_stat_get_tuples_deleted, relation);
 	int64		scans = changed > 0 ? scans_of(relation) : 0;
 
-	return inserted + Min(changed, scans);
+	return Min(changed, scans);
 }
 
 static void
-add_table(Oid relation, MigRelationSize *size)
+add_table(Oid relation, MigRelationSize *size, int64 *inserts)
 {
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
 	Form_pg_class form;
@@ -174,7 +173,10 @@ add_table(Oid relation, MigRelationSize *size)
 
 		size->rows += rows;
 		if (bytes > 0)
-			size->writes += count_writes(relation);
+		{
+			size->writes += count_changes(relation);
+			*inserts += count_of(pg_stat_get_tuples_inserted, relation);
+		}
 		if (OidIsValid(form->reltoastrelid))
 			bytes += file_bytes(form->reltoastrelid);
 		size->bytes += bytes;
@@ -249,18 +251,23 @@ mig_relation_size(Oid relation, bool with_children, MigRelationSize *size)
 {
 	double		seconds;
 	int64		commits;
+	int64		inserts = 0;
 	ListCell   *lc;
 
 	memset(size, 0, sizeof(MigRelationSize));
 	if (!with_children &&
 		get_rel_relkind(relation) != RELKIND_PARTITIONED_TABLE)
-		add_table(relation, size);
+		add_table(relation, size, &inserts);
 	else
 		foreach(lc, relation_and_descendants(relation))
-			add_table(lfirst_oid(lc), size);
-	if (size->writes == 0)
+			add_table(lfirst_oid(lc), size, &inserts);
+	if (size->writes + inserts == 0)
 		return;
 	commits = count_of(pg_stat_get_db_xact_commit, MyDatabaseId);
 	seconds = (GetCurrentTimestamp() - counting_since()) / 1000000.0;
+
+	/* what is inserted into a new database may be a load, row by row */
+	if (seconds >= SHORTEST_SECONDS)
+		size->writes += inserts;
 	size->writes = Min(size->writes, commits) / Max(seconds, SHORTEST_SECONDS);
 }
