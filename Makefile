@@ -8,6 +8,7 @@ PGFILEDESC = "migrate - schema migrations run by the server"
 MODULE_big = migrate
 OBJS = \
 	src/guc.o \
+	src/printable.o \
 	src/errors.o \
 	src/checksum.o \
 	src/lexer.o \

@@ -10,13 +10,29 @@
 --
 -- Tables, schema and functions belong to the superuser that the script runs
 -- as (the extension is trusted).  pg_database_owner gets what a dump, a
--- restore and a run need, with grant option, and nobody else gets anything.
+-- restore and a run need, with grant option, and nobody else gets anything but
+-- the function of the constraints.
 
 \echo Use "CREATE EXTENSION migrate" to load this file. \quit
 
 CREATE SCHEMA migrate;
 
 COMMENT ON SCHEMA migrate IS 'migrations, what was applied, and every attempt';
+
+
+-- ---------------------------------------------------------------------------
+-- Lines
+-- ---------------------------------------------------------------------------
+
+-- What others write into the tables gets into messages, and onto terminals: see
+-- printable.h, which has the same lengths.  Whoever inserts has to be able to
+-- call it.
+CREATE FUNCTION migrate.are_lines(bytes pg_catalog.int4,
+		VARIADIC lines pg_catalog.text[])
+	RETURNS pg_catalog.bool
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mig_lines';
+COMMENT ON FUNCTION migrate.are_lines(pg_catalog.int4, pg_catalog.text[]) IS
+	'whether each text is null, or one line of at most so many bytes without control or invisible characters';
 
 
 -- ---------------------------------------------------------------------------
@@ -54,8 +70,17 @@ CREATE TABLE migrate.migration (
 	held_reason		pg_catalog.text,
 	CONSTRAINT migration_pkey PRIMARY KEY (project, version),
 	CONSTRAINT migration_version_check
-		CHECK (version OPERATOR(pg_catalog.~) '^[^\x01-\x1f\x7f]+$'
-			AND project OPERATOR(pg_catalog.~) '^[^\x01-\x1f\x7f]+$'),
+		CHECK (version OPERATOR(pg_catalog.<>) ''
+			AND project OPERATOR(pg_catalog.<>) ''
+			AND migrate.are_lines(500, version, project)),
+	CONSTRAINT migration_name_check
+		CHECK (migrate.are_lines(1001, name, source, added_by, up_author,
+				down_author, verify_author)
+			AND migrate.are_lines(4096, path, down_path, verify_path)
+			AND migrate.are_lines(10000, held_reason)
+			AND migrate.are_lines(1001, VARIADIC requires)
+			AND pg_catalog.cardinality(requires) OPERATOR(pg_catalog.<=) 1000
+			AND migrate.are_lines(100, checksum, down_checksum)),
 	CONSTRAINT migration_reserved_check
 		CHECK (version OPERATOR(pg_catalog.<>) ALL (ARRAY['head', 'base'])),
 	CONSTRAINT migration_kind_check
@@ -96,8 +121,12 @@ CREATE TABLE migrate.applied (
 	CONSTRAINT applied_how_check
 		CHECK (how OPERATOR(pg_catalog.=) ANY (ARRAY['apply', 'stamp', 'adopt'])),
 	CONSTRAINT applied_version_check
-		CHECK (version OPERATOR(pg_catalog.~) '^[^\x01-\x1f\x7f]+$'
-			AND project OPERATOR(pg_catalog.~) '^[^\x01-\x1f\x7f]+$'),
+		CHECK (version OPERATOR(pg_catalog.<>) ''
+			AND project OPERATOR(pg_catalog.<>) ''
+			AND migrate.are_lines(500, version, project, target)),
+	CONSTRAINT applied_line_check
+		CHECK (migrate.are_lines(1001, name, applied_by)
+			AND migrate.are_lines(100, checksum, down_checksum)),
 	CONSTRAINT applied_number_check
 		CHECK (run OPERATOR(pg_catalog.>) 0
 			AND run OPERATOR(pg_catalog.<=) 281474976710655
@@ -161,9 +190,23 @@ CREATE TABLE migrate.journal (
 	CONSTRAINT journal_outcome_check
 		CHECK (outcome OPERATOR(pg_catalog.=) ANY (ARRAY['success', 'failure'])),
 	CONSTRAINT journal_version_check
-		CHECK (version OPERATOR(pg_catalog.~) '^[^\x01-\x1f\x7f]+$'
-			AND project OPERATOR(pg_catalog.~) '^[^\x01-\x1f\x7f]+$'
+		CHECK (version OPERATOR(pg_catalog.<>) ''
+			AND project OPERATOR(pg_catalog.<>) ''
+			AND migrate.are_lines(500, version, project, target)
 			AND action OPERATOR(pg_catalog.~) '^[a-z_]{1,20}$'),
+	CONSTRAINT journal_line_check
+		CHECK (migrate.are_lines(1001, name, role, session_role, application)
+			AND migrate.are_lines(10000, note, search_path)
+			AND migrate.are_lines(100, checksum, down_checksum, body,
+				verify_body, server_version, extension_version)
+			AND coalesce(pg_catalog.octet_length(message), 0)
+				OPERATOR(pg_catalog.<=) 10000
+			AND coalesce(pg_catalog.octet_length(detail), 0)
+				OPERATOR(pg_catalog.<=) 10000
+			AND coalesce(pg_catalog.octet_length(hint), 0)
+				OPERATOR(pg_catalog.<=) 10000
+			AND coalesce(pg_catalog.octet_length(context), 0)
+				OPERATOR(pg_catalog.<=) 10000),
 	CONSTRAINT journal_number_check
 		CHECK (run OPERATOR(pg_catalog.>) 0
 			AND run OPERATOR(pg_catalog.<=) 281474976710655
@@ -263,6 +306,9 @@ CREATE TABLE migrate.step (
 	indexes			pg_catalog.oid[],
 	definitions		pg_catalog.text[] COLLATE "C",
 	CONSTRAINT step_pkey PRIMARY KEY (project, target, version, part, statement),
+	CONSTRAINT step_version_check
+		CHECK (migrate.are_lines(500, version, project, target)
+			AND migrate.are_lines(100, text_hash)),
 	CONSTRAINT step_part_check
 		CHECK (part OPERATOR(pg_catalog.=) ANY (ARRAY['up', 'down'])),
 	CONSTRAINT step_statement_check
@@ -297,6 +343,11 @@ CREATE TABLE migrate.policy (
 	edits			pg_catalog.text COLLATE "C" NOT NULL DEFAULT 'ignore comments',
 	frozen_reason	pg_catalog.text,
 	CONSTRAINT policy_pkey PRIMARY KEY (project),
+	CONSTRAINT policy_line_check
+		CHECK (migrate.are_lines(500, project)
+			AND migrate.are_lines(1001, role, environment)
+			AND migrate.are_lines(10000, search_path, frozen_reason)
+			AND migrate.are_lines(100, VARIADIC lint_off)),
 	CONSTRAINT policy_out_of_order_check
 		CHECK (out_of_order OPERATOR(pg_catalog.=) ANY (ARRAY['error', 'allow'])),
 	CONSTRAINT policy_lint_check
@@ -497,7 +548,7 @@ CREATE FUNCTION migrate.help(OUT function pg_catalog.text,
 				SELECT n.oid FROM pg_catalog.pg_namespace n
 				WHERE n.nspname OPERATOR(pg_catalog.=) 'migrate')
 			AND p.prosrc OPERATOR(pg_catalog.<>)
-				ALL (ARRAY['mig_gate', 'mig_refuse_text'])
+				ALL (ARRAY['mig_gate', 'mig_lines', 'mig_refuse_text'])
 		ORDER BY p.oid;
 	END;
 COMMENT ON FUNCTION migrate.help() IS
@@ -1175,6 +1226,8 @@ COMMENT ON FUNCTION migrate.revoke(pg_catalog.text, pg_catalog.text) IS
 	'take the right to look, run, write or mend from a role';
 
 REVOKE ALL ON ALL ROUTINES IN SCHEMA migrate FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION migrate.are_lines(pg_catalog.int4, pg_catalog.text[])
+	TO PUBLIC;
 REVOKE ALL ON TYPE migrate.statement_timing, migrate.rehearsed_lock,
 	migrate.rehearsed_scan FROM PUBLIC;
 

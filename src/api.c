@@ -108,7 +108,7 @@ mig_apply(PG_FUNCTION_ARGS)
 	options.versions = mig_arg_text_list(fcinfo, 1);
 	options.dry_run = mig_arg_bool(fcinfo, 2, "dry_run");
 	options.raise = mig_arg_bool(fcinfo, 3, "raise");
-	options.note = mig_arg_text(fcinfo, 4);
+	options.note = mig_arg_note(fcinfo, 4);
 	options.project = mig_arg_project(fcinfo, 5);
 	mig_run_apply(&options, put_run_result, fcinfo->resultinfo);
 	return (Datum) 0;
@@ -125,7 +125,7 @@ get_rollback_options(FunctionCallInfo fcinfo, int first, bool has_hold,
 	memset(options, 0, sizeof(MigRunOptions));
 	options->dry_run = mig_arg_bool(fcinfo, first++, "dry_run");
 	options->raise = mig_arg_bool(fcinfo, first++, "raise");
-	options->note = mig_arg_text(fcinfo, first++);
+	options->note = mig_arg_note(fcinfo, first++);
 	if (has_hold)
 	{
 		options->hold_given = !PG_ARGISNULL(first);
@@ -275,7 +275,7 @@ mig_stamp(PG_FUNCTION_ARGS)
 				 errhint("Valid values are stamp, apply and adopt.")));
 	mig_mend_stamp(mig_arg_project(fcinfo, 3),
 				   mig_arg_required_version(fcinfo, 0, "version"),
-				   how, mig_arg_text(fcinfo, 1), put_mend_result,
+				   how, mig_arg_note(fcinfo, 1), put_mend_result,
 				   fcinfo->resultinfo);
 	return (Datum) 0;
 }
@@ -286,7 +286,7 @@ mig_unstamp(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	mig_mend_unstamp(mig_arg_project(fcinfo, 3),
 					 mig_arg_required_version(fcinfo, 0, "version"),
-					 mig_arg_text(fcinfo, 1), mig_arg_text(fcinfo, 2),
+					 mig_arg_note(fcinfo, 1), mig_arg_text(fcinfo, 2),
 					 put_mend_result, fcinfo->resultinfo);
 	return (Datum) 0;
 }
@@ -297,7 +297,7 @@ mig_stamp_to(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	mig_mend_stamp_to(mig_arg_project(fcinfo, 3),
 					  mig_arg_required_version(fcinfo, 0, "target"),
-					  mig_arg_text(fcinfo, 1), mig_arg_text(fcinfo, 2),
+					  mig_arg_note(fcinfo, 1), mig_arg_text(fcinfo, 2),
 					  put_mend_result, fcinfo->resultinfo);
 	return (Datum) 0;
 }
@@ -334,7 +334,7 @@ mig_resume(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("either \"at\" or \"done\" must be given"),
 				 errhint("at => N runs statement N again, done => N goes on after it.")));
-	mig_mend_resume(project, version, at, done, mig_arg_text(fcinfo, 3),
+	mig_mend_resume(project, version, at, done, mig_arg_note(fcinfo, 3),
 					put_mend_result, fcinfo->resultinfo);
 	return (Datum) 0;
 }
@@ -346,7 +346,7 @@ mig_prune_journal(PG_FUNCTION_ARGS)
 		mig_arg_must_not_be_null("older_than");
 	PG_RETURN_INT64(mig_mend_prune_journal(mig_arg_project(fcinfo, 2),
 										   PG_GETARG_DATUM(0),
-										   mig_arg_text(fcinfo, 1)));
+										   mig_arg_note(fcinfo, 1)));
 }
 
 Datum

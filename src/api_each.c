@@ -22,6 +22,7 @@
 #include "argument.h"
 #include "background.h"
 #include "each.h"
+#include "printable.h"
 #include "sqlutil.h"
 #include "toplevel.h"
 
@@ -76,7 +77,7 @@ mig_apply_each(PG_FUNCTION_ARGS)
 	options.target = mig_arg_version(fcinfo, 0);
 	options.restricted = !PG_ARGISNULL(1);
 	options.versions = mig_arg_text_list(fcinfo, 1);
-	options.note = mig_arg_text(fcinfo, 2);
+	options.note = mig_arg_note(fcinfo, 2);
 	options.project = mig_arg_project(fcinfo, 3);
 	options.raise = true;
 	mig_toplevel_require(fcinfo->context, "migrate.apply_each()");
@@ -98,7 +99,7 @@ mig_rollback_each(PG_FUNCTION_ARGS)
 	choice.kind = choice.target ? MIG_DOWN_TO : MIG_DOWN_STEPS;
 	if (choice.target == NULL)
 		choice.steps = mig_arg_steps(fcinfo, 0);
-	options.note = mig_arg_text(fcinfo, 2);
+	options.note = mig_arg_note(fcinfo, 2);
 	options.hold_given = !PG_ARGISNULL(3);
 	options.hold = options.hold_given && PG_GETARG_BOOL(3);
 	options.confirm = mig_arg_text(fcinfo, 4);
@@ -119,7 +120,7 @@ mig_start(PG_FUNCTION_ARGS)
 	options.target = mig_arg_version(fcinfo, 0);
 	options.restricted = !PG_ARGISNULL(1);
 	options.versions = mig_arg_text_list(fcinfo, 1);
-	options.note = mig_arg_text(fcinfo, 2);
+	options.note = mig_arg_note(fcinfo, 2);
 	options.project = mig_arg_project(fcinfo, 3);
 	PG_RETURN_INT64(mig_background_start(&options));
 }

@@ -28,9 +28,11 @@
 #include "argument.h"
 #include "convention.h"
 #include "directory.h"
+#include "printable.h"
 #include "sqlutil.h"
 #include "store.h"
 
+PG_FUNCTION_INFO_V1(mig_lines);
 PG_FUNCTION_INFO_V1(mig_gate);
 PG_FUNCTION_INFO_V1(mig_add);
 PG_FUNCTION_INFO_V1(mig_load);
@@ -49,6 +51,13 @@ typedef struct LoadSet
 	int			count;
 	int			size;
 } LoadSet;
+
+/* for the constraints of the tables */
+Datum
+mig_lines(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(mig_are_lines(PG_GETARG_ARRAYTYPE_P(1), PG_GETARG_INT32(0)));
+}
 
 Datum
 mig_gate(PG_FUNCTION_ARGS)
@@ -80,8 +89,16 @@ set_origin_member(const OriginMember *member, const JsonbValue *value)
 				 errmsg("member \"%s\" of argument \"origin\" has a value of the wrong type",
 						member->name)));
 	if (value->type == jbvString)
-		*(char **) member->place = pnstrdup(value->val.string.val,
-											value->val.string.len);
+	{
+		char	   *string = pnstrdup(value->val.string.val,
+									  value->val.string.len);
+
+		mig_check_line(psprintf("member \"%s\" of argument \"origin\"",
+								member->name), string,
+					   strstr(member->name, "path") ?
+					   MIG_PATH_BYTES : MIG_NAME_BYTES);
+		*(char **) member->place = string;
+	}
 	else if (value->type == jbvNumeric)
 		*(int *) member->place =
 			DatumGetInt32(DirectFunctionCall1(numeric_int4,
@@ -139,8 +156,9 @@ read_origin(Jsonb *origin, MigSource *source, MigAuthor *authors)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("argument \"origin\" has an unknown member \"%s\"",
-							pnstrdup(value.val.string.val,
-									 value.val.string.len))));
+							mig_printable_line(pnstrdup(value.val.string.val,
+														value.val.string.len),
+											   MIG_EXCERPT_BYTES))));
 		if (strstr(members[i].name, "_author") ||
 			strstr(members[i].name, "_trusted"))
 			names_authors = true;
@@ -177,7 +195,8 @@ mig_add(PG_FUNCTION_ARGS)
 		PG_GETARG_BOOL(7) ? MIG_TX_ON : MIG_TX_OFF;
 	source.irreversible = mig_arg_bool(fcinfo, 8, "irreversible");
 	for (part = MIG_UP; part <= MIG_VERIFY && names_authors; part++)
-		authors[part].name = mig_arg_text(fcinfo, 10);
+		authors[part].name = mig_arg_line(fcinfo, 10, "author",
+										  MIG_NAME_BYTES);
 	if (!PG_ARGISNULL(11) &&
 		read_origin(PG_GETARG_JSONB_P(11), &source, authors))
 		names_authors = true;
@@ -418,7 +437,8 @@ mig_amend(PG_FUNCTION_ARGS)
 
 	mig_store_amend(mig_arg_project(fcinfo, 5), version,
 					mig_arg_text(fcinfo, 1), mig_arg_text(fcinfo, 2),
-					mig_arg_text(fcinfo, 3), mig_arg_text(fcinfo, 4));
+					mig_arg_text(fcinfo, 3),
+					mig_arg_note(fcinfo, 4));
 	PG_RETURN_TEXT_P(cstring_to_text(version));
 }
 
@@ -426,9 +446,11 @@ Datum
 mig_hold(PG_FUNCTION_ARGS)
 {
 	char	   *version = mig_arg_required_version(fcinfo, 0, "version");
+	char	   *reason = mig_arg_line(fcinfo, 1, "reason", MIG_NOTE_BYTES);
 
-	mig_store_hold(mig_arg_project(fcinfo, 2), version,
-				   mig_arg_required_text(fcinfo, 1, "reason"));
+	if (reason == NULL)
+		mig_arg_must_not_be_null("reason");
+	mig_store_hold(mig_arg_project(fcinfo, 2), version, reason);
 	PG_RETURN_TEXT_P(cstring_to_text(version));
 }
 

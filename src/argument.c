@@ -13,6 +13,7 @@
 #include "utils/lsyscache.h"
 
 #include "argument.h"
+#include "printable.h"
 
 void
 mig_arg_must_not_be_null(const char *name)
@@ -26,6 +27,21 @@ char *
 mig_arg_text(FunctionCallInfo fcinfo, int n)
 {
 	return PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n));
+}
+
+char *
+mig_arg_line(FunctionCallInfo fcinfo, int n, const char *name, int bytes)
+{
+	char	   *text = mig_arg_text(fcinfo, n);
+
+	mig_check_line(psprintf("argument \"%s\"", name), text, bytes);
+	return text;
+}
+
+char *
+mig_arg_note(FunctionCallInfo fcinfo, int n)
+{
+	return mig_arg_line(fcinfo, n, "note", MIG_NOTE_BYTES);
 }
 
 char *
@@ -59,8 +75,12 @@ require_text(FunctionCallInfo fcinfo, Oid type, const char *example)
 char *
 mig_arg_version(FunctionCallInfo fcinfo, int n)
 {
+	char	   *version;
+
 	require_text(fcinfo, get_fn_expr_argtype(fcinfo->flinfo, n), "'002'");
-	return mig_arg_text(fcinfo, n);
+	version = mig_arg_text(fcinfo, n);
+	mig_check_line("a version", version, MIG_VERSION_BYTES);
+	return version;
 }
 
 char *
@@ -77,19 +97,12 @@ char *
 mig_arg_project(FunctionCallInfo fcinfo, int n)
 {
 	char	   *project = mig_arg_required_text(fcinfo, n, "project");
-	const unsigned char *p;
 
 	if (project[0] == '\0')
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("the name of a project must not be empty")));
-	for (p = (const unsigned char *) project; *p; p++)
-	{
-		if (*p < ' ' || *p == 0x7f)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("the name of a project must not contain control characters")));
-	}
+	mig_check_line("the name of a project", project, MIG_VERSION_BYTES);
 	return project;
 }
 
@@ -121,6 +134,7 @@ mig_arg_text_list(FunctionCallInfo fcinfo, int n)
 	bool	   *nulls;
 	int			count;
 	List	   *list = NIL;
+	char	   *element;
 	int			i;
 
 	if (PG_ARGISNULL(n))
@@ -135,7 +149,9 @@ mig_arg_text_list(FunctionCallInfo fcinfo, int n)
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("the array must not contain nulls")));
-		list = lappend(list, TextDatumGetCString(elements[i]));
+		element = TextDatumGetCString(elements[i]);
+		mig_check_line("an element of the array", element, MIG_PATH_BYTES);
+		list = lappend(list, element);
 	}
 	return list;
 }

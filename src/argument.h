@@ -13,6 +13,11 @@
 
 /* copies in CurrentMemoryContext; NULL for null */
 extern char *mig_arg_text(FunctionCallInfo fcinfo, int n);
+
+/* the same of what must be a line, 22023 if it is none; see printable.h */
+extern char *mig_arg_line(FunctionCallInfo fcinfo, int n, const char *name,
+						  int bytes);
+extern char *mig_arg_note(FunctionCallInfo fcinfo, int n);
 extern List *mig_arg_text_list(FunctionCallInfo fcinfo, int n);
 
 /* raise 22004 for null */

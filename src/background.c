@@ -108,14 +108,14 @@ check_role(Oid role)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
 				 errmsg("role \"%s\" cannot run migrations in the background because it may not log in",
-						GetUserNameFromId(role, false)),
+						mig_user_name(role)),
 				 errhint("ALTER ROLE %s LOGIN, or use CALL migrate.apply_each().",
 						 quote_identifier(GetUserNameFromId(role, false)))));
 	if (limit >= 0 && CountUserBackends(role) > limit)
 		ereport(ERROR,
 				(errcode(ERRCODE_TOO_MANY_CONNECTIONS),
 				 errmsg("too many connections for role \"%s\"",
-						GetUserNameFromId(role, false)),
+						mig_user_name(role)),
 				 errdetail("Its connection limit is %d.", limit),
 				 errhint("Raise the limit of the role, or use CALL migrate.apply_each() in the connection that there is.")));
 }

@@ -228,7 +228,7 @@ check_owner(void)
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_EXTENSION),
 				 errmsg("tables of extension \"%s\" belong to role \"%s\", which is not a superuser",
-						MIG_EXTENSION_NAME, GetUserNameFromId(owner, false)),
+						MIG_EXTENSION_NAME, mig_user_name(owner)),
 				 errhint("A superuser gives them back with ALTER TABLE migrate.%s OWNER TO, and so on.",
 						 "migration")));
 	return owner;

@@ -295,7 +295,7 @@ boolean_setting(const MigScript *script, const MigLine *line, const char *value)
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_CONVENTION),
 				 errmsg("invalid setting \"%s\" in file \"%s\" line %d",
-						mig_line_text(line), script->path, line->number),
+						mig_line_excerpt(line), script->path, line->number),
 				 errdetail("Expected true or false.")));
 	return false;
 }
@@ -507,7 +507,7 @@ check_prisma_lock(const MigScript *script)
 			ereport(ERROR,
 					(errcode(MIG_ERRCODE_CONVENTION),
 					 errmsg("setting \"%s\" in file \"%s\" line %d is not supported",
-							mig_line_text(&line), script->path, line.number),
+							mig_line_excerpt(&line), script->path, line.number),
 					 errdetail("The migrations are for another kind of server.")));
 	}
 }
@@ -627,7 +627,7 @@ flyway_refuse(const MigScript *script, const MigLine *line, const char *detail)
 	ereport(ERROR,
 			(errcode(MIG_ERRCODE_CONVENTION),
 			 errmsg("setting \"%s\" in file \"%s\" line %d is not supported",
-					mig_line_text(line), script->path, line->number),
+					mig_line_excerpt(line), script->path, line->number),
 			 errdetail("%s", detail)));
 }
 
@@ -1222,6 +1222,22 @@ is_ignored(const char *path, const List *patterns)
 	return false;
 }
 
+/* refuse a file by its name, and leave it out of the set */
+static void
+refuse_path(MigFileSet *set, const char *path)
+{
+	MigScript	script = {0};
+	const char *shown = mig_printable_line(path, MIG_EXCERPT_BYTES);
+
+	if (!set->partial)
+		mig_check_line("the path of a file", path, MIG_PATH_BYTES);
+	script.path = shown;
+	mig_fileset_refuse(set, &script, strlen(path) > MIG_PATH_BYTES ?
+					   psprintf("the path of file \"%s\" is too long", shown) :
+					   psprintf("the path of file \"%s\" has control or invisible characters in it", shown),
+					   NULL, "Rename it, or leave it out with ignore.");
+}
+
 /* the files as what the parsers work on */
 static void
 make_fileset(MigFileSet *set, MigFile *files, int nfiles,
@@ -1236,6 +1252,11 @@ make_fileset(MigFileSet *set, MigFile *files, int nfiles,
 
 		if (is_ignored(files[i].path, reading->ignore))
 			continue;
+		if (!mig_is_line(files[i].path, MIG_PATH_BYTES))
+		{
+			refuse_path(set, files[i].path);
+			continue;
+		}
 		script->path = files[i].path;
 		script->content = files[i].content;
 		set->nscripts++;
@@ -1258,7 +1279,7 @@ mig_convention_parse(MigFile *files, int nfiles, const MigReading *reading,
 	if (strcmp(reading->convention, "auto") != 0)
 		found = find_convention(reading->convention);
 	make_fileset(&set, files, nfiles, reading);
-	if (set.nscripts == 0)
+	if (set.nscripts == 0 && set.refusals == NIL)
 		return NIL;
 	if (found == NULL)
 		found = recognize(&set);

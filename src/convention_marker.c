@@ -135,7 +135,7 @@ check_not_indented(const MigScript *script, const MigLine *line)
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_CONVENTION),
 				 errmsg("marker \"%s\" is indented in file \"%s\" line %d",
-						mig_line_text(line), script->path, line->number),
+						mig_line_excerpt(line), script->path, line->number),
 				 errhint("Put the marker at the start of its line.")));
 }
 
@@ -222,7 +222,7 @@ marker_error(Cut *cut, const char *expected)
 	ereport(ERROR,
 			(errcode(MIG_ERRCODE_CONVENTION),
 			 errmsg("invalid marker \"%s\" in file \"%s\" line %d",
-					mig_line_text(&cut->line), cut->script->path,
+					mig_line_excerpt(&cut->line), cut->script->path,
 					cut->line.number),
 			 errdetail("Expected \"%s\".", expected)));
 }
@@ -238,7 +238,7 @@ set_transactional(Cut *cut, bool on)
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_CONVENTION),
 				 errmsg("marker \"%s\" in file \"%s\" line %d contradicts an earlier one",
-						mig_line_text(&cut->line), cut->script->path,
+						mig_line_excerpt(&cut->line), cut->script->path,
 						cut->line.number)));
 	cut->source->transactional = said;
 }
@@ -335,7 +335,7 @@ check_first_section(Cut *cut, MigPart part)
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_CONVENTION),
 				 errmsg("marker \"%s\" in file \"%s\" line %d begins a second %s section",
-						mig_line_text(&cut->line), cut->script->path,
+						mig_line_excerpt(&cut->line), cut->script->path,
 						cut->line.number, mig_part_name(part)),
 				 errdetail("The first one begins after line %d.",
 						   cut->lines[part] - 1),
@@ -355,7 +355,7 @@ check_no_lint_off(const Cut *cut)
 			ereport(ERROR,
 					(errcode(MIG_ERRCODE_CONVENTION),
 					 errmsg("comment \"%s\" is out of place in file \"%s\" line %d",
-							mig_line_text(&line), cut->script->path,
+							mig_line_excerpt(&line), cut->script->path,
 							line.number),
 					 errhint("It belongs into a body, after the marker that begins it.")));
 	}
@@ -402,7 +402,7 @@ native_marker(Cut *cut, char *text)
 	ereport(ERROR,
 			(errcode(MIG_ERRCODE_CONVENTION),
 			 errmsg("unrecognized marker \"%s\" in file \"%s\" line %d",
-					mig_line_text(&cut->line), cut->script->path,
+					mig_line_excerpt(&cut->line), cut->script->path,
 					cut->line.number),
 			 errhint("The markers are migrate:up, migrate:down, migrate:verify, migrate:requires, migrate:repeatable, migrate:transactional and migrate:irreversible.")));
 }
@@ -490,7 +490,7 @@ native_take(MigSource *source, MigPart part, const MigScript *script)
 			ereport(ERROR,
 					(errcode(MIG_ERRCODE_CONVENTION),
 					 errmsg("marker \"%s\" is out of place in file \"%s\" line %d",
-							mig_line_text(&line), script->path, line.number),
+							mig_line_excerpt(&line), script->path, line.number),
 					 errhint("Markers belong in the file \"%s\".",
 							 source->path)));
 	}
@@ -600,7 +600,7 @@ goose_error(Goose *goose, const char *detail)
 	ereport(ERROR,
 			(errcode(MIG_ERRCODE_CONVENTION),
 			 errmsg("invalid annotation \"%s\" in file \"%s\" line %d",
-					mig_line_text(&goose->line), goose->script->path,
+					mig_line_excerpt(&goose->line), goose->script->path,
 					goose->line.number),
 			 errdetail("%s", detail)));
 }

@@ -19,6 +19,7 @@
 #include "utils/memutils.h"
 
 #include "directory.h"
+#include "printable.h"
 
 /* nobody's migrations are nested deeper; ends a loop of symbolic links */
 #define MAX_DEPTH 16

@@ -963,7 +963,7 @@ begin(const MigRunOptions *options, const MigDownChoice *choice,
 	each->result = result;
 	each->part = choice ? MIG_DOWN : MIG_UP;
 	each->background = each->has_row = (background != 0);
-	each->role = GetUserNameFromId(GetUserId(), false);
+	each->role = mig_user_name(GetUserId());
 	each->context = context;
 	each->planned = AllocSetContextCreate(context, "migrate agenda",
 										  ALLOCSET_DEFAULT_SIZES);

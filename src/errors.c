@@ -32,8 +32,9 @@
  * says which one it was.
  */
 static void
-remove_statement_line(ErrorData *edata, const char *statement)
+remove_statement_line(ErrorData *edata, const char *sql)
 {
+	const char *statement = mig_printable(sql); /* as the context is by now */
 	char	   *start;
 	char	   *end;
 
@@ -146,6 +147,18 @@ append_padding(StringInfo buf, const MigPlace *place, int at)
 	return true;
 }
 
+/* the position, of a character or 0, goes with what is escaped before it */
+static char *
+printable_query(char *query, int *position)
+{
+	int			at = *position > 0 ? mig_byte_offset(query, *position) : 0;
+	char	   *before = mig_printable(pnstrdup(query, at));
+
+	if (*position > 0)
+		*position = pg_mbstrlen(before) + 1;
+	return psprintf("%s%s", before, mig_printable(query + at));
+}
+
 char *
 mig_place_query(const MigPlace *place, int *position)
 {
@@ -184,7 +197,7 @@ mig_place_query(const MigPlace *place, int *position)
 		}
 		start = end + 1;
 	}
-	return buf.data;
+	return printable_query(buf.data, position);
 }
 
 char *
@@ -204,7 +217,7 @@ mig_place_line(const MigPlace *place)
 	start = Max(start, place->from);
 	(void) append_line(&buf, text, start,
 					   line_end(text, place->at, place->to), place->at);
-	return buf.data;
+	return mig_printable(buf.data);
 }
 
 /* a string of so many bytes and lines, or NULL */
@@ -244,7 +257,7 @@ mig_error_clip_context(char *context)
 					rest ? rest : "");
 }
 
-/* the query of a function that the body has called may be long, too */
+/* the query of a function that the body has called may have anything in it, too */
 static void
 clip_query(ErrorData *edata)
 {
@@ -252,7 +265,11 @@ clip_query(ErrorData *edata)
 	int			length = strlen(edata->internalquery);
 
 	if (length <= MESSAGE_BYTES)
+	{
+		edata->internalquery = printable_query(edata->internalquery,
+											   &edata->internalpos);
 		return;
+	}
 	place.text = edata->internalquery;
 	place.first_line = 1;
 	place.to = length;
@@ -312,6 +329,15 @@ mig_error_locate(ErrorData *edata, const MigPlace *statement)
 }
 
 void
+mig_error_make_printable(ErrorData *edata)
+{
+	edata->message = mig_printable(edata->message);
+	edata->detail = mig_printable(edata->detail);
+	edata->hint = mig_printable(edata->hint);
+	edata->context = mig_printable(edata->context);
+}
+
+void
 mig_error_clip_current(void)
 {
 	MemoryContext context =
@@ -321,7 +347,7 @@ mig_error_clip_current(void)
 	ErrorData  *edata = CopyErrorData();
 	char	   *message;
 
-	message = clip(edata->message, TOKEN_BYTES, TOKEN_LINES);
+	message = mig_printable(clip(edata->message, TOKEN_BYTES, TOKEN_LINES));
 	if (message != edata->message)
 		errmsg_internal("%s", message);
 	MemoryContextSwitchTo(old);
@@ -391,7 +417,7 @@ mig_name_list(List *names)
 			break;
 		}
 		appendStringInfo(&buf, "%s\"%s\"", shown > 0 ? ", " : "",
-						 (char *) lfirst(lc));
+						 mig_printable_line(lfirst(lc), MIG_NAME_BYTES));
 		shown++;
 	}
 	return buf.data;

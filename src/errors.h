@@ -9,6 +9,7 @@
 #define MIG_ERRORS_H
 
 #include "migrate.h"
+#include "printable.h"
 
 /* class MG: each is documented in doc/errors.md */
 #define MIG_ERRCODE_UNKNOWN_VERSION		MAKE_SQLSTATE('M', 'G', '0', '0', '1')
@@ -79,8 +80,14 @@ extern int	mig_byte_offset(const char *text, int position);
 extern int	mig_error_locate(ErrorData *edata, const MigPlace *statement);
 
 /*
- * To be called in an error context callback: cut the message if it is very
- * long.  The parser quotes tokens, and a literal may have megabytes.
+ * Escape what a terminal must not be shown in an error that was caught; its
+ * query stays as it is until it is located.
+ */
+extern void mig_error_make_printable(ErrorData *edata);
+
+/*
+ * To be called in an error context callback: escape the message, and cut it if
+ * it is very long.  The parser quotes tokens, and a literal may have megabytes.
  */
 extern void mig_error_clip_current(void);
 

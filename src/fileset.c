@@ -227,6 +227,13 @@ mig_line_text(const MigLine *line)
 	return mig_trim(pnstrdup(line->start, line->length));
 }
 
+/* the same for a message */
+char *
+mig_line_excerpt(const MigLine *line)
+{
+	return mig_printable_line(mig_line_text(line), MIG_EXCERPT_BYTES);
+}
+
 /*
  * The next word of a string that may be written to, NULL if there is none.
  */

@@ -89,6 +89,7 @@ extern bool mig_line_next(MigLine *line);
 extern bool mig_line_is_blank(const MigLine *line);
 extern const char *mig_line_comment(const MigLine *line, int *length);
 extern char *mig_line_text(const MigLine *line);
+extern char *mig_line_excerpt(const MigLine *line);
 extern char *mig_next_word(char **rest);
 extern char *mig_trim(char *text);
 extern List *mig_words_once(List *list);

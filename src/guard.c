@@ -182,12 +182,12 @@ static void
 refuse_author(const char *version, MigPart part, const MigAuthor *author,
 			  Oid role, Oid powerful)
 {
-	const char *role_name = GetUserNameFromId(role, false);
+	const char *role_name = mig_user_name(role);
 	const char *detail;
 
 	if (role != powerful)
 		detail = psprintf(_("The body could become one, for the session is that of role \"%s\", a member of role \"%s\"."),
-						  role_name, GetUserNameFromId(powerful, false));
+						  role_name, mig_user_name(powerful));
 	else if (role != GetUserId())
 		detail = psprintf(_("The body could become one, for the session is that of role \"%s\"."),
 						  role_name);

@@ -240,8 +240,9 @@ set_session_columns(Datum *values, bool *nulls, FullTransactionId xid)
 
 	set_text(values, nulls, J_TARGET, "");
 	set_text(values, nulls, J_SESSION_ROLE,
-			 GetUserNameFromId(GetSessionUserId(), false));
-	set_text(values, nulls, J_APPLICATION, application_name);
+			 mig_user_name(GetSessionUserId()));
+	set_text(values, nulls, J_APPLICATION,
+			 mig_printable_line(application_name, MIG_NAME_BYTES));
 	set_text(values, nulls, J_SERVER_VERSION, PG_VERSION);
 	set_text(values, nulls, J_EXTENSION_VERSION, MIG_VERSION);
 	values[J_BACKEND_PID] = Int32GetDatum(MyProcPid);
@@ -399,8 +400,10 @@ form_journal_tuple(const JournalShape *shape, const MigJournalRow *row,
 	set_text(values, nulls, J_BODY, row->body);
 	set_text(values, nulls, J_VERIFY_BODY, row->verify_body);
 	set_text(values, nulls, J_ROLE, row->role);
-	set_text(values, nulls, J_SEARCH_PATH, row->search_path);
-	set_text(values, nulls, J_NOTE, row->note);
+	set_text(values, nulls, J_SEARCH_PATH,
+			 mig_printable_line(row->search_path, MIG_NOTE_BYTES));
+	set_text(values, nulls, J_NOTE,
+			 mig_printable_line(row->note, MIG_NOTE_BYTES));
 	set_text(values, nulls, J_PART, row->part);
 	set_failure_columns(values, nulls, row->failure);
 	if (row->ntimings > 0)
@@ -432,7 +435,7 @@ mig_journal_event(MigJournalRow *row, int64 run, const char *project,
 	row->action = action;
 	row->note = note;
 	row->started_at = GetCurrentTimestamp();
-	row->role = GetUserNameFromId(GetUserId(), false);
+	row->role = mig_user_name(GetUserId());
 }
 
 MigBatch *

@@ -31,6 +31,7 @@
 
 #include "books.h"
 #include "launch.h"
+#include "printable.h"
 #include "runbook.h"
 
 #define POLL_INTERVAL_MS 5
@@ -98,7 +99,7 @@ check_room(Oid role)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("too many runs of role \"%s\" are waiting or running in the background",
-						GetUserNameFromId(role, false)),
+						mig_user_name(role)),
 				 errdetail("There are %d of them in this database, which is the limit.",
 						   own),
 				 errhint("Wait for one of them with CALL migrate.wait(), or end it with migrate.cancel(); migrate.progress() lists them.")));

@@ -360,6 +360,32 @@ does_nothing(MigSqlScope *scope, const MigRow *row)
 	return result;
 }
 
+static void
+check_line(const MigEntry *entry, const char *column, const char *text,
+		   int bytes)
+{
+	if (text != NULL && !mig_is_line(text, bytes))
+		mig_refuse_value(entry->stored ? "migration" : "applied", column,
+						 mig_printable_line(entry->version,
+											MIG_EXCERPT_BYTES));
+}
+
+/* a superuser can get past the constraints */
+static void
+check_lines(const MigEntry *entry)
+{
+	int			i;
+
+	check_line(entry, "version", entry->version, MIG_VERSION_BYTES);
+	check_line(entry, "name", entry->name, MIG_NAME_BYTES);
+	check_line(entry, "path", entry->path, MIG_PATH_BYTES);
+	check_line(entry, "down_path", entry->down_path, MIG_PATH_BYTES);
+	check_line(entry, "verify_path", entry->verify_path, MIG_PATH_BYTES);
+	check_line(entry, "held_reason", entry->held_reason, MIG_NOTE_BYTES);
+	for (i = 0; i < entry->nrequires; i++)
+		check_line(entry, "requires", entry->requires[i], MIG_NAME_BYTES);
+}
+
 /* before is the entry that was read before this one, or NULL */
 static void
 read_entry(MigSqlScope *scope, uint64 number, EntryDepth depth,
@@ -370,7 +396,10 @@ read_entry(MigSqlScope *scope, uint64 number, EntryDepth depth,
 	mig_row_read(&row, number);
 	read_standing(scope, &row, entry);
 	if (depth < ENTRY_PLAN)
+	{
+		check_lines(entry);
 		return;
+	}
 	entry->name = mig_row_text_not_null(scope, &row, E_NAME);
 	entry->requires = mig_row_text_array(scope, &row, E_REQUIRES,
 										 &entry->nrequires);
@@ -389,6 +418,7 @@ read_entry(MigSqlScope *scope, uint64 number, EntryDepth depth,
 	entry->how = get_repeated_text(scope, &row, E_HOW,
 								   before ? before->how : NULL);
 	entry->of_sqitch = mig_row_bool(&row, E_OF_SQITCH);
+	check_lines(entry);
 	if (entry->applied && entry->how == NULL)
 		mig_refuse_value("applied", "how", entry->version);
 	if (depth < ENTRY_DETAILS)

@@ -123,7 +123,7 @@ describe_failure(Rehearsal *rehearsal, ErrorData *edata, MigFailure *failure)
 	memset(failure, 0, sizeof(MigFailure));
 	mig_execution_locate(execution, edata, failure);
 	hints.project = rehearsal->options->project;
-	hints.role = GetUserNameFromId(GetUserId(), false);
+	hints.role = mig_user_name(GetUserId());
 	hints.ledger_was_empty = rehearsal->prepared.ledger_was_empty;
 	hints.undoes = failure->in_body && failure->part == MIG_DOWN;
 	hints.blockers_named = false;

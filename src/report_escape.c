@@ -14,8 +14,8 @@
 
 #include "mb/pg_wchar.h"
 
+#include "printable.h"
 #include "report_escape.h"
-#include "report_text.h"
 
 /*
  * The text in UTF-8.  A database without an encoding may have any bytes; they
@@ -75,7 +75,7 @@ append_utf8(StringInfo buf, const char *p, const char *end, bool markup)
 	}
 	if (p[0] == '\r' && p + 1 < end && p[1] == '\n')
 		return 1;
-	hidden = mig_hidden_character(p, true, &hidden_length);
+	hidden = mig_hidden_character(p, PG_UTF8, &hidden_length);
 	code = utf8_to_unicode((const unsigned char *) p);
 	if (hidden != 0 || is_noncharacter(code))
 		append_hidden(buf, code, markup);

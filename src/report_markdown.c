@@ -20,6 +20,7 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 
+#include "printable.h"
 #include "report_markdown.h"
 #include "report_text.h"
 
@@ -60,7 +61,7 @@ append_character(StringInfo buf, const char *p, int length)
 static void
 append_inline(StringInfo buf, const char *text, int max_length, bool code)
 {
-	bool		is_utf8 = GetDatabaseEncoding() == PG_UTF8;
+	int			encoding = GetDatabaseEncoding();
 	int			shown = 0;
 	int			length;
 
@@ -68,7 +69,7 @@ append_inline(StringInfo buf, const char *text, int max_length, bool code)
 		appendStringInfoString(buf, "<code>");
 	for (; *text; text += length)
 	{
-		unsigned int hidden = mig_hidden_character(text, is_utf8, &length);
+		unsigned int hidden = mig_hidden_character(text, encoding, &length);
 
 		if (shown++ == max_length)
 		{
@@ -83,7 +84,6 @@ append_inline(StringInfo buf, const char *text, int max_length, bool code)
 			appendStringInfoChar(buf, ' ');
 		else
 		{
-			length = pg_mblen(text);
 			append_character(buf, text, length);
 			if (!code && (*text == '@' || *text == '#'))
 				appendStringInfoString(buf, "&#8203;");
@@ -163,7 +163,7 @@ append_fence(StringInfo buf, int length)
 static void
 append_block(StringInfo buf, const char *text, int length)
 {
-	bool		is_utf8 = GetDatabaseEncoding() == PG_UTF8;
+	int			encoding = GetDatabaseEncoding();
 	int			fence = Max(3, longest_run_of_backticks(text, length) + 1);
 	const char *end = text + length;
 	int			step;
@@ -172,14 +172,14 @@ append_block(StringInfo buf, const char *text, int length)
 	appendStringInfoString(buf, "sql\n");
 	for (; text < end; text += step)
 	{
-		unsigned int hidden = mig_hidden_character(text, is_utf8, &step);
+		unsigned int hidden = mig_hidden_character(text, encoding, &step);
 
 		if (hidden == '\r' && text + 1 < end && text[1] == '\n')
 			continue;
 		if (hidden != 0)
 			appendStringInfo(buf, "<U+%04X>", hidden);
 		else
-			appendStringInfoChar(buf, *text);
+			appendBinaryStringInfo(buf, text, step);
 	}
 	if (buf->data[buf->len - 1] != '\n')
 		appendStringInfoChar(buf, '\n');

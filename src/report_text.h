@@ -18,12 +18,4 @@ extern char *mig_show_many(int64 count, const char *one, const char *many);
 /* "12 MB, about 200,000 rows"; -1: not known; NULL if neither is */
 extern char *mig_show_size(int64 bytes, double rows);
 
-/*
- * Is there a character at p that would not be seen, or would change how others
- * are seen?  Then its code point, and its length in bytes; else 0.  p is in
- * UTF-8, or, without is_utf8, in any encoding of the server's.
- */
-extern unsigned int mig_hidden_character(const char *p, bool is_utf8,
-										 int *length);
-
 #endif							/* MIG_REPORT_TEXT_H */

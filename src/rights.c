@@ -22,6 +22,7 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
+#include "printable.h"
 #include "rights.h"
 
 #define LOOK	0x01

@@ -100,7 +100,7 @@ run_begin(const MigRunOptions *options, const char *action,
 	run->policy = prepared->policy;
 	run->project = prepared->project;
 	run->ledger_was_empty = prepared->ledger_was_empty;
-	run->role = GetUserNameFromId(GetUserId(), false);
+	run->role = mig_user_name(GetUserId());
 	run->current = -1;
 	run->scratch = AllocSetContextCreate(CurrentMemoryContext,
 										 "migrate one migration",

@@ -23,6 +23,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -252,18 +253,101 @@ warn_of_empty(List *versions)
 }
 
 static void
+check_line(int sqlstate, const MigSource *source, const char *what,
+		   const char *text, int bytes)
+{
+	if (text != NULL && !mig_is_line(text, bytes))
+		mig_check_line_as(sqlstate, psprintf("%s of migration \"%s\"", what,
+											 source->version), text, bytes);
+}
+
+/*
+ * Raise which text of a migration is not a line, or is too long: of the
+ * constraints that say so nobody could see what is wrong.
+ */
+static void
+check_lines(int sqlstate, const MigSource *source)
+{
+	ListCell   *lc;
+
+	mig_check_line_as(sqlstate, "a version", source->version, MIG_VERSION_BYTES);
+	check_line(sqlstate, source, "the name", source->name, MIG_NAME_BYTES);
+	check_line(sqlstate, source, "the path", source->path, MIG_PATH_BYTES);
+	check_line(sqlstate, source, "the path of the down file", source->down_path,
+			   MIG_PATH_BYTES);
+	check_line(sqlstate, source, "the path of the verify file", source->verify_path,
+			   MIG_PATH_BYTES);
+	check_line(sqlstate, source, "the source", source->source, MIG_NAME_BYTES);
+	foreach(lc, source->requires)
+		check_line(sqlstate, source, "a requirement", lfirst(lc), MIG_NAME_BYTES);
+	if (list_length(source->requires) > MIG_MAX_REQUIRED)
+		ereport(ERROR,
+				(errcode(sqlstate),
+				 errmsg("migration \"%s\" requires too many others",
+						source->version),
+				 errdetail("It requires %d, and may require %d.",
+						   list_length(source->requires), MIG_MAX_REQUIRED)));
+}
+
+/* the requirements of a row; its constraints speak for arrays of other forms */
+static List *
+get_requires(const MigrationRow *row)
+{
+	List	   *requires = NIL;
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+	int			i;
+
+	if (row->nulls[M_REQUIRES])
+		return NIL;
+	deconstruct_array(DatumGetArrayTypeP(row->values[M_REQUIRES]), TEXTOID, -1,
+					  false, TYPALIGN_INT, &elements, &nulls, &count);
+	for (i = 0; i < count; i++)
+	{
+		if (!nulls[i])
+			requires = lappend(requires, TextDatumGetCString(elements[i]));
+	}
+	return requires;
+}
+
+/* what is not a body in a row, as a source */
+static void
+source_of_row(MigSource *source, const MigrationRow *row)
+{
+	memset(source, 0, sizeof(MigSource));
+	source->version = get_text(row, M_VERSION);
+	source->name = get_text(row, M_NAME);
+	source->path = get_text(row, M_PATH);
+	source->source = get_text(row, M_SOURCE);
+	source->down_path = get_text(row, M_DOWN_PATH);
+	source->verify_path = get_text(row, M_VERIFY_PATH);
+	source->requires = get_requires(row);
+}
+
+/* the same for what comes by a plain statement, as the constraints would say it */
+static void
+check_row_lines(const MigrationRow *row)
+{
+	MigSource	source;
+
+	source_of_row(&source, row);
+	mig_check_line_as(ERRCODE_CHECK_VIOLATION, "the name of a project", get_text(row, M_PROJECT),
+					  MIG_VERSION_BYTES);
+	mig_check_line_as(ERRCODE_CHECK_VIOLATION, "the reason why a migration is held",
+					  get_text(row, M_HELD_REASON), MIG_NOTE_BYTES);
+	check_lines(ERRCODE_CHECK_VIOLATION, &source);
+}
+
+static void
 parse_row(const MigrationRow *row)
 {
-	MigSource	source = {0};
+	MigSource	source;
 	int			part;
 
 	if (bodies_parsed)
 		return;
-	source.version = get_text(row, M_VERSION);
-	source.path = get_text(row, M_PATH);
-	source.source = get_text(row, M_SOURCE);
-	source.down_path = get_text(row, M_DOWN_PATH);
-	source.verify_path = get_text(row, M_VERIFY_PATH);
+	source_of_row(&source, row);
 	if (!row->nulls[M_TRANSACTIONAL])
 		source.transactional = DatumGetBool(row->values[M_TRANSACTIONAL]) ?
 			MIG_TX_ON : MIG_TX_OFF;
@@ -273,8 +357,7 @@ parse_row(const MigrationRow *row)
 			source.lines[part] = DatumGetInt32(row->values[M_UP_LINE + part]);
 	}
 	if (!parse_source_body(&source, MIG_UP, get_text(row, M_UP)) &&
-		ArrayGetNItems(ARR_NDIM(DatumGetArrayTypeP(row->values[M_REQUIRES])),
-					   ARR_DIMS(DatumGetArrayTypeP(row->values[M_REQUIRES]))) == 0)
+		source.requires == NIL)
 		warn_of_empty(list_make1(source.version));
 	parse_source_body(&source, MIG_DOWN, get_text(row, M_DOWN));
 	parse_source_body(&source, MIG_VERIFY, get_text(row, M_VERIFY));
@@ -287,7 +370,7 @@ parse_row(const MigrationRow *row)
 static const char *
 caller_name(void)
 {
-	return GetUserNameFromId(GetUserId(), false);
+	return mig_user_name(GetUserId());
 }
 
 /*
@@ -731,6 +814,20 @@ static const struct
 	{"edits", {"ignore comments", "refuse"}}
 };
 
+static const struct
+{
+	const char *column;
+	int			bytes;
+}			policy_lines[] =
+
+{
+	{"project", MIG_VERSION_BYTES},
+	{"role", MIG_NAME_BYTES},
+	{"search_path", MIG_NOTE_BYTES},
+	{"environment", MIG_NAME_BYTES},
+	{"frozen_reason", MIG_NOTE_BYTES}
+};
+
 static bool
 is_policy_word(const char *const *words, const char *value)
 {
@@ -815,8 +912,17 @@ gate_policy(TriggerData *trigger)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid value for column \"%s\" of migrate.policy: \"%s\"",
-						column, value),
+						column, mig_printable_line(value, MIG_EXCERPT_BYTES)),
 				 errhint("Valid values are %s.", mig_name_list(names))));
+	}
+	for (i = 0; i < lengthof(policy_lines); i++)
+	{
+		const char *column = policy_lines[i].column;
+
+		mig_check_line_as(ERRCODE_CHECK_VIOLATION,
+						  psprintf("column \"%s\" of migrate.policy", column),
+						  SPI_getvalue(row, desc, SPI_fnumber(desc, column)),
+						  policy_lines[i].bytes);
 	}
 	project = SPI_getvalue(row, desc, SPI_fnumber(desc, "project"));
 	if (project != NULL)
@@ -857,16 +963,13 @@ mig_store_gate(TriggerData *trigger)
 		gate_delete(old);
 		return trigger->tg_trigtuple;
 	}
+	row = TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ? old :
+		deform(rel, trigger->tg_newtuple);
+	check_row_lines(row);
 	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
-	{
-		row = old;
 		gate_insert(row);
-	}
 	else
-	{
-		row = deform(rel, trigger->tg_newtuple);
 		gate_update(old, row);
-	}
 	return heap_form_tuple(RelationGetDescr(rel), row->values, row->nulls);
 }
 
@@ -878,19 +981,11 @@ mig_store_gate(TriggerData *trigger)
 static void
 check_source(const MigSource *source)
 {
-	const unsigned char *p;
-
 	if (source->version[0] == '\0')
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a version must not be empty")));
-	for (p = (const unsigned char *) source->version; *p; p++)
-	{
-		if (*p < ' ' || *p == 0x7f)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("a version must not contain control characters")));
-	}
+	check_lines(ERRCODE_INVALID_PARAMETER_VALUE, source);
 	if (strcmp(source->version, MIG_TARGET_HEAD) == 0 ||
 		strcmp(source->version, MIG_TARGET_BASE) == 0)
 		ereport(ERROR,

@@ -20,6 +20,7 @@
 #include "utils/portal.h"
 #include "utils/resowner.h"
 
+#include "errors.h"
 #include "subxact.h"
 
 /* how many cancel requests mig_subxact_insist() and its like outlive */
@@ -84,6 +85,8 @@ mig_subxact_run(void (*function) (void *arg), void *arg, bool keep)
 	restore_holdoff(holdoff);
 	MemoryContextSwitchTo(old_context);
 	CurrentResourceOwner = old_owner;
+	if (edata != NULL)
+		mig_error_make_printable(edata);
 	return edata;
 }
 
@@ -133,6 +136,8 @@ mig_transaction_run(void (*function) (void *arg), void *arg)
 	(void) pgstat_report_stat(false);
 	mig_transaction_start();
 	MemoryContextSwitchTo(old_context);
+	if (edata != NULL)
+		mig_error_make_printable(edata);
 	return edata;
 }
 

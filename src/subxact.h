@@ -10,8 +10,9 @@
 
 /*
  * Call function(arg) in an internal subtransaction.  Returns NULL if it came
- * back, or its error, as a copy in CurrentMemoryContext, after everything that
- * it did has been rolled back.  Without keep that happens in any case.
+ * back, or its error, as a copy in CurrentMemoryContext, with what a terminal
+ * must not be shown escaped, after everything that it did has been rolled back.
+ * Without keep that happens in any case.
  *
  * Usage:
  *		edata = mig_subxact_run(do_it, &arguments, true);
@@ -23,8 +24,8 @@ extern ErrorData *mig_subxact_run(void (*function) (void *arg), void *arg,
 
 /*
  * Call function(arg) in the current transaction and commit that.  Returns NULL
- * if both went well, or the error, as a copy in CurrentMemoryContext, after
- * the transaction has been aborted.  A new one is open in either case.  The
+ * if both went well, or the error, as that copy, after the transaction has been
+ * aborted.  A new one is open in either case.  The
  * function may have opened a transaction block, and must have ended it then.
  *
  * Only for code that runs at top level, with no snapshot active and nothing

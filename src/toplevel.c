@@ -28,6 +28,7 @@
 #include "utils/snapmgr.h"
 
 #include "compat.h"
+#include "printable.h"
 #include "runlock.h"
 #include "toplevel.h"
 

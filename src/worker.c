@@ -22,6 +22,7 @@
 
 #include "compat.h"
 #include "migrate.h"
+#include "printable.h"
 #include "worker.h"
 
 /* how often a slot for a worker is asked for */

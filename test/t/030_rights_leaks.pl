@@ -73,11 +73,11 @@ allowed('owner', $db, "SELECT migrate.remove('003')");
 
 # Long names of every kind: a payload of 8000 bytes would be an error.
 foreach my $name (
-	'x' x 2400,
-	q{"} x 2400,
-	'\\' x 2400,
-	"\x{e4}" x 1200,
-	"\x{1f600}" x 600,
+	'x' x 490,
+	q{"} x 490,
+	'\\' x 490,
+	"\x{e4}" x 240,
+	"\x{1f600}" x 120,
 	'x' x 199 . "\x{1f600}",
 	'<script>"$(rm -rf .)`;\\')
 {
@@ -419,7 +419,7 @@ refused('writer', $db, "SELECT migrate.load_directory('$work/latin')",
 	qr/22021/, 'bytes that are no UTF-8');
 allowed($super, $db, 'REVOKE pg_read_server_files FROM writer');
 is( allowed('writer', $db,
-		q{SELECT version, path FROM migrate.load('{"../../../../etc/passwd/3_a.sql": "SELECT 1;"}', 'plain') WHERE result = 'added'}
+		q{SELECT version, path FROM migrate.load('{"../../../../etc/passwd/3_a.sql": "SELECT 3 AS path;"}', 'plain') WHERE result = 'added'}
 	),
 	'3|../../../../etc/passwd/3_a.sql',
 	'a path in load() is a name and nothing more');
@@ -490,7 +490,7 @@ foreach my $i (0 .. $#names)
 foreach my $i (0 .. $#bodies)
 {
 	allowed('writer', $db,
-		"SELECT migrate.add('b$i', \$body\$$bodies[$i]\$body\$, \$body\$$bodies[$i]\$body\$, verify => \$body\$$bodies[$i]\$body\$, name => E'\\n\\\\! touch $mark', project => 's')"
+		"SELECT migrate.add('b$i', \$body\$$bodies[$i]\$body\$, \$body\$$bodies[$i]\$body\$, verify => \$body\$$bodies[$i]\$body\$, name => E'\\\\! touch $mark', project => 's')"
 	);
 }
 my $stored = value($db, "md5(string_agg(version || checksum, ' ' ORDER BY version)) FROM migrate.migration WHERE project = 's'");

@@ -97,7 +97,7 @@ foreach my $i (0 .. $#bodies)
 	my $body = "\$body\$$bodies[$i]\$body\$";
 
 	allowed('owner', $source,
-		"SELECT migrate.add('b$i', $body, $body, verify => 'SELECT ''\\''', name => E'a\\n\\\\! touch $mark\\n''\\x01', project => 'p')");
+		"SELECT migrate.add('b$i', $body, $body, verify => 'SELECT ''\\''', name => E'\\\\! touch $mark ''', project => 'p')");
 }
 allowed('owner', $source, <<"END");
 SELECT migrate.add(E'v''\\\\"\$a\$ :x', 'SELECT 1', 'SELECT 2', kind => 'repeatable', name => 'é', project => 'p');

@@ -176,7 +176,7 @@ my $files_json = 'jsonb_build_object('
 
 app('source', "SELECT migrate.load($files_json)");
 app('source',
-	"SELECT migrate.apply(note => E'ticket\\t#1 \\\\ \"q\" ''s'' \xc3\xa9')");
+	"SELECT migrate.apply(note => E'ticket #1 \\\\ \"q\" ''s'' \xc3\xa9')");
 app('source', q{SELECT migrate.amend('002', verify => 'SELECT true',
 	note => 'orders come in')});
 
@@ -184,14 +184,14 @@ app('source', q{SELECT migrate.amend('002', verify => 'SELECT true',
 app('source', q{SELECT migrate.add('a1', 'SELECT 1', project => 'side');
 	SELECT migrate.stamp('a1', note => 'was there', project => 'side');
 	SELECT migrate.add('a2', 'CREATE TABLE a2 (id int)', project => 'side');
-	SELECT migrate.hold('a2', E'waits for\nthe others', project => 'side');
+	SELECT migrate.hold('a2', E'waits for the others', project => 'side');
 	SELECT migrate.add('a3', $$DO 'BEGIN RAISE EXCEPTION ''no''
 		USING DETAIL = ''d'', HINT = ''h''; END'$$, project => 'side',
 		irreversible => true, transactional => true);
 	INSERT INTO migrate.policy (project, search_path, out_of_order, protected,
 		environment, lint, require_down, frozen_reason)
 		VALUES ('side', 'public, pg_temp', 'allow', false, 'test', 'warn',
-		false, NULL), ('frozen', 'x', 'error', true, E'a\\b', 'error', true,
+		false, NULL), ('frozen', 'x', 'error', true, 'a\\b', 'error', true,
 		'no work on Fridays')});
 my ($status, $out, $err) = run_sql($node, 'source', 'app',
 	q{SELECT migrate.apply(project => 'side')});
