@@ -39,6 +39,7 @@ typedef struct RangeSearch
 {
 	MigLintModel *model;
 	List	   *ids;
+	List	   *columns;
 } RangeSearch;
 
 static bool
@@ -56,6 +57,14 @@ collect_range(Node *node, void *arg)
 			search->ids = list_append_unique_int(search->ids, rel->id);
 		return false;
 	}
+	if (IsA(node, ColumnRef))
+	{
+		Node	   *last = llast(((ColumnRef *) node)->fields);
+
+		search->columns = lappend(search->columns,
+								  pstrdup(IsA(last, A_Star) ? "*" : strVal(last)));
+		return false;
+	}
 	return raw_expression_tree_walker(node, collect_range, arg);
 }
 
@@ -63,10 +72,11 @@ collect_range(Node *node, void *arg)
 static void
 set_query(MigLintModel *model, MigLintRel *rel, Node *query)
 {
-	RangeSearch search = {model, NIL};
+	RangeSearch search = {model, NIL, NIL};
 
 	(void) collect_range(query, &search);
 	rel->reads = search.ids;
+	rel->reads_columns = search.columns;
 	rel->redefined = true;
 }
 

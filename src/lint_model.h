@@ -27,6 +27,7 @@ typedef struct MigLintRel
 	bool		written;		/* the plan has put rows into it */
 	bool		redefined;		/* a view whose query is one of the plan */
 	List	   *reads;			/* ids of the relations in that query */
+	List	   *reads_columns;	/* of char *: names in it, "*": all */
 	int			step;			/* of the plan that made it, -1: none */
 	int			id;				/* the same in copies and under other names */
 	struct MigLintRel *table;	/* of an index that the plan made */

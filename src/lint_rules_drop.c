@@ -455,11 +455,46 @@ uses_of_plan(MigLint *lint, const MigLintRel *rel, List *also_dropped)
 	return uses;
 }
 
+/*
+ * Views of the plan that show the column, or look at it.  Of a view of several
+ * relations it is not known whose columns it names, nor of "*" which columns
+ * there were.
+ */
+static List *
+views_of_plan_with(MigLint *lint, const MigLintRel *rel,
+				   const MigLintColumn *column)
+{
+	List	   *views = NIL;
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, mig_model_all(lint->model))
+	{
+		MigLintRel *view = (MigLintRel *) lfirst(lc);
+
+		if (list_length(view->reads) != 1 || linitial_int(view->reads) != rel->id)
+			continue;
+		foreach(lc2, view->reads_columns)
+		{
+			const char *name = (const char *) lfirst(lc2);
+
+			if (strcmp(name, column->name) != 0 &&
+				(strcmp(name, "*") != 0 || column->attnum == 0))
+				continue;
+			views = lappend(views, psprintf("view %s", mig_lint_name(lint, view)));
+			break;
+		}
+	}
+	return views;
+}
+
 /* column NULL: the table; also_dropped, of ids, is in nobody's way */
 static void
 report_uses(MigLint *lint, MigLintRel *rel, MigLintColumn *column,
 			bool renamed, bool cascade, List *also_dropped)
 {
+	bool		stored = OidIsValid(rel->oid) &&
+		(column == NULL || column->attnum > 0);
 	List	   *blocking = NIL;
 	List	   *names = NIL;
 	ListCell   *lc;
@@ -470,9 +505,11 @@ report_uses(MigLint *lint, MigLintRel *rel, MigLintColumn *column,
 
 	if (column == NULL && !renamed)
 		blocking = uses_of_plan(lint, rel, also_dropped);
+	else if (!renamed)
+		blocking = views_of_plan_with(lint, rel, column);
 
 	/* the server keeps names that it knows of up to date itself */
-	foreach(lc, renamed || !OidIsValid(rel->oid) ? NIL :
+	foreach(lc, renamed || !stored ? NIL :
 			mig_uses_of(rel->oid, column ? column->attnum : 0))
 	{
 		MigLintUse *use = (MigLintUse *) lfirst(lc);
@@ -484,7 +521,7 @@ report_uses(MigLint *lint, MigLintRel *rel, MigLintColumn *column,
 			blocking = lappend(blocking, psprintf("%s %s", use->kind, use->name));
 	}
 	report_blocking(lint, rel, what, cascade, blocking);
-	if (OidIsValid(rel->oid) &&
+	if (stored &&
 		!is_made_again(lint, rel->name, column ? column->name : NULL))
 		names = functions_with(lint, rel->name, column ? column->name : NULL);
 	if (names != NIL)
@@ -615,7 +652,7 @@ still_used_by_alter(MigLint *lint, Node *stmt)
 	MigLintRel *rel = mig_lint_altered(lint, stmt);
 	ListCell   *lc;
 
-	if (rel == NULL || !OidIsValid(rel->oid))
+	if (rel == NULL)
 		return;
 	foreach_command(lc, stmt)
 	{
@@ -625,7 +662,7 @@ still_used_by_alter(MigLint *lint, Node *stmt)
 		if (command->subtype != AT_DropColumn)
 			continue;
 		column = mig_model_column(lint->model, rel, command->name);
-		if (column != NULL && column->attnum > 0)
+		if (column != NULL)
 			report_uses(lint, rel, column, false,
 						command->behavior == DROP_CASCADE, NIL);
 	}
