@@ -10,6 +10,11 @@
 
 #include "fileset.h"
 
+/*
+ * Cut the files of a set into migrations by the markers in them.  native, plain
+ * and name differ in how a file name becomes version and name.  The detecting
+ * functions return a file that shows the convention, or NULL.
+ */
 extern void mig_native_parse(MigFileSet *set);
 extern MigScript *mig_native_detect(const MigFileSet *set);
 extern void mig_plain_parse(MigFileSet *set);

@@ -10,6 +10,10 @@
 
 #include "fileset.h"
 
+/*
+ * Take the changes of the one sqitch.plan in the set, with their scripts; the
+ * other function returns that plan, or NULL.
+ */
 extern void mig_sqitch_parse(MigFileSet *set);
 extern MigScript *mig_sqitch_detect(const MigFileSet *set);
 

@@ -30,6 +30,7 @@ extern int	mig_progress_notices;	/* a MigNotices */
 extern bool mig_notify;
 extern bool mig_trust_authors;
 
+/* define them: once for a process, when the library is loaded */
 extern void mig_guc_define(void);
 
 #endif							/* MIG_GUC_H */

@@ -21,6 +21,7 @@ MIG_MODULE_MAGIC(MIG_EXTENSION_NAME, MIG_VERSION);
 
 void		_PG_init(void);
 
+/* the server calls this when it has loaded the library */
 void
 _PG_init(void)
 {

@@ -64,6 +64,7 @@ extern void mig_ledger_warn_if_empty(const char *project);
 /* search_path of what was run and applied last; NULL if that is not known */
 extern char *mig_ledger_newest_path(const char *project);
 
+/* the policy of a project; the defaults if it has no row */
 extern MigPolicy *mig_ledger_policy(const char *project);
 
 /*
@@ -105,6 +106,7 @@ extern bool mig_ledger_stranger(const char *project, MigPart part,
 								char **versions, int count, char **version,
 								MigAuthor *author);
 
+/* by the primary key, so that it does not matter how many there are */
 extern bool mig_ledger_is_applied(const char *project, const char *version);
 
 /* applied migrations of other projects that require one of these versions */
@@ -116,6 +118,7 @@ extern char *mig_ledger_last_role(const char *project);
 /* MigConstraint *, those whose names SET CONSTRAINTS can use */
 extern List *mig_ledger_deferrable_constraints(void);
 
+/* the same of a migration that may never have been applied */
 extern bool mig_ledger_is_stored(const char *project, const char *version);
 
 /*

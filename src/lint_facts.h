@@ -62,6 +62,10 @@ typedef enum MigLintCast
 	MIG_CAST_MISSING			/* fails without USING */
 } MigLintCast;
 
+/*
+ * One value of a catalog row, read without a lock: InvalidOid, '\0', NULL or
+ * false if the object is not there, or no longer.
+ */
 extern Oid	mig_facts_schema(const char *name);
 extern Oid	mig_facts_relation(Oid schema, const char *name);
 extern char mig_facts_relkind(Oid relation);
@@ -69,6 +73,7 @@ extern char *mig_facts_relation_name(Oid relation);
 extern char *mig_facts_schema_of(Oid relation);
 extern bool mig_facts_has_default_partition(Oid relation);
 
+/* lists of MigLintColumn, MigLintIndex, MigLintConstraint; NIL if it is gone */
 extern List *mig_facts_columns(Oid relation);
 extern List *mig_facts_indexes(Oid relation);
 extern List *mig_facts_constraints(Oid relation);
@@ -91,6 +96,7 @@ extern bool mig_facts_is_checked_domain(Oid type);
 /* typmod of a raw type name; false if that takes more than is known here */
 extern bool mig_facts_typmod(Oid type, List *typmods, int32 *typmod);
 
+/* what ALTER COLUMN TYPE does to the values of a column, and to its indexes */
 extern MigLintCast mig_facts_cast(const MigLintColumn *column, Oid type,
 								  int32 typmod, bool collate,
 								  bool is_explicit);

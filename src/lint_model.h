@@ -99,6 +99,7 @@ typedef struct MigLintModel
 	bool		cascaded;		/* something was dropped with CASCADE */
 } MigLintModel;
 
+/* lives in the current context, and so does what it reads later */
 extern MigLintModel *mig_model_new(const char *search_path);
 
 /* names are found as at the start of a body from here on */
@@ -127,6 +128,10 @@ extern bool mig_model_has_schema(const MigLintModel *model, const char *name);
 /* the first schema of the path, in which things are made */
 extern const char *mig_model_target_schema(const MigLintModel *model);
 
+/*
+ * The columns, indexes and constraints of a relation as the plan has left them so
+ * far.  Read from the catalogs when first asked for; they belong to the model.
+ */
 extern List *mig_model_columns(MigLintModel *model, MigLintRel *rel);
 extern MigLintColumn *mig_model_column(MigLintModel *model, MigLintRel *rel,
 									   const char *name);

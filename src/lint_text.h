@@ -31,6 +31,7 @@ typedef struct MigLongName
 	char	   *name;			/* as it will be once it is cut off */
 } MigLongName;
 
+/* the comments and names of a body, which need not be correct SQL */
 extern MigLintText *mig_text_scan(const char *text);
 
 /*

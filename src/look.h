@@ -21,6 +21,10 @@ typedef void (*MigPlanSink) (int step, const MigEntry *entry,
 							 const char *action, bool own_transaction,
 							 const char *reason, void *arg);
 
+/*
+ * What apply() up to a target, or rollback() of so many steps, would do now, step
+ * by step to the sink.  Raises what these would raise before they run anything.
+ */
 extern void mig_look_plan(const char *project, const char *target,
 						  MigPlanSink sink, void *arg);
 extern void mig_look_plan_rollback(const char *project, int steps,
@@ -33,6 +37,7 @@ extern void mig_look_check(const char *project, const char *target);
 typedef void (*MigVerifySink) (const MigEntry *entry, const char *sqlstate,
 							   const char *message, void *arg);
 
+/* run the verify bodies of all applied migrations, and tell how each went */
 extern void mig_look_verify(const char *project, MigVerifySink sink,
 							void *arg);
 

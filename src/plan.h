@@ -106,6 +106,7 @@ typedef struct MigTally
 	char	   *highest;		/* highest versioned one that is applied */
 } MigTally;
 
+/* count an entry in, or all of them; a tally begins zeroed */
 extern void mig_plan_tally(MigTally *tally, const MigEntry *entry);
 extern void mig_plan_tally_all(MigTally *tally, const MigProject *project);
 
@@ -151,6 +152,10 @@ typedef struct MigDownChoice
 	List	   *applications;	/* of MigApplication * */
 } MigDownChoice;
 
+/*
+ * What to take back, dependents first.  Raises an error if others, of this project
+ * or of another, require what would go, or if a migration has no way back.
+ */
 extern MigPlan *mig_plan_down(const MigProject *project,
 							  const MigDownChoice *choice,
 							  MigDependents dependents_of);

@@ -215,6 +215,7 @@ typedef struct MigReport
 extern MigReport *mig_report_gather(const char *project, const char *target,
 									bool rehearse, int body_limit);
 
+/* count a finding of this severity in */
 extern void mig_report_count(MigReportCounts *counts, const char *severity);
 
 /* does the verdict let anybody go on?  Nothing to do, of nothing at all, does not */

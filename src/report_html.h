@@ -10,6 +10,7 @@
 
 #include "report.h"
 
+/* one file that needs no other */
 extern char *mig_report_html(const MigReport *report);
 
 #endif							/* MIG_REPORT_HTML_H */

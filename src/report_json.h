@@ -10,6 +10,7 @@
 
 #include "report.h"
 
+/* valid JSON, whatever texts the report has */
 extern char *mig_report_json(const MigReport *report);
 
 #endif							/* MIG_REPORT_JSON_H */

@@ -10,6 +10,7 @@
 
 #include "report.h"
 
+/* not longer than a comment on GitHub may be */
 extern char *mig_report_markdown(const MigReport *report);
 
 #endif							/* MIG_REPORT_MARKDOWN_H */

@@ -96,6 +96,7 @@ extern void mig_bodies_end(void);
 extern void mig_bodies_begin_committing(void);
 extern void mig_bodies_end_committing(void);
 
+/* once for a process, when the library is loaded */
 extern void mig_runlock_init(void);
 
 #endif							/* MIG_RUNLOCK_H */

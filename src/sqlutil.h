@@ -100,6 +100,7 @@ typedef struct MigRow
 	bool		nulls[MIG_ROW_COLUMNS];
 } MigRow;
 
+/* take a row of SPI_tuptable apart once, for the functions below */
 extern void mig_row_read(MigRow *row, uint64 number);
 
 /* as above */

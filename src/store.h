@@ -55,6 +55,7 @@ extern void mig_store_load(const char *name, List *sources,
 						   const MigLoading *how, MigStoreSink sink,
 						   void *arg);
 
+/* raises an error if it is applied, partly applied, required by others or held */
 extern void mig_store_remove(const char *project, const char *version);
 
 /* NULL leaves a text as it is */

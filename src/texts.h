@@ -49,6 +49,7 @@ extern MigStepTexts *mig_texts_read(const char *project, const MigStep *steps,
 extern void mig_texts_refuse_strangers(const char *project, MigPart part,
 									   MigEntry **entries, int count);
 
+/* the parsed body and its label, which live as long as the runnable */
 extern const MigBody *mig_runnable_body(const MigRunnable *runnable);
 extern const MigLabel *mig_runnable_label(const MigRunnable *runnable);
 

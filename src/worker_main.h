@@ -8,6 +8,7 @@
 #ifndef MIG_WORKER_MAIN_H
 #define MIG_WORKER_MAIN_H
 
+/* where background workers begin: their names are in the requests for them */
 extern PGDLLEXPORT void mig_failure_worker_main(Datum main_arg);
 extern PGDLLEXPORT void mig_run_worker_main(Datum main_arg);
 
