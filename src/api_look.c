@@ -20,6 +20,7 @@
 #include "ledger.h"
 #include "lint.h"
 #include "look.h"
+#include "prepare.h"
 #include "plan.h"
 #include "report.h"
 #include "report_html.h"
@@ -106,6 +107,7 @@ mig_status(PG_FUNCTION_ARGS)
 		put_status((ReturnSetInfo *) fcinfo->resultinfo, project->order[i],
 				   checksums);
 	mig_look_notice_late(project);
+	mig_prepare_warn_of_schemas(project->name);
 	return (Datum) 0;
 }
 

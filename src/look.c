@@ -21,6 +21,7 @@
 #include "ledger.h"
 #include "look.h"
 #include "plan.h"
+#include "prepare.h"
 #include "runlock.h"
 #include "subxact.h"
 #include "trial.h"
@@ -174,33 +175,6 @@ mig_look_plan_rollback(const char *project, int steps, MigPlanSink sink,
 	describe_plan(project, plan, MIG_DOWN, sink, arg);
 }
 
-/*
- * The schemas that the newest migration was run with, if all of them are gone.
- * It says nothing about a schema that was dropped and made again.
- */
-static List *
-missing_schemas(const char *project)
-{
-	char	   *path = mig_ledger_newest_path(project);
-	List	   *names;
-	List	   *missing = NIL;
-	ListCell   *lc;
-
-	if (path == NULL || !SplitIdentifierString(path, ',', &names))
-		return NIL;
-	foreach(lc, names)
-	{
-		char	   *name = lfirst(lc);
-
-		if (strcmp(name, "$user") == 0 || strncmp(name, "pg_", 3) == 0)
-			continue;
-		if (OidIsValid(get_namespace_oid(name, true)))
-			return NIL;
-		missing = lappend(missing, name);
-	}
-	return missing;
-}
-
 static void
 append_finding(StringInfo detail, StringInfo hint, const char *title,
 			   List *names, const char *what_to_do)
@@ -309,8 +283,8 @@ mig_look_check(const char *project_name, const char *target)
 	append_finding(&detail, &hint, "Out of order", late,
 				   MIG_HINT_OUT_OF_ORDER);
 	append_finding(&detail, &hint, "Schemas that are gone",
-				   missing_schemas(project_name),
-				   "What was applied went with its schema: restore it, or say with migrate.stamp_to('base') that nothing is there, and apply again.");
+				   mig_prepare_missing_schemas(project_name),
+				   MIG_HINT_SCHEMAS_GONE);
 	mig_plan_warn_heads(project);
 	if (detail.len > 0)
 		ereport(ERROR,

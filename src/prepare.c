@@ -11,8 +11,10 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/varlena.h"
 
 #include "errors.h"
 #include "guard.h"
@@ -81,6 +83,53 @@ notice_held(MigPrepared *prepared)
 	}
 }
 
+/* the schemas that a search_path names, if there are some and none exists */
+static List *
+schemas_gone(char *path)
+{
+	List	   *names;
+	List	   *missing = NIL;
+	ListCell   *lc;
+
+	if (!SplitIdentifierString(path, ',', &names))
+		return NIL;
+	foreach(lc, names)
+	{
+		char	   *name = lfirst(lc);
+
+		if (strcmp(name, "$user") == 0 || strncmp(name, "pg_", 3) == 0)
+			continue;
+		if (OidIsValid(get_namespace_oid(name, true)))
+			return NIL;
+		missing = lappend(missing, name);
+	}
+	return missing;
+}
+
+List *
+mig_prepare_missing_schemas(const char *project)
+{
+	char	   *path = mig_ledger_newest_path(project);
+
+	return path ? schemas_gone(path) : NIL;
+}
+
+static void
+warn_of_schemas(List *missing)
+{
+	if (missing != NIL)
+		ereport(WARNING,
+				(errmsg("schemas that migrations were applied to are gone: %s",
+						mig_name_list(missing)),
+				 errhint(MIG_HINT_SCHEMAS_GONE)));
+}
+
+void
+mig_prepare_warn_of_schemas(const char *project)
+{
+	warn_of_schemas(mig_prepare_missing_schemas(project));
+}
+
 static void
 notice_nothing_to_apply(int64 applied, const char *newest)
 {
@@ -104,6 +153,7 @@ notice_nothing_pending(const MigProject *project)
 	}
 	mig_plan_state(project, &state);
 	notice_nothing_to_apply(state.applied, state.newest);
+	mig_prepare_warn_of_schemas(project->name);
 }
 
 bool
@@ -117,6 +167,12 @@ mig_prepare_known_complete(const MigRunOptions *options)
 		state.applied == 0)
 		return false;
 	notice_nothing_to_apply(state.applied, state.newest);
+
+	/*
+	 * the path of the session will do: one look-up in the books is enough
+	 * here
+	 */
+	warn_of_schemas(schemas_gone(pstrdup(namespace_search_path)));
 	return true;
 }
 

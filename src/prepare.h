@@ -83,4 +83,14 @@ extern void mig_prepare_notice_gaps(const char *highest, List *versions);
  */
 extern void mig_prepare_warn(const MigProject *project, bool each);
 
+#define MIG_HINT_SCHEMAS_GONE \
+	"What was applied went with its schema: restore it, or say with migrate.stamp_to('base') that nothing is there, and apply again."
+
+/*
+ * The schemas that the newest migration was run with, if all of them are gone.
+ * It says nothing about a schema that was dropped and made again.
+ */
+extern List *mig_prepare_missing_schemas(const char *project);
+extern void mig_prepare_warn_of_schemas(const char *project);
+
 #endif							/* MIG_PREPARE_H */

@@ -22,6 +22,7 @@
 
 #include "errors.h"
 #include "ledger.h"
+#include "prepare.h"
 #include "report.h"
 #include "sqlutil.h"
 #include "subxact.h"
@@ -93,10 +94,11 @@ rows_for(MigSqlScope *scope, uint64 nrows, Size size)
 									  MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 }
 
+/* asks for nothing that would warn a second time of an empty project */
 static void
 gather_head(MigReport *report)
 {
-	const char *args[1] = {report->project};
+	const char *args[2] = {report->project, report->nentries > 0 ? "" : NULL};
 	MigSqlScope scope;
 
 	open_locked(&scope);
@@ -104,10 +106,10 @@ gather_head(MigReport *report)
 			   " pg_catalog.current_setting('server_version'),"
 			   " migrate.version(), current_user::pg_catalog.text,"
 			   " " UTC("pg_catalog.clock_timestamp()") ","
-			   " migrate.current($1),"
+			   " CASE WHEN $2 IS NOT NULL THEN migrate.current($1) END,"
 			   " pg_catalog.has_column_privilege('migrate.migration', 'up', 'SELECT')"
 			   " AND pg_catalog.has_column_privilege('migrate.migration', 'down', 'SELECT')",
-			   1, args);
+			   2, args);
 	report->database = mig_get_text(&scope, 0, 1);
 	report->server_version = mig_get_text(&scope, 0, 2);
 	report->extension_version = mig_get_text(&scope, 0, 3);
@@ -805,6 +807,7 @@ judge(MigReport *report)
 	const MigReportError *error = report->plan_error ? report->plan_error :
 		report->rehearsal_error ? report->rehearsal_error : report->lint_error;
 	int			refused = refused_findings(report);
+	List	   *missing = mig_prepare_missing_schemas(report->project);
 	int			skipped = 0;
 	int			i;
 
@@ -835,9 +838,13 @@ judge(MigReport *report)
 							 refused == 1 ? "an error" :
 							 psprintf("%d errors", refused)));
 	else if (report->nentries == 0)
-		set_verdict(report, MIG_VERDICT_NOTHING,
+		set_verdict(report, MIG_VERDICT_EMPTY,
 					psprintf("project \"%s\" has no migrations",
 							 report->project));
+	else if (report->nsteps == 0 && missing != NIL)
+		set_verdict(report, MIG_VERDICT_GONE,
+					psprintf("schemas that migrations were applied to are gone: %s",
+							 mig_name_list(missing)));
 	else if (report->nsteps == 0)
 		set_verdict(report, MIG_VERDICT_NOTHING, "nothing is pending");
 	else if (!report->rehearsed)
@@ -855,13 +862,14 @@ bool
 mig_report_is_good(const MigReport *report)
 {
 	return report->verdict == MIG_VERDICT_RUNS ||
-		(report->verdict == MIG_VERDICT_NOTHING && report->nentries > 0);
+		report->verdict == MIG_VERDICT_NOTHING;
 }
 
 const char *
 mig_report_verdict_name(MigReportVerdict verdict)
 {
-	static const char *const names[] = {"nothing", "runs", "fails", "refused"};
+	static const char *const names[] = {"nothing", "runs", "fails", "refused",
+	"no migrations", "schemas gone"};
 
 	return names[verdict];
 }
@@ -897,9 +905,9 @@ mig_report_gather(const char *project, const char *target, bool rehearse,
 
 	report->project = pstrdup(project);
 	report->target = target ? pstrdup(target) : NULL;
-	gather_head(report);
 	gather_entries(report);
-	if (report->nentries == 0 && target == NULL)
+	gather_head(report);
+	if (report->nentries == 0)
 	{
 		judge(report);
 		return report;

@@ -166,7 +166,9 @@ typedef enum MigReportVerdict
 	MIG_VERDICT_NOTHING,		/* nothing is pending */
 	MIG_VERDICT_RUNS,
 	MIG_VERDICT_FAILS,
-	MIG_VERDICT_REFUSED
+	MIG_VERDICT_REFUSED,
+	MIG_VERDICT_EMPTY,			/* no migrations */
+	MIG_VERDICT_GONE			/* what was applied went with its schema */
 } MigReportVerdict;
 
 typedef struct MigReport

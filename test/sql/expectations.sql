@@ -144,3 +144,28 @@ SELECT message, hint FROM migrate.rehearse_rollback(project => 'gone') WHERE mes
 SELECT version FROM migrate.unstamp('001', project => 'gone');
 SELECT migrate.add('002', 'DROP TABLE gone', project => 'gone');
 SELECT version FROM migrate.apply(versions => '{002}', project => 'gone');
+
+--
+-- What was applied went with its schema
+--
+CREATE SCHEMA shop;
+SET search_path = shop;
+SELECT migrate.add('1', 'CREATE TABLE in_shop ()', 'DROP TABLE in_shop', project => 'shop');
+SELECT version FROM migrate.apply(project => 'shop');
+DROP SCHEMA shop CASCADE;
+SELECT version FROM migrate.apply(project => 'shop');
+CALL migrate.apply_each(project => 'shop');
+SELECT version FROM migrate.apply(versions => '{1}', project => 'shop');
+SELECT version, state FROM migrate.status('shop');
+SELECT r ->> 'verdict' AS verdict, r ->> 'verdict_text' AS text FROM migrate.report('json', project => 'shop') AS t (j), LATERAL (SELECT j::json AS r) x;
+-- another path: one look-up in the books does not tell, a closer look does
+SET search_path = public;
+SELECT version FROM migrate.apply(project => 'shop');
+SELECT version FROM migrate.apply(versions => '{1}', project => 'shop');
+CREATE SCHEMA shop;
+SELECT version FROM migrate.apply(versions => '{1}', project => 'shop');
+DROP SCHEMA shop;
+RESET search_path;
+-- a project that nobody knows: one warning
+SELECT r ->> 'verdict' AS verdict, r ->> 'verdict_text' AS text FROM migrate.report('json', project => 'shpo') AS t (j), LATERAL (SELECT j::json AS r) x;
+SELECT substring(migrate.report(target => '5', project => 'shpo') FROM '[^\n]*') AS first_line;

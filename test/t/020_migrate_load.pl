@@ -326,10 +326,19 @@ foreach my $name (sort keys %shells)
 	($status, $out, $err) = load([ $dir, '--project', 'latin' ]);
 	is($status, 3, "$name: a file that is not UTF-8 is refused");
 	like($err, qr/file "0002_bad.sql" is not UTF-8/, "$name: and named");
+	like($err, qr/^ERROR: .*\nDETAIL:  Line \d+: .*\nHINT:  Save the file in UTF-8 without zero bytes\.\n?\z/m,
+		"$name: with its line, in one error");
+	unlike($err, qr/CONTEXT|invalid.*\n.*ERROR/, "$name: and no word of how that was found out");
 	directory("latin_$name", '0001_good.sql' => '', '0002_bad.sql' => "SELECT '\0';");
 	($status, $out, $err) = load([ $dir, '--project', 'latin' ]);
 	like($err, qr/file "0002_bad.sql" is not UTF-8/, "$name: so are zero bytes");
 	is(stored($db, 'latin'), '', "$name: nothing of such a directory is stored");
+
+	# Hints name the options of this command
+	$dir = directory("options_$name", 'seed.sql' => 'SELECT 1');
+	($status, $out, $err) = load([ $dir, '--project', 'options' ]);
+	like($err, qr/HINT: .*pass --convention name .*leave it out with --ignore/, "$name: hints name options");
+	unlike($err, qr/=>/, "$name: and no arguments");
 
 	# --convention reaches the server
 	$dir = directory("convention_$name", '0001_up.sql' => 'SELECT 1');

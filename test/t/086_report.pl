@@ -542,7 +542,7 @@ sub verdict
 }
 
 database('verdicts');
-is(verdict(), 'nothing: project "default" has no migrations', 'no migrations');
+is(verdict(), 'no migrations: project "default" has no migrations', 'no migrations');
 sql('CREATE TABLE t (a int); INSERT INTO t SELECT generate_series(1, 20000); ANALYZE t');
 sql("SELECT migrate.add('001', 'ALTER TABLE t ADD COLUMN b int', 'SELECT 1')");
 is(verdict(), 'runs: would run, as far as can be seen without a rehearsal', 'not rehearsed');
