@@ -276,6 +276,10 @@ locate(RunError *error, const char *text, int statement_number, int line,
 	error->query = mig_place_query(&place, &error->position);
 }
 
+/*
+ * What the journal has of the error of a run, as far as the caller may read
+ * it; false if it has none.
+ */
 static bool
 read_error(int64 run, RunError *error)
 {

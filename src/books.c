@@ -199,6 +199,10 @@ checked_table_owner(Oid relation, const char *name, Oid extension)
 	return owner;
 }
 
+/*
+ * The owner of all our tables, who must be a superuser: whoever owns them can
+ * write anything into them.
+ */
 static Oid
 check_owner(void)
 {

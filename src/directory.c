@@ -92,6 +92,11 @@ read_file(const char *path, size_t size)
 	return pg_any_to_server(raw, length, PG_UTF8);
 }
 
+/*
+ * Give the files below a directory to the sink, with paths relative to its
+ * top.  Of a file that is not wanted but bears the name of a migration it
+ * gets the path alone, so that it is refused.
+ */
 static void
 read_below(const char *directory, const char *prefix, int depth,
 		   MigDirectorySink sink, void *arg)

@@ -493,6 +493,10 @@ may_commit(const Each *each)
 	return false;
 }
 
+/*
+ * Run the current migration in several transactions.  Returns its error,
+ * which has been recorded, or NULL.
+ */
 static ErrorData *
 run_in_steps(Each *each)
 {
@@ -1041,6 +1045,10 @@ give_memory_back(void)
 #endif
 }
 
+/*
+ * Run all that is pending under the runner lock of the session, which is
+ * released in any case.
+ */
 static void
 run_under_lock(Each *each, void (*begin_function) (void *arg))
 {

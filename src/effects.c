@@ -588,6 +588,10 @@ remember_locks(MigEffects *effects, Known *known, LOCKMASK held,
 	known->seen |= held;
 }
 
+/*
+ * Report the strongest lock on a relation that a statement took and that keeps
+ * off somebody whom the locks before it did not.
+ */
 static void
 check_locks(Report *report, Known *known, const ClassRow *before)
 {
@@ -642,6 +646,10 @@ check_scans(Report *report, Known *known, const ClassRow *row)
 	known->rows = rows;
 }
 
+/*
+ * Compare a relation with what it was before the statement: created, dropped,
+ * rewritten, scanned, locked.
+ */
 static void
 check_relation(Report *report, Relation catalog, Known *known)
 {

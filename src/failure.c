@@ -40,6 +40,10 @@ mig_failure_from_error(MigFailure *failure, const ErrorData *edata)
 	failure->context = mig_error_clip_context(edata->context);
 }
 
+/*
+ * One chunk of memory with all that the worker needs; the length goes to
+ * *length.
+ */
 static MigFailureRequest *
 pack_request(const MigJournalRow *row, const char *text, Size *length)
 {
@@ -79,6 +83,10 @@ typedef struct Recording
 	bool		tried;			/* the worker has been asked */
 } Recording;
 
+/*
+ * Have a worker write the failure.  Its own failures are warnings: the error
+ * that is to be recorded goes on.
+ */
 static void
 record(void *arg)
 {

@@ -222,6 +222,10 @@ launch(const MigRunRequest *request)
 	LockRelease(&tag, ExclusiveLock, false);
 }
 
+/*
+ * Start the worker of a run when the transaction that asked for it commits,
+ * not before.
+ */
 static void
 at_transaction_end(XactEvent event, void *arg)
 {

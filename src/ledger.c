@@ -585,6 +585,11 @@ read_errors(const char *project, char **versions, int nversions,
 	pfree(runs);
 }
 
+/*
+ * All migrations of a project, or those of these versions, in bytewise order
+ * of versions.  Fetched with a cursor, so that only the entries themselves
+ * are in memory.
+ */
 static MigEntry *
 read_entries(const char *project, char **versions, int nversions, bool details,
 			 int *count)
@@ -963,6 +968,10 @@ source_desc(void)
 	return desc;
 }
 
+/*
+ * A source as a row of the relation that the statements of load() call
+ * incoming.
+ */
 static void
 put_source(Tuplestorestate *rows, TupleDesc desc, int ord,
 		   const MigSource *source, const char *checksum,

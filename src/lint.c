@@ -288,6 +288,11 @@ try_body(MigLint *lint, const char *text)
 	return true;
 }
 
+/*
+ * Show the statements of a body to the rules, with the suppressions of its
+ * comments, one after the other: what each does is in the model when the next
+ * one comes.
+ */
 static void
 check_body(MigLint *lint, const Rules *rules, const char *text, MigPart part)
 {
@@ -399,6 +404,7 @@ chunk_size(const MigPlan *plan, int first)
 	return count;
 }
 
+/* check the migrations of a plan; their texts are read some at a time */
 static void
 check_plan(MigLint *lint, const Rules *rules, bool downs)
 {

@@ -313,6 +313,7 @@ drop_part(MigLintModel *model, const char *kind, List *names)
 	remember_gone(model, kind, psprintf("%s.%s", table ? table : "", name));
 }
 
+/* what goes is remembered by its name, so that a later use of it is found */
 static void
 drop_something(MigLintModel *model, const DropStmt *stmt)
 {
@@ -582,6 +583,10 @@ apply_change(MigLintModel *model, Node *stmt)
 	}
 }
 
+/*
+ * Let the model be what the database is after a statement.  One whose effects
+ * cannot be known makes it opaque.
+ */
 static void
 apply_statement(MigLintModel *model, Node *stmt)
 {

@@ -336,6 +336,7 @@ set_type(MigLintModel *model, MigLintColumn *column, const TypeName *type)
 	column->made_type = mig_model_made_type(model, type);
 }
 
+/* a column with the constraints and the sequence that come with it */
 static void
 add_column(MigLintModel *model, MigLintRel *rel, const ColumnDef *definition)
 {

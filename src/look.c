@@ -66,6 +66,10 @@ read_some_project(const char *name, bool strict)
 	return project;
 }
 
+/*
+ * Tell the sink about one step.  A body that does not parse is the reason why
+ * the step cannot run, and no error.
+ */
 static void
 describe_step(const char *project, int step, MigEntry *entry, MigPart part,
 			  MigPlanSink sink, void *arg)

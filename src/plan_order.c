@@ -123,6 +123,11 @@ mig_plan_missing_requirement(const MigEntry *entry, const char *requirement)
 			 errhint("Add the missing migration, or mend the requirement.")));
 }
 
+/*
+ * The migrations as nodes, in the order of project->entries, and what each
+ * requires; -1 is one of another project.  If strict, one that is not stored
+ * is an error.
+ */
 static Graph *
 build_graph(const MigProject *project, bool strict)
 {

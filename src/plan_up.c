@@ -84,6 +84,10 @@ select_pending(const MigProject *project, bool *wanted, MigPlan *plan)
 	}
 }
 
+/*
+ * Raise an error unless all that is wanted finds what it requires applied, or
+ * wanted as well.
+ */
 static void
 check_requirements(const MigProject *project, const bool *wanted,
 				   MigIsApplied is_applied)

@@ -323,6 +323,10 @@ run_step(Rehearsal *rehearsal)
 	put_row(rehearsal, &row);
 }
 
+/*
+ * Run the migrations one after the other, in the subtransaction that is rolled
+ * back.
+ */
 static void
 run_steps(void *arg)
 {

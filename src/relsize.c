@@ -154,6 +154,10 @@ count_changes(Oid relation)
 	return Min(changed, scans);
 }
 
+/*
+ * Add the rows and bytes of one relation without partitions, and its TOAST
+ * table, to the sum.
+ */
 static void
 add_table(Oid relation, MigRelationSize *size, int64 *inserts)
 {

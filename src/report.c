@@ -253,6 +253,10 @@ set_first_line(MigReportBody *body, int line)
 	body->first_line = body->in_file ? line : 1;
 }
 
+/*
+ * The steps of the plan.  Runs in a subtransaction: an error of it is what
+ * the report says.
+ */
 static void
 gather_plan(void *arg)
 {
@@ -357,6 +361,7 @@ versions_of_steps(const MigReport *report)
 #define STEPS(parameter) \
 	"ROWS FROM (pg_catalog.unnest(" parameter ")) WITH ORDINALITY v (version, n)"
 
+/* the texts of the steps, each up to body_limit bytes */
 static void
 gather_bodies(MigReport *report, int body_limit)
 {
@@ -425,6 +430,9 @@ read_finding(MigSqlScope *scope, uint64 row)
 	return finding;
 }
 
+/*
+ * What lint() says of each step, read as the caller, whose privileges decide.
+ */
 static void
 gather_findings(void *arg)
 {
@@ -625,6 +633,10 @@ share_out(MigReport *report, MigReportStatement *statements, const int *owners,
 		sum_up(report, &report->steps[i]);
 }
 
+/*
+ * What rehearse() says of each statement, read as the caller, whose privileges
+ * decide.
+ */
 static void
 gather_rehearsal(void *arg)
 {
@@ -738,6 +750,10 @@ agree_on_size(HTAB *sizes, const char *relation, int64 *bytes, double *rows)
 	*rows = entry->rows;
 }
 
+/*
+ * Let all findings and locks have the same size for the same relation,
+ * whenever it was looked at.
+ */
 static void
 agree_on_sizes(MigReport *report)
 {
@@ -801,6 +817,7 @@ refused_findings(const MigReport *report)
 	return errors;
 }
 
+/* the verdict: what keeps the plan from running comes first */
 static void
 judge(MigReport *report)
 {

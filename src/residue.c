@@ -277,6 +277,7 @@ temporary_schema(void)
 	return schema;
 }
 
+/* the objects of the session's temporary schema; NIL if there is none */
 static List *
 list_temporary(void)
 {

@@ -87,6 +87,10 @@ static bool bodies_running = false;
 /* that body may commit */
 static bool bodies_commit = false;
 
+/*
+ * Raise the error, with the session that holds the lock in the detail if it
+ * can be seen.
+ */
 static void
 report_timeout(Oid extension)
 {

@@ -240,6 +240,10 @@ record_step(Run *run, double execution_ms)
 	run->recorded++;
 }
 
+/*
+ * Run one migration of the transaction, with its verify body, and add it to
+ * what the journal gets at the end.
+ */
 static void
 run_step(Run *run)
 {

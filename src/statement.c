@@ -726,6 +726,10 @@ mentions(const char *text, const char *word)
 	return false;
 }
 
+/*
+ * The parse trees of a text.  An error has the label and the position in the
+ * text; COPY FROM STDIN is refused with its place.
+ */
 static List *
 parse(const char *text, const MigLabel *label)
 {

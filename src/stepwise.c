@@ -194,6 +194,7 @@ take_over_timings(const Progress *progress, const MigPartialStep *step)
 	}
 }
 
+/* set where to go on from what earlier attempts have recorded */
 static void
 find_position(void *arg)
 {
@@ -403,6 +404,9 @@ run_block(Progress *progress)
 	(void) EndTransactionBlock(false);
 }
 
+/*
+ * Run one statement outside of a transaction block.  It can commit.
+ */
 static void
 run_alone(Progress *progress)
 {
@@ -474,6 +478,9 @@ run_step(void *arg)
 		run_group(progress);
 }
 
+/*
+ * Drop an index that an earlier attempt has left, in a transaction of its own.
+ */
 static void
 drop_leftover(void *arg)
 {
@@ -617,6 +624,10 @@ keep_residue(Progress *progress)
 	progress->residue = NULL;
 }
 
+/*
+ * Run the next statements that share a transaction, or one that has its own.
+ * Returns the error, or NULL.
+ */
 static ErrorData *
 run_next_step(Progress *progress)
 {

@@ -722,6 +722,10 @@ gate_applied_text(const MigrationRow *old, const MigrationRow *row)
 	amend_all(list_make1(&amendment), NOTE_COMMENTS);
 }
 
+/*
+ * What may be changed in a stored row: the text of one that is applied only by
+ * amend(), its version and kind not at all.
+ */
 static void
 gate_update(const MigrationRow *old, MigrationRow *row)
 {
@@ -1468,6 +1472,10 @@ keep_amended_downs(const char *project, LoadPlan *load)
 	load->rows = compare(project, load->sources);
 }
 
+/*
+ * Compare a set with what is stored, and refuse what cannot be loaded; nothing
+ * is written.
+ */
 static LoadPlan *
 plan_load(const char *project, List *sources, const MigLoading *how)
 {
@@ -1593,6 +1601,10 @@ report_refused(const LoadPlan *load, MigStoreSink sink, void *arg)
 		sink(NULL, NULL, ((MigRefusal *) lfirst(lc))->path, "refused", arg);
 }
 
+/*
+ * Tell the sink what became of each file, in the project's order, and then
+ * what is not in the set.
+ */
 static void
 report_load(const LoadPlan *load, const MigProject *project,
 			MigStoreSink sink, void *arg)
