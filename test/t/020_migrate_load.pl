@@ -231,7 +231,7 @@ foreach my $name (sort keys %shells)
 
 	# A pending migration of somebody else is none of this directory's
 	query($db, q{SELECT migrate.add('0000', 'SELECT 1'), migrate.add('0009', 'SELECT 1')});
-	my $note = "it's \\ \"n\" :'x' \$(id)\n" . encode_utf8("\x{e4}");
+	my $note = "it's \\ \"n\" :'x' \$(id) " . encode_utf8("\x{e4}");
 	($status, $out, $err) = load([ $dir, '--subdirectories', '--apply', '--note', $note ]);
 	is($status, 0, "$name: the directory is applied") or diag $err;
 	like($out, qr/^loaded 6 files: 6 unchanged, 2 absent$/m,
