@@ -62,6 +62,10 @@ looks_like_migration(const char *path)
 	return false;
 }
 
+/*
+ * The contents of a file of this size, which must be text; what it has got
+ * since is left out.
+ */
 static char *
 read_file(const char *path, size_t size)
 {

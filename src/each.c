@@ -425,6 +425,7 @@ look_before_steps(void *arg)
 	look_again(each);
 }
 
+/* let the error say how many statements are committed, and how to go on */
 static void
 hint_where_it_stands(Each *each, ErrorData *edata, const MigStepwise *stepwise)
 {
@@ -567,6 +568,7 @@ takes_steps(const Each *each)
 								  each->current - each->chunk.first) != NULL;
 }
 
+/* run one migration and record it; returns its error, or NULL */
 static ErrorData *
 run_step(Each *each)
 {

@@ -757,6 +757,10 @@ names_of(List *changes)
 	return names;
 }
 
+/*
+ * Take out what only looks like a change: an index that was rebuilt, or built
+ * for no rows.
+ */
 static void
 finish_report(Report *report)
 {

@@ -148,6 +148,7 @@ lock_launching(LOCKTAG *tag)
 	}
 }
 
+/* the slot of a worker that is told its run; an error if there is none */
 static BackgroundWorkerHandle *
 register_worker(const MigRunRequest *request)
 {
@@ -194,6 +195,7 @@ wait_until_counted(BackgroundWorkerHandle *handle)
 	}
 }
 
+/* start the worker, and wait until it counts as a connection of the role */
 static void
 launch(const MigRunRequest *request)
 {

@@ -368,6 +368,10 @@ typedef struct KeyColumns
 	List	   *exprs;
 } KeyColumns;
 
+/*
+ * Note a column of the index that a statement asks for, the way pg_index has
+ * those of the indexes that there are.
+ */
 static void
 append_wanted(KeyColumns *columns, Oid relation, Oid method,
 			  const IndexElem *element, bool key)
@@ -527,6 +531,7 @@ qualified_name(Oid relation)
 									  get_rel_name(relation));
 }
 
+/* the indexes, valid or not, that are what the search asks for */
 static List *
 find_indexes(const Search *search)
 {

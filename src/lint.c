@@ -143,6 +143,10 @@ cut_transaction(MigLint *lint)
 	lint->model->transaction++;
 }
 
+/*
+ * Let the foreign keys that the plan has made follow the new name of a table
+ * or column.
+ */
 static void
 rename_in_keys(MigLint *lint, const RenameStmt *stmt)
 {
@@ -358,6 +362,9 @@ verify_passes(const MigEntry *entry, const char *text)
 		mig_verify_always_passes(trees, entry->of_sqitch);
 }
 
+/*
+ * Check both bodies of a migration; the model goes on from the up body alone.
+ */
 static void
 check_migration(MigLint *lint, const Rules *rules, const MigTexts *texts,
 				bool downs)

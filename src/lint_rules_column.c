@@ -358,6 +358,7 @@ is_checked(MigLint *lint, MigLintRel *rel, const char *column)
 	return false;
 }
 
+/* report what ALTER COLUMN TYPE with this effect does */
 static void
 report_type_change(MigLint *lint, MigLintRel *rel, const char *column,
 				   MigLintCast effect)

@@ -317,6 +317,10 @@ is_replaced_later(const MigLint *lint, const char *name)
 	return false;
 }
 
+/*
+ * The functions whose text mentions these words, but for those that the plan
+ * drops or replaces.
+ */
 static List *
 functions_with(MigLint *lint, const char *word1, const char *word2)
 {
@@ -610,6 +614,7 @@ columns_of_type(MigLint *lint, Oid type, const char *made)
 	return columns;
 }
 
+/* report what still uses a type that is to be dropped */
 static void
 report_uses_of_type(MigLint *lint, const TypeName *name, bool cascade)
 {

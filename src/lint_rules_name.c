@@ -103,6 +103,10 @@ unknown_in_constraint(MigLint *lint, MigLintRel *rel,
 					  mig_lint_strings(constraint->pk_attrs), NIL);
 }
 
+/*
+ * Report columns and constraints that a command of ALTER TABLE names and that
+ * are not there.
+ */
 static void
 unknown_in_command(MigLint *lint, MigLintRel *rel, AlterTableCmd *command,
 				   List *new_columns)
@@ -191,6 +195,7 @@ collect_common(Node *node, void *arg)
 	return raw_expression_tree_walker(node, collect_common, arg);
 }
 
+/* a walker: report tables of a query that are not there */
 static bool
 check_range(Node *node, void *arg)
 {

@@ -65,6 +65,7 @@ locks_of_alter_table(MigLint *lint, AlterTableStmt *stmt)
 	return locks;
 }
 
+/* the tables that DROP locks against readers */
 static List *
 locks_of_drop(MigLint *lint, DropStmt *stmt)
 {
@@ -93,6 +94,10 @@ locks_of_drop(MigLint *lint, DropStmt *stmt)
 	return locks;
 }
 
+/*
+ * The tables that CREATE TABLE locks: a partition's parent, and those that
+ * foreign keys refer to.
+ */
 static List *
 locks_of_create_table(MigLint *lint, CreateStmt *stmt)
 {

@@ -197,6 +197,7 @@ excluded_columns(List *exclusions)
 	return columns;
 }
 
+/* the name that a constraint gets, as the server chooses it */
 static char *
 name_of_constraint(MigLintModel *model, MigLintRel *rel,
 				   const Constraint *constraint, char kind, List *columns)
@@ -588,6 +589,7 @@ alter_type_of_column(MigLintModel *model, MigLintRel *rel,
 		set_type(model, column, definition->typeName);
 }
 
+/* what a command of ALTER TABLE changes in a column */
 static void
 alter_column(MigLintModel *model, MigLintRel *rel,
 			 const AlterTableCmd *command)
@@ -616,6 +618,7 @@ alter_column(MigLintModel *model, MigLintRel *rel,
 	}
 }
 
+/* let the model follow one command of ALTER TABLE */
 static void
 alter_table_command(MigLintModel *model, MigLintRel *rel,
 					const AlterTableCmd *command)

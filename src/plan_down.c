@@ -173,6 +173,10 @@ choose_down(const MigProject *project, const MigDownChoice *choice,
 	return chosen;
 }
 
+/*
+ * Raise an error if a migration that stays requires one that is to be taken
+ * back.
+ */
 static void
 refuse_dependents(const MigProject *project, const bool *chosen)
 {

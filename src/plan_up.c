@@ -174,6 +174,10 @@ mig_plan_late(const MigProject *project, const bool *wanted)
 	return late;
 }
 
+/*
+ * Raise an error if a step of the plan has a lower version than one that is
+ * applied.
+ */
 static void
 refuse_out_of_order(const MigPlan *plan, const MigProject *project)
 {
