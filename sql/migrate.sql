@@ -132,12 +132,15 @@ CREATE TABLE migrate.applied (
 			AND run OPERATOR(pg_catalog.<=) 281474976710655
 			AND n OPERATOR(pg_catalog.>) 0
 			AND seq OPERATOR(pg_catalog.>) 0
+			AND seq OPERATOR(pg_catalog.<=) 281474976710655
 			AND execution_ms OPERATOR(pg_catalog.>=) 0
 			AND execution_ms OPERATOR(pg_catalog.<) 1e15
 			AND pg_catalog.isfinite(applied_at))
 );
 COMMENT ON TABLE migrate.applied IS
 	'the ledger: what is applied now';
+
+CREATE INDEX applied_seq_idx ON migrate.applied (seq);
 
 CREATE TYPE migrate.statement_timing AS (
 	body			pg_catalog.text,
@@ -398,7 +401,7 @@ SELECT pg_catalog.pg_extension_config_dump('migrate.applied_seq', '');
 CREATE FUNCTION migrate.gate() RETURNS pg_catalog.trigger
 	LANGUAGE c AS 'MODULE_PATHNAME', 'mig_gate';
 COMMENT ON FUNCTION migrate.gate() IS
-	'trigger of migrate.migration: parses and hashes what is stored, protects what is applied';
+	'trigger of the tables: parses and hashes what is stored, protects what is applied and what was written down';
 
 CREATE TRIGGER gate
 	BEFORE INSERT OR UPDATE OR DELETE ON migrate.migration
@@ -417,10 +420,36 @@ CREATE TRIGGER gate
 	BEFORE INSERT OR UPDATE ON migrate.policy
 	FOR EACH ROW EXECUTE FUNCTION migrate.gate();
 
--- the ledger's own changes by hand make migrate.state unsure
+-- what they say is changed by a superuser alone, whatever other roles have been
+-- given; and changes of the ledger by hand make migrate.state unsure
 CREATE TRIGGER gate_statement
-	AFTER UPDATE OR DELETE OR TRUNCATE ON migrate.applied
+	BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON migrate.applied
 	FOR EACH STATEMENT EXECUTE FUNCTION migrate.gate();
+CREATE TRIGGER gate_statement
+	BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON migrate.journal
+	FOR EACH STATEMENT EXECUTE FUNCTION migrate.gate();
+CREATE TRIGGER gate_statement
+	BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON migrate.body
+	FOR EACH STATEMENT EXECUTE FUNCTION migrate.gate();
+CREATE TRIGGER gate_statement
+	BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON migrate.step
+	FOR EACH STATEMENT EXECUTE FUNCTION migrate.gate();
+CREATE TRIGGER gate_statement
+	BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON migrate.run
+	FOR EACH STATEMENT EXECUTE FUNCTION migrate.gate();
+CREATE TRIGGER gate_statement
+	BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON migrate.state
+	FOR EACH STATEMENT EXECUTE FUNCTION migrate.gate();
+
+-- what logical replication brings passes by the others
+CREATE TRIGGER gate_replica
+	AFTER INSERT OR UPDATE OR DELETE ON migrate.migration
+	FOR EACH ROW EXECUTE FUNCTION migrate.gate();
+ALTER TABLE migrate.migration ENABLE REPLICA TRIGGER gate_replica;
+CREATE TRIGGER gate_replica
+	AFTER INSERT OR UPDATE OR DELETE ON migrate.applied
+	FOR EACH ROW EXECUTE FUNCTION migrate.gate();
+ALTER TABLE migrate.applied ENABLE REPLICA TRIGGER gate_replica;
 
 
 -- ---------------------------------------------------------------------------
@@ -1225,11 +1254,12 @@ CREATE FUNCTION migrate.revoke("right" pg_catalog.text, role pg_catalog.text)
 COMMENT ON FUNCTION migrate.revoke(pg_catalog.text, pg_catalog.text) IS
 	'take the right to look, run, write or mend from a role';
 
-REVOKE ALL ON ALL ROUTINES IN SCHEMA migrate FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION migrate.are_lines(pg_catalog.int4, pg_catalog.text[])
-	TO PUBLIC;
-REVOKE ALL ON TYPE migrate.statement_timing, migrate.rehearsed_lock,
-	migrate.rehearsed_scan FROM PUBLIC;
+-- what PUBLIC has by default, and whatever default privileges of the owner have
+-- given to others just now
+CREATE FUNCTION migrate.take_back() RETURNS pg_catalog.void
+	LANGUAGE c AS 'MODULE_PATHNAME', 'mig_take_back';
+SELECT migrate.take_back();
+DROP FUNCTION migrate.take_back();
 
 GRANT USAGE ON SCHEMA migrate TO pg_database_owner WITH GRANT OPTION;
 GRANT SELECT, INSERT ON migrate.migration, migrate.applied, migrate.journal,

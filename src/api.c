@@ -42,6 +42,7 @@ PG_FUNCTION_INFO_V1(mig_resume);
 PG_FUNCTION_INFO_V1(mig_prune_journal);
 PG_FUNCTION_INFO_V1(mig_grant);
 PG_FUNCTION_INFO_V1(mig_revoke);
+PG_FUNCTION_INFO_V1(mig_take_back);
 PG_FUNCTION_INFO_V1(mig_version);
 PG_FUNCTION_INFO_V1(mig_version_key);
 
@@ -362,6 +363,14 @@ mig_revoke(PG_FUNCTION_ARGS)
 {
 	mig_rights_change(false, mig_arg_required_text(fcinfo, 0, "right"),
 					  mig_arg_required_text(fcinfo, 1, "role"));
+	PG_RETURN_VOID();
+}
+
+/* of the install script */
+Datum
+mig_take_back(PG_FUNCTION_ARGS)
+{
+	mig_rights_take_back();
 	PG_RETURN_VOID();
 }
 

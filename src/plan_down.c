@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "utils/builtins.h"
 
 #include "errors.h"
 #include "plan.h"
@@ -110,10 +111,9 @@ refuse_too_many_steps(const MigProject *project, int steps, int left)
 							  "%d versioned migrations are applied.",
 							  steps - left, steps - left),
 			 mig_plan_find(project, number) != NULL ?
-			 errhint("The number is a count.  Target '%s', as in migrate.rollback_to('%s'), undoes what came after that version, and target '%s' undoes everything.",
-					 number, number, MIG_TARGET_BASE) :
-			 errhint("The number is a count.  Target '%s', as in migrate.rollback_to('%s'), undoes everything.",
-					 MIG_TARGET_BASE, MIG_TARGET_BASE)));
+			 errhint("The number is a count.  Target '%d', as in migrate.rollback_to('%d'), undoes what came after that version, and target 'base' undoes everything.",
+					 steps, steps) :
+			 errhint("The number is a count.  Target 'base', as in migrate.rollback_to('base'), undoes everything.")));
 }
 
 /*
@@ -200,8 +200,8 @@ refuse_dependents(const MigProject *project, const bool *chosen)
 								required->version, entry->version),
 						 entry->has_down ?
 						 errhint("Roll back \"%s\" too.", entry->version) :
-						 errhint("It has no down body: undo its work by hand, then call migrate.unstamp('%s').",
-								 entry->version)));
+						 errhint("It has no down body: undo its work by hand, then call migrate.unstamp(%s).",
+								 quote_literal_cstr(entry->version))));
 		}
 	}
 }

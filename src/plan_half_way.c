@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include "utils/builtins.h"
+
 #include "errors.h"
 #include "plan.h"
 #include "version.h"
@@ -34,8 +36,8 @@ refuse_half_way(const MigEntry *entry)
 			 up ? errmsg("migration \"%s\" is partly applied", entry->version) :
 			 errmsg("migration \"%s\" is partly rolled back", entry->version),
 			 errdetail("What stands half-way comes before anything else."),
-			 up ? errhint("CALL migrate.apply_each() goes on with it.  Or undo by hand what it has done, and say so with SELECT migrate.resume('%s', at => 1).",
-						  entry->version) :
+			 up ? errhint("CALL migrate.apply_each() goes on with it.  Or undo by hand what it has done, and say so with SELECT migrate.resume(%s, at => 1).",
+						  quote_literal_cstr(entry->version)) :
 			 errhint("CALL migrate.rollback_each() goes on with that, or say with migrate.resume() what is done.")));
 }
 
@@ -66,8 +68,8 @@ refuse_past_half_way(const MigPlan *plan, MigPart part, const MigEntry *entry)
 				 errdetail("Held: %s.  %s: %s.", entry->held_reason,
 						   part == MIG_UP ? "Pending" : "To be rolled back",
 						   mig_name_list(mig_plan_versions(past))),
-				 errhint("Let it go on with migrate.unhold('%s'), or set out_of_order to 'allow' in migrate.policy.",
-						 entry->version)));
+				 errhint("Let it go on with migrate.unhold(%s), or set out_of_order to 'allow' in migrate.policy.",
+						 quote_literal_cstr(entry->version))));
 }
 
 bool

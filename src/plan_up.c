@@ -261,8 +261,7 @@ mig_plan_up(const MigProject *project, const char *target, bool restricted,
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("cannot apply up to \"%s\"", MIG_TARGET_BASE),
-				 errhint("migrate.rollback_to('%s') undoes everything.",
-						 MIG_TARGET_BASE)));
+				 errhint("migrate.rollback_to('base') undoes everything.")));
 	refuse_changed(project);
 	wanted = mig_plan_up_to(project, target);
 	if (restricted)

@@ -99,6 +99,8 @@ static const Object objects[] = {
 	FN(RUN, "cancel"),
 	FN(RUN, "rollback_each"),
 	{WRITE, "INSERT (project, version, name, kind, up, down, verify, requires, transactional, irreversible, path, down_path, verify_path, up_line, down_line, verify_line, source) ON", "migrate.migration"},
+	/* of constraints of what may be inserted */
+	FN(WRITE, "are_lines"),
 	FN(WRITE, "add"),
 	FN(WRITE, "load"),
 	FN(WRITE, "load_table"),
@@ -221,6 +223,18 @@ warn_if_left(const Right *right, const char *role)
 						   role)));
 }
 
+/* returns what AtEOXact_GUC() needs to undo it */
+static int
+lock_search_path(void)
+{
+	int			guc_level = NewGUCNestLevel();
+
+	(void) set_config_option("search_path", "pg_catalog, pg_temp",
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+	return guc_level;
+}
+
 void
 mig_rights_change(bool grant, const char *right_name, const char *role)
 {
@@ -230,10 +244,7 @@ mig_rights_change(bool grant, const char *right_name, const char *role)
 	(void) get_role_oid(role, false);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
-	guc_level = NewGUCNestLevel();
-	(void) set_config_option("search_path", "pg_catalog, pg_temp",
-							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
-							 true, 0, false);
+	guc_level = lock_search_path();
 	run_commands(grant, grant ? right->mask : right->own, role);
 	if (!grant)
 	{
@@ -241,6 +252,57 @@ mig_rights_change(bool grant, const char *right_name, const char *role)
 			revoke_for_owner(right->own, role);
 		warn_if_left(right, role);
 	}
+	AtEOXact_GUC(false, guc_level);
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "could not disconnect from SPI");
+}
+
+/*
+ * A command for each grantee but the owner of each of our objects.  Rows of
+ * composite types are what a type is named for that has privileges of its own.
+ */
+#define TAKE_BACK \
+	"SELECT DISTINCT pg_catalog.concat('REVOKE ALL ON ', o.object, ' FROM '," \
+	" CASE a.grantee WHEN 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(" \
+	"  pg_catalog.pg_get_userbyid(a.grantee)::pg_catalog.text) END)" \
+	" FROM (" \
+	"  SELECT 'SCHEMA migrate' AS object, n.nspowner AS owner, n.nspacl AS acl" \
+	"  FROM pg_catalog.pg_namespace n" \
+	"  WHERE n.nspname OPERATOR(pg_catalog.=) 'migrate'" \
+	" UNION ALL" \
+	"  SELECT pg_catalog.concat(CASE c.relkind WHEN 'S' THEN 'SEQUENCE '" \
+	"   WHEN 'c' THEN 'TYPE ' ELSE 'TABLE ' END," \
+	"   CASE c.relkind WHEN 'c' THEN c.reltype::pg_catalog.regtype::pg_catalog.text" \
+	"   ELSE c.oid::pg_catalog.regclass::pg_catalog.text END), c.relowner," \
+	"   CASE c.relkind WHEN 'c' THEN coalesce(t.typacl," \
+	"    pg_catalog.acldefault('T', t.typowner)) ELSE c.relacl END" \
+	"  FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_type t" \
+	"   ON t.oid OPERATOR(pg_catalog.=) c.reltype" \
+	"  WHERE c.relnamespace OPERATOR(pg_catalog.=) 'migrate'::pg_catalog.regnamespace" \
+	"  AND c.relkind OPERATOR(pg_catalog.<>) ALL (ARRAY['i', 't']::pg_catalog.\"char\"[])" \
+	" UNION ALL" \
+	"  SELECT pg_catalog.concat('ROUTINE ', p.oid::pg_catalog.regprocedure)," \
+	"   p.proowner, coalesce(p.proacl, pg_catalog.acldefault('f', p.proowner))" \
+	"  FROM pg_catalog.pg_proc p" \
+	"  WHERE p.pronamespace OPERATOR(pg_catalog.=) 'migrate'::pg_catalog.regnamespace" \
+	" ) o, pg_catalog.aclexplode(o.acl) a" \
+	" WHERE a.grantee OPERATOR(pg_catalog.<>) o.owner"
+
+void
+mig_rights_take_back(void)
+{
+	SPITupleTable *commands;
+	int			guc_level;
+	uint64		i;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	guc_level = lock_search_path();
+	if (SPI_execute(TAKE_BACK, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not look at the privileges of the objects");
+	commands = SPI_tuptable;
+	for (i = 0; i < commands->numvals; i++)
+		run_command(SPI_getvalue(commands->vals[i], commands->tupdesc, 1));
 	AtEOXact_GUC(false, guc_level);
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "could not disconnect from SPI");

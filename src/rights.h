@@ -14,4 +14,10 @@
  */
 extern void mig_rights_change(bool grant, const char *right, const char *role);
 
+/*
+ * Take back from everybody but the owner what he has on the objects of the
+ * extension; the install script does so before it grants anything.
+ */
+extern void mig_rights_take_back(void);
+
 #endif							/* MIG_RIGHTS_H */

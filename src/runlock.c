@@ -543,6 +543,12 @@ mig_refuse_recursion(void)
 				 errhint("Take the call of the extension's function out of the body.")));
 }
 
+bool
+mig_bodies_are_running(void)
+{
+	return bodies_running;
+}
+
 void
 mig_bodies_begin(void)
 {

@@ -86,6 +86,7 @@ extern void mig_refuse_recursion(void);
  * after an error.
  */
 extern void mig_bodies_begin(void);
+extern bool mig_bodies_are_running(void);
 extern void mig_bodies_end(void);
 
 /*

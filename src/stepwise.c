@@ -28,6 +28,7 @@
 
 #include "access/xact.h"
 #include "executor/spi.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -135,8 +136,8 @@ refuse_changed_text(const Progress *progress, const MigPartialStep *step)
 			 errdetail("Statements %d to %d of the %s body were run with another text.",
 					   step->statement, step->last_statement,
 					   mig_part_name(key->part)),
-			 errhint("Put that part of the text back, or say where to go on with SELECT migrate.resume('%s', at => N), or done => N for the last statement that is done.",
-					 key->version)));
+			 errhint("Put that part of the text back, or say where to go on with SELECT migrate.resume(%s, at => N), or done => N for the last statement that is done.",
+					 quote_literal_cstr(key->version))));
 }
 
 static MigBodyHash
@@ -283,8 +284,8 @@ refuse_unknown(const Progress *progress, const char *why)
 			 errmsg("migration \"%s\" was cut off in statement %d, which cannot simply be repeated",
 					key->version, n),
 			 errdetail("%s", why),
-			 errhint("Look at what is there, then say SELECT migrate.resume('%s', at => %d) to run the statement again, or done => %d to go on after it.",
-					 key->version, n, n)));
+			 errhint("Look at what is there, then say SELECT migrate.resume(%s, at => %d) to run the statement again, or done => %d to go on after it.",
+					 quote_literal_cstr(key->version), n, n)));
 }
 
 /* may a statement that was started before be repeated? */

@@ -453,6 +453,13 @@ same_column(const MigrationRow *a, const MigrationRow *b,
 	return same_string(get_text(a, column), get_text(b, column));
 }
 
+static bool
+is_of_sqitch(const MigrationRow *row)
+{
+	return !row->nulls[M_SOURCE] &&
+		strcmp(get_text(row, M_SOURCE), "sqitch") == 0;
+}
+
 /* is there no difference in what decides when, after what and how a body runs? */
 static bool
 runs_alike(const MigrationRow *old, const MigrationRow *row)
@@ -462,6 +469,9 @@ runs_alike(const MigrationRow *old, const MigrationRow *row)
 	};
 	int			i;
 
+	/* what a verify body says is judged by that */
+	if (is_of_sqitch(old) != is_of_sqitch(row))
+		return false;
 	for (i = 0; i < lengthof(columns); i++)
 	{
 		MigrationColumn column = columns[i];
@@ -494,10 +504,30 @@ runs_alike(const MigrationRow *old, const MigrationRow *row)
 }
 
 /*
+ * Is it the same body?  What is trusted does not change by comments and blanks,
+ * so that nobody who may store texts takes a superuser's way back that way.
+ */
+static bool
+is_same_body(const MigrationRow *old, const MigrationRow *row, MigPart part,
+			 bool trusted)
+{
+	char	   *before = get_text(old, text_column(part));
+	char	   *after = get_text(row, text_column(part));
+	MigAuthor	author;
+
+	if (same_string(before, after))
+		return true;
+	get_author(old, part, &author);
+	return author.trusted && !trusted && before != NULL && after != NULL &&
+		mig_tokens_same(before, after);
+}
+
+/*
  * Settle whose a body is, and whether it is trusted; old is NULL for a new row.
- * A text that stays keeps its author, unless somebody who is not trusted has it
- * run in another way: half of it for good, say, or before what it needs.  In our own SQL nobody is a superuser of
- * his own: a function that does not say whose texts it stores stores strangers'.
+ * A body that stays keeps its author, unless somebody who is not trusted has it
+ * run in another way: half of it for good, say, or before what it needs.  In
+ * our own SQL nobody is a superuser of his own: a function that does not say
+ * whose texts it stores stores strangers'.
  */
 static void
 settle_author(const MigrationRow *old, MigrationRow *row, MigPart part)
@@ -507,7 +537,7 @@ settle_author(const MigrationRow *old, MigrationRow *row, MigPart part)
 	bool		trusted = incoming_authors != NULL ?
 		incoming_authors[part].trusted : believed;
 	bool		same = old != NULL &&
-		same_string(get_text(old, column), get_text(row, column)) &&
+		is_same_body(old, row, part, trusted) &&
 		(trusted || runs_alike(old, row));
 	MigAuthor	author = {NULL, false};
 
@@ -770,18 +800,43 @@ gate_delete(const MigrationRow *old)
 }
 
 /*
+ * A statement on one of the tables that say what has been done.  Rows may be
+ * added by who has the right, in a restore; but a body that does so would write
+ * history, its own for example.  A role may have been given the right to change
+ * them by others than us: that to write into all tables.
+ */
+static void
+gate_record(TriggerData *trigger)
+{
+	const char *table = RelationGetRelationName(trigger->tg_relation);
+	bool		is_insert = TRIGGER_FIRED_BY_INSERT(trigger->tg_event);
+
+	if (mig_bodies_are_running() && !superuser())
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_RECURSION),
+				 errmsg("a migration cannot change table %s.%s",
+						MIG_SCHEMA_NAME, table),
+				 errdetail("The extension writes down there what migrations do.")));
+	if (!superuser() &&
+		(!is_insert || strcmp(table, "run") == 0 || strcmp(table, "state") == 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to change table %s.%s",
+						MIG_SCHEMA_NAME, table),
+				 errdetail("What it says was written down by the extension, and only a superuser can change it."),
+				 errhint("The functions of extension \"%s\" change it by its rules.",
+						 MIG_EXTENSION_NAME)));
+	if (strcmp(table, "applied") == 0 && !is_insert)
+		mig_ledger_invalidate_state();
+}
+
+/*
  * Before any row of a statement: one writer at a time, and one that sees what
  * the writers before it committed.
  */
 static void
 gate_statement(TriggerData *trigger)
 {
-	if (TRIGGER_FIRED_AFTER(trigger->tg_event))
-	{
-		/* somebody has changed the ledger itself */
-		mig_ledger_invalidate_state();
-		return;
-	}
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_APPLIED),
@@ -937,6 +992,33 @@ gate_policy(TriggerData *trigger)
 	return row;
 }
 
+/* a table that says what has been done, and not what is to be done */
+static bool
+is_record(Relation rel)
+{
+	static const char *const names[] = {
+		"applied", "journal", "body", "step", "run", "state"
+	};
+	int			i;
+
+	for (i = 0; i < lengthof(names); i++)
+	{
+		if (RelationGetRelid(rel) == mig_books_relation(names[i]))
+			return true;
+	}
+	return false;
+}
+
+/* anybody may put a trigger on a table of his own */
+static void
+refuse_foreign_table(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+			 errmsg("function \"%s\" is a trigger of the extension's own tables",
+					"migrate.gate")));
+}
+
 HeapTuple
 mig_store_gate(TriggerData *trigger)
 {
@@ -944,18 +1026,24 @@ mig_store_gate(TriggerData *trigger)
 	MigrationRow *old;
 	MigrationRow *row;
 
+	if (is_record(rel) && TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event))
+	{
+		gate_record(trigger);
+		return NULL;
+	}
+	if (TRIGGER_FIRED_AFTER(trigger->tg_event))
+	{
+		/* of what logical replication has brought */
+		mig_ledger_invalidate_state();
+		return NULL;
+	}
 	if (RelationGetRelid(rel) == mig_books_relation("step"))
 		return gate_step(trigger);
 	if (RelationGetRelid(rel) == mig_books_relation("policy"))
 		return gate_policy(trigger);
 
-	/* anybody may put a trigger on a table of his own */
-	if (RelationGetRelid(rel) != mig_books_relation("migration") &&
-		RelationGetRelid(rel) != mig_books_relation("applied"))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("function \"%s\" is a trigger of the extension's own tables",
-						"migrate.gate")));
+	if (RelationGetRelid(rel) != mig_books_relation("migration"))
+		refuse_foreign_table();
 	if (TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event))
 	{
 		gate_statement(trigger);
@@ -1725,6 +1813,8 @@ mig_store_load(const char *name, List *sources, const MigLoading *how,
 	bool		locked;
 
 	mig_refuse_recursion();
+	if (how->accept)
+		mig_guard_function("amend", "accept new texts of applied migrations");
 	locked = mig_guard_can_write() && mig_lock_try(&held_before);
 	load = plan_load(name, sources, how);
 	if (!locked && has_changes(load))
@@ -1815,8 +1905,8 @@ mig_store_remove(const char *project, const char *version)
 				(errcode(MIG_ERRCODE_PARTIAL),
 				 errmsg("cannot remove migration \"%s\" because it is partly applied",
 						version),
-				 errhint("Undo by hand what it has done and say so with SELECT migrate.resume('%s', at => 1), or go on with CALL migrate.apply_each().",
-						 version)));
+				 errhint("Undo by hand what it has done and say so with SELECT migrate.resume(%s, at => 1), or go on with CALL migrate.apply_each().",
+						 quote_literal_cstr(version))));
 	refuse_required(project, version);
 	mig_ledger_delete(project, list_make1(entry->version));
 	(void) finish_change(project, false);

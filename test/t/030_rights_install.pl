@@ -255,7 +255,7 @@ my %functions = (
 	run => [ qw(apply apply_each cancel redo rehearse rehearse_rollback
 		  rehearse_summary rollback rollback_each rollback_run
 		  rollback_to start verify wait) ],
-	write => [qw(add load load_directory load_table remove script)],
+	write => [qw(add are_lines load load_directory load_table remove script)],
 	mend => [qw(amend hold prune_journal resume stamp stamp_to unhold unstamp)]);
 my %role_of =
   (look => 'looker', run => 'runner', write => 'writer', mend => 'mender');

@@ -104,6 +104,18 @@ is(applied(), '001 002', 'stamped: after what was applied before');
 	is(app('SELECT version FROM migrate.rollback(1)'), '003', 'restored: rollback(1)');
 }
 
+# And rows that came without the sequence, by logical replication for example.
+$node->safe_psql($db, q{SELECT setval('migrate.applied_seq', 1, false)});
+app(q{SELECT migrate.apply()});
+is(applied(), '001 002 003', 'without the sequence: the order goes on');
+is(app('SELECT version FROM migrate.rollback(1)'), '003', 'without the sequence: rollback(1)');
+app(q{SELECT migrate.apply()});
+$node->safe_psql($db, q{SELECT setval('migrate.applied_seq', 1, false)});
+app(q{SELECT migrate.add('004', 'CREATE TABLE t4 (id int)', 'DROP TABLE t4')});
+app(q{CALL migrate.apply_each()});
+is(app('SELECT version FROM migrate.rollback(1)'), '004', 'without the sequence: after apply_each()');
+app(q{SELECT migrate.remove('004'); SELECT migrate.rollback(1)});
+
 
 # ---------------------------------------------------------------------------
 # After a pause the plan is made of what is there
