@@ -94,7 +94,6 @@ typedef struct Each
 	List	   *settings;		/* of the session, before the run */
 	MigResidue *residue;		/* what else the session had by then */
 	bool		pinned;			/* it has others now */
-	bool		limits_waits;	/* it has had lock_timeout at least once */
 	int			nentries;		/* of the project */
 
 	int			next;			/* the step that comes next */
@@ -345,14 +344,6 @@ record(void *arg)
 	each->execution_ms = row.execution_ms;
 }
 
-/* only bodies are to have migrate.lock_timeout */
-static void
-stop_limiting_waits(Each *each)
-{
-	if (each->limits_waits)
-		mig_execute_unpin_lock_timeout();
-}
-
 /*
  * The lock protects neither the policy nor anything from a superuser: look
  * whether the migration may still be run, and has its place in the plan.
@@ -362,7 +353,6 @@ look_again(Each *each)
 {
 	const char *project = each->options->project;
 
-	stop_limiting_waits(each);
 	if (!mig_recheck_policy(project))
 		mig_guard_policy(project, mig_ledger_policy(project));
 	each->stale = !mig_recheck_plan(project, each->part, current_entry(each));
@@ -373,7 +363,6 @@ load_chunk(void *arg)
 {
 	Each	   *each = (Each *) arg;
 
-	stop_limiting_waits(each);
 	mig_execution_reset(&each->execution);
 	if (each->next >= each->agenda.count)
 	{
@@ -404,8 +393,6 @@ run_in_transaction(void *arg)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	MemoryContextSwitchTo(each->migration);
-	if (mig_execute_pin_lock_timeout())
-		each->limits_waits = true;
 	mig_bodies_begin();
 	mig_execute_body(&each->execution, bodies->body);
 	if (bodies->verify != NULL)
@@ -421,7 +408,6 @@ look_before_steps(void *arg)
 	Each	   *each = (Each *) arg;
 
 	mig_progress_mark(true);
-	stop_limiting_waits(each);
 	look_again(each);
 }
 
@@ -896,7 +882,6 @@ finish_run(void *arg)
 	Each	   *each = (Each *) arg;
 	MigTally	tally = {0};
 
-	stop_limiting_waits(each);
 	mig_ledger_scan(each->options->project, add_to_tally, &tally);
 	note_complete(each->options->project, &tally);
 	if (each->gaps_matter)

@@ -124,19 +124,6 @@ pin(const char *name, const char *value, GucAction action)
 							 true, 0, false);
 }
 
-/* a limit of the session, or one that a body has SET, comes first */
-static void
-pin_lock_timeout(GucAction action)
-{
-	if (LockTimeout == 0 && mig_lock_timeout > 0)
-	{
-		char	   *value = psprintf("%d", mig_lock_timeout);
-
-		pin("lock_timeout", value, action);
-		pfree(value);
-	}
-}
-
 /* bodies have been parsed with the second of these, see statement.c */
 static void
 pin_settings(const char *search_path, GucAction action)
@@ -150,7 +137,6 @@ mig_execute_pin_settings(MigExecution *execution, const char *search_path)
 {
 	execution->search_path = search_path;
 	pin_settings(search_path, GUC_ACTION_SAVE);
-	pin_lock_timeout(GUC_ACTION_SAVE);
 }
 
 void
@@ -158,21 +144,6 @@ mig_execute_pin_session(MigExecution *execution, const char *search_path)
 {
 	execution->search_path = search_path;
 	pin_settings(search_path, GUC_ACTION_SET);
-}
-
-bool
-mig_execute_pin_lock_timeout(void)
-{
-	if (LockTimeout != 0)
-		return false;
-	pin_lock_timeout(GUC_ACTION_SET);
-	return LockTimeout != 0;
-}
-
-void
-mig_execute_unpin_lock_timeout(void)
-{
-	pin("lock_timeout", "0", GUC_ACTION_SET);
 }
 
 /* says which statement of which body it was */
@@ -248,6 +219,7 @@ mig_execute_migration_end(void)
 void
 mig_execute_explain_timeout(ErrorData *edata, const char *version)
 {
+	mig_locktrace_explain(edata);
 	if (edata->sqlerrcode != ERRCODE_QUERY_CANCELED ||
 		migration_deadline == 0 || GetCurrentTimestamp() < migration_deadline)
 		return;
@@ -419,6 +391,7 @@ run_timed(MigExecution *execution, const char *sql)
 		timing.row_count = mig_toplevel_run(sql);
 	else
 		timing.row_count = run_statement(sql, execution->label);
+	mig_locktrace_check();
 	/* SPI leaves its own, which lives as long as the run */
 	MemoryContextSwitchTo(context);
 	INSTR_TIME_SET_CURRENT(duration);
@@ -454,37 +427,37 @@ try_statement(MigExecution *execution, const char *sql)
 	Trial		trial = {execution, sql};
 	ErrorData  *edata = mig_subxact_run(run_trial, &trial, true);
 
-	if (edata != NULL && !observer->failed(edata, observer->arg))
+	if (edata == NULL)
+		return;
+	mig_locktrace_explain(edata);
+	if (!observer->failed(edata, observer->arg))
 		ReThrowError(edata);
 }
 
-/* the body is to begin: remember its lock_timeout, which may be shortened */
-static void
-note_lock_timeout(MigExecution *execution)
+/* a limit of the session comes before that of migrate.lock_timeout */
+static int
+longest_lock_wait(void)
 {
-	execution->lock_ceiling = execution->lock_limit = LockTimeout;
+	int			timeout = mig_locktrace_session_timeout();
+
+	return timeout > 0 ? timeout : mig_lock_timeout;
 }
 
-/*
- * Shorten lock_timeout for the statement that comes next, unless the body has
- * SET it: its author knows best.
- */
+/* for as long as the statement runs that comes next */
 static void
-limit_lock_wait(MigExecution *execution, const MigStatement *statement)
+limit_lock_wait(const MigExecution *execution, const MigStatement *statement)
 {
-	int			limit;
-	char	   *value;
+	mig_locktrace_limit(mig_lock_schedule_limit(execution->schedule,
+												statement,
+												longest_lock_wait()));
+}
 
-	if (LockTimeout != execution->lock_limit)
-		return;
-	limit = mig_lock_schedule_limit(execution->schedule, statement,
-									execution->lock_ceiling);
-	if (limit == LockTimeout)
-		return;
-	value = psprintf("%d", limit);
-	pin("lock_timeout", value, GUC_ACTION_LOCAL);
-	pfree(value);
-	execution->lock_limit = limit;
+/* what comes after it in its transaction may wait longer, but not for ever */
+static void
+end_lock_wait_limit(void)
+{
+	if (mig_locktrace_is_limited())
+		mig_locktrace_limit(longest_lock_wait());
 }
 
 /*
@@ -522,11 +495,11 @@ run_one(MigExecution *execution, int i, const char *replacement)
 	show_progress(execution);
 	mig_execute_restart_timeout();
 	limit_lock_wait(execution, statement);
-	mig_locktrace_adjust();
 	if (decision == MIG_TRY_STATEMENT)
 		try_statement(execution, sql);
 	else
 		run_timed(execution, sql);
+	end_lock_wait_limit();
 	if (!execution->toplevel)
 		mig_residue_check_new_names(execution->residue, execution->label);
 	pfree(sql);
@@ -584,8 +557,6 @@ mig_execute_part(MigExecution *execution, const MigRunnable *runnable,
 	ErrorContextCallback callback;
 
 	begin_body(execution, runnable, &callback);
-	pin_lock_timeout(GUC_ACTION_LOCAL);
-	note_lock_timeout(execution);
 	run_range(execution, first, end);
 	error_context_stack = callback.previous;
 	mig_execute_restart_timeout();
@@ -598,14 +569,6 @@ mig_execute_toplevel(MigExecution *execution, const MigRunnable *runnable,
 	ErrorContextCallback callback;
 
 	begin_body(execution, runnable, &callback);
-
-	/*
-	 * Ends with the first transaction of the statement.  That is as it should
-	 * be: a concurrent build that has its locks and waits for older snapshots
-	 * is in nobody's way.
-	 */
-	pin_lock_timeout(GUC_ACTION_LOCAL);
-	note_lock_timeout(execution);
 	execution->toplevel = true;
 	run_one(execution, statement, replacement);
 	execution->toplevel = false;
@@ -641,8 +604,6 @@ mig_execute_block(MigExecution *execution, const MigRunnable *runnable,
 	block = (const MigBlock *)
 		list_nth(execution->body->blocks,
 				 execution->body->statements[first].block - 1);
-	pin_lock_timeout(GUC_ACTION_LOCAL);
-	note_lock_timeout(execution);
 	execution->toplevel = true;
 	foreach(lc, block->opening)
 	{
@@ -667,7 +628,6 @@ mig_execute_body(MigExecution *execution, const MigRunnable *runnable)
 	int			guc_level = NewGUCNestLevel();
 
 	begin_body(execution, runnable, &callback);
-	note_lock_timeout(execution);
 	if (execution->label->part == MIG_VERIFY &&
 		execution->body->nstatements > 0)
 		run_statements_rolled_back(execution);
@@ -770,6 +730,7 @@ fire_deferred(MigExecution *execution, const MigRunnable *runnable)
 	if (runnable != NULL)
 		push_context(&callback, constraints_context_callback, runnable);
 	set_constraints(constraints, false);
+	mig_locktrace_check();
 	if (runnable != NULL)
 		error_context_stack = callback.previous;
 	set_constraints(constraints, true);
@@ -809,6 +770,7 @@ mig_execute_end_migration(MigExecution *execution,
 	{
 		push_context(&callback, cursors_context_callback, runnable);
 		ran = mig_residue_end_migration(execution->residue, body);
+		mig_locktrace_check();
 		error_context_stack = callback.previous;
 		if (ran)
 			mig_execute_check_deferred(execution, runnable);

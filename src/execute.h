@@ -54,8 +54,6 @@ typedef struct MigExecution
 	MigTiming  *timings;
 	bool		toplevel;		/* not through SPI */
 	const MigLockSchedule *schedule;	/* NULL: there is one attempt */
-	int			lock_ceiling;	/* lock_timeout that the body began with */
-	int			lock_limit;		/* that it has now, unless it has SET one */
 	MigProgress progress;		/* shown to others, unless action is NULL */
 	const MigObserver *observer;	/* or NULL */
 	MigResidue *residue;		/* what the session had before the run */
@@ -84,28 +82,16 @@ extern void mig_execution_locate(const MigExecution *execution,
 /*
  * Settings that every body starts with and that need not be the session's,
  * until the end of the GUC nest level that the caller has opened: search_path,
- * standard_conforming_strings, lock_timeout.  doc/reference.md says why.
+ * standard_conforming_strings.  doc/reference.md says why.
  */
 extern void mig_execute_pin_settings(MigExecution *execution,
 									 const char *search_path);
 
 /*
- * The same for the session, where bodies run in several transactions, but for
- * lock_timeout.
+ * The same for the session, where bodies run in several transactions.
  */
 extern void mig_execute_pin_session(MigExecution *execution,
 									const char *search_path);
-
-/*
- * lock_timeout for the session.  False if there is nothing to do, because
- * there is a limit, ours or another, or because there is to be none.  To be
- * taken back before anything that is not a body in a transaction.  It is not set for
- * each transaction: as long as a setting is to be put back, the server of 15
- * goes through all its settings wherever a nest level ends, which is several
- * times in a CREATE TABLE.
- */
-extern bool mig_execute_pin_lock_timeout(void);
-extern void mig_execute_unpin_lock_timeout(void);
 
 /*
  * What migrate.timeout limits: everything in between.  The error of a

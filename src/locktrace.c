@@ -10,6 +10,13 @@
  * tag.  After the error and the roll-back, the lock manager is asked who has
  * that lock, and who stands before us in its queue.
  *
+ * The same timer ends a wait that takes longer than the run allows.  It is not
+ * done by lock_timeout, whose error a body may catch in order to go on without
+ * the lock: that is about a limit which its author knows of.  This one cancels,
+ * as a statement_timeout does, and is the failure of the run whoever has caught
+ * it: a statement that goes on gets the error at its end, and a procedure when
+ * it commits.
+ *
  * That answer comes late.  Who queued behind us has got the lock by then, so
  * sessions whose transaction began after our wait are left out.
  *
@@ -19,6 +26,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
@@ -29,13 +37,15 @@
 #include "storage/proc.h"
 #include "utils/array.h"
 #include "utils/backend_status.h"
-#include "utils/guc.h"
+#include "utils/guc_tables.h"
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
 #include "books.h"
 #include "compat.h"
+#include "errors.h"
 #include "locktrace.h"
+#include "settings.h"
 #include "subxact.h"
 
 #define MAX_PERIOD_MS 100
@@ -79,19 +89,55 @@ static bool tracing = false;
 static TimeoutId timer = MAX_TIMEOUTS;	/* not registered yet */
 static int	timer_period;
 
+/* for how many ms this backend may wait, 0: no limit of ours */
+static volatile int wait_limit = 0;
+
+/* such a wait is sampled, and has been canceled */
+static volatile sig_atomic_t limit_reached = false;
+static volatile int limit_that_ended_it;
+
+/* lock_timeout as it was before the bodies */
+static const struct config_generic *lock_timeout = NULL;
+static int	session_timeout;
+static GucSource session_source;
+static const GucStack *session_stack;
+
 
 /*
  * Sampling
  */
 
+/* then its author knows best; it may be the value that it was before */
+static bool
+body_has_set_lock_timeout(void)
+{
+	return LockTimeout != session_timeout ||
+		lock_timeout->source != session_source ||
+		lock_timeout->stack != session_stack;
+}
+
+/* has the wait that is sampled taken longer than it may? */
+static bool
+is_over_limit(void)
+{
+	TimestampTz end;
+
+	if (wait_limit == 0 || sampled.start == 0 ||
+		(LockTimeout > 0 && LockTimeout <= wait_limit) ||
+		body_has_set_lock_timeout())
+		return false;
+	end = TimestampTzPlusMilliseconds(sampled.start, wait_limit);
+	return GetCurrentTimestamp() >= end;
+}
+
 /* signal handler */
 static void
-sample_wait(void)
+watch_wait(void)
 {
 	LOCK	   *lock;
 
 	/* a backend that is ended in a body gives its place up with the timer on */
-	if (MyProc == NULL)
+	if (MyProc == NULL || limit_reached)
 		return;
 
 	/* the status is set last when a wait begins */
@@ -101,14 +147,22 @@ sample_wait(void)
 	sampled.tag = lock->tag;
 	sampled.mode = MyProc->waitLockMode;
 	sampled.start = (TimestampTz) pg_atomic_read_u64(&MyProc->waitStart);
+	if (!is_over_limit())
+		return;
+	limit_that_ended_it = wait_limit;
+	limit_reached = InterruptPending = QueryCancelPending = true;
 }
 
 static int
 sampling_period(void)
 {
-	if (LockTimeout <= 0)
-		return MAX_PERIOD_MS;
-	return Max(1, Min(LockTimeout / 10, MAX_PERIOD_MS));
+	int			ms = MAX_PERIOD_MS;
+
+	if (wait_limit > 0)
+		ms = Min(ms, wait_limit / 10);
+	if (LockTimeout > 0)
+		ms = Min(ms, LockTimeout / 10);
+	return Max(ms, 1);
 }
 
 static void
@@ -121,22 +175,81 @@ arm(void)
 						 timer_period);
 }
 
+/*
+ * A statement may commit more than once: a limit is for its first transaction.
+ * A concurrent build that has its locks and waits for older snapshots is in
+ * nobody's way.
+ */
+static void
+end_limit(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+			if (tracing)
+				mig_locktrace_check();
+			wait_limit = 0;
+			break;
+		case XACT_EVENT_ABORT:
+			wait_limit = 0;
+			break;
+		default:
+			break;
+	}
+}
+
 void
 mig_locktrace_begin(void)
 {
 	if (timer == MAX_TIMEOUTS)
-		timer = RegisterTimeout(USER_TIMEOUT, sample_wait);
+	{
+		lock_timeout = mig_settings_find("lock_timeout");
+		RegisterXactCallback(end_limit, NULL);
+		timer = RegisterTimeout(USER_TIMEOUT, watch_wait);
+	}
+	session_timeout = LockTimeout;
+	session_source = lock_timeout->source;
+	session_stack = lock_timeout->stack;
+	wait_limit = 0;
 	tracing = true;
 	arm();
 }
 
-void
-mig_locktrace_adjust(void)
+int
+mig_locktrace_session_timeout(void)
 {
+	return session_timeout;
+}
+
+void
+mig_locktrace_limit(int ms)
+{
+	if (!tracing)
+		return;
+	wait_limit = ms;
+
 	/* an error that nobody caught has disabled all timers */
-	if (tracing && get_timeout_active(timer) &&
-		timer_period != sampling_period())
+	if (get_timeout_active(timer) && timer_period != sampling_period())
 		arm();
+}
+
+bool
+mig_locktrace_is_limited(void)
+{
+	return wait_limit > 0;
+}
+
+void
+mig_locktrace_check(void)
+{
+	if (!limit_reached)
+		return;
+
+	/* the lock may have come at the last moment */
+	CHECK_FOR_INTERRUPTS();
+	ereport(ERROR,
+			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+			 errmsg("canceling statement due to lock timeout")));
 }
 
 void
@@ -145,11 +258,17 @@ mig_locktrace_end(void)
 	if (!tracing)
 		return;
 	tracing = false;
+	wait_limit = 0;
 	disable_timeout(timer, false);
 
+	/* another error came first */
+	if (limit_reached)
+		QueryCancelPending = false;
+
 	/* a wait that was successful leaves another status behind */
-	wait_failed = sampled.mode != NoLock &&
-		MyProc->waitStatus == PROC_WAIT_STATUS_ERROR;
+	wait_failed = limit_reached ||
+		(sampled.mode != NoLock &&
+		 MyProc->waitStatus == PROC_WAIT_STATUS_ERROR);
 }
 
 void
@@ -157,11 +276,31 @@ mig_locktrace_reset(void)
 {
 	sampled.mode = NoLock;
 	wait_failed = false;
+	limit_reached = false;
+}
+
+void
+mig_locktrace_explain(ErrorData *edata)
+{
+	if (!limit_reached)
+		return;
+	ereport(DEBUG1,
+			(errmsg_internal("a wait for a lock was ended after %d ms",
+							 limit_that_ended_it)));
+	if (edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
+		return;
+	if (edata->sqlerrcode != ERRCODE_QUERY_CANCELED)
+		edata->detail = psprintf("The body has caught that, and has failed then: %s",
+								 edata->message);
+	edata->sqlerrcode = ERRCODE_LOCK_NOT_AVAILABLE;
+	edata->message = pstrdup("canceling statement due to lock timeout");
 }
 
 bool
 mig_locktrace_is_lock_failure(const ErrorData *edata)
 {
+	if (limit_reached)
+		return true;
 	if (edata->funcname == NULL)
 		return false;
 

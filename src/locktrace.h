@@ -1,8 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * locktrace.h
- *	  Which sessions a statement of a body waited for in vain, and the pause
- *	  before it is tried again.
+ *	  Which sessions a statement of a body waited for in vain, and for how long
+ *	  it may.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,14 +11,35 @@
 
 /*
  * Sample what this backend waits for, from begin to end.  Both may be called
- * more often than needed.  What catches an error of a body has to call end
- * before anything else that may wait for a lock.
+ * more often than needed.  lock_timeout is the session's when it begins, and a
+ * body's own if it changes afterwards.  What catches an error of a body has to
+ * call end before anything else that may wait for a lock or commits.
  */
 extern void mig_locktrace_begin(void);
 extern void mig_locktrace_end(void);
 
-/* while that is going on: lock_timeout may have been set to something else */
-extern void mig_locktrace_adjust(void);
+/* lock_timeout as it was when that began, 0: off */
+extern int	mig_locktrace_session_timeout(void);
+
+/*
+ * While that is going on: no wait for a lock may take longer than so many ms,
+ * 0 for no limit, until the transaction commits or is rolled back.  Where the
+ * session's lock_timeout is shorter, or a body has set one, that counts.
+ */
+extern void mig_locktrace_limit(int ms);
+extern bool mig_locktrace_is_limited(void);
+
+/*
+ * Raises the error of a wait that has reached the limit, if there was one and
+ * somebody has caught its error.
+ */
+extern void mig_locktrace_check(void);
+
+/*
+ * Before anything else is done about an error: if that limit was reached it is
+ * a lock time-out, whatever the body has made of it.
+ */
+extern void mig_locktrace_explain(ErrorData *edata);
 
 /* forget what was sampled, before a new attempt */
 extern void mig_locktrace_reset(void);

@@ -19,6 +19,7 @@
 #include "execute.h"
 #include "guard.h"
 #include "ledger.h"
+#include "locktrace.h"
 #include "look.h"
 #include "plan.h"
 #include "prepare.h"
@@ -312,6 +313,7 @@ run_verify(void *arg)
 
 	mig_bodies_begin();
 	mig_execute_pin_settings(run->execution, run->search_path);
+	mig_locktrace_begin();
 	mig_execute_body(run->execution, run->body);
 }
 
@@ -327,8 +329,12 @@ verify_one(const char *project, MigEntry *entry, MigExecution *execution,
 	run.execution = execution;
 	run.body = mig_texts_read(project, &step, 1)->body;
 	run.search_path = search_path;
+	mig_locktrace_reset();
 	edata = mig_subxact_run(run_verify, &run, false);
+	mig_locktrace_end();
 	mig_bodies_end();
+	if (edata != NULL)
+		mig_locktrace_explain(edata);
 	mig_execute_restart_timeout();
 	(void) mig_residue_end_migration(execution->residue,
 									 mig_runnable_body(run.body));

@@ -34,6 +34,22 @@ typedef struct Setting
 	char	   *value;
 } Setting;
 
+const struct config_generic *
+mig_settings_find(const char *name)
+{
+	int			count;
+	struct config_generic **variables = MIG_GET_GUC_VARIABLES(&count);
+	int			i;
+
+	for (i = 0; i < count; i++)
+	{
+		if (strcmp(variables[i]->name, name) == 0)
+			return variables[i];
+	}
+	elog(ERROR, "unrecognized configuration parameter \"%s\"", name);
+	return NULL;				/* keep compiler quiet */
+}
+
 static bool
 is_identity(const char *name)
 {

@@ -10,6 +10,9 @@
 
 #include "nodes/pg_list.h"
 
+/* a setting of the server's own, as the server keeps it */
+extern const struct config_generic *mig_settings_find(const char *name);
+
 /*
  * What the session has SET, to be given to mig_settings_restore(); in
  * CurrentMemoryContext.

@@ -35,6 +35,7 @@
 #include "errors.h"
 #include "leftover.h"
 #include "ledger.h"
+#include "locktrace.h"
 #include "runbook.h"
 #include "runlock.h"
 #include "settings.h"
@@ -655,6 +656,8 @@ run_next_step(Progress *progress)
 	progress->interrupted = NULL;
 	if (edata != NULL)
 	{
+		mig_locktrace_end();
+
 		/* an error, as opposed to a crash, leaves nothing in most cases */
 		(void) mig_transaction_run(forget_start, progress);
 		(void) mig_transaction_run(remove_residue, progress);

@@ -26,7 +26,7 @@ my $db = 'shop';
 owner_database($node, $db);
 query($node, $db, 'app', q{
 	CREATE TABLE orders (id int PRIMARY KEY, total int);
-	CREATE TABLE limits (lock_timeout text);
+	CREATE TABLE items (i int);
 	INSERT INTO orders SELECT i, 0 FROM generate_series(1, 1000) i});
 $node->safe_psql($db, 'ALTER DATABASE shop SET migrate.progress_notices = off');
 
@@ -41,8 +41,6 @@ sub add
 	query($node, $db, 'app', "SELECT migrate.add('$version', " . quote($up) . ')');
 	return $version;
 }
-
-my $tell = q{DO $$ BEGIN RAISE NOTICE 'limit %', current_setting('lock_timeout'); END $$};
 
 # ---------------------------------------------------------------------------
 # Others are stopped for a moment, and the run is done soon after the blocker
@@ -77,26 +75,27 @@ unlike($messages, qr/\(retry 3\)/, 'but not of each');
 # How long each attempt may wait
 # ---------------------------------------------------------------------------
 
-# the limits that the attempts of a call had
+# the limits that the attempts of a call have reached
 sub limits
 {
 	my ($sql) = @_;
-	my ($out, $err) = ask($runner, $sql);
+	my ($out, $err) =
+	  ask($runner, "SET client_min_messages = debug1; $sql; RESET client_min_messages");
 
-	return join(' ', $err =~ /limit (\S+)/g);
+	return join(' ', map { $_ . 'ms' } $err =~ /a wait for a lock was ended after (\d+) ms/g);
 }
 
 ask($report, 'BEGIN; SELECT count(*) FROM orders');
-add("$tell; ALTER TABLE orders ADD note_2 text");
+add('ALTER TABLE orders ADD note_2 text');
 is(limits('SET migrate.lock_retries = 1; CALL migrate.apply_each()'),
 	'50ms 50ms', 'apply_each(): short attempts');
 is(limits('SELECT migrate.apply()'), '50ms 50ms', 'apply(), if it may try again');
 is(limits("SET migrate.lock_timeout = '20ms'; CALL migrate.apply_each()"),
 	'20ms 20ms', 'migrate.lock_timeout is the longest wait');
 is(limits("SET migrate.lock_timeout = '30s'; SET lock_timeout = '30ms'; CALL migrate.apply_each()"),
-	'30ms 30ms', 'and so is lock_timeout of the session');
+	'', 'lock_timeout of the session comes first where it is shorter');
 is(limits("SET lock_timeout = '10s'; CALL migrate.apply_each()"),
-	'50ms 50ms', 'which need not be reached either');
+	'50ms 50ms', 'and need not be reached where it is longer');
 is(limits("RESET lock_timeout; SET migrate.lock_timeout = '400ms'; SET migrate.lock_retries = 0; CALL migrate.apply_each()"),
 	'400ms', 'the only attempt has the whole of it');
 is(limits("RESET migrate.lock_retries; SELECT migrate.apply()"),
@@ -115,17 +114,23 @@ is(query($node, $db, 'app',
 	'each call is a failure in the journal');
 query($node, $db, 'app', "SELECT migrate.remove('$version')");
 
-# what reads and writes rows may wait longer, and a body may say what it wants
-add("INSERT INTO limits VALUES (current_setting('lock_timeout')); LOCK TABLE limits; "
-	  . "INSERT INTO limits VALUES (current_setting('lock_timeout')); $tell");
-add("SET lock_timeout = '3s'; $tell; ALTER TABLE limits ADD note text; "
-	  . "INSERT INTO limits VALUES (current_setting('lock_timeout'))");
-add("SET LOCAL lock_timeout = 0; $tell; CREATE TABLE unlimited ()");
-is(limits('RESET migrate.lock_retry_timeout; RESET migrate.lock_timeout; CALL migrate.apply_each()'),
-	'50ms 3s 0', 'DDL, and bodies that set their own');
-is(query($node, $db, 'app', 'SELECT string_agg(lock_timeout, $$ $$) FROM limits'),
-	'5s 5s 3s', 'statements that read and write rows');
-is(ask($runner, 'SHOW lock_timeout'), '0', 'the session has its own afterwards');
+# what reads and writes rows may wait longer
+ask($user, 'BEGIN; LOCK TABLE items IN SHARE MODE');
+add('INSERT INTO items VALUES (1)');
+is(limits("SET migrate.lock_timeout = '300ms'; SET migrate.lock_retries = 1; CALL migrate.apply_each()"),
+	'300ms 300ms', 'a statement that writes rows');
+query($node, $db, 'app', "SELECT migrate.remove('$version')");
+
+# and a body may say what it wants
+add("SET lock_timeout = '20ms'; ALTER TABLE items ADD note text");
+is(limits('CALL migrate.apply_each()'), '', 'a body that sets its own');
+is(query($node, $db, 'app',
+		"SELECT sqlstate FROM migrate.journal WHERE version = '$version'"),
+	'55P03', 'which it has reached');
+query($node, $db, 'app', "SELECT migrate.remove('$version')");
+ask($user, 'COMMIT');
+is(ask($runner, 'RESET migrate.lock_timeout; RESET migrate.lock_retries; RESET migrate.lock_retry_timeout; SHOW lock_timeout'),
+	'0', 'the session has its own afterwards');
 ask($report, 'COMMIT');
 
 # ---------------------------------------------------------------------------
