@@ -308,6 +308,11 @@ CREATE TABLE migrate.step (
 	relation		pg_catalog.oid,
 	indexes			pg_catalog.oid[],
 	definitions		pg_catalog.text[] COLLATE "C",
+	role			pg_catalog.text,
+	trusted			pg_catalog.bool,
+	search_path		pg_catalog.text,
+	settings		pg_catalog.text[],
+	residue			pg_catalog.text[],
 	CONSTRAINT step_pkey PRIMARY KEY (project, target, version, part, statement),
 	CONSTRAINT step_version_check
 		CHECK (migrate.are_lines(500, version, project, target)
@@ -328,7 +333,15 @@ CREATE TABLE migrate.step (
 			AND coalesce(pg_catalog.array_ndims(indexes), 1) OPERATOR(pg_catalog.=) 1
 			AND pg_catalog.array_position(indexes, NULL) IS NULL
 			AND coalesce(pg_catalog.array_ndims(definitions), 1) OPERATOR(pg_catalog.=) 1
-			AND pg_catalog.array_position(definitions, NULL) IS NULL)
+			AND pg_catalog.array_position(definitions, NULL) IS NULL
+			AND coalesce(pg_catalog.array_ndims(settings), 1) OPERATOR(pg_catalog.=) 1
+			AND pg_catalog.array_position(settings, NULL) IS NULL
+			AND coalesce(pg_catalog.array_ndims(residue), 1) OPERATOR(pg_catalog.=) 1
+			AND pg_catalog.array_position(residue, NULL) IS NULL),
+	CONSTRAINT step_session_check
+		CHECK ((settings IS NULL AND residue IS NULL)
+			OR (role IS NOT NULL AND trusted IS NOT NULL
+				AND finished_at IS NOT NULL))
 );
 COMMENT ON TABLE migrate.step IS
 	'how far the migrations have come that run in several transactions and are not done: finished statements, and the one that was started';

@@ -76,6 +76,7 @@ typedef struct Each
 	bool		half_way;		/* the current step is, after an error */
 	const char *role;
 	char	   *search_path;
+	bool		path_is_policys;
 	bool		holds;			/* what is undone */
 	bool		gaps_matter;	/* or else says what will be out of order */
 	bool		ledger_was_empty;
@@ -209,12 +210,14 @@ keep_plan(Each *each, const MigPrepared *prepared)
 	MemoryContextReset(each->planned);
 	MemoryContextSwitchTo(each->planned);
 	each->search_path = pstrdup(policy->search_path);
+	each->path_is_policys = policy->sets_search_path;
+	mig_execute_pin_session(&each->execution, each->search_path,
+							each->path_is_policys);
 	each->holds = each->part == MIG_DOWN &&
 		mig_prepare_holds(each->options, policy);
 	each->gaps_matter = each->part == MIG_DOWN && !each->holds &&
 		!policy->allow_out_of_order;
 	mig_agenda_begin(&each->agenda, each->part, prepared->plan);
-	mig_execute_pin_session(&each->execution, each->search_path);
 }
 
 /* with the lock held: find out what there is to do */
@@ -270,7 +273,7 @@ fill_row(Each *each, MigJournalRow *row)
 	row->n = each->result->migrations + 1;
 	row->project = each->options->project;
 	row->role = each->role;
-	row->search_path = each->search_path;
+	row->search_path = each->execution.search_path;
 	row->note = each->options->note;
 	if (each->current < 0)
 	{
@@ -432,6 +435,10 @@ hint_where_it_stands(Each *each, ErrorData *edata, const MigStepwise *stepwise)
 		mig_error_add_hint(edata,
 						   psprintf("%s, and statement %d has committed a part of its work: say with migrate.resume() where to go on.",
 									stands, stepwise->finished + 1));
+	else if (stepwise->left != NULL)
+		mig_error_add_hint(edata,
+						   psprintf("%s, and what they have left in the session ends with this call (%s): say with migrate.resume() where to go on.",
+									stands, stepwise->left));
 	else
 		mig_error_add_hint(edata,
 						   psprintf("%s: the next CALL migrate.%s() %s.",
@@ -505,6 +512,7 @@ run_in_steps(Each *each)
 		step->entry->transactional == MIG_TX_OFF;
 	stepwise.calls_alone = may_commit(each);
 	stepwise.search_path = each->search_path;
+	stepwise.path_is_policys = each->path_is_policys;
 	stepwise.run = each->result->run;
 	stepwise.execution = &each->execution;
 	stepwise.finish = record;

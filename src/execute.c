@@ -133,16 +133,20 @@ pin_settings(const char *search_path, GucAction action)
 }
 
 void
-mig_execute_pin_settings(MigExecution *execution, const char *search_path)
+mig_execute_pin_settings(MigExecution *execution, const char *search_path,
+						 bool path_is_policys)
 {
 	execution->search_path = search_path;
+	execution->path_is_policys = path_is_policys;
 	pin_settings(search_path, GUC_ACTION_SAVE);
 }
 
 void
-mig_execute_pin_session(MigExecution *execution, const char *search_path)
+mig_execute_pin_session(MigExecution *execution, const char *search_path,
+						bool path_is_policys)
 {
 	execution->search_path = search_path;
+	execution->path_is_policys = path_is_policys;
 	pin_settings(search_path, GUC_ACTION_SET);
 }
 
@@ -472,6 +476,27 @@ guard_search_path(const MigExecution *execution)
 		pin("search_path", mig_settings_search_path(NULL), GUC_ACTION_LOCAL);
 }
 
+static void
+pin_after_reset(const char *name, const char *value)
+{
+	if (mig_settings_is_reset(name))
+		pin(name, value, GUC_ACTION_SET);
+}
+
+/*
+ * RESET, SET TO DEFAULT, RESET ALL and DISCARD ALL are to give what a body
+ * begins with.  Where that is the session's own, it is the server's business.
+ */
+static void
+pin_what_was_reset(const MigExecution *execution)
+{
+	if (execution->path_is_policys &&
+		strcmp(namespace_search_path, execution->search_path) != 0)
+		pin_after_reset("search_path", execution->search_path);
+	if (!standard_conforming_strings)
+		pin_after_reset("standard_conforming_strings", "on");
+}
+
 /* one statement, with all that goes with it */
 static void
 run_one(MigExecution *execution, int i, const char *replacement)
@@ -500,8 +525,10 @@ run_one(MigExecution *execution, int i, const char *replacement)
 	else
 		run_timed(execution, sql);
 	end_lock_wait_limit();
-	if (!execution->toplevel)
-		mig_residue_check_new_names(execution->residue, execution->label);
+	if (execution->toplevel)
+		CommandCounterIncrement();
+	pin_what_was_reset(execution);
+	mig_residue_check_names(execution->residue, execution->label);
 	pfree(sql);
 }
 

@@ -58,6 +58,7 @@ typedef struct MigExecution
 	const MigObserver *observer;	/* or NULL */
 	MigResidue *residue;		/* what the session had before the run */
 	const char *search_path;	/* that bodies start with */
+	bool		path_is_policys;	/* then RESET gives it, too */
 	bool		may_defer;		/* deferrable constraints are about */
 	bool		unchecked;		/* a body was taken to put nothing off */
 } MigExecution;
@@ -85,13 +86,15 @@ extern void mig_execution_locate(const MigExecution *execution,
  * standard_conforming_strings.  doc/reference.md says why.
  */
 extern void mig_execute_pin_settings(MigExecution *execution,
-									 const char *search_path);
+									 const char *search_path,
+									 bool path_is_policys);
 
 /*
  * The same for the session, where bodies run in several transactions.
  */
 extern void mig_execute_pin_session(MigExecution *execution,
-									const char *search_path);
+									const char *search_path,
+									bool path_is_policys);
 
 /*
  * What migrate.timeout limits: everything in between.  The error of a

@@ -214,6 +214,7 @@ mig_ledger_policy(const char *project)
 		policy->refuse_edits = mig_get_bool(0, 9);
 	}
 	mig_books_close(&scope);
+	policy->sets_search_path = (policy->search_path != NULL);
 	policy->search_path = mig_settings_search_path(policy->search_path);
 	return policy;
 }

@@ -303,7 +303,7 @@ typedef struct VerifyRun
 {
 	MigExecution *execution;
 	const MigRunnable *body;
-	const char *search_path;
+	const MigPolicy *policy;
 } VerifyRun;
 
 static void
@@ -312,14 +312,15 @@ run_verify(void *arg)
 	VerifyRun  *run = (VerifyRun *) arg;
 
 	mig_bodies_begin();
-	mig_execute_pin_settings(run->execution, run->search_path);
+	mig_execute_pin_settings(run->execution, run->policy->search_path,
+							 run->policy->sets_search_path);
 	mig_locktrace_begin();
 	mig_execute_body(run->execution, run->body);
 }
 
 static void
 verify_one(const char *project, MigEntry *entry, MigExecution *execution,
-		   const char *search_path, MigVerifySink sink, void *arg)
+		   const MigPolicy *policy, MigVerifySink sink, void *arg)
 {
 	MigStep		step = {entry, MIG_VERIFY};
 	VerifyRun	run;
@@ -328,7 +329,7 @@ verify_one(const char *project, MigEntry *entry, MigExecution *execution,
 	mig_execution_reset(execution);
 	run.execution = execution;
 	run.body = mig_texts_read(project, &step, 1)->body;
-	run.search_path = search_path;
+	run.policy = policy;
 	mig_locktrace_reset();
 	edata = mig_subxact_run(run_verify, &run, false);
 	mig_locktrace_end();
@@ -370,8 +371,7 @@ mig_look_verify(const char *project_name, MigVerifySink sink, void *arg)
 		if (!entry->applied || !entry->has_verify || entry->up_changed)
 			continue;
 		old = MemoryContextSwitchTo(context);
-		verify_one(project_name, entry, &execution, policy->search_path, sink,
-				   arg);
+		verify_one(project_name, entry, &execution, policy, sink, arg);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(context);
 	}

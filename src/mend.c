@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "lib/stringinfo.h"
 #include "utils/fmgrprotos.h"
 
 #include "errors.h"
@@ -17,7 +18,9 @@
 #include "mend.h"
 #include "plan.h"
 #include "runlock.h"
+#include "settings.h"
 #include "statement.h"
+#include "subxact.h"
 
 /* see that nothing forbids it, and take the lock */
 static void
@@ -247,6 +250,66 @@ started_step(const MigPartialKey *key, int statement)
 	return NULL;
 }
 
+typedef struct Change
+{
+	const char *change;
+} Change;
+
+static void
+try_change(void *arg)
+{
+	(void) mig_settings_repeat(((Change *) arg)->change);
+}
+
+/*
+ * What the finished steps up to a statement have set, for the rest to go on
+ * from; NULL: nothing.  Not what this session could not set, which leads out
+ * where a role was dropped, for example; and nothing else that they have left,
+ * which is gone: whoever resumes decides about that, and is told.
+ */
+static MigStepSession *
+session_to_keep(const MigPartialKey *key, int last)
+{
+	MigStepSession *session = NULL;
+	StringInfoData lost;
+	ListCell   *lc;
+	int			kept = 0;
+	int			i;
+
+	foreach(lc, mig_partial_read(key))
+	{
+		MigPartialStep *step = (MigPartialStep *) lfirst(lc);
+
+		if (step->finished && step->last_statement <= last)
+			session = &step->session;
+	}
+	if (session == NULL || session->role == NULL)
+		return NULL;
+	initStringInfo(&lost);
+	for (i = 0; i < session->nresidue; i++)
+		appendStringInfo(&lost, "%s%s", lost.len > 0 ? ", " : "",
+						 session->residue[i]);
+	session->nresidue = 0;
+	for (i = 0; i < session->nsettings; i++)
+	{
+		Change		change = {session->settings[i]};
+
+		if (mig_partial_may_take_over(session) &&
+			mig_subxact_run(try_change, &change, false) == NULL)
+			session->settings[kept++] = session->settings[i];
+		else
+			appendStringInfo(&lost, "%s%s", lost.len > 0 ? ", " : "",
+							 session->settings[i]);
+	}
+	session->nsettings = kept;
+	if (lost.len > 0)
+		ereport(WARNING,
+				(errmsg("the rest of migration \"%s\" will not have what the finished part had left in its session",
+						key->version),
+				 errdetail("That was: %s.", lost.data)));
+	return mig_partial_may_take_over(session) ? session : NULL;
+}
+
 /* one at a time, or else it is not clear what comes first */
 static void
 refuse_second_partial(const char *project, const char *version)
@@ -298,7 +361,8 @@ mig_mend_resume(const char *project, const char *version, int at, int done,
 	started = started_step(&key, last + 1);
 	if (last > 0)
 		hash = mig_body_hash(body, NULL, 1, last);
-	mig_partial_declare(&key, last, &hash, row.run);
+	mig_partial_declare(&key, last, &hash, row.run,
+						session_to_keep(&key, last));
 
 	/* what it found when it was started tells what it has left */
 	if (last > 0 && started != NULL)

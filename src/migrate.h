@@ -139,6 +139,7 @@ typedef struct MigPolicy
 {
 	char	   *role;			/* NULL: any */
 	char	   *search_path;	/* what bodies start with */
+	bool		sets_search_path;	/* or else it is the session's */
 	bool		allow_out_of_order;
 	bool		protected;
 	bool		require_down;

@@ -12,10 +12,12 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
 #include "books.h"
 #include "errors.h"
+#include "guard.h"
 #include "partial.h"
 #include "statement.h"
 
@@ -40,7 +42,7 @@ enum StepColumn
 {
 	P_STATEMENT = 1, P_LAST_STATEMENT, P_TEXT_HASH, P_TOKEN_HASH, P_FINISHED,
 	P_EXECUTION_MS, P_COMMITS, P_RELATION, P_INDEXES, P_STATEMENTS, P_RUN,
-	P_DEFINITIONS
+	P_DEFINITIONS, P_ROLE, P_TRUSTED, P_SEARCH_PATH, P_SETTINGS, P_RESIDUE
 };
 
 /* which row it is, for errors */
@@ -69,6 +71,18 @@ read_indexes(MigSqlScope *scope, const MigPartialKey *key, const MigRow *row,
 		step->indexes[i] = DatumGetObjectId(elements[i]);
 	step->definitions = mig_row_text_array(scope, row, P_DEFINITIONS,
 										   &step->ndefinitions);
+}
+
+static void
+read_session(MigSqlScope *scope, const MigRow *row, MigStepSession * session)
+{
+	session->role = mig_row_text(scope, row, P_ROLE);
+	session->trusted = mig_row_bool(row, P_TRUSTED);
+	session->search_path = mig_row_text(scope, row, P_SEARCH_PATH);
+	session->settings = mig_row_text_array(scope, row, P_SETTINGS,
+										   &session->nsettings);
+	session->residue = mig_row_text_array(scope, row, P_RESIDUE,
+										  &session->nresidue);
 }
 
 static char *
@@ -105,6 +119,7 @@ read_step(MigSqlScope *scope, const MigPartialKey *key, uint64 number)
 	step->relation = (Oid) mig_row_int8(&row, P_RELATION);
 	step->run = mig_row_int8(&row, P_RUN);
 	read_indexes(scope, key, &row, step);
+	read_session(scope, &row, &step->session);
 	if (!row.nulls[P_STATEMENTS - 1])
 		step->timings =
 			mig_journal_read_timings(row.values[P_STATEMENTS - 1], "step",
@@ -129,7 +144,7 @@ mig_partial_read(const MigPartialKey *key)
 	nrows = mig_sql("SELECT statement, last_statement, text_hash,"
 					" token_hash, finished_at IS NOT NULL, execution_ms, commits,"
 					" relation::pg_catalog.int8, indexes, statements, run,"
-					" definitions"
+					" definitions, role, trusted, search_path, settings, residue"
 					" FROM migrate.step" WHERE_KEY " ORDER BY statement",
 					KEY_ARGS, types, values, NULL);
 	for (i = 0; i < nrows; i++)
@@ -202,29 +217,49 @@ mig_partial_start(const MigPartialKey *key, const MigPartialStep *step,
 	mig_books_close(&scope);
 }
 
+/* parameters 5 to 9 */
+#define SET_SESSION \
+	"role = $5, trusted = $6, search_path = $7, settings = $8, residue = $9"
+#define SESSION_ARGS 9
+
+/* their values */
+static void
+set_session(const MigStepSession * session, Oid *types, Datum *values)
+{
+	types[4] = types[6] = TEXTOID;
+	types[5] = BOOLOID;
+	types[7] = types[8] = TEXTARRAYOID;
+	values[4] = CStringGetTextDatum(session->role);
+	values[5] = BoolGetDatum(session->trusted);
+	values[6] = CStringGetTextDatum(session->search_path);
+	values[7] = mig_text_array(session->settings, session->nsettings);
+	values[8] = mig_text_array(session->residue, session->nresidue);
+}
+
 void
 mig_partial_finish(const MigPartialKey *key, int statement,
 				   double execution_ms, const MigTiming *timings,
-				   int ntimings)
+				   int ntimings, const MigStepSession * session)
 {
 	MigSqlScope scope;
-	Oid			types[6];
-	Datum		values[6];
+	Oid			types[SESSION_ARGS + 2];
+	Datum		values[SESSION_ARGS + 2];
 
 	set_key(key, types, values);
+	set_session(session, types, values);
 	mig_books_open(&scope);
 	types[3] = INT4OID;
-	types[4] = FLOAT8OID;
 	values[3] = Int32GetDatum(statement);
-	values[4] = Float8GetDatum(execution_ms);
-	values[5] = mig_journal_timings(timings, ntimings);
-	types[5] = mig_journal_timings_type();
+	types[SESSION_ARGS] = FLOAT8OID;
+	values[SESSION_ARGS] = Float8GetDatum(execution_ms);
+	types[SESSION_ARGS + 1] = mig_journal_timings_type();
+	values[SESSION_ARGS + 1] = mig_journal_timings(timings, ntimings);
 	if (mig_sql("UPDATE migrate.step SET"
 				" finished_at = pg_catalog.clock_timestamp(),"
-				" execution_ms = $5, statements = $6, relation = NULL,"
-				" indexes = NULL, definitions = NULL" WHERE_KEY
+				" execution_ms = $10, statements = $11, relation = NULL,"
+				" indexes = NULL, definitions = NULL, " SET_SESSION WHERE_KEY
 				" AND statement OPERATOR(pg_catalog.=) $4",
-				6, types, values, NULL) != 1)
+				SESSION_ARGS + 2, types, values, NULL) != 1)
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_PARTIAL),
 				 errmsg("somebody has changed how far migration \"%s\" has come while it was running",
@@ -233,6 +268,43 @@ mig_partial_finish(const MigPartialKey *key, int statement,
 						   statement),
 				 errhint("Look at what is there, and say with migrate.resume() where to go on.")));
 	mig_books_close(&scope);
+}
+
+void
+mig_partial_set_session(const MigPartialKey *key, int statement,
+						const MigStepSession * session)
+{
+	MigSqlScope scope;
+	Oid			types[SESSION_ARGS];
+	Datum		values[SESSION_ARGS];
+
+	set_key(key, types, values);
+	set_session(session, types, values);
+	types[3] = INT4OID;
+	values[3] = Int32GetDatum(statement);
+	mig_books_open(&scope);
+	mig_sql("UPDATE migrate.step SET " SET_SESSION WHERE_KEY
+			" AND statement OPERATOR(pg_catalog.=) $4"
+			" AND finished_at IS NOT NULL",
+			SESSION_ARGS, types, values, NULL);
+	mig_books_close(&scope);
+}
+
+/*
+ * Settings decide what the rest of a body does, a search_path which functions
+ * it calls: they are taken over from oneself, and from a session that could do
+ * as it liked in any case.
+ */
+bool
+mig_partial_may_take_over(const MigStepSession * session)
+{
+	Oid			role;
+	Oid			powerful;
+
+	if (session->role == NULL || session->trusted)
+		return true;
+	return !mig_guard_may_become_superuser(&role, &powerful) &&
+		strcmp(session->role, GetUserNameFromId(GetUserId(), false)) == 0;
 }
 
 void
@@ -291,7 +363,8 @@ mig_partial_forget(const char *project, const char *version)
 
 void
 mig_partial_declare(const MigPartialKey *key, int last_statement,
-					const MigBodyHash *hash, int64 run)
+					const MigBodyHash *hash, int64 run,
+					const MigStepSession * session)
 {
 	MigSqlScope scope;
 	Oid			types[7];
@@ -319,6 +392,8 @@ mig_partial_declare(const MigPartialKey *key, int last_statement,
 			" $7)",
 			7, types, values, NULL);
 	mig_books_close(&scope);
+	if (session != NULL)
+		mig_partial_set_session(key, 1, session);
 }
 
 char *

@@ -23,6 +23,21 @@ typedef struct MigPartialKey
 	MigPart		part;
 } MigPartialKey;
 
+/*
+ * What the steps of a body that are finished have left in the session, which
+ * those after them go on from.  Strings of others: see stepwise.c.
+ */
+typedef struct MigStepSession
+{
+	char	   *role;			/* that ran the last of them; NULL: none did */
+	bool		trusted;		/* the session could become a superuser */
+	char	   *search_path;	/* that the body began with; NULL: any */
+	int			nsettings;
+	char	  **settings;		/* see mig_settings_changes() */
+	int			nresidue;
+	char	  **residue;		/* see mig_residue_left() */
+}			MigStepSession;
+
 /* statements that were run together, or one that was run alone */
 typedef struct MigPartialStep
 {
@@ -42,6 +57,8 @@ typedef struct MigPartialStep
 	Oid		   *indexes;
 	int			ndefinitions;
 	char	  **definitions;	/* see leftover.c */
+
+	MigStepSession session;		/* if it is finished */
 } MigPartialStep;
 
 /* of MigPartialStep *, in order; in CurrentMemoryContext */
@@ -54,7 +71,14 @@ extern void mig_partial_start(const MigPartialKey *key,
 /* statement names the step; to be called in its last transaction */
 extern void mig_partial_finish(const MigPartialKey *key, int statement,
 							   double execution_ms, const MigTiming *timings,
-							   int ntimings);
+							   int ntimings, const MigStepSession * session);
+
+/* what that transaction has left, as is seen after its end */
+extern void mig_partial_set_session(const MigPartialKey *key, int statement,
+									const MigStepSession * session);
+
+/* may this session go on with the settings of that one? */
+extern bool mig_partial_may_take_over(const MigStepSession * session);
 
 /* in a transaction that a started step is going to commit by itself */
 extern void mig_partial_count_commit(const MigPartialKey *key, int statement);
@@ -67,10 +91,11 @@ extern void mig_partial_forget(const char *project, const char *version);
 
 /*
  * Somebody says that the first so many statements, which end what hash is of,
- * are done and no other; 0 is a fresh start.
+ * are done and no other; 0 is a fresh start.  session may be NULL.
  */
 extern void mig_partial_declare(const MigPartialKey *key, int last_statement,
-								const MigBodyHash *hash, int64 run);
+								const MigBodyHash *hash, int64 run,
+								const MigStepSession * session);
 
 /* another version of the project that stands half-way, or NULL */
 extern char *mig_partial_other(const char *project, const char *version);

@@ -336,7 +336,9 @@ run_steps(void *arg)
 	int			i;
 
 	mig_bodies_begin();
-	mig_execute_pin_settings(&rehearsal->execution, rehearsal->prepared.policy->search_path);
+	mig_execute_pin_settings(&rehearsal->execution,
+							 rehearsal->prepared.policy->search_path,
+							 rehearsal->prepared.policy->sets_search_path);
 	mig_locktrace_reset();
 	mig_locktrace_begin();
 	mig_execute_note_deferrable(&rehearsal->execution);

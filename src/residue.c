@@ -26,6 +26,8 @@
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_depend.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
@@ -37,9 +39,11 @@
 #include "utils/builtins.h"
 #include "utils/evtcache.h"
 #include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "books.h"
 #include "errors.h"
@@ -69,9 +73,7 @@ typedef struct Advisory
 typedef struct Hiding
 {
 	Oid			oid;
-	char	   *name;
 	bool		is_type;
-	bool		hides;			/* there is another one of that name */
 } Hiding;
 
 struct MigResidue
@@ -80,7 +82,7 @@ struct MigResidue
 	List	   *named;			/* of Named * */
 	List	   *advisory;		/* of Advisory * */
 	List	   *temporary;		/* of ObjectAddress * */
-	List	   *hiding;			/* of Hiding * */
+	List	   *hiding;			/* of Hiding *; none in a note about a step */
 	MigLockMarks marks;			/* locks that were looked at */
 };
 
@@ -360,7 +362,45 @@ remove_temporary(const MigResidue *residue)
 	free_object_addresses(surplus);
 }
 
-/* what names a relation or a type without its schema finds first */
+/* a relation or type that the session's temporary objects are not in front of */
+static bool
+may_be_hidden(Oid schema)
+{
+	return !isAnyTempNamespace(schema) &&
+		schema != get_namespace_oid(MIG_SCHEMA_NAME, true) &&
+		schema != get_namespace_oid("information_schema", true);
+}
+
+/* is there another one of that name?  By the index on name and schema. */
+static bool
+is_hiding(const char *name, bool is_type)
+{
+	NameData	key_name;
+	Relation	catalog;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		found = false;
+
+	namestrcpy(&key_name, name);
+	ScanKeyInit(&key, is_type ? Anum_pg_type_typname : Anum_pg_class_relname,
+				BTEqualStrategyNumber, F_NAMEEQ, NameGetDatum(&key_name));
+	catalog = table_open(is_type ? TypeRelationId : RelationRelationId,
+						 AccessShareLock);
+	scan = systable_beginscan(catalog,
+							  is_type ? TypeNameNspIndexId :
+							  ClassNameNspIndexId,
+							  true, NULL, 1, &key);
+	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+		found = may_be_hidden(is_type ?
+							  ((Form_pg_type) GETSTRUCT(tuple))->typnamespace :
+							  ((Form_pg_class) GETSTRUCT(tuple))->relnamespace);
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return found;
+}
+
+/* what names without a schema find first: relations, and types but for theirs */
 static List *
 list_hiding(void)
 {
@@ -374,22 +414,11 @@ list_hiding(void)
 	if (!OidIsValid(temporary_schema()))
 		return NIL;
 	mig_books_open(&scope);
-	rows = mig_sql("WITH s AS (SELECT n.oid FROM pg_catalog.pg_namespace n"
-				   "  WHERE n.oid OPERATOR(pg_catalog.<>) $1"
-				   "  AND NOT pg_catalog.pg_is_other_temp_schema(n.oid)"
-				   "  AND n.nspname OPERATOR(pg_catalog.<>) ALL"
-				   "   (ARRAY['migrate', 'information_schema']))"
-				   " SELECT c.oid::pg_catalog.int8, c.relname::pg_catalog.text, false, EXISTS ("
-				   "  SELECT FROM pg_catalog.pg_class o JOIN s"
-				   "   ON s.oid OPERATOR(pg_catalog.=) o.relnamespace"
-				   "  WHERE o.relname OPERATOR(pg_catalog.=) c.relname)"
+	rows = mig_sql("SELECT c.oid::pg_catalog.int8, false"
 				   " FROM pg_catalog.pg_class c"
 				   " WHERE c.relnamespace OPERATOR(pg_catalog.=) $1"
 				   " UNION ALL"
-				   " SELECT t.oid::pg_catalog.int8, t.typname::pg_catalog.text, true, EXISTS ("
-				   "  SELECT FROM pg_catalog.pg_type o JOIN s"
-				   "   ON s.oid OPERATOR(pg_catalog.=) o.typnamespace"
-				   "  WHERE o.typname OPERATOR(pg_catalog.=) t.typname)"
+				   " SELECT t.oid::pg_catalog.int8, true"
 				   " FROM pg_catalog.pg_type t"
 				   " WHERE t.typnamespace OPERATOR(pg_catalog.=) $1"
 				   " AND t.typcategory OPERATOR(pg_catalog.<>) 'A'"
@@ -401,40 +430,39 @@ list_hiding(void)
 			MemoryContextAlloc(scope.outer, sizeof(Hiding));
 
 		hiding->oid = (Oid) mig_get_int8(row, 1);
-		hiding->name = mig_get_text(&scope, row, 2);
-		hiding->is_type = mig_get_bool(row, 3);
-		hiding->hides = mig_get_bool(row, 4);
+		hiding->is_type = mig_get_bool(row, 2);
 		list = mig_sql_append(&scope, list, hiding);
 	}
 	mig_books_close(&scope);
 	return list;
 }
 
+/* NULL: it is gone */
+static char *
+name_of_hiding(const Hiding *hiding)
+{
+	HeapTuple	tuple;
+	char	   *name;
+
+	if (!hiding->is_type)
+		return get_rel_name(hiding->oid);
+	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(hiding->oid));
+	if (!HeapTupleIsValid(tuple))
+		return NULL;
+	name = pstrdup(NameStr(((Form_pg_type) GETSTRUCT(tuple))->typname));
+	ReleaseSysCache(tuple);
+	return name;
+}
+
 static void
-refuse_hiding(const Hiding *hiding, const MigLabel *label)
+refuse_hiding(const char *name, bool is_type, const MigLabel *label)
 {
 	ereport(ERROR,
 			(errcode(MIG_ERRCODE_TEMPORARY),
 			 errmsg("temporary %s \"%s\" of the session is in the way of migration \"%s\"",
-					hiding->is_type ? "type" : "relation", hiding->name,
-					label->version),
+					is_type ? "type" : "relation", name, label->version),
 			 errdetail("Names are looked up among temporary objects first, and there is another object of this name."),
 			 errhint("DISCARD TEMP, or run migrations in a connection of their own.")));
-}
-
-static const Hiding *
-find_hiding(List *list, const Hiding *wanted)
-{
-	ListCell   *lc;
-
-	foreach(lc, list)
-	{
-		const Hiding *hiding = (const Hiding *) lfirst(lc);
-
-		if (hiding->oid == wanted->oid && hiding->is_type == wanted->is_type)
-			return hiding;
-	}
-	return NULL;
 }
 
 void
@@ -445,26 +473,10 @@ mig_residue_check_names(const MigResidue *residue, const MigLabel *label)
 	foreach(lc, residue->hiding)
 	{
 		const Hiding *hiding = (const Hiding *) lfirst(lc);
+		char	   *name = name_of_hiding(hiding);
 
-		if (hiding->hides)
-			refuse_hiding(hiding, label);
-	}
-}
-
-void
-mig_residue_check_new_names(const MigResidue *residue, const MigLabel *label)
-{
-	ListCell   *lc;
-
-	if (residue->hiding == NIL)
-		return;
-	foreach(lc, list_hiding())
-	{
-		const Hiding *hiding = (const Hiding *) lfirst(lc);
-
-		/* what bodies have made themselves may hide what it likes */
-		if (hiding->hides && find_hiding(residue->hiding, hiding) != NULL)
-			refuse_hiding(hiding, label);
+		if (name != NULL && is_hiding(name, hiding->is_type))
+			refuse_hiding(name, hiding->is_type, label);
 	}
 }
 
@@ -595,7 +607,7 @@ restore_advisory(MigResidue *residue)
  */
 
 MigResidue *
-mig_residue_note(void)
+mig_residue_note_step(void)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "migrate residue",
@@ -607,6 +619,16 @@ mig_residue_note(void)
 	residue->named = list_named();
 	residue->advisory = list_advisory(&residue->marks);
 	residue->temporary = list_temporary();
+	MemoryContextSwitchTo(old);
+	return residue;
+}
+
+MigResidue *
+mig_residue_note(void)
+{
+	MigResidue *residue = mig_residue_note_step();
+	MemoryContext old = MemoryContextSwitchTo(residue->context);
+
 	residue->hiding = list_hiding();
 	MemoryContextSwitchTo(old);
 	return residue;
@@ -616,6 +638,102 @@ void
 mig_residue_free(MigResidue *residue)
 {
 	MemoryContextDelete(residue->context);
+}
+
+/* for messages, and to find it again */
+static char *
+name_of_named(const Named *named)
+{
+	switch (named->kind)
+	{
+		case PREPARED:
+			return psprintf("prepared statement \"%s\"", named->name);
+		case CURSOR:
+			return psprintf("cursor \"%s\"", named->name);
+		case CHANNEL:
+			return psprintf("LISTEN \"%s\"", named->name);
+	}
+	return NULL;				/* keep compiler quiet */
+}
+
+/* as the functions that take it have its key */
+static char *
+name_of_advisory(const Advisory *advisory)
+{
+	const LOCKTAG *tag = &advisory->tag;
+	const char *mode = advisory->mode == ShareLock ? "shared " : "";
+
+	if (tag->locktag_field4 == 1)
+		return psprintf("%sadvisory lock " INT64_FORMAT, mode,
+						(int64) (((uint64) tag->locktag_field2 << 32) |
+								 tag->locktag_field3));
+	return psprintf("%sadvisory lock (%d, %d)", mode,
+					(int32) tag->locktag_field2, (int32) tag->locktag_field3);
+}
+
+/* a cursor is of the transaction, unless its result was kept at an end of one */
+static bool
+ends_with_transaction(const Named *named)
+{
+	Portal		portal;
+
+	if (named->kind != CURSOR)
+		return false;
+	portal = GetPortalByName(named->name);
+	return !PortalIsValid(portal) ||
+		(portal->cursorOptions & CURSOR_OPT_HOLD) == 0;
+}
+
+/* without the number that the temporary schema has in each session */
+static char *
+name_of_object(const ObjectAddress *object)
+{
+	char	   *kind = getObjectTypeDescription(object, true);
+	char	   *identity = getObjectIdentity(object, true);
+	char	   *schema = get_namespace_name(temporary_schema());
+
+	if (kind == NULL || identity == NULL || schema == NULL)
+		return psprintf("object %u", object->objectId);
+	schema = psprintf("%s.", schema);
+	if (strncmp(identity, schema, strlen(schema)) == 0)
+		identity = psprintf("pg_temp.%s", identity + strlen(schema));
+	return psprintf("%s %s", kind, identity);
+}
+
+char **
+mig_residue_left(const MigResidue *before, const MigResidue *now, int *count)
+{
+	int			max = list_length(now->named) + list_length(now->advisory) +
+		list_length(now->temporary);
+	char	  **names = palloc(sizeof(char *) * Max(max, 1));
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, now->temporary)
+	{
+		const ObjectAddress *object = (const ObjectAddress *) lfirst(lc);
+
+		if (!has_object(before->temporary, object))
+			names[n++] = name_of_object(object);
+	}
+	foreach(lc, now->named)
+	{
+		const Named *named = (const Named *) lfirst(lc);
+
+		if (find_named(before->named, named) == NULL &&
+			!ends_with_transaction(named))
+			names[n++] = name_of_named(named);
+	}
+	foreach(lc, now->advisory)
+	{
+		const Advisory *advisory = (const Advisory *) lfirst(lc);
+		const Advisory *old = find_advisory(before->advisory, advisory);
+
+		if (advisory->count > (old ? old->count : 0))
+			names[n++] = name_of_advisory(advisory);
+	}
+	*count = n;
+	return names;
 }
 
 void

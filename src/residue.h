@@ -17,7 +17,17 @@ typedef struct MigResidue MigResidue;
  * transaction, like all of these.
  */
 extern MigResidue *mig_residue_note(void);
+
+/* the same of a step, for all but mig_residue_check_names() */
+extern MigResidue *mig_residue_note_step(void);
 extern void mig_residue_free(MigResidue *residue);
+
+/*
+ * What has come since before was noted and is there in now, by names that are
+ * the same in each session; in CurrentMemoryContext.
+ */
+extern char **mig_residue_left(const MigResidue *before,
+							   const MigResidue *now, int *count);
 
 /*
  * After an attempt that has failed and been rolled back, and at the end of a
@@ -48,13 +58,12 @@ extern void mig_residue_end_listening(const MigResidue *residue);
 extern bool mig_residue_may_differ(const MigBody *body, int first, int end);
 
 /*
- * Raise MIG_ERRCODE_TEMPORARY if a temporary object that the session had before
- * is found in the place of another one: when a body begins, and after a
- * statement of it, which may have made that.
+ * Raise MIG_ERRCODE_TEMPORARY if a temporary object that the session had when
+ * it was noted is found in the place of another one: when a body begins, and
+ * after each statement of it, which may have made that.  Takes no snapshot of
+ * the transaction's.
  */
 extern void mig_residue_check_names(const MigResidue *residue,
 									const MigLabel *label);
-extern void mig_residue_check_new_names(const MigResidue *residue,
-										const MigLabel *label);
 
 #endif							/* MIG_RESIDUE_H */

@@ -353,7 +353,8 @@ run_everything(void *arg)
 	int			guc_level = NewGUCNestLevel();
 
 	mig_bodies_begin();
-	mig_execute_pin_settings(&run->execution, run->policy->search_path);
+	mig_execute_pin_settings(&run->execution, run->policy->search_path,
+							 run->policy->sets_search_path);
 	mig_locktrace_begin();
 	mig_execute_note_deferrable(&run->execution);
 	run_steps(run);

@@ -26,6 +26,7 @@
 #include "utils/varlena.h"
 
 #include "compat.h"
+#include "errors.h"
 #include "settings.h"
 
 typedef struct Setting
@@ -57,18 +58,38 @@ is_identity(const char *name)
 		strcmp(name, "session_authorization") == 0;
 }
 
-/* has the session set it, and may anybody set it back? */
+/* may it be set for a session, and by somebody set back? */
 static bool
-is_set_by_session(const struct config_generic *variable)
+may_be_set(const struct config_generic *variable)
 {
-	if (variable->source != PGC_S_SESSION)
-		return false;
 	if (variable->context != PGC_USERSET && variable->context != PGC_SUSET)
 		return false;
 
 	/* seed, and what belongs to a transaction */
 	return (variable->flags & GUC_NO_RESET_ALL) == 0 ||
 		is_identity(variable->name);
+}
+
+static bool
+is_set_by_session(const struct config_generic *variable)
+{
+	return variable->source == PGC_S_SESSION && may_be_set(variable);
+}
+
+/* one that does not exist is NULL */
+static const struct config_generic *
+find_variable(const char *name)
+{
+	int			count;
+	struct config_generic **variables = MIG_GET_GUC_VARIABLES(&count);
+	int			i;
+
+	for (i = 0; i < count; i++)
+	{
+		if (strcmp(variables[i]->name, name) == 0)
+			return variables[i];
+	}
+	return NULL;
 }
 
 List *
@@ -153,6 +174,129 @@ mig_settings_restore(List *saved)
 		if (!is_identity(name) && find(now, name) == NULL)
 			restore_one(now, saved, name);
 	}
+}
+
+bool
+mig_settings_is_reset(const char *name)
+{
+	return find_variable(name)->source != PGC_S_SESSION;
+}
+
+/* SET LOCAL, which ends with the transaction */
+static bool
+is_local(const char *name)
+{
+	const struct config_generic *variable = find_variable(name);
+
+	return variable != NULL && variable->stack != NULL &&
+		variable->stack->state == GUC_LOCAL;
+}
+
+static char *
+note_of(const char *name, const char *value)
+{
+	return value ? psprintf("%s=%s", name, value) : pstrdup(name);
+}
+
+/* does a note that mig_settings_changes() has made say something of a setting? */
+static bool
+is_about(const char *note, const char *name)
+{
+	size_t		length = strlen(name);
+
+	return strncmp(note, name, length) == 0 &&
+		(note[length] == '=' || note[length] == '\0');
+}
+
+/* what is noted of a setting, or NULL */
+static const char *
+find_note(char **notes, int count, const char *name)
+{
+	int			i;
+
+	for (i = 0; i < count; i++)
+	{
+		if (is_about(notes[i], name))
+			return notes[i];
+	}
+	return NULL;
+}
+
+/* a List of char *, with what there is to say of one setting */
+static List *
+add_change(List *changes, List *now, List *saved, char **known, int count_known,
+		   const char *name)
+{
+	const Setting *current = find(now, name);
+	const Setting *before = find(saved, name);
+	const char *note = find_note(known, count_known, name);
+
+	if (is_local(name))
+		return note ? lappend(changes, pstrdup(note)) : changes;
+	if (note == NULL &&
+		(current && before ? strcmp(current->value, before->value) == 0 :
+		 current == before))
+		return changes;
+	return lappend(changes, note_of(name, current ? current->value : NULL));
+}
+
+char **
+mig_settings_changes(List *saved, char **known, int count_known, int *count)
+{
+	List	   *now = mig_settings_save();
+	List	   *changes = NIL;
+	char	  **notes;
+	ListCell   *lc;
+	int			i;
+
+	foreach(lc, now)
+	{
+		const char *name = ((Setting *) lfirst(lc))->name;
+
+		if (!is_identity(name))
+			changes = add_change(changes, now, saved, known, count_known, name);
+	}
+	foreach(lc, saved)
+	{
+		const char *name = ((Setting *) lfirst(lc))->name;
+
+		if (!is_identity(name) && find(now, name) == NULL)
+			changes = add_change(changes, now, saved, known, count_known, name);
+	}
+	for (i = 0; i < count_known; i++)
+	{
+		char	   *name = pnstrdup(known[i], strcspn(known[i], "="));
+
+		if (!is_identity(name) && find(now, name) == NULL &&
+			find(saved, name) == NULL)
+			changes = lappend(changes, name);
+	}
+
+	/* at the end, as it decides what may be set */
+	changes = add_change(changes, now, saved, known, count_known,
+						 "session_authorization");
+	changes = add_change(changes, now, saved, known, count_known, "role");
+	*count = list_length(changes);
+	notes = palloc(sizeof(char *) * Max(*count, 1));
+	foreach(lc, changes)
+		notes[foreach_current_index(lc)] = (char *) lfirst(lc);
+	return notes;
+}
+
+char *
+mig_settings_repeat(const char *change)
+{
+	const char *value = strchr(change, '=');
+	char	   *name = pnstrdup(change, strcspn(change, "="));
+	const struct config_generic *variable = find_variable(name);
+
+	if (variable != NULL && !may_be_set(variable))
+		ereport(ERROR,
+				(errcode(ERRCODE_CANT_CHANGE_RUNTIME_PARAM),
+				 errmsg("parameter \"%s\" is none of those that last for a session",
+						name)));
+	set(name, value ? value + 1 : NULL);
+	return name;
 }
 
 /* may the current user look into, and so create in, a schema of this name? */

@@ -26,6 +26,24 @@ extern List *mig_settings_save(void);
 extern void mig_settings_restore(List *saved);
 
 /*
+ * What has changed since they were saved, and of what known says something: as
+ * "name=value", or "name" for one that is not set any more.  The session's
+ * identity comes last.  Values that end with the transaction are left out, but
+ * for what is known of them.  In CurrentMemoryContext.
+ */
+extern char **mig_settings_changes(List *saved, char **known, int count_known,
+								   int *count);
+
+/* has it the value of the session's beginning, by RESET or not set at all? */
+extern bool mig_settings_is_reset(const char *name);
+
+/*
+ * Make one of these changes again, as the current user, who needs the right to;
+ * raises what SET would, and returns the name.
+ */
+extern char *mig_settings_repeat(const char *change);
+
+/*
  * The search_path that bodies start with: the policy's, or the session's if
  * that is NULL.  As psql would use it, with two exceptions.  A policy cannot
  * put anything before pg_catalog, for it need not be its author's right to

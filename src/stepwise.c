@@ -18,9 +18,13 @@
  * while it is running is counted in that same transaction.
  *
  * Settings that the body changes have to last over its transactions, so they
- * are those of the session, and put back at the end.  When a later call goes
- * on, the SETs of the part that is finished are repeated first; what that part
- * has set in another way, as with set_config(), is lost.
+ * are those of the session, and put back at the end.  Each finished step has
+ * those that differ by then in its row, found by comparing, and another attempt
+ * sets them first.  What else it has left in the session is there by its name:
+ * a retry keeps that, but a later call, which has lost it, does not go on.
+ * What a step has left is known for certain when its transaction has ended.
+ * So what it is taken to have left is written in there, and put right in the
+ * transaction that starts the next one.
  *
  *-------------------------------------------------------------------------
  */
@@ -28,11 +32,14 @@
 
 #include "access/xact.h"
 #include "executor/spi.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 #include "errors.h"
+#include "guard.h"
 #include "leftover.h"
 #include "ledger.h"
 #include "locktrace.h"
@@ -47,7 +54,12 @@ typedef struct Progress
 {
 	MigStepwise *stepwise;
 	MemoryContext context;		/* until the body is done */
-	List	   *settings;
+	List	   *settings;		/* before the body */
+	char	   *role;			/* that runs it */
+	bool		trusted;		/* the session could become a superuser */
+	List	   *steps;			/* MigPartialStep *, finished before this call */
+	MigStepSession session;		/* what finished steps have left */
+	int			last_step;		/* the statement that names the last of them */
 	MigPartialStep *interrupted;	/* started before, not finished */
 	int			next;			/* index of the first unfinished statement */
 	MigBodyHash hash;			/* of those before it, if there are any */
@@ -64,6 +76,7 @@ typedef struct Progress
 	MigLeftover *leftover;		/* to be dropped now */
 	char	   *done;			/* the index is there already: its name */
 	MigResidue *residue;		/* what the session had when it began */
+	MigStepSession *finished_session;	/* what it has in the end */
 } Progress;
 
 /* the step whose commits are counted, if it is one that does any */
@@ -202,7 +215,12 @@ find_position(void *arg)
 {
 	Progress   *progress = (Progress *) arg;
 	MigStepwise *stepwise = progress->stepwise;
+	Oid			role;
+	Oid			powerful;
 	ListCell   *lc;
+
+	progress->role = GetUserNameFromId(GetUserId(), false);
+	progress->trusted = mig_guard_may_become_superuser(&role, &powerful);
 
 	foreach(lc, mig_partial_read(&stepwise->key))
 	{
@@ -216,6 +234,9 @@ find_position(void *arg)
 		check_text(progress, step);
 		progress->next = step->last_statement;
 		progress->hash = step->hash;
+		progress->session = step->session;
+		progress->last_step = step->statement;
+		progress->steps = lappend(progress->steps, step);
 		take_over_timings(progress, step);
 	}
 
@@ -229,44 +250,258 @@ find_position(void *arg)
 		(progress->interrupted->statement != progress->next + 1 ||
 		 progress->next >= body_of(stepwise)->nstatements))
 		progress->interrupted = NULL;
-	mig_execute_pin_session(stepwise->execution, stepwise->search_path);
 }
+
+/*
+ * What finished steps have left
+ */
 
 static bool
-discards_all(const MigStatement *statement)
+has_string(char **strings, int count, const char *string)
 {
-	return strcmp(statement->tag, "DISCARD ALL") == 0;
+	int			i;
+
+	for (i = 0; i < count; i++)
+	{
+		if (strcmp(strings[i], string) == 0)
+			return true;
+	}
+	return false;
 }
 
-/* the rest of the body expects what the finished part has set */
+static char *
+join(char **strings, int count)
+{
+	StringInfoData list;
+	int			i;
+
+	initStringInfo(&list);
+	for (i = 0; i < count; i++)
+		appendStringInfo(&list, "%s%s", i > 0 ? ", " : "", strings[i]);
+	return list.data;
+}
+
+/* "Statement 1 has", for the finished part */
+static char *
+finished_part(const Progress *progress)
+{
+	return progress->next == 1 ? pstrdup("Statement 1") :
+		psprintf("Statements 1 to %d", progress->next);
+}
+
+/* the step that was the first to leave one of these */
+static const MigPartialStep *
+step_that_left(const Progress *progress, char **strings, int count)
+{
+	ListCell   *lc;
+	int			i;
+
+	foreach(lc, progress->steps)
+	{
+		const MigPartialStep *step = (const MigPartialStep *) lfirst(lc);
+
+		for (i = 0; i < count; i++)
+		{
+			if (has_string(step->session.residue, step->session.nresidue,
+						   strings[i]))
+				return step;
+		}
+	}
+	return (const MigPartialStep *) llast(progress->steps);
+}
+
+/* names in a body would find something else, and locks protect nothing */
 static void
-repeat_settings(void *arg)
+refuse_lost_residue(const Progress *progress, char **lost, int nlost)
+{
+	const MigPartialKey *key = &progress->stepwise->key;
+	const char *version = quote_literal_cstr(key->version);
+	int			first = step_that_left(progress, lost, nlost)->statement;
+
+	ereport(ERROR,
+			(errcode(MIG_ERRCODE_PARTIAL),
+			 errmsg("migration \"%s\" cannot go on in this session, which does not have what its finished statements have left",
+					key->version),
+			 errdetail("%s had left: %s.", finished_part(progress),
+					   join(lost, nlost)),
+			 errhint("If the statements from %d on can be repeated, SELECT migrate.resume(%s, at => %d).  If those from %d on do not need it, at => %d.  Or do the rest by hand, and say so with migrate.%s().",
+					 first, version, first, progress->next + 1,
+					 progress->next + 1,
+					 key->part == MIG_UP ? "stamp" : "unstamp")));
+}
+
+/* raise if any of it has gone with the session that it was in */
+static void
+check_residue(const Progress *progress)
+{
+	const		MigStepSession *session = &progress->session;
+	MigResidue *residue;
+	char	  **left;
+	char	  **lost;
+	int			nleft;
+	int			nlost = 0;
+	int			i;
+
+	if (session->nresidue == 0)
+		return;
+	residue = mig_residue_note_step();
+	left = mig_residue_left(progress->stepwise->execution->residue, residue,
+							&nleft);
+	lost = palloc(sizeof(char *) * session->nresidue);
+	for (i = 0; i < session->nresidue; i++)
+	{
+		if (!has_string(left, nleft, session->residue[i]))
+			lost[nlost++] = session->residue[i];
+	}
+	mig_residue_free(residue);
+	if (nlost > 0)
+		refuse_lost_residue(progress, lost, nlost);
+}
+
+/* detail says which ones, and why */
+static void
+refuse_settings(const Progress *progress, const char *detail)
+{
+	const MigPartialKey *key = &progress->stepwise->key;
+
+	ereport(ERROR,
+			(errcode(MIG_ERRCODE_PARTIAL),
+			 errmsg("migration \"%s\" cannot go on with the settings that its finished statements have left",
+					key->version),
+			 errdetail("%s", detail),
+			 errhint("If the statements from %d on do not need them, SELECT migrate.resume(%s, at => %d).",
+					 progress->next + 1, quote_literal_cstr(key->version),
+					 progress->next + 1)));
+}
+
+/* the search_path that the body began with, unless the policy has one */
+static const char *
+path_to_go_on_with(const Progress *progress)
+{
+	const MigStepwise *stepwise = progress->stepwise;
+
+	if (stepwise->path_is_policys || progress->session.search_path == NULL)
+		return stepwise->search_path;
+	return progress->session.search_path;
+}
+
+typedef struct Change
+{
+	const char *change;
+} Change;
+
+static void
+repeat_change(void *arg)
+{
+	(void) mig_settings_repeat(((Change *) arg)->change);
+}
+
+/*
+ * The rest of the body expects what the finished part has set.  It is set with
+ * the rights of this session.
+ */
+static void
+continue_session(void *arg)
 {
 	Progress   *progress = (Progress *) arg;
 	MigStepwise *stepwise = progress->stepwise;
-	int			ntimings = stepwise->execution->ntimings;
-	int			first = 0;
+	const		MigStepSession *session = &progress->session;
+	const char *path = path_to_go_on_with(progress);
 	int			i;
 
-	for (i = 0; i < progress->next; i++)
+	if (progress->next < body_of(stepwise)->nstatements ||
+		stepwise->verify != NULL)
+		check_residue(progress);
+	if ((session->nsettings > 0 || strcmp(path, stepwise->search_path) != 0) &&
+		!mig_partial_may_take_over(session))
+		refuse_settings(progress,
+						psprintf("Role \"%s\" has run them, with: search_path=%s%s%s.",
+								 session->role, path,
+								 session->nsettings > 0 ? ", " : "",
+								 join(session->settings, session->nsettings)));
+	mig_execute_pin_session(stepwise->execution, path,
+							stepwise->path_is_policys);
+	for (i = 0; i < session->nsettings; i++)
 	{
-		if (discards_all(statement_at(progress, i)))
-			first = i + 1;
-	}
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
-	mig_bodies_begin();
-	for (i = first; i < progress->next; i++)
-	{
-		if (statement_at(progress, i)->sets)
-			mig_execute_part(stepwise->execution, stepwise->body, i,
-							 i + 1);
-	}
-	if (SPI_finish() != SPI_OK_FINISH)
-		elog(ERROR, "could not disconnect from SPI");
+		Change		change = {session->settings[i]};
+		ErrorData  *edata = mig_subxact_run(repeat_change, &change, true);
 
-	/* these have been recorded */
-	stepwise->execution->ntimings = ntimings;
+		if (edata != NULL)
+			refuse_settings(progress, psprintf("%s cannot be set: %s.",
+											   session->settings[i],
+											   edata->message));
+	}
+}
+
+/* what differs by now; residue is what the session has, NULL: as it was */
+static MigStepSession
+session_by_now(const Progress *progress, const MigResidue *residue)
+{
+	const MigExecution *execution = progress->stepwise->execution;
+	MigStepSession session = progress->session;
+
+	session.role = progress->role;
+	session.trusted = progress->trusted;
+	session.search_path = unconstify(char *, execution->search_path);
+	session.settings = mig_settings_changes(progress->settings,
+											progress->session.settings,
+											progress->session.nsettings,
+											&session.nsettings);
+	if (residue != NULL)
+		session.residue = mig_residue_left(execution->residue, residue,
+										   &session.nresidue);
+	return session;
+}
+
+/* in the same order, too */
+static bool
+same_strings(char **a, int na, char **b, int nb)
+{
+	int			i;
+
+	if (na != nb)
+		return false;
+	for (i = 0; i < na; i++)
+	{
+		if (strcmp(a[i], b[i]) != 0)
+			return false;
+	}
+	return true;
+}
+
+/* the last step has ended: what it has left is as it is seen now */
+static void
+correct_session(Progress *progress)
+{
+	MigStepSession now = session_by_now(progress, progress->residue);
+	const		MigStepSession *noted = &progress->session;
+
+	if (same_strings(now.settings, now.nsettings, noted->settings,
+					 noted->nsettings) &&
+		same_strings(now.residue, now.nresidue, noted->residue,
+					 noted->nresidue))
+		return;
+	mig_partial_set_session(&progress->stepwise->key, progress->last_step,
+							&now);
+	progress->session = now;
+}
+
+/* what the step at hand is taken to leave, before its transaction has ended */
+static MigStepSession *
+session_of_step(Progress *progress)
+{
+	MemoryContext old = MemoryContextSwitchTo(progress->context);
+	MigResidue *residue = NULL;
+	MigStepSession *session = palloc(sizeof(MigStepSession));
+
+	if (mig_residue_may_differ(body_of(progress->stepwise), progress->next,
+							   progress->end))
+		residue = mig_residue_note_step();
+	*session = session_by_now(progress, residue);
+	if (residue != NULL)
+		mig_residue_free(residue);
+	MemoryContextSwitchTo(old);
+	return session;
 }
 
 
@@ -318,7 +553,9 @@ start_step(void *arg)
 	MigPartialStep step;
 
 	if (progress->residue == NULL)
-		progress->residue = mig_residue_note();
+		progress->residue = mig_residue_note_step();
+	if (progress->next > 0)
+		correct_session(progress);
 	memset(&step, 0, sizeof(step));
 	if (progress->interrupted != NULL)
 	{
@@ -360,9 +597,13 @@ finish_step(Progress *progress, double execution_ms)
 		stepwise->finish(stepwise->finish_arg);
 	}
 	else
+	{
+		progress->finished_session = session_of_step(progress);
 		mig_partial_finish(&stepwise->key, progress->next + 1, execution_ms,
 						   execution->timings + progress->first_timing,
-						   execution->ntimings - progress->first_timing);
+						   execution->ntimings - progress->first_timing,
+						   progress->finished_session);
+	}
 }
 
 static double
@@ -428,8 +669,6 @@ run_alone(Progress *progress)
 						 progress->next, progress->replacement);
 	counted_key = NULL;
 	mig_bodies_end_committing();
-	if (discards_all(statement))
-		mig_execute_pin_session(stepwise->execution, stepwise->search_path);
 	CommandCounterIncrement();
 	if (statement->resume == MIG_RESUME_CREATE_INDEX)
 	{
@@ -612,6 +851,7 @@ choose_step(Progress *progress)
 	progress->replacement = NULL;
 	progress->leftovers = NIL;
 	progress->done = NULL;
+	progress->finished_session = NULL;
 	progress->first_timing = progress->stepwise->execution->ntimings;
 }
 
@@ -666,6 +906,9 @@ run_next_step(Progress *progress)
 	if (locked)
 		mig_lock_statement_end();
 	keep_residue(progress);
+	if (progress->finished_session != NULL)
+		progress->session = *progress->finished_session;
+	progress->last_step = progress->next + 1;
 	progress->hash = hash_up_to(progress, progress->end);
 	progress->next = progress->end;
 	return NULL;
@@ -711,7 +954,7 @@ run_steps(Progress *progress)
 	bool		finished = false;
 
 	if (edata == NULL && progress->next > 0)
-		edata = mig_transaction_run(repeat_settings, progress);
+		edata = mig_transaction_run(continue_session, progress);
 	while (edata == NULL && progress->next < body_of(stepwise)->nstatements)
 	{
 		edata = run_next_step(progress);
@@ -745,6 +988,9 @@ mig_stepwise_run(MigStepwise *stepwise)
 	progress->settings = mig_settings_save();
 	edata = run_steps(progress);
 	stepwise->finished = progress->next;
+	stepwise->left = progress->session.nresidue == 0 ? NULL :
+		join(progress->session.residue, progress->session.nresidue);
+	stepwise->execution->search_path = stepwise->search_path;
 	second = mig_transaction_run(restore_settings, progress);
 	MemoryContextSwitchTo(old);
 	if (edata == NULL)

@@ -19,6 +19,7 @@ typedef struct MigStepwise
 	bool		statement_by_statement; /* none shares a transaction */
 	bool		calls_alone;	/* no CALL or DO does, as they may commit */
 	const char *search_path;
+	bool		path_is_policys;
 	int64		run;
 	MigExecution *execution;
 
@@ -28,6 +29,9 @@ typedef struct MigStepwise
 
 	/* result: so many statements are committed */
 	int			finished;
+
+	/* and have left this in the session, which a later call has not; or NULL */
+	char	   *left;
 
 	/* and the one after them has committed a part of its own work */
 	bool		committed_some;
