@@ -25,7 +25,7 @@ COMMENT ON SCHEMA migrate IS 'migrations, what was applied, and every attempt';
 -- ---------------------------------------------------------------------------
 
 -- What others write into the tables gets into messages, and onto terminals: see
--- printable.h, which has the same lengths.  Whoever inserts has to be able to
+-- src/base/printable.h, which has the same lengths.  Whoever inserts has to be able to
 -- call it.
 CREATE FUNCTION migrate.are_lines(bytes pg_catalog.int4,
 		VARIADIC lines pg_catalog.text[])
@@ -390,7 +390,7 @@ CREATE TABLE migrate.state (
 COMMENT ON TABLE migrate.state IS
 	'whether anything is pending, so that a run with nothing to do is one look-up';
 
--- as many as fit into the tag of a lock, see runlock.c; numbers that are in use
+-- as many as fit into the tag of a lock, see src/plan/run_lock.c; numbers that are in use
 -- are left out
 CREATE SEQUENCE migrate.run_seq MAXVALUE 281474976710655 CYCLE;
 COMMENT ON SEQUENCE migrate.run_seq IS 'numbers the runs';

@@ -12,10 +12,10 @@
 
 #include "fmgr.h"
 
-#include "compat.h"
-#include "guc.h"
-#include "migrate.h"
-#include "runlock.h"
+#include "base/compat.h"
+#include "base/guc.h"
+#include "base/migrate.h"
+#include "plan/run_lock.h"
 
 MIG_MODULE_MAGIC(MIG_EXTENSION_NAME, MIG_VERSION);
 

@@ -1,0 +1,26 @@
+/*-------------------------------------------------------------------------
+ *
+ * monitor.h
+ *	  What runs are doing, and how they ended, seen from other sessions.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_ADMIN_MONITOR_H
+#define MIG_ADMIN_MONITOR_H
+
+#include "base/migrate.h"
+
+/* a row of the result; valid during the call */
+typedef void (*MigRowSink) (Datum *values, bool *nulls, void *arg);
+
+/* numbers of columns of the rows */
+#define MIG_OUTCOME_COLUMNS 15
+#define MIG_PROGRESS_COLUMNS 16
+
+/* one row, or none if the run does not exist; see doc/reference.md */
+extern void mig_watch_outcome(int64 run, MigRowSink sink, void *arg);
+
+/* a row per run that is running or waiting in this database */
+extern void mig_watch_progress(MigRowSink sink, void *arg);
+
+#endif							/* MIG_ADMIN_MONITOR_H */

@@ -1,0 +1,350 @@
+/*-------------------------------------------------------------------------
+ *
+ * psql_script.c
+ *	  A plan as SQL for psql.
+ *
+ * The script stores the texts and has them applied by the extension that is
+ * there.  Whoever runs it runs it on a machine of his own, where psql has
+ * commands that the server has not, and what a body does to the session can
+ * change how psql reads the next line.  So no text is a part of the script: each
+ * is a literal of printable ASCII without a quote or a backslash of its own,
+ * which every psql and every server reads alike, whatever their settings.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/formatting.h"
+#include "utils/json.h"
+#include "utils/memutils.h"
+
+#include "admin/psql_script.h"
+#include "base/errors.h"
+#include "ledger/migration.h"
+#include "plan/plan.h"
+#include "source/body.h"
+
+typedef struct Script
+{
+	const char *project;
+	StringInfoData texts;		/* statements that store them */
+	StringInfoData versions;	/* an array of those that are run */
+	int			count;			/* in it */
+	bool		own;			/* one of them cannot run in a transaction */
+	bool		adds_value;		/* an enum has got one, to be committed first */
+	MemoryContext scratch;		/* one migration */
+} Script;
+
+/* a literal, a line of the text on each of its lines; NULL is null */
+static void
+append_literal(StringInfo buf, const char *text)
+{
+	const unsigned char *p;
+
+	if (text == NULL)
+	{
+		appendStringInfoString(buf, "null");
+		return;
+	}
+	appendStringInfoString(buf, "E'");
+	for (p = (const unsigned char *) text; *p; p++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (*p == '\n')
+			appendStringInfoString(buf, p[1] ? "\\n'\n        '" : "\\n");
+		else if (*p < ' ' || *p > '~' || *p == '\'' || *p == '\\')
+			appendStringInfo(buf, "\\x%02x", *p);
+		else
+			appendStringInfoChar(buf, *p);
+	}
+	appendStringInfoChar(buf, '\'');
+}
+
+/* for people: what is not printable ASCII is not shown */
+static void
+append_comment(StringInfo buf, const char *text)
+{
+	const unsigned char *p;
+
+	for (p = (const unsigned char *) text; *p; p++)
+		appendStringInfoChar(buf, *p < ' ' || *p > '~' || *p == '\\' ?
+							 '?' : *p);
+}
+
+/* an argument on a line of its own, unless it is null */
+static void
+append_argument(StringInfo buf, const char *name, const char *text)
+{
+	if (text == NULL)
+		return;
+	appendStringInfo(buf, ",\n    %s => ", name);
+	append_literal(buf, text);
+}
+
+static void
+append_requires(StringInfo buf, const MigEntry *entry)
+{
+	int			i;
+
+	if (entry->nrequires == 0)
+		return;
+	appendStringInfoString(buf, ",\n    requires => ARRAY[");
+	for (i = 0; i < entry->nrequires; i++)
+	{
+		if (i > 0)
+			appendStringInfoString(buf, ", ");
+		append_literal(buf, entry->requires[i]);
+	}
+	appendStringInfoString(buf, "]::pg_catalog.text[]");
+}
+
+static void
+add_json_name(StringInfo json, const char *name)
+{
+	appendStringInfo(json, "%s\"%s\": ", json->len > 1 ? ", " : "", name);
+}
+
+static void
+add_json_text(StringInfo json, const char *name, const char *text)
+{
+	if (text == NULL)
+		return;
+	add_json_name(json, name);
+	escape_json(json, text);
+}
+
+/* where the texts come from, and whose they are */
+static void
+append_origin(StringInfo buf, const MigEntry *entry, const MigTexts *texts)
+{
+	StringInfoData json;
+	int			part;
+
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '{');
+	add_json_text(&json, "path", entry->path);
+	add_json_text(&json, "down_path", entry->down_path);
+	add_json_text(&json, "verify_path", entry->verify_path);
+	add_json_text(&json, "source", texts->source);
+	for (part = MIG_UP; part <= MIG_VERIFY; part++)
+	{
+		const char *name = mig_part_name(part);
+
+		if (entry->lines[part] > 0)
+		{
+			add_json_name(&json, psprintf("%s_line", name));
+			appendStringInfo(&json, "%d", entry->lines[part]);
+		}
+		if (mig_texts_part(texts, part) == NULL)
+			continue;
+		add_json_text(&json, psprintf("%s_author", name),
+					  texts->authors[part].name);
+		add_json_name(&json, psprintf("%s_trusted", name));
+		appendStringInfoString(&json, texts->authors[part].trusted ?
+							   "true" : "false");
+	}
+	appendStringInfoChar(&json, '}');
+	append_argument(buf, "origin", json.data);
+}
+
+static void
+append_add(StringInfo buf, const char *project, const MigEntry *entry,
+		   const MigTexts *texts)
+{
+	appendStringInfoString(buf, "\n-- ");
+	append_comment(buf, entry->version);
+	if (entry->name[0] != '\0')
+		appendStringInfoChar(buf, ' ');
+	append_comment(buf, entry->name);
+	appendStringInfoString(buf, "\nSELECT migrate.add(version => ");
+	append_literal(buf, entry->version);
+	append_argument(buf, "up", texts->up);
+	append_argument(buf, "down", texts->down);
+	append_argument(buf, "verify", texts->verify);
+	append_argument(buf, "name", entry->name);
+	append_requires(buf, entry);
+	if (entry->kind == MIG_REPEATABLE)
+		append_argument(buf, "kind", "repeatable");
+	if (entry->irreversible)
+		appendStringInfoString(buf, ",\n    irreversible => true");
+	if (entry->transactional != MIG_TX_RECOGNIZE)
+		appendStringInfo(buf, ",\n    transactional => %s",
+						 entry->transactional == MIG_TX_ON ? "true" : "false");
+	append_argument(buf, "project", project);
+	append_origin(buf, entry, texts);
+	appendStringInfoString(buf, ");\n");
+}
+
+static bool
+needs_own_transaction(const MigEntry *entry, MigPart part,
+					  const MigTexts *texts)
+{
+	MigLabel	label;
+
+	/* what somebody has said is about the up body */
+	if (part == MIG_UP && entry->transactional != MIG_TX_RECOGNIZE)
+		return entry->transactional == MIG_TX_OFF;
+	mig_label_of_entry(&label, entry, part, false);
+	return mig_body_own_transaction(mig_body_parse(mig_texts_part(texts, part),
+												   &label)) != NULL;
+}
+
+/*
+ * Does the body add a value to an enum?  No later one can use it before it is
+ * committed.
+ */
+static bool
+adds_enum_value(const MigEntry *entry, MigPart part, const MigTexts *texts)
+{
+	MigLabel	label;
+	MigBody    *body;
+
+	mig_label_of_entry(&label, entry, part, false);
+	body = mig_body_parse(mig_texts_part(texts, part), &label);
+	for (int i = 0; i < body->nstatements; i++)
+	{
+		const MigStatement *stmt = &body->statements[i];
+		char	   *text;
+
+		if (strcmp(stmt->tag, "ALTER TYPE") != 0)
+			continue;
+		text = asc_tolower(body->text + stmt->location, stmt->length);
+		if (strstr(text, "add") != NULL && strstr(text, "value") != NULL)
+			return true;
+	}
+	return false;
+}
+
+static void
+add_step(Script *script, MigEntry *entry, MigPart part)
+{
+	MemoryContext old = MemoryContextSwitchTo(script->scratch);
+	MigTexts   *texts = mig_ledger_texts(script->project, &entry, 1);
+
+	if (script->adds_value || needs_own_transaction(entry, part, texts))
+		script->own = true;
+	if (adds_enum_value(entry, part, texts))
+		script->adds_value = true;
+	append_add(&script->texts, script->project, entry, texts);
+	if (script->count++ > 0)
+		appendStringInfoString(&script->versions, ", ");
+	append_literal(&script->versions, entry->version);
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(script->scratch);
+}
+
+static void
+begin_script(Script *script, const char *project)
+{
+	memset(script, 0, sizeof(Script));
+	script->project = project;
+	initStringInfo(&script->texts);
+	initStringInfo(&script->versions);
+	script->scratch = AllocSetContextCreate(CurrentMemoryContext,
+											"migrate script",
+											ALLOCSET_DEFAULT_SIZES);
+}
+
+/* store the texts together, then have them run */
+static void
+append_script(StringInfo buf, const Script *script, MigPart part,
+			  const char *to)
+{
+	if (script->count == 0)
+		return;
+	appendStringInfo(buf, "\nBEGIN;\n%s\nCOMMIT;\n%s",
+					 script->texts.data,
+					 script->own ? "CALL" : "SELECT version, action FROM");
+	appendStringInfo(buf, " migrate.%s%s(",
+					 part == MIG_UP ? "apply" : "rollback",
+					 script->own ? "_each" : "");
+	if (part == MIG_DOWN && script->own)
+	{
+		appendStringInfoString(buf, "target => ");
+		append_literal(buf, to);
+	}
+	else
+		appendStringInfo(buf, "versions => ARRAY[%s]::pg_catalog.text[]",
+						 script->versions.data);
+	append_argument(buf, "note", "script");
+	if (part == MIG_DOWN)
+		appendStringInfoString(buf, ",\n    confirm => pg_catalog.current_database()");
+	append_argument(buf, "project", script->project);
+	appendStringInfoString(buf, ");\n");
+}
+
+static void
+append_head(StringInfo buf, const char *project, const char *from,
+			const char *to)
+{
+	appendStringInfoString(buf, "-- migrations of project ");
+	append_comment(buf, quote_identifier(project));
+	appendStringInfoString(buf, ", from ");
+	append_comment(buf, quote_identifier(from));
+	appendStringInfoString(buf, " to ");
+	append_comment(buf, quote_identifier(to));
+	appendStringInfoString(buf, "\n-- psql -X -v ON_ERROR_STOP=1 -f THIS_FILE\n"
+						   "\\set ON_ERROR_STOP on\n"
+						   "SET standard_conforming_strings = on;\n");
+}
+
+char *
+mig_script(const char *project_name, const char *from, const char *to)
+{
+	int			count;
+	MigEntry   *entries = mig_ledger_entries(project_name, false, &count);
+	MigProject *project = mig_plan_project(project_name, entries, count, true);
+	bool	   *before = mig_plan_up_to(project, from);
+	bool	   *after = mig_plan_up_to(project, to);
+	bool	   *held = mig_plan_held(project, false);
+	List	   *lacking = NIL;
+	StringInfoData buf;
+	Script		script;
+	int			i;
+
+	for (i = count - 1; i >= 0; i--)
+	{
+		MigEntry   *entry = project->order[i];
+		int			index = entry - entries;
+
+		if (entry->stored && !entry->has_down && before[index] && !after[index])
+			lacking = lappend(lacking, entry->version);
+	}
+	mig_refuse_without_down(lacking, "A script can only go back over migrations that have one.");
+
+	initStringInfo(&buf);
+	append_head(&buf, project_name, from, to);
+	begin_script(&script, project_name);
+	for (i = count - 1; i >= 0; i--)
+	{
+		MigEntry   *entry = project->order[i];
+		int			index = entry - entries;
+
+		if (entry->stored && before[index] && !after[index])
+			add_step(&script, entry, MIG_DOWN);
+	}
+	append_script(&buf, &script, MIG_DOWN, to);
+
+	begin_script(&script, project_name);
+	for (i = 0; i < count; i++)
+	{
+		MigEntry   *entry = project->order[i];
+		int			index = entry - entries;
+
+		if (!entry->stored || before[index] || !after[index])
+			continue;
+		if (!held[index])
+		{
+			add_step(&script, entry, MIG_UP);
+			continue;
+		}
+		appendStringInfoString(&buf, "\n-- migration ");
+		append_comment(&buf, quote_identifier(entry->version));
+		appendStringInfoString(&buf, " is held, or requires one that is\n");
+	}
+	append_script(&buf, &script, MIG_UP, to);
+	return buf.data;
+}

@@ -1,0 +1,356 @@
+/*-------------------------------------------------------------------------
+ *
+ * status_functions.c
+ *	  The SQL-callable functions that look.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+
+#include "admin/monitor.h"
+#include "admin/psql_script.h"
+#include "admin/status.h"
+#include "base/argument.h"
+#include "base/sql.h"
+#include "ledger/migration.h"
+#include "ledger/tables.h"
+#include "lint/lint.h"
+#include "plan/plan.h"
+#include "plan/plan_run.h"
+#include "report/html.h"
+#include "report/json.h"
+#include "report/markdown.h"
+#include "report/report.h"
+
+PG_FUNCTION_INFO_V1(mig_status);
+PG_FUNCTION_INFO_V1(mig_outcome);
+PG_FUNCTION_INFO_V1(mig_progress);
+PG_FUNCTION_INFO_V1(mig_plan);
+PG_FUNCTION_INFO_V1(mig_plan_rollback);
+PG_FUNCTION_INFO_V1(mig_check);
+PG_FUNCTION_INFO_V1(mig_lint_pending);
+PG_FUNCTION_INFO_V1(mig_heads);
+PG_FUNCTION_INFO_V1(mig_current);
+PG_FUNCTION_INFO_V1(mig_verify);
+PG_FUNCTION_INFO_V1(mig_script_text);
+PG_FUNCTION_INFO_V1(mig_report);
+PG_FUNCTION_INFO_V1(mig_required);
+PG_FUNCTION_INFO_V1(mig_known_project);
+
+/* the project of argument n in order, whatever is wrong with it; warns of none */
+static MigProject *
+read_project(FunctionCallInfo fcinfo, int n, bool with_errors)
+{
+	char	   *name = mig_arg_project(fcinfo, n);
+	int			count;
+	MigEntry   *entries = mig_ledger_entries(name, with_errors, &count);
+
+	if (count == 0)
+		mig_ledger_tell_empty(name, WARNING);
+	return mig_plan_project(name, entries, count, false);
+}
+
+/* may the caller see what a short text could be guessed from? */
+static bool
+may_see_checksums(void)
+{
+	Oid			relation = mig_books_relation("applied");
+
+	return pg_class_aclcheck(relation, GetUserId(), ACL_SELECT) ==
+		ACLCHECK_OK ||
+		pg_attribute_aclcheck(relation, get_attnum(relation, "checksum"),
+							  GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+}
+
+static void
+put_status(ReturnSetInfo *rsinfo, const MigEntry *entry, bool checksums)
+{
+	Datum		values[11];
+	bool		nulls[11] = {false};
+
+	values[0] = CStringGetTextDatum(entry->version);
+	values[1] = CStringGetTextDatum(mig_look_state(entry));
+	values[2] = CStringGetTextDatum(entry->name);
+	values[3] = mig_text_datum(entry->error, &nulls[3]);
+	values[4] = TimestampTzGetDatum(entry->applied_at);
+	nulls[4] = !entry->applied;
+	values[5] = mig_text_datum(entry->applied_by, &nulls[5]);
+	values[6] = Float8GetDatum(entry->execution_ms);
+	nulls[6] = !entry->applied;
+	values[7] = mig_text_datum(entry->how, &nulls[7]);
+	values[8] = CStringGetTextDatum(entry->kind == MIG_REPEATABLE ?
+									"repeatable" : "versioned");
+	values[9] = mig_text_datum(entry->path, &nulls[9]);
+	values[10] = mig_text_datum(checksums ? entry->checksum : NULL,
+								&nulls[10]);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+Datum
+mig_status(PG_FUNCTION_ARGS)
+{
+	MigProject *project;
+	bool		checksums = may_see_checksums();
+	int			i;
+
+	InitMaterializedSRF(fcinfo, 0);
+	project = read_project(fcinfo, 0, true);
+	for (i = 0; i < project->count; i++)
+		put_status((ReturnSetInfo *) fcinfo->resultinfo, project->order[i],
+				   checksums);
+	mig_look_notice_late(project);
+	mig_prepare_warn_of_schemas(project->name);
+	return (Datum) 0;
+}
+
+/* a MigPlanSink that adds to the function's result */
+static void
+put_plan_step(int step, const MigEntry *entry, const char *action,
+			  bool own_transaction, const char *reason, void *arg)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) arg;
+	Datum		values[6];
+	bool		nulls[6] = {false};
+
+	values[0] = Int32GetDatum(step);
+	values[1] = CStringGetTextDatum(entry->version);
+	values[2] = CStringGetTextDatum(entry->name);
+	values[3] = CStringGetTextDatum(action);
+	values[4] = BoolGetDatum(own_transaction);
+	values[5] = CStringGetTextDatum(reason);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+Datum
+mig_plan(PG_FUNCTION_ARGS)
+{
+	InitMaterializedSRF(fcinfo, 0);
+	mig_look_plan(mig_arg_project(fcinfo, 1),
+				  mig_arg_version(fcinfo, 0), put_plan_step, fcinfo->resultinfo);
+	return (Datum) 0;
+}
+
+Datum
+mig_plan_rollback(PG_FUNCTION_ARGS)
+{
+	InitMaterializedSRF(fcinfo, 0);
+	mig_look_plan_rollback(mig_arg_project(fcinfo, 1),
+						   mig_arg_steps(fcinfo, 0), put_plan_step,
+						   fcinfo->resultinfo);
+	return (Datum) 0;
+}
+
+static void
+put_finding(ReturnSetInfo *rsinfo, const MigFinding *finding)
+{
+	Datum		values[13];
+	bool		nulls[13] = {false};
+
+	values[0] = mig_text_datum(finding->version, &nulls[0]);
+	values[1] = CStringGetTextDatum(mig_lint_severity_name(finding->severity));
+	values[2] = mig_text_datum(finding->part, &nulls[2]);
+	values[3] = Int32GetDatum(finding->line);
+	values[4] = CStringGetTextDatum(finding->rule);
+	values[5] = CStringGetTextDatum(finding->message);
+	values[6] = mig_text_datum(finding->relation, &nulls[6]);
+	values[7] = mig_text_datum(finding->name, &nulls[7]);
+	values[8] = Int32GetDatum(finding->statement);
+	nulls[3] = nulls[8] = finding->statement == 0;
+	values[9] = Int64GetDatum(finding->bytes);
+	values[10] = Float8GetDatum(finding->rows);
+	nulls[9] = nulls[10] = !finding->has_size;
+	values[11] = CStringGetTextDatum(mig_lint_link(finding->rule));
+	values[12] = mig_text_datum(finding->instead, &nulls[12]);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+Datum
+mig_lint_pending(PG_FUNCTION_ARGS)
+{
+	ListCell   *lc;
+	List	   *findings;
+
+	InitMaterializedSRF(fcinfo, 0);
+	findings = mig_lint(mig_arg_project(fcinfo, 2), mig_arg_version(fcinfo, 0),
+						!PG_ARGISNULL(1), mig_arg_text_list(fcinfo, 1));
+	foreach(lc, findings)
+		put_finding((ReturnSetInfo *) fcinfo->resultinfo, lfirst(lc));
+	return (Datum) 0;
+}
+
+Datum
+mig_check(PG_FUNCTION_ARGS)
+{
+	mig_look_check(mig_arg_project(fcinfo, 1),
+				   mig_arg_version(fcinfo, 0));
+	PG_RETURN_VOID();
+}
+
+Datum
+mig_heads(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo;
+	ListCell   *lc;
+	List	   *heads;
+
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	heads = mig_plan_heads(read_project(fcinfo, 0, false));
+	foreach(lc, heads)
+	{
+		Datum		value = CStringGetTextDatum(((MigEntry *) lfirst(lc))->version);
+		bool		isnull = false;
+
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &value,
+							 &isnull);
+	}
+	return (Datum) 0;
+}
+
+Datum
+mig_current(PG_FUNCTION_ARGS)
+{
+	MigProject *project = read_project(fcinfo, 0, false);
+	int			i;
+
+	for (i = project->count - 1; i >= 0; i--)
+	{
+		MigEntry   *entry = project->order[i];
+
+		if (entry->applied && entry->kind == MIG_VERSIONED)
+			PG_RETURN_TEXT_P(cstring_to_text(entry->version));
+	}
+	PG_RETURN_NULL();
+}
+
+/* a MigVerifySink that adds to the function's result */
+static void
+put_verify_result(const MigEntry *entry, const char *sqlstate,
+				  const char *message, void *arg)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) arg;
+	Datum		values[5];
+	bool		nulls[5] = {false};
+
+	values[0] = CStringGetTextDatum(entry->version);
+	values[1] = CStringGetTextDatum(entry->name);
+	values[2] = BoolGetDatum(sqlstate == NULL);
+	values[3] = mig_text_datum(sqlstate, &nulls[3]);
+	values[4] = mig_text_datum(message, &nulls[4]);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+Datum
+mig_verify(PG_FUNCTION_ARGS)
+{
+	InitMaterializedSRF(fcinfo, 0);
+	mig_look_verify(mig_arg_project(fcinfo, 0),
+					put_verify_result, fcinfo->resultinfo);
+	return (Datum) 0;
+}
+
+Datum
+mig_script_text(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(mig_script(mig_arg_project(fcinfo, 2),
+												mig_arg_required_version(fcinfo, 0, "from_version"),
+												mig_arg_required_text(fcinfo, 1, "to_version"))));
+}
+
+/* a format of report(); body_limit is how many characters of a body it shows */
+typedef struct ReportFormat
+{
+	const char *name;
+	int			body_limit;
+	char	   *(*render) (const MigReport *report);
+} ReportFormat;
+
+static const ReportFormat report_formats[] = {
+	{"markdown", 65536, mig_report_markdown},
+	{"html", 262144, mig_report_html},
+	{"json", 0, mig_report_json},
+};
+
+static const ReportFormat *
+find_report_format(const char *name)
+{
+	int			i;
+
+	for (i = 0; i < lengthof(report_formats); i++)
+	{
+		if (strcmp(report_formats[i].name, name) == 0)
+			return &report_formats[i];
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unrecognized format of a report: \"%s\"", name),
+			 errhint("Formats are markdown, html and json.")));
+}
+
+Datum
+mig_report(PG_FUNCTION_ARGS)
+{
+	const ReportFormat *format =
+		find_report_format(mig_arg_required_text(fcinfo, 0, "format"));
+	MigReport  *report = mig_report_gather(mig_arg_project(fcinfo, 3),
+										   mig_arg_version(fcinfo, 1),
+										   mig_arg_bool(fcinfo, 2, "rehearse"),
+										   format->body_limit);
+
+	PG_RETURN_TEXT_P(cstring_to_text(format->render(report)));
+}
+
+/* a MigRowSink that adds to the function's result */
+static void
+put_row(Datum *values, bool *nulls, void *arg)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) arg;
+
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+Datum
+mig_outcome(PG_FUNCTION_ARGS)
+{
+	InitMaterializedSRF(fcinfo, 0);
+	if (PG_ARGISNULL(0))
+		mig_arg_must_not_be_null("run");
+	mig_watch_outcome(PG_GETARG_INT64(0), put_row, fcinfo->resultinfo);
+	return (Datum) 0;
+}
+
+Datum
+mig_progress(PG_FUNCTION_ARGS)
+{
+	InitMaterializedSRF(fcinfo, 0);
+	mig_watch_progress(put_row, fcinfo->resultinfo);
+	return (Datum) 0;
+}
+
+/* an argument of a function in SQL, which could not raise 22004 itself */
+Datum
+mig_required(PG_FUNCTION_ARGS)
+{
+	char	   *argument = mig_arg_required_text(fcinfo, 1, "argument");
+
+	if (PG_ARGISNULL(0))
+		mig_arg_must_not_be_null(argument);
+	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+}
+
+Datum
+mig_known_project(PG_FUNCTION_ARGS)
+{
+	char	   *project = mig_arg_project(fcinfo, 0);
+
+	mig_ledger_warn_if_empty(project);
+	PG_RETURN_TEXT_P(cstring_to_text(project));
+}

@@ -1,0 +1,157 @@
+/*-------------------------------------------------------------------------
+ *
+ * argument.c
+ *	  Arguments of SQL-callable functions as C values.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "base/argument.h"
+#include "base/printable.h"
+
+void
+mig_arg_must_not_be_null(const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+			 errmsg("argument \"%s\" must not be null", name)));
+}
+
+char *
+mig_arg_text(FunctionCallInfo fcinfo, int n)
+{
+	return PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n));
+}
+
+char *
+mig_arg_line(FunctionCallInfo fcinfo, int n, const char *name, int bytes)
+{
+	char	   *text = mig_arg_text(fcinfo, n);
+
+	mig_check_line(psprintf("argument \"%s\"", name), text, bytes);
+	return text;
+}
+
+char *
+mig_arg_note(FunctionCallInfo fcinfo, int n)
+{
+	return mig_arg_line(fcinfo, n, "note", MIG_NOTE_BYTES);
+}
+
+char *
+mig_arg_required_text(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	if (PG_ARGISNULL(n))
+		mig_arg_must_not_be_null(name);
+	return text_to_cstring(PG_GETARG_TEXT_PP(n));
+}
+
+/*
+ * Versions are text.  A number could not be told from the text that looks like
+ * it: 2 is "002" where versions are padded.
+ */
+static void
+require_text(FunctionCallInfo fcinfo, Oid type, const char *example)
+{
+	/* none is known in a call by the fast-path protocol */
+	if (OidIsValid(type))
+		type = getBaseType(type);
+	if (type != TEXTOID && type != VARCHAROID)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("a version is text, and migrate.%s() is given type %s",
+						get_func_name(fcinfo->flinfo->fn_oid),
+						format_type_be(type)),
+				 errhint("Write it in quotes, as migrate.status() shows it: %s.",
+						 example)));
+}
+
+char *
+mig_arg_version(FunctionCallInfo fcinfo, int n)
+{
+	char	   *version;
+
+	require_text(fcinfo, get_fn_expr_argtype(fcinfo->flinfo, n), "'002'");
+	version = mig_arg_text(fcinfo, n);
+	mig_check_line("a version", version, MIG_VERSION_BYTES);
+	return version;
+}
+
+char *
+mig_arg_required_version(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	char	   *version = mig_arg_version(fcinfo, n);
+
+	if (version == NULL)
+		mig_arg_must_not_be_null(name);
+	return version;
+}
+
+char *
+mig_arg_project(FunctionCallInfo fcinfo, int n)
+{
+	char	   *project = mig_arg_required_text(fcinfo, n, "project");
+
+	if (project[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the name of a project must not be empty")));
+	mig_check_line("the name of a project", project, MIG_VERSION_BYTES);
+	return project;
+}
+
+bool
+mig_arg_bool(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	if (PG_ARGISNULL(n))
+		mig_arg_must_not_be_null(name);
+	return PG_GETARG_BOOL(n);
+}
+
+int
+mig_arg_steps(FunctionCallInfo fcinfo, int n)
+{
+	if (PG_ARGISNULL(n))
+		mig_arg_must_not_be_null("steps");
+	if (PG_GETARG_INT32(n) < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"steps\" must not be negative")));
+	return PG_GETARG_INT32(n);
+}
+
+List *
+mig_arg_text_list(FunctionCallInfo fcinfo, int n)
+{
+	ArrayType  *array;
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+	List	   *list = NIL;
+	char	   *element;
+	int			i;
+
+	if (PG_ARGISNULL(n))
+		return NIL;
+	array = PG_GETARG_ARRAYTYPE_P(n);
+	require_text(fcinfo, ARR_ELEMTYPE(array), "'{001,002}'");
+	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_INT,
+					  &elements, &nulls, &count);
+	for (i = 0; i < count; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("the array must not contain nulls")));
+		element = TextDatumGetCString(elements[i]);
+		mig_check_line("an element of the array", element, MIG_PATH_BYTES);
+		list = lappend(list, element);
+	}
+	return list;
+}

@@ -1,0 +1,36 @@
+/*-------------------------------------------------------------------------
+ *
+ * guc.h
+ *	  Settings of the extension.
+ *
+ * None of them is a guard: every role can SET most settings.  What protects
+ * a project is a column of migrate.policy.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_BASE_GUC_H
+#define MIG_BASE_GUC_H
+
+/* which migrations a NOTICE is raised for */
+typedef enum MigNotices
+{
+	MIG_NOTICES_AUTO,			/* slow or all, as the mode has it */
+	MIG_NOTICES_OFF,
+	MIG_NOTICES_SLOW,			/* those that took a second or more */
+	MIG_NOTICES_ALL
+} MigNotices;
+
+extern int	mig_lock_timeout;	/* ms, 0 is off */
+extern int	mig_timeout;		/* of a migration, ms, 0 is off */
+extern int	mig_lock_retries;	/* -1: as the function that runs likes it */
+extern int	mig_lock_retry_timeout; /* ms, 0 is off */
+extern int	mig_wait_timeout;	/* ms, 0 waits for ever */
+extern int	mig_failure_quiet;	/* s, 0 is off */
+extern int	mig_progress_notices;	/* a MigNotices */
+extern bool mig_notify;
+extern bool mig_trust_authors;
+
+/* define them: once for a process, when the library is loaded */
+extern void mig_guc_define(void);
+
+#endif							/* MIG_BASE_GUC_H */

@@ -1,0 +1,170 @@
+/*-------------------------------------------------------------------------
+ *
+ * migrate.h
+ *	  Structs and enums that three or more files of the extension share.
+ *
+ * No prototypes here: each .c file has a header of its own.  Strings are
+ * NUL-terminated and in the server encoding; NULL where SQL has NULL.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_BASE_MIGRATE_H
+#define MIG_BASE_MIGRATE_H
+
+#include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
+
+#define MIG_EXTENSION_NAME "migrate"
+#define MIG_SCHEMA_NAME "migrate"
+/* must equal default_version of migrate.control; a guard in CI compares */
+#define MIG_VERSION "1.0"
+
+#define MIG_TARGET_HEAD "head"
+#define MIG_TARGET_BASE "base"
+
+typedef enum MigKind
+{
+	MIG_VERSIONED,
+	MIG_REPEATABLE
+} MigKind;
+
+/* the three texts of a migration */
+typedef enum MigPart
+{
+	MIG_UP,
+	MIG_DOWN,
+	MIG_VERIFY
+} MigPart;
+
+/*
+ * Whose text a body is.  trusted is what counts: a superuser has stored it as
+ * his own, or has said that it may run with his rights.  Of a name nobody knows
+ * who bears it by now.
+ */
+typedef struct MigAuthor
+{
+	const char *name;			/* NULL: unknown */
+	bool		trusted;
+} MigAuthor;
+
+/* migration.transactional: what somebody said, or nothing */
+typedef enum MigTransactional
+{
+	MIG_TX_RECOGNIZE,			/* null: decide by the parse tree */
+	MIG_TX_OFF,
+	MIG_TX_ON
+} MigTransactional;
+
+/*
+ * A migration as somebody wants it stored: made by source/convention.c from
+ * files or by add() from its arguments, consumed by admin/store.c.
+ */
+typedef struct MigSource
+{
+	char	   *version;
+	char	   *name;			/* never NULL */
+	MigKind		kind;
+	char	   *up;				/* never NULL */
+	char	   *down;			/* NULL: there is none */
+	char	   *verify;
+	List	   *requires;		/* of char *; versions, or project:version */
+	MigTransactional transactional;
+	bool		irreversible;	/* says that there is no way back; down is
+								 * NULL */
+	bool		says_no_down;	/* the section for it is empty */
+	char	   *path;			/* the (up) file, NULL for add() */
+	char	   *down_path;		/* NULL: the same file */
+	char	   *verify_path;
+	int			lines[MIG_VERIFY + 1];	/* where each text begins in its file,
+										 * 0: not known */
+	const char *source;			/* name of the convention, NULL for add() */
+	const char *renamed_from;	/* the version that this text had before */
+} MigSource;
+
+/*
+ * One version of a project: stored, applied or both.  Filled by
+ * ledger/migration.c, ordered and selected by plan/plan.c.  Has no bodies, so
+ * that a plan's size is that of its names.
+ */
+typedef struct MigEntry
+{
+	char	   *version;
+	char	   *name;
+	MigKind		kind;
+	int			nrequires;
+	char	  **requires;
+	bool		stored;			/* has a row in migrate.migration */
+	bool		applied;		/* has a row in migrate.applied */
+	bool		up_changed;		/* stored up differs from the one applied */
+	bool		down_changed;	/* likewise down */
+	bool		has_down;		/* or needs none */
+	bool		has_verify;
+	bool		of_sqitch;		/* see MigLabel */
+	bool		irreversible;
+	bool		partial;		/* some of its steps are done, see
+								 * ledger/step.h */
+	MigPart		partial_part;	/* of this body, if so */
+	MigTransactional transactional;
+	char	   *path;
+	char	   *down_path;		/* NULL: the same file */
+	char	   *verify_path;
+	int			lines[MIG_VERIFY + 1];	/* where each text begins in its file,
+										 * 0: not known */
+	char	   *held_reason;	/* NULL: not held */
+	int64		length;			/* bytes of up, down and verify together */
+	/* from the ledger; NULL and zero if not applied */
+	char	   *how;
+	int64		run;			/* that applied it */
+	int64		seq;			/* grows with each application */
+	/* details, which only some callers ask for */
+	char	   *applied_by;
+	TimestampTz applied_at;
+	double		execution_ms;
+	char	   *checksum;		/* of the stored up, else of the applied one */
+	char	   *down_checksum;	/* of the stored down, may be NULL */
+	char	   *error;			/* not applied, and the newest attempt failed */
+	/* set by plan/plan.c */
+	int			position;		/* in the order of the whole project */
+} MigEntry;
+
+/* what apply() makes of the linter's findings */
+typedef enum MigLintMode
+{
+	MIG_LINT_OFF,
+	MIG_LINT_WARN,
+	MIG_LINT_REFUSE
+} MigLintMode;
+
+/* a row of migrate.policy, or the defaults */
+typedef struct MigPolicy
+{
+	char	   *role;			/* NULL: any */
+	char	   *search_path;	/* what bodies start with */
+	bool		sets_search_path;	/* or else it is the session's */
+	bool		allow_out_of_order;
+	bool		protected;
+	bool		require_down;
+	bool		refuse_edits;	/* those of comments and blanks too */
+	char	   *frozen_reason;	/* NULL: not frozen */
+	MigLintMode lint;			/* before something is applied */
+	int			nlint_off;
+	char	  **lint_off;		/* rules that are not looked at */
+} MigPolicy;
+
+/* a constraint that can be deferred */
+typedef struct MigConstraint
+{
+	char	   *schema;
+	char	   *name;
+	bool		deferred;		/* initially */
+} MigConstraint;
+
+/* a row of migrate.state */
+typedef struct MigState
+{
+	bool		complete;		/* nothing is pending, held or changed */
+	int64		applied;
+	char	   *newest;			/* applied last, NULL if nothing is */
+} MigState;
+
+#endif							/* MIG_BASE_MIGRATE_H */

@@ -1,0 +1,111 @@
+/*-------------------------------------------------------------------------
+ *
+ * error_hint.c
+ *	  What to do about well-known errors of bodies.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "base/errors.h"
+#include "base/subxact.h"
+#include "exec/error_hint.h"
+#include "exec/lock_wait.h"
+#include "ledger/migration.h"
+
+typedef struct LastRole
+{
+	const char *project;
+	char	   *role;
+} LastRole;
+
+static void
+read_last_role(void *arg)
+{
+	LastRole   *last = (LastRole *) arg;
+
+	last->role = mig_ledger_last_role(last->project);
+}
+
+/* an error in here must not take the place of the one that gets the hint */
+static char *
+last_role_of(const char *project)
+{
+	LastRole	last = {project, NULL};
+
+	(void) mig_subxact_run(read_last_role, &last, true);
+	return last.role;
+}
+
+/* the procedure that runs such a body in several transactions */
+static const char *
+call_of_steps(const MigHintFacts *facts)
+{
+	return facts->undoes ? "rollback_each" : "apply_each";
+}
+
+void
+mig_hint_add(ErrorData *edata, const MigHintFacts *facts)
+{
+	char	   *last_role;
+
+	switch (edata->sqlerrcode)
+	{
+		case ERRCODE_OUT_OF_MEMORY:
+			/* the server has a hint only where it is the lock table */
+			if (edata->hint != NULL)
+				mig_error_add_hint(edata, "The locks of a run are held to its end: apply in parts, with the argument \"target\".");
+			break;
+		case ERRCODE_UNSAFE_NEW_ENUM_VALUE_USAGE:
+			mig_error_add_hint(edata, psprintf("Use the new value in a migration of its own and CALL migrate.%s(), or mark the migration \"transactional off\", so that each of its statements is committed by itself.",
+											   call_of_steps(facts)));
+			break;
+		case ERRCODE_LOCK_NOT_AVAILABLE:
+			if (!mig_locktrace_is_lock_failure(edata))
+				mig_error_add_hint(edata, "The lock was not waited for, as with NOWAIT, so it is not tried again either: apply again when the lock is free.");
+			else if (facts->blockers_named)
+				mig_error_add_hint(edata, "Let the sessions that are named end their transactions, or end them with pg_terminate_backend() or ROLLBACK PREPARED, and apply again.  migrate.lock_retries tries again, migrate.lock_retry_timeout for longer.");
+			else
+				mig_error_add_hint(edata, "Another session held the lock.  Apply again when it is gone, or let migrate.lock_retries try again.");
+			break;
+		case ERRCODE_T_R_DEADLOCK_DETECTED:
+			mig_error_add_hint(edata, "Apply again, or let migrate.lock_retries try again.");
+			break;
+		case ERRCODE_DUPLICATE_TABLE:
+		case ERRCODE_DUPLICATE_COLUMN:
+		case ERRCODE_DUPLICATE_FUNCTION:
+		case ERRCODE_DUPLICATE_OBJECT:
+		case ERRCODE_DUPLICATE_SCHEMA:
+			if (facts->ledger_was_empty)
+				mig_error_add_hint(edata, "If the database had this schema before, record it with migrate.stamp_to().");
+			break;
+		case ERRCODE_UNDEFINED_TABLE:
+		case ERRCODE_UNDEFINED_COLUMN:
+		case ERRCODE_UNDEFINED_FUNCTION:
+		case ERRCODE_UNDEFINED_OBJECT:
+		case ERRCODE_UNDEFINED_SCHEMA:
+			if (facts->undoes)
+				mig_error_add_hint(edata, "If its work has been undone by hand, record that with migrate.unstamp().");
+			break;
+		case ERRCODE_INSUFFICIENT_PRIVILEGE:
+			last_role = last_role_of(facts->project);
+			if (last_role != NULL && strcmp(last_role, facts->role) != 0)
+				mig_error_add_hint(edata,
+								   psprintf("The newest applied migration ran as role \"%s\", this one as \"%s\": SET ROLE may be missing.",
+											last_role, facts->role));
+			break;
+		case ERRCODE_ACTIVE_SQL_TRANSACTION:
+		case ERRCODE_INVALID_TRANSACTION_TERMINATION:
+			if (strstr(edata->message, "SET TRANSACTION") != NULL)
+			{
+				mig_error_add_hint(edata, psprintf("The transaction of a run has begun before its bodies: mark the migration \"transactional off\", write BEGIN and COMMIT around the statements, and CALL migrate.%s().",
+												   call_of_steps(facts)));
+				break;
+			}
+			mig_error_add_hint(edata, psprintf("Only the server can tell that this statement cannot run in a transaction block: mark the migration \"transactional off\" and CALL migrate.%s().",
+											   call_of_steps(facts)));
+			break;
+		default:
+			break;
+	}
+}

@@ -1,0 +1,821 @@
+/*-------------------------------------------------------------------------
+ *
+ * invalid_index.c
+ *	  What a concurrent statement leaves behind that was cut off.
+ *
+ * A CREATE INDEX CONCURRENTLY that fails leaves an INVALID index, and one that
+ * is being built looks just the same.  What may be dropped is therefore found
+ * by what was noted when the statement was started: which indexes the table
+ * had, by OID, and for REINDEX what each of them was.  Ours is an index that
+ * was not there, or was valid and is not any more, with the definition that the
+ * statement or the index before has, and whose table nobody else has locked as
+ * a build would.  The table, too, is the one of that OID: since then it may
+ * have been renamed, or the index that was to be built again.
+ *
+ * A rewrite of the table, as by VACUUM FULL, makes what was left valid.  After
+ * CREATE INDEX the statement is done then; after REINDEX it is one index too
+ * many.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <ctype.h>
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/reloptions.h"
+#include "access/table.h"
+#include "catalog/catalog.h"
+#include "catalog/index.h"
+#include "catalog/namespace.h"
+#include "catalog/partition.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_type.h"
+#include "access/twophase.h"
+#include "commands/defrem.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/parsenodes.h"
+#include "parser/parse_utilcmd.h"
+#include "parser/parser.h"
+#include "storage/lmgr.h"
+#include "storage/lock.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "base/checksum.h"
+#include "base/errors.h"
+#include "base/sql.h"
+#include "exec/invalid_index.h"
+
+/* what to look for among the indexes of the database */
+typedef struct Search
+{
+	List	   *relations;		/* of Oid; NIL: all */
+	IndexStmt  *create;			/* what it could have made; NULL: any */
+	const char *sql;			/* of create */
+	bool		rebuilt;		/* what REINDEX could have left */
+	bool		any_state;		/* or else only what is not valid */
+	const MigPartialStep *before;	/* not those that were there */
+	bool		definitions;	/* wanted of each */
+} Search;
+
+static Node *
+parse_statement(const char *sql)
+{
+	return linitial_node(RawStmt, raw_parser(sql, RAW_PARSE_DEFAULT))->stmt;
+}
+
+/* the table that a concurrent build is about, InvalidOid if there are many */
+static Oid
+table_of(Node *stmt)
+{
+	RangeVar   *name;
+	Oid			relation;
+
+	if (IsA(stmt, IndexStmt))
+		return RangeVarGetRelid(((IndexStmt *) stmt)->relation, NoLock, true);
+	name = ((ReindexStmt *) stmt)->relation;
+	if (name == NULL)
+		return InvalidOid;
+	relation = RangeVarGetRelid(name, NoLock, true);
+	if (OidIsValid(relation) &&
+		((ReindexStmt *) stmt)->kind == REINDEX_OBJECT_INDEX)
+		return IndexGetRelation(relation, true);
+	return relation;
+}
+
+/* a table, its partitions, and where they keep what is too long */
+static List *
+family_of(Oid relation)
+{
+	List	   *relations;
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	if (!OidIsValid(relation))
+		return NIL;
+	relations = find_all_inheritors(relation, NoLock, NULL);
+	foreach(lc, relations)
+	{
+		Oid			member = lfirst_oid(lc);
+		HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(member));
+
+		result = lappend_oid(result, member);
+		if (!HeapTupleIsValid(tuple))
+			continue;
+		if (OidIsValid(((Form_pg_class) GETSTRUCT(tuple))->reltoastrelid))
+			result = lappend_oid(result,
+								 ((Form_pg_class) GETSTRUCT(tuple))->reltoastrelid);
+		ReleaseSysCache(tuple);
+	}
+	return result;
+}
+
+/* does the name end as what REINDEX CONCURRENTLY drops in the end? */
+static bool
+has_rebuild_suffix(const char *name)
+{
+	const int	suffix = strlen("_ccnew");
+	int			length = strlen(name);
+
+	while (length > 0 && isdigit((unsigned char) name[length - 1]))
+		length--;
+	return length > suffix &&
+		(strncmp(name + length - suffix, "_ccnew", suffix) == 0 ||
+		 strncmp(name + length - suffix, "_ccold", suffix) == 0);
+}
+
+static bool
+contains_string(List *strings, const char *string)
+{
+	ListCell   *lc;
+
+	foreach(lc, strings)
+	{
+		if (strcmp((char *) lfirst(lc), string) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* what the server puts for the columns into the name of an index */
+static char *
+columns_in_name(IndexStmt *stmt)
+{
+	List	   *names = NIL;
+	ListCell   *lc;
+	StringInfoData joined;
+
+	initStringInfo(&joined);
+	foreach(lc, list_concat_copy(stmt->indexParams,
+								 stmt->indexIncludingParams))
+	{
+		const IndexElem *element = (IndexElem *) lfirst(lc);
+		const char *column = element->name ? element->name : "expr";
+		char	   *name = pstrdup(column);
+		int			i = 1;
+
+		while (contains_string(names, name))
+			name = psprintf("%s%d", column, i++);
+		names = lappend(names, name);
+		if (joined.len < NAMEDATALEN)
+			appendStringInfo(&joined, "%s%s", joined.len > 0 ? "_" : "", name);
+	}
+	return joined.data;
+}
+
+/* could the server have given this name to an index without one? */
+static bool
+could_be_named(IndexStmt *stmt, const char *name)
+{
+	int			length = strlen(name);
+	int			digits = 0;
+	char	   *label;
+
+	while (digits < length && isdigit((unsigned char) name[length - digits - 1]))
+		digits++;
+	label = psprintf("idx%s", name + length - digits);
+	return strcmp(makeObjectName(stmt->relation->relname,
+								 columns_in_name(stmt), label), name) == 0;
+}
+
+/* could the statement have given the index this name? */
+static bool
+has_name_of(IndexStmt *stmt, const char *name)
+{
+	return stmt->idxname != NULL ? strcmp(stmt->idxname, name) == 0 :
+		could_be_named(stmt, name);
+}
+
+/* which of those that were there it is, or -1 */
+static int
+place_before(const MigPartialStep *before, Oid index)
+{
+	int			i;
+
+	for (i = 0; before != NULL && i < before->nindexes; i++)
+	{
+		if (before->indexes[i] == index)
+			return i;
+	}
+	return -1;
+}
+
+
+/*
+ * Definitions
+ */
+
+static char *
+index_column(HeapTuple tuple, AttrNumber column)
+{
+	bool		isnull;
+	Datum		value = SysCacheGetAttr(INDEXRELID, tuple, column, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+/* an expression as it is stored, without where in a text it was written */
+static void
+append_tree(StringInfo buf, const char *tree)
+{
+	const char *location;
+
+	appendStringInfoChar(buf, '|');
+	if (tree == NULL)
+		return;
+	while ((location = strstr(tree, ":location ")) != NULL)
+	{
+		appendBinaryStringInfo(buf, tree, location - tree);
+		tree = location + strlen(":location ");
+		tree += strspn(tree, "-0123456789");
+	}
+	appendStringInfoString(buf, tree);
+}
+
+/* the columns of an index in terms of its table, one by one */
+static void
+append_columns(StringInfo buf, HeapTuple tuple)
+{
+	static const AttrNumber vectors[] = {
+		Anum_pg_index_indclass, Anum_pg_index_indcollation
+	};
+	Form_pg_index form = (Form_pg_index) GETSTRUCT(tuple);
+	bool		isnull;
+	int			i;
+	int			k;
+
+	for (i = 0; i < form->indnatts; i++)
+		appendStringInfo(buf, " %d", form->indkey.values[i]);
+	for (k = 0; k < lengthof(vectors); k++)
+	{
+		oidvector  *vector = (oidvector *)
+			DatumGetPointer(SysCacheGetAttr(INDEXRELID, tuple, vectors[k],
+											&isnull));
+
+		appendStringInfoChar(buf, '|');
+		for (i = 0; i < vector->dim1; i++)
+			appendStringInfo(buf, " %u", vector->values[i]);
+	}
+}
+
+static int16
+option_of(HeapTuple tuple, int column)
+{
+	bool		isnull;
+	int2vector *options = (int2vector *)
+		DatumGetPointer(SysCacheGetAttr(INDEXRELID, tuple,
+										Anum_pg_index_indoption, &isnull));
+
+	return column < options->dim1 ? options->values[column] : 0;
+}
+
+static Oid
+method_of(Oid index)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(index));
+	Oid			method = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		method = ((Form_pg_class) GETSTRUCT(tuple))->relam;
+		ReleaseSysCache(tuple);
+	}
+	return method;
+}
+
+/*
+ * A checksum of what an index is, but for its name: the copy that REINDEX
+ * CONCURRENTLY builds has the same.
+ */
+static char *
+definition_of(Oid index)
+{
+	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
+	Form_pg_index form;
+	StringInfoData buf;
+	int			i;
+
+	if (!HeapTupleIsValid(tuple))
+		return NULL;
+	form = (Form_pg_index) GETSTRUCT(tuple);
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "%u|%u|%d|%d|%d|", form->indrelid, method_of(index),
+					 form->indisunique, form->indnullsnotdistinct,
+					 form->indnkeyatts);
+	append_columns(&buf, tuple);
+	for (i = 0; i < form->indnkeyatts; i++)
+		appendStringInfo(&buf, " %d", option_of(tuple, i));
+	append_tree(&buf, index_column(tuple, Anum_pg_index_indexprs));
+	append_tree(&buf, index_column(tuple, Anum_pg_index_indpred));
+	ReleaseSysCache(tuple);
+	return mig_checksum(buf.data);
+}
+
+/* the expression of an element, or NULL if it is a column of this number */
+static Node *
+expression_of(const IndexElem *element, Oid relation, AttrNumber *column)
+{
+	Node	   *expr = element->expr;
+
+	*column = 0;
+	if (element->name != NULL)
+	{
+		*column = get_attnum(relation, element->name);
+		return NULL;
+	}
+	/* as the server does when it creates the index */
+	while (expr != NULL && IsA(expr, CollateExpr))
+		expr = (Node *) ((CollateExpr *) expr)->arg;
+	if (expr != NULL && IsA(expr, Var) && ((Var *) expr)->varattno > 0)
+	{
+		*column = ((Var *) expr)->varattno;
+		return NULL;
+	}
+	return expr;
+}
+
+static int16
+option_wanted(const IndexElem *element)
+{
+	int16		option = 0;
+
+	if (element->ordering == SORTBY_DESC)
+		option |= INDOPTION_DESC;
+	if (element->nulls_ordering == SORTBY_NULLS_FIRST ||
+		(element->nulls_ordering == SORTBY_NULLS_DEFAULT &&
+		 element->ordering == SORTBY_DESC))
+		option |= INDOPTION_NULLS_FIRST;
+	return option;
+}
+
+/* what is written of the key columns of an index that is to be made */
+typedef struct KeyColumns
+{
+	StringInfoData numbers;
+	StringInfoData classes;
+	StringInfoData collations;
+	StringInfoData options;
+	List	   *exprs;
+} KeyColumns;
+
+/*
+ * Note a column of the index that a statement asks for, the way pg_index has
+ * those of the indexes that there are.
+ */
+static void
+append_wanted(KeyColumns *columns, Oid relation, Oid method,
+			  const IndexElem *element, bool key)
+{
+	AttrNumber	column;
+	Node	   *expr = expression_of(element, relation, &column);
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+
+	appendStringInfo(&columns->numbers, " %d", column);
+	if (expr != NULL)
+		columns->exprs = lappend(columns->exprs, expr);
+	if (!key)
+		return;
+	if (element->expr != NULL)
+	{
+		type = exprType(element->expr);
+		collation = exprCollation(element->expr);
+	}
+	else
+		get_atttypetypmodcoll(relation, column, &type, &typmod, &collation);
+	if (element->collation != NIL)
+		collation = get_collation_oid(element->collation, false);
+	appendStringInfo(&columns->classes, " %u",
+					 ResolveOpClass(element->opclass, type,
+									get_am_name(method), method));
+	appendStringInfo(&columns->collations, " %u", collation);
+	appendStringInfo(&columns->options, " %d", option_wanted(element));
+}
+
+/*
+ * The same of what a statement would make of this table: NULL if the table is
+ * gone.
+ */
+static char *
+definition_wanted(Oid relation, IndexStmt *original, const char *sql)
+{
+	Relation	table = try_table_open(relation, AccessShareLock);
+	KeyColumns	columns = {0};
+	IndexStmt  *stmt;
+	Oid			method;
+	StringInfoData buf;
+	ListCell   *lc;
+
+	if (table == NULL)
+		return NULL;
+	stmt = transformIndexStmt(relation, copyObject(original), sql);
+	method = get_index_am_oid(stmt->accessMethod, false);
+	initStringInfo(&columns.numbers);
+	initStringInfo(&columns.classes);
+	initStringInfo(&columns.collations);
+	initStringInfo(&columns.options);
+	foreach(lc, stmt->indexParams)
+		append_wanted(&columns, relation, method, lfirst(lc), true);
+	foreach(lc, stmt->indexIncludingParams)
+		append_wanted(&columns, relation, method, lfirst(lc), false);
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "%u|%u|%d|%d|%d|%s|%s|%s%s", relation, method,
+					 stmt->unique, stmt->nulls_not_distinct,
+					 list_length(stmt->indexParams), columns.numbers.data,
+					 columns.classes.data, columns.collations.data,
+					 columns.options.data);
+	append_tree(&buf, columns.exprs ? nodeToString(columns.exprs) : NULL);
+	append_tree(&buf, stmt->whereClause ?
+				nodeToString(make_ands_explicit(make_ands_implicit((Expr *) stmt->whereClause))) :
+				NULL);
+	table_close(table, AccessShareLock);
+	return mig_checksum(buf.data);
+}
+
+static bool
+same_options(Oid index, const IndexStmt *stmt)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(index));
+	Datum		wanted = transformRelOptions((Datum) 0, stmt->options, NULL, NULL,
+											 false, false);
+	bool		isnull;
+	Datum		options;
+	bool		same;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	options = SysCacheGetAttr(RELOID, tuple, Anum_pg_class_reloptions, &isnull);
+	same = isnull ? wanted == (Datum) 0 :
+		wanted != (Datum) 0 &&
+		datumIsEqual(PointerGetDatum(PG_DETOAST_DATUM(options)), wanted,
+					 false, -1);
+	ReleaseSysCache(tuple);
+	return same;
+}
+
+static bool
+has_definition(const MigLeftover *index, const char *definition)
+{
+	char	   *its_own = definition_of(index->index);
+
+	return definition != NULL && its_own != NULL &&
+		strcmp(its_own, definition) == 0;
+}
+
+
+/*
+ * The search
+ */
+
+/* has REINDEX left it? */
+static bool
+is_rebuilt(const MigPartialStep *before, Form_pg_index form, const char *name)
+{
+	int			place = place_before(before, form->indexrelid);
+	char	   *definition;
+	int			i;
+
+	if (before->ndefinitions != before->nindexes || !has_rebuild_suffix(name))
+		return false;
+
+	/* what was there is ours only if it has become invalid since */
+	if (place >= 0 &&
+		(form->indisvalid || before->definitions[place][0] == '!'))
+		return false;
+	definition = definition_of(form->indexrelid);
+	for (i = 0; definition != NULL && i < before->nindexes; i++)
+	{
+		const char *known = before->definitions[i];
+
+		if (strcmp(known[0] == '!' ? known + 1 : known, definition) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+matches(const Search *search, Form_pg_index form)
+{
+	char	   *name;
+
+	if (search->relations != NIL &&
+		!list_member_oid(search->relations, form->indrelid))
+		return false;
+	if (!search->any_state && form->indisvalid)
+		return false;
+	name = get_rel_name(form->indexrelid);
+	if (name == NULL || get_rel_relkind(form->indexrelid) != RELKIND_INDEX)
+		return false;
+	if (search->rebuilt)
+		return is_rebuilt(search->before, form, name);
+	if (place_before(search->before, form->indexrelid) >= 0)
+		return false;
+	return search->create == NULL || has_name_of(search->create, name);
+}
+
+static char *
+qualified_name(Oid relation)
+{
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
+									  get_rel_name(relation));
+}
+
+/* the indexes, valid or not, that are what the search asks for */
+static List *
+find_indexes(const Search *search)
+{
+	Relation	catalog = table_open(IndexRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, NULL, 0,
+										  NULL);
+	List	   *found = NIL;
+	HeapTuple	tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_index form = (Form_pg_index) GETSTRUCT(tuple);
+		MigLeftover *leftover;
+
+		if (!matches(search, form))
+			continue;
+		leftover = palloc0(sizeof(MigLeftover));
+		leftover->index = form->indexrelid;
+		leftover->relation = form->indrelid;
+		leftover->valid = form->indisvalid;
+		leftover->name = qualified_name(form->indexrelid);
+		if (search->definitions)
+			leftover->definition = definition_of(form->indexrelid);
+		found = lappend(found, leftover);
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return found;
+}
+
+static bool
+builds_index(const MigStatement *statement)
+{
+	return statement->resume == MIG_RESUME_CREATE_INDEX ||
+		statement->resume == MIG_RESUME_REINDEX;
+}
+
+void
+mig_leftover_note(const MigStatement *statement, const char *sql,
+				  MigPartialStep *step)
+{
+	Search		search = {0};
+	List	   *found;
+	ListCell   *lc;
+	int			size;
+	Node	   *stmt;
+
+	if (!builds_index(statement))
+		return;
+	stmt = parse_statement(sql);
+	step->relation = table_of(stmt);
+	search.relations = family_of(step->relation);
+	search.any_state = true;
+	search.definitions = (statement->resume == MIG_RESUME_REINDEX);
+	found = find_indexes(&search);
+	size = Max(list_length(found), 1);
+	step->indexes = palloc(sizeof(Oid) * size);
+	if (search.definitions)
+		step->definitions = palloc(sizeof(char *) * size);
+	foreach(lc, found)
+	{
+		MigLeftover *index = (MigLeftover *) lfirst(lc);
+
+		if (search.definitions)
+			step->definitions[step->nindexes] =
+				psprintf("%s%s", index->valid ? "" : "!",
+						 index->definition ? index->definition : "");
+		step->indexes[step->nindexes++] = index->index;
+	}
+	step->ndefinitions = step->definitions ? step->nindexes : 0;
+	if (IsA(stmt, IndexStmt) && OidIsValid(step->relation))
+	{
+		char	   *wanted = definition_wanted(step->relation,
+											   (IndexStmt *) stmt, sql);
+
+		step->definitions = memcpy(palloc(sizeof(char *)), &wanted,
+								   sizeof(char *));
+		step->ndefinitions = wanted ? 1 : 0;
+	}
+}
+
+List *
+mig_leftover_find(const MigStatement *statement, const char *sql,
+				  const MigPartialStep *step)
+{
+	Search		search = {0};
+	Node	   *stmt;
+	List	   *found = NIL;
+	ListCell   *lc;
+
+	if (!builds_index(statement))
+		return NIL;
+	stmt = parse_statement(sql);
+	search.relations = family_of(step->relation);
+
+	/* there are no such tables any more */
+	if (OidIsValid(step->relation) && search.relations == NIL)
+		return NIL;
+	search.before = step;
+	if (!IsA(stmt, IndexStmt))
+	{
+		search.rebuilt = search.any_state = true;
+		return find_indexes(&search);
+	}
+	/* the statement may have been changed since */
+	search.create = (IndexStmt *) stmt;
+	foreach(lc, find_indexes(&search))
+	{
+		if (step->ndefinitions == 1 &&
+			has_definition((MigLeftover *) lfirst(lc), step->definitions[0]))
+			found = lappend(found, lfirst(lc));
+	}
+	return found;
+}
+
+char *
+mig_leftover_done(const MigStatement *statement, const char *sql,
+				  const MigPartialStep *step, List *leftovers)
+{
+	Search		search = {0};
+	char	   *wanted;
+	List	   *dropped = NIL;
+	ListCell   *lc;
+
+	if (statement->resume != MIG_RESUME_CREATE_INDEX)
+		return NULL;
+	search.create = castNode(IndexStmt, parse_statement(sql));
+	if (step->relation != table_of((Node *) search.create))
+		return NULL;
+	search.relations = list_make1_oid(step->relation);
+	search.before = step;
+	search.any_state = true;
+	wanted = definition_wanted(step->relation, search.create, sql);
+	foreach(lc, leftovers)
+		dropped = lappend_oid(dropped, ((MigLeftover *) lfirst(lc))->index);
+	foreach(lc, find_indexes(&search))
+	{
+		MigLeftover *index = (MigLeftover *) lfirst(lc);
+
+		if (index->valid && has_definition(index, wanted) &&
+			same_options(index->index, search.create))
+			return index->name;
+		if (search.create->idxname == NULL || search.create->if_not_exists ||
+			list_member_oid(dropped, index->index))
+			continue;
+
+		/* it may be about to become what it is to be */
+		mig_leftover_claim(index);
+		mig_leftover_release(index);
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_TABLE),
+				 errmsg("index %s has been made since the statement was cut off, and is another one",
+						index->name ? index->name : search.create->idxname),
+				 errdetail("It has the name, and not the definition, of the index that the statement makes."),
+				 errhint("Rename or drop it, and run the migration again.")));
+	}
+	return NULL;
+}
+
+bool
+mig_leftover_may_drop(const MigLeftover *leftover)
+{
+	return superuser() ||
+		!IsToastNamespace(get_rel_namespace(leftover->index));
+}
+
+static void
+set_table_tag(LOCKTAG *tag, Oid relation)
+{
+	SET_LOCKTAG_RELATION(*tag, MyDatabaseId, relation);
+}
+
+void
+mig_leftover_claim(MigLeftover *leftover)
+{
+	LOCKTAG		tag;
+
+	set_table_tag(&tag, leftover->relation);
+	if (LockAcquire(&tag, ShareUpdateExclusiveLock, true, true) ==
+		LOCKACQUIRE_NOT_AVAIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("cannot drop invalid index %s, which an earlier attempt has left",
+						leftover->name),
+				 errdetail("Another session has a lock on its table and may be building an index."),
+				 errhint("Wait until it is done, and run the migration again.")));
+
+	/* from here on nobody can rename it */
+	AcceptInvalidationMessages();
+	leftover->name = get_rel_name(leftover->index) ?
+		qualified_name(leftover->index) : NULL;
+}
+
+void
+mig_leftover_release(const MigLeftover *leftover)
+{
+	LOCKTAG		tag;
+
+	set_table_tag(&tag, leftover->relation);
+	LockRelease(&tag, ShareUpdateExclusiveLock, true);
+}
+
+static bool
+is_detach_pending(Oid parent, Oid partition)
+{
+	Relation	catalog = table_open(InheritsRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, NULL, 0,
+										  NULL);
+	bool		pending = false;
+	HeapTuple	tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_inherits form = (Form_pg_inherits) GETSTRUCT(tuple);
+
+		if (form->inhrelid == partition && form->inhparent == parent)
+			pending = form->inhdetachpending;
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return pending;
+}
+
+char *
+mig_leftover_replacement(const char *sql)
+{
+	Node	   *stmt = parse_statement(sql);
+	AlterTableCmd *cmd;
+	Oid			parent;
+	Oid			partition;
+
+	if (!IsA(stmt, AlterTableStmt))
+		return NULL;
+	cmd = (AlterTableCmd *) linitial(((AlterTableStmt *) stmt)->cmds);
+	if (cmd->subtype != AT_DetachPartition)
+		return NULL;
+	parent = RangeVarGetRelid(((AlterTableStmt *) stmt)->relation, NoLock,
+							  true);
+	partition = RangeVarGetRelid(((PartitionCmd *) cmd->def)->name, NoLock,
+								 true);
+	if (!OidIsValid(parent) || !OidIsValid(partition) ||
+		!is_detach_pending(parent, partition))
+		return NULL;
+	return psprintf("ALTER TABLE %s DETACH PARTITION %s FINALIZE",
+					qualified_name(parent), qualified_name(partition));
+}
+
+bool
+mig_leftover_is_prepared(const char *sql)
+{
+	TransactionStmt *stmt = castNode(TransactionStmt, parse_statement(sql));
+	MigSqlScope scope;
+	Oid			types[1] = {TEXTOID};
+	Datum		values[1] = {CStringGetTextDatum(stmt->gid)};
+	bool		found;
+
+	mig_sql_begin(&scope, GetUserId());
+	found = mig_sql("SELECT FROM pg_catalog.pg_prepared_xact() p"
+					" WHERE p.gid OPERATOR(pg_catalog.=) $1",
+					1, types, values, NULL) > 0;
+	mig_sql_end(&scope);
+	return found;
+}
+
+void
+mig_leftover_check_index(const char *sql)
+{
+	IndexStmt  *stmt = (IndexStmt *) parse_statement(sql);
+	Search		search = {0};
+	List	   *found;
+
+	if (!IsA(stmt, IndexStmt) || !stmt->if_not_exists || stmt->idxname == NULL)
+		return;
+	search.create = stmt;
+	search.relations = family_of(table_of((Node *) stmt));
+	if (search.relations == NIL)
+		return;
+	found = find_indexes(&search);
+	if (found != NIL)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_INVALID_INDEX),
+				 errmsg("index %s is there but not valid",
+						((MigLeftover *) linitial(found))->name),
+				 errdetail("IF NOT EXISTS does not look at that, and this run has not made the index."),
+				 errhint("If nobody is building it, drop it with DROP INDEX CONCURRENTLY %s, and run the migration again.",
+						 ((MigLeftover *) linitial(found))->name)));
+}

@@ -1,0 +1,62 @@
+/*-------------------------------------------------------------------------
+ *
+ * lock_wait.h
+ *	  Which sessions a statement of a body waited for in vain, and for how long
+ *	  it may.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_EXEC_LOCK_WAIT_H
+#define MIG_EXEC_LOCK_WAIT_H
+
+/*
+ * Sample what this backend waits for, from begin to end.  Both may be called
+ * more often than needed.  lock_timeout is the session's when it begins, and a
+ * body's own if it changes afterwards.  What catches an error of a body has to
+ * call end before anything else that may wait for a lock or commits.
+ */
+extern void mig_locktrace_begin(void);
+extern void mig_locktrace_end(void);
+
+/* lock_timeout as it was when that began, 0: off */
+extern int	mig_locktrace_session_timeout(void);
+
+/*
+ * While that is going on: no wait for a lock may take longer than so many ms,
+ * 0 for no limit, until the transaction commits or is rolled back.  Where the
+ * session's lock_timeout is shorter, or a body has set one, that counts.
+ */
+extern void mig_locktrace_limit(int ms);
+extern bool mig_locktrace_is_limited(void);
+
+/*
+ * Raises the error of a wait that has reached the limit, if there was one and
+ * somebody has caught its error.
+ */
+extern void mig_locktrace_check(void);
+
+/*
+ * Before anything else is done about an error: if that limit was reached it is
+ * a lock time-out, whatever the body has made of it.
+ */
+extern void mig_locktrace_explain(ErrorData *edata);
+
+/* forget what was sampled, before a new attempt */
+extern void mig_locktrace_reset(void);
+
+/* an error after which a roll-back and another attempt make sense? */
+extern bool mig_locktrace_is_lock_failure(const ErrorData *edata);
+
+/*
+ * After such an error and the roll-back of what failed: what was waited for,
+ * and a line for each session that holds it, for DETAIL, in
+ * CurrentMemoryContext.  NULL if the error did not end a wait, or nobody is in
+ * the way any more.  *autovacuum says whether one of them is an autovacuum.
+ * Shows queries of those roles only whose statistics the current user may see.
+ *
+ * Needs an open transaction.  Never raises an error for what goes wrong; a
+ * request to cancel stays for the next CHECK_FOR_INTERRUPTS().
+ */
+extern char *mig_locktrace_blockers(bool *autovacuum);
+
+#endif							/* MIG_EXEC_LOCK_WAIT_H */

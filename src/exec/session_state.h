@@ -1,0 +1,69 @@
+/*-------------------------------------------------------------------------
+ *
+ * session_state.h
+ *	  What bodies leave in the session: noted before, taken away afterwards.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_EXEC_SESSION_STATE_H
+#define MIG_EXEC_SESSION_STATE_H
+
+#include "source/body.h"
+
+typedef struct MigResidue MigResidue;
+
+/*
+ * Note what the session has, in a child of CurrentMemoryContext.  Needs an open
+ * transaction, like all of these.
+ */
+extern MigResidue *mig_residue_note(void);
+
+/* the same of a step, for all but mig_residue_check_names() */
+extern MigResidue *mig_residue_note_step(void);
+extern void mig_residue_free(MigResidue *residue);
+
+/*
+ * What has come since before was noted and is there in now, by names that are
+ * the same in each session; in CurrentMemoryContext.
+ */
+extern char **mig_residue_left(const MigResidue *before,
+							   const MigResidue *now, int *count);
+
+/*
+ * After an attempt that has failed and been rolled back, and at the end of a
+ * run: take away what has come since, which is temporary objects, prepared
+ * statements, cursors, registrations for NOTIFY, advisory locks of the session.
+ * Advisory locks that were given up are taken again.  A statement that was
+ * deallocated cannot be brought back, nor can a lock that somebody else has by
+ * now: for these there is a WARNING, once.
+ */
+extern void mig_residue_remove(MigResidue *residue);
+
+/*
+ * The same at the end of a migration whose body was this one.  Cheap where the
+ * body cannot have left anything.  In the body's own transaction the query of a
+ * cursor WITH HOLD is run first, as at the end of that transaction: true if
+ * there was one, which may have left something in turn.
+ */
+extern bool mig_residue_end_migration(MigResidue *residue,
+									  const MigBody *body);
+
+/*
+ * At the end of a run in a transaction that has nothing else in it: take back
+ * LISTEN and UNLISTEN, which take effect with its end and cannot be seen yet.
+ */
+extern void mig_residue_end_listening(const MigResidue *residue);
+
+/* false if statements [first, end) have left nothing */
+extern bool mig_residue_may_differ(const MigBody *body, int first, int end);
+
+/*
+ * Raise MIG_ERRCODE_TEMPORARY if a temporary object that the session had when
+ * it was noted is found in the place of another one: when a body begins, and
+ * after each statement of it, which may have made that.  Takes no snapshot of
+ * the transaction's.
+ */
+extern void mig_residue_check_names(const MigResidue *residue,
+									const MigLabel *label);
+
+#endif							/* MIG_EXEC_SESSION_STATE_H */

@@ -1,0 +1,333 @@
+/*-------------------------------------------------------------------------
+ *
+ * plan_run.c
+ *	  What a run has to do, found out before it does anything.
+ *
+ * Nobody should wait for the runner lock, and no standby should complain, when
+ * there is nothing to do: so there is a first look without the lock, and a
+ * second one with it, which is the one that counts.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/namespace.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/varlena.h"
+
+#include "base/errors.h"
+#include "base/version_order.h"
+#include "ledger/migration.h"
+#include "plan/plan_run.h"
+#include "plan/preflight.h"
+#include "plan/runnable.h"
+
+static MigProject *
+read_project(const char *name, bool strict)
+{
+	int			count;
+	MigEntry   *entries = mig_ledger_entries(name, false, &count);
+
+	return mig_plan_project(name, entries, count, strict);
+}
+
+/* true if this version is a new one in the list */
+static bool
+is_news(List **told, const char *version)
+{
+	ListCell   *lc;
+
+	foreach(lc, *told)
+	{
+		if (strcmp(lfirst(lc), version) == 0)
+			return false;
+	}
+	*told = lappend(*told, pstrdup(version));
+	return true;
+}
+
+/* what the plan passes over */
+static void
+notice_held(MigPrepared *prepared)
+{
+	ListCell   *lc;
+
+	foreach(lc, prepared->plan->half_way)
+	{
+		const MigEntry *entry = (const MigEntry *) lfirst(lc);
+
+		if (!is_news(&prepared->told_held, entry->version))
+			continue;
+		ereport(WARNING,
+				(entry->partial_part == MIG_UP ?
+				 errmsg("migration \"%s\" is partly applied and held: %s",
+						entry->version, entry->held_reason) :
+				 errmsg("migration \"%s\" is partly rolled back and held: %s",
+						entry->version, entry->held_reason)));
+	}
+	foreach(lc, prepared->plan->held)
+	{
+		const MigEntry *entry = (const MigEntry *) lfirst(lc);
+
+		if (!is_news(&prepared->told_held, entry->version))
+			continue;
+		if (entry->held_reason != NULL)
+			ereport(NOTICE,
+					(errmsg("migration \"%s\" is held and was skipped: %s",
+							entry->version, entry->held_reason)));
+		else
+			ereport(NOTICE,
+					(errmsg("migration \"%s\" was skipped because it requires one that is held",
+							entry->version)));
+	}
+}
+
+/* the schemas that a search_path names, if there are some and none exists */
+static List *
+schemas_gone(char *path)
+{
+	List	   *names;
+	List	   *missing = NIL;
+	ListCell   *lc;
+
+	if (!SplitIdentifierString(path, ',', &names))
+		return NIL;
+	foreach(lc, names)
+	{
+		char	   *name = lfirst(lc);
+
+		if (strcmp(name, "$user") == 0 || strncmp(name, "pg_", 3) == 0)
+			continue;
+		if (OidIsValid(get_namespace_oid(name, true)))
+			return NIL;
+		missing = lappend(missing, name);
+	}
+	return missing;
+}
+
+List *
+mig_prepare_missing_schemas(const char *project)
+{
+	char	   *path = mig_ledger_newest_path(project);
+
+	return path ? schemas_gone(path) : NIL;
+}
+
+static void
+warn_of_schemas(List *missing)
+{
+	if (missing != NIL)
+		ereport(WARNING,
+				(errmsg("schemas that migrations were applied to are gone: %s",
+						mig_name_list(missing)),
+				 errhint(MIG_HINT_SCHEMAS_GONE)));
+}
+
+void
+mig_prepare_warn_of_schemas(const char *project)
+{
+	warn_of_schemas(mig_prepare_missing_schemas(project));
+}
+
+static void
+notice_nothing_to_apply(int64 applied, const char *newest)
+{
+	if (applied == 0)
+		ereport(NOTICE, (errmsg("nothing to apply: no migration is applied")));
+	else
+		ereport(NOTICE,
+				(errmsg("nothing to apply: " INT64_FORMAT " applied, newest \"%s\"",
+						applied, newest)));
+}
+
+static void
+notice_nothing_pending(const MigProject *project)
+{
+	MigState	state;
+
+	if (project->count == 0)
+	{
+		mig_ledger_tell_empty(project->name, WARNING);
+		return;
+	}
+	mig_plan_state(project, &state);
+	notice_nothing_to_apply(state.applied, state.newest);
+	mig_prepare_warn_of_schemas(project->name);
+}
+
+bool
+mig_prepare_known_complete(const MigRunOptions *options)
+{
+	MigState	state;
+
+	if (options->target != NULL || options->restricted)
+		return false;
+	if (!mig_ledger_state(options->project, &state) || !state.complete ||
+		state.applied == 0)
+		return false;
+	notice_nothing_to_apply(state.applied, state.newest);
+
+	/*
+	 * the path of the session will do: one look-up in the books is enough
+	 * here
+	 */
+	warn_of_schemas(schemas_gone(pstrdup(namespace_search_path)));
+	return true;
+}
+
+static bool
+nothing_applied(const MigProject *project)
+{
+	int			i;
+
+	for (i = 0; i < project->count; i++)
+	{
+		if (project->entries[i].applied)
+			return false;
+	}
+	return true;
+}
+
+static void
+make_plan_up(const MigRunOptions *options, MigPrepared *prepared)
+{
+	prepared->policy = mig_ledger_policy(options->project);
+	prepared->project = read_project(options->project, true);
+	prepared->plan = mig_plan_up(prepared->project, options->target,
+								 options->restricted, options->versions,
+								 prepared->policy, mig_ledger_is_applied);
+	prepared->ledger_was_empty = nothing_applied(prepared->project);
+}
+
+/* false if there is nothing to apply */
+static bool
+has_steps(MigPrepared *prepared)
+{
+	if (prepared->plan->nsteps > 0)
+		return true;
+	notice_held(prepared);
+	notice_nothing_pending(prepared->project);
+	return false;
+}
+
+bool
+mig_prepare_nothing_pending(const MigRunOptions *options)
+{
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "migrate first look",
+							  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	MigPrepared prepared = {0};
+	bool		nothing;
+
+	/* somebody may be at what stands half-way: the lock tells */
+	make_plan_up(options, &prepared);
+	nothing = !mig_plan_has_half_way(prepared.project) &&
+		!has_steps(&prepared);
+	if (!nothing)
+		mig_guard_policy(options->project, prepared.policy);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+	return nothing;
+}
+
+bool
+mig_prepare_apply(const MigRunOptions *options, MigPrepared *prepared)
+{
+	make_plan_up(options, prepared);
+	mig_plan_check_half_way(prepared->project, prepared->plan, MIG_UP,
+							prepared->policy);
+	if (!has_steps(prepared))
+		return false;
+	mig_guard_policy(options->project, prepared->policy);
+	mig_texts_refuse_strangers(options->project, MIG_UP, prepared->plan->steps,
+							   prepared->plan->nsteps);
+	notice_held(prepared);
+	return true;
+}
+
+void
+mig_prepare_undo_guards(const MigRunOptions *options)
+{
+	MigPolicy  *policy;
+
+	mig_guard_transaction("roll back migrations");
+	policy = mig_ledger_policy(options->project);
+	mig_guard_policy(options->project, policy);
+	if (!options->dry_run)
+		mig_guard_destructive(options->project, policy, options->confirm);
+}
+
+bool
+mig_prepare_undo(const MigRunOptions *options, const MigDownChoice *choice,
+				 MigPrepared *prepared)
+{
+	ListCell   *lc;
+
+	/* it may have changed while we waited */
+	prepared->policy = mig_ledger_policy(options->project);
+	mig_guard_policy(options->project, prepared->policy);
+	if (!options->dry_run)
+		mig_guard_destructive(options->project, prepared->policy,
+							  options->confirm);
+	prepared->project = read_project(options->project, false);
+	prepared->plan = mig_plan_down(prepared->project, choice,
+								   mig_ledger_dependents);
+	mig_plan_check_half_way(prepared->project, prepared->plan, MIG_DOWN,
+							prepared->policy);
+	notice_held(prepared);
+	prepared->ledger_was_empty = nothing_applied(prepared->project);
+	foreach(lc, prepared->plan->left)
+		ereport(NOTICE,
+				(errmsg("repeatable migration \"%s\" has no down body and stays applied",
+						((MigEntry *) lfirst(lc))->version)));
+	if (prepared->project->count == 0)
+		mig_ledger_tell_empty(options->project, WARNING);
+	else if (prepared->plan->nsteps == 0)
+		ereport(NOTICE, (errmsg("nothing to roll back")));
+	mig_texts_refuse_strangers(options->project, MIG_DOWN,
+							   prepared->plan->steps, prepared->plan->nsteps);
+	return prepared->plan->nsteps > 0;
+}
+
+bool
+mig_prepare_holds(const MigRunOptions *options, const MigPolicy *policy)
+{
+	return options->hold_given ? options->hold : policy->protected;
+}
+
+void
+mig_prepare_notice_gaps(const char *highest, List *versions)
+{
+	List	   *gaps = NIL;
+	ListCell   *lc;
+
+	if (highest == NULL)
+		return;
+	foreach(lc, versions)
+	{
+		if (mig_version_compare(lfirst(lc), highest) < 0)
+			gaps = lappend(gaps, lfirst(lc));
+	}
+	if (gaps != NIL)
+		ereport(NOTICE,
+				(errmsg("%s will be out of order for apply(), because later versions are still applied",
+						mig_name_list(gaps)),
+				 errhint("Hold what is to stay out with migrate.hold(), take it out with migrate.remove(), or let it be applied by out_of_order = 'allow' in migrate.policy.")));
+}
+
+void
+mig_prepare_warn(const MigProject *project, bool each)
+{
+	/* of 17 and later; it does not raise an error that could be journalled */
+	const char *timeout = GetConfigOption("transaction_timeout", true, false);
+
+	mig_plan_warn_heads(project);
+	if (timeout != NULL && strcmp(timeout, "0") != 0)
+		ereport(NOTICE,
+				(errmsg("transaction_timeout will end this session if %s takes longer than %s",
+						each ? "a migration" : "the run",
+						GetConfigOptionByName("transaction_timeout", NULL,
+											  false))));
+}

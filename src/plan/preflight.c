@@ -1,0 +1,259 @@
+/*-------------------------------------------------------------------------
+ *
+ * preflight.c
+ *	  What must hold before anything is run or written.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_auth_members.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_proc.h"
+#include "commands/dbcommands.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/catcache.h"
+#include "utils/syscache.h"
+
+#include "base/errors.h"
+#include "base/guc.h"
+#include "plan/preflight.h"
+
+void
+mig_guard_transaction(const char *what)
+{
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("cannot %s on a standby", what),
+				 errhint("Connect to the primary server.")));
+	if (XactReadOnly)
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("cannot %s in a read-only transaction", what),
+				 errhint("SET TRANSACTION READ WRITE, and look at default_transaction_read_only.")));
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_STATE),
+				 errmsg("cannot %s under isolation level REPEATABLE READ or SERIALIZABLE", what),
+				 errdetail("The transaction would not see what another session has just applied."),
+				 errhint("Use READ COMMITTED for this transaction.")));
+}
+
+bool
+mig_guard_can_write(void)
+{
+	return !RecoveryInProgress() && !XactReadOnly && !IsolationUsesXactSnapshot();
+}
+
+void
+mig_guard_policy(const char *project, const MigPolicy *policy)
+{
+	const char *role = GetUserNameFromId(GetUserId(), false);
+	Oid			session_role;
+	Oid			powerful;
+
+	if (policy->frozen_reason != NULL)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_FROZEN),
+				 errmsg("project \"%s\" is frozen", project),
+				 errdetail("Reason: %s", policy->frozen_reason),
+				 errhint("Set frozen_reason to null in migrate.policy to go on.")));
+	if (policy->role != NULL && strcmp(policy->role, role) != 0)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_ROLE),
+				 errmsg("migrations of project \"%s\" run as role \"%s\"",
+						project, policy->role),
+				 errdetail("The current role is \"%s\".", role),
+				 mig_guard_may_become_superuser(&session_role, &powerful) ?
+				 errhint("Connect as %s, or SET ROLE to it, which will do only for bodies that a superuser has stored, as this session may become one.",
+						 quote_identifier(policy->role)) :
+				 errhint("SET ROLE %s first.",
+						 quote_identifier(policy->role))));
+}
+
+void
+mig_guard_destructive(const char *project, const MigPolicy *policy,
+					  const char *confirm)
+{
+	if (!policy->protected)
+		return;
+	if (confirm == NULL ||
+		strcmp(confirm, get_database_name(MyDatabaseId)) != 0)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_PROTECTED),
+				 errmsg("project \"%s\" is protected", project),
+				 errdetail("This call can lose data."),
+				 errhint("Say that you mean this database with confirm => current_database().")));
+}
+
+/* a superuser, or what the server's documentation calls as good as one */
+static bool
+is_powerful(Oid role)
+{
+	return superuser_arg(role) ||
+		role == ROLE_PG_EXECUTE_SERVER_PROGRAM ||
+		role == ROLE_PG_WRITE_SERVER_FILES;
+}
+
+/*
+ * The powerful role that this role is or can become, InvalidOid if there is
+ * none.  Any membership counts, whatever its options say: who may not SET a
+ * role may inherit from it, or give himself the option.
+ */
+static Oid
+powerful_role_of(Oid role)
+{
+	List	   *roles = list_make1_oid(role);
+	Oid			found = InvalidOid;
+	int			i;
+
+	for (i = 0; i < list_length(roles) && !OidIsValid(found); i++)
+	{
+		Oid			member = list_nth_oid(roles, i);
+		CatCList   *memberships;
+		int			n;
+
+		if (is_powerful(member))
+		{
+			found = member;
+			break;
+		}
+		memberships = SearchSysCacheList1(AUTHMEMMEMROLE,
+										  ObjectIdGetDatum(member));
+		for (n = 0; n < memberships->n_members; n++)
+		{
+			HeapTuple	tuple = &memberships->members[n]->tuple;
+
+			roles = list_append_unique_oid(roles,
+										   ((Form_pg_auth_members) GETSTRUCT(tuple))->roleid);
+		}
+		ReleaseSysCacheList(memberships);
+	}
+	list_free(roles);
+	return found;
+}
+
+/*
+ * The roles that code in this session can act as without anybody's help: the
+ * current one, the one of SET ROLE, that of the session, who has logged in.
+ */
+static Oid
+role_of_session(int i)
+{
+	switch (i)
+	{
+		case 0:
+			return GetUserId();
+		case 1:
+			return GetOuterUserId();
+		case 2:
+			return GetSessionUserId();
+		case 3:
+			return GetAuthenticatedUserId();
+	}
+	return InvalidOid;
+}
+
+bool
+mig_guard_may_become_superuser(Oid *role, Oid *powerful)
+{
+	Oid			before = InvalidOid;
+	int			i;
+
+	for (i = 0; OidIsValid(*role = role_of_session(i)); i++)
+	{
+		if (*role == before)
+			continue;
+		before = *role;
+		*powerful = powerful_role_of(*role);
+		if (OidIsValid(*powerful))
+			return true;
+	}
+	return false;
+}
+
+/* start() applies, so it is no way out for who rolls back or verifies */
+static void
+refuse_author(const char *version, MigPart part, const MigAuthor *author,
+			  Oid role, Oid powerful)
+{
+	const char *role_name = mig_user_name(role);
+	const char *detail;
+
+	if (role != powerful)
+		detail = psprintf(_("The body could become one, for the session is that of role \"%s\", a member of role \"%s\"."),
+						  role_name, mig_user_name(powerful));
+	else if (role != GetUserId())
+		detail = psprintf(_("The body could become one, for the session is that of role \"%s\"."),
+						  role_name);
+	else
+		detail = _("The body would run with the rights of a superuser.");
+	ereport(ERROR,
+			(errcode(MIG_ERRCODE_AUTHOR),
+			 author->name == NULL ?
+			 errmsg("a superuser cannot run migration \"%s\", of which nobody knows who stored it",
+					version) :
+			 errmsg("a superuser cannot run migration \"%s\", which role \"%s\" stored",
+					version, author->name),
+			 errdetail_internal("%s", detail),
+			 part == MIG_UP ?
+			 errhint("Connect as a role that is no superuser, or SET ROLE to it and apply by migrate.start(), which has a session of that role.  After reading the body, migrate.trust_authors lets a superuser run it.") :
+			 errhint("Connect as a role that is no superuser.  After reading the body, migrate.trust_authors lets a superuser run it.")));
+}
+
+bool
+mig_guard_trusts_all(void)
+{
+	Oid			role;
+	Oid			powerful;
+
+	return mig_trust_authors ||
+		!mig_guard_may_become_superuser(&role, &powerful);
+}
+
+void
+mig_guard_author(const char *version, MigPart part, const MigAuthor *author)
+{
+	Oid			role;
+	Oid			powerful;
+
+	if (author->trusted || mig_trust_authors)
+		return;
+	if (mig_guard_may_become_superuser(&role, &powerful))
+		refuse_author(version, part, author, role, powerful);
+}
+
+void
+mig_guard_function(const char *name, const char *what)
+{
+	Oid			namespace = get_namespace_oid(MIG_SCHEMA_NAME, false);
+	CatCList   *functions = SearchSysCacheList1(PROCNAMEARGSNSP,
+												CStringGetDatum(name));
+	bool		allowed = false;
+	int			i;
+
+	for (i = 0; i < functions->n_members && !allowed; i++)
+	{
+		Form_pg_proc form =
+			(Form_pg_proc) GETSTRUCT(&functions->members[i]->tuple);
+
+		allowed = form->pronamespace == namespace &&
+			DatumGetBool(DirectFunctionCall2(has_function_privilege_id,
+											 ObjectIdGetDatum(form->oid),
+											 CStringGetTextDatum("EXECUTE")));
+	}
+	ReleaseSysCacheList(functions);
+	if (!allowed)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to %s", what),
+				 errdetail("It does what %s.%s() does, which the current role may not call.",
+						   MIG_SCHEMA_NAME, name)));
+}

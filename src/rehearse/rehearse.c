@@ -1,0 +1,568 @@
+/*-------------------------------------------------------------------------
+ *
+ * rehearse.c
+ *	  Running a plan to see what it does, and rolling it back.
+ *
+ * Two subtransactions.  All that touches the database, the reading of the books
+ * and the runner lock included, is in the outer one, which is always rolled
+ * back, so that not even a lock is left.  The bodies are in the inner one, whose
+ * error is caught.  Rows go to the caller's sink while they run.
+ *
+ * What cannot run in a transaction block is left out.  From then on a statement
+ * that fails may do so for that reason alone: each has a subtransaction of its
+ * own, and the rehearsal goes on after an error that looks like it.  The same is
+ * done after ALTER TYPE, as a value that it adds to an enum cannot be used
+ * before it is committed.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "base/errors.h"
+#include "base/subxact.h"
+#include "exec/error_hint.h"
+#include "exec/execute.h"
+#include "exec/failure_record.h"
+#include "exec/lock_wait.h"
+#include "exec/progress.h"
+#include "exec/session_state.h"
+#include "ledger/migration.h"
+#include "plan/loaded_bodies.h"
+#include "plan/preflight.h"
+#include "plan/run_lock.h"
+#include "rehearse/rehearse.h"
+
+typedef struct Rehearsal
+{
+	const MigRunOptions *options;
+	const MigDownChoice *choice;	/* NULL: apply */
+	MigRehearsalSink sink;
+	void	   *sink_arg;
+	MigPrepared prepared;
+
+	int			nsteps;
+	MigStep    *steps;
+	MigChunk	chunk;
+	MigExecution execution;
+	MigObserver observer;
+	MigEffects *effects;
+	MemoryContext scratch;		/* one migration */
+	MigResidue *residue;		/* what the session had before */
+
+	int			current;		/* step that is running, -1: none */
+	int			rows;			/* of the current step */
+	TimestampTz statement_start;
+	bool		skipped;		/* something was left out */
+	int			alter_type;		/* first step that had one, -1: none */
+} Rehearsal;
+
+
+/*
+ * Rows
+ */
+
+static void
+put_row(Rehearsal *rehearsal, MigRehearsed *row)
+{
+	const MigStep *step = &rehearsal->steps[rehearsal->current];
+
+	row->version = step->entry->version;
+	row->name = step->entry->name;
+	rehearsal->rows++;
+	rehearsal->sink(row, rehearsal->sink_arg);
+}
+
+/* the row of the statement that is running, or of the migration as a whole */
+static void
+init_row(const Rehearsal *rehearsal, MigRehearsed *row)
+{
+	const MigExecution *execution = &rehearsal->execution;
+	const MigStatement *statement;
+
+	memset(row, 0, sizeof(MigRehearsed));
+	row->part = rehearsal->steps[rehearsal->current].part;
+	if (execution->body == NULL || execution->statement < 0)
+		return;
+	statement = &execution->body->statements[execution->statement];
+	row->part = execution->label->part;
+	row->statement = execution->statement + 1;
+	row->line = statement->line;
+	row->tag = statement->tag;
+}
+
+static void
+put_skipped(Rehearsal *rehearsal, const char *reason,
+			const MigFailure *failure)
+{
+	MigRehearsed row;
+
+	init_row(rehearsal, &row);
+	row.skipped = reason;
+	row.failure = failure;
+	put_row(rehearsal, &row);
+}
+
+
+/*
+ * Errors
+ */
+
+/* what a body's error says, located and with its hints */
+static void
+describe_failure(Rehearsal *rehearsal, ErrorData *edata, MigFailure *failure)
+{
+	const MigExecution *execution = &rehearsal->execution;
+	MigHintFacts hints;
+
+	memset(failure, 0, sizeof(MigFailure));
+	mig_execution_locate(execution, edata, failure);
+	hints.project = rehearsal->options->project;
+	hints.role = mig_user_name(GetUserId());
+	hints.ledger_was_empty = rehearsal->prepared.ledger_was_empty;
+	hints.undoes = failure->in_body && failure->part == MIG_DOWN;
+	hints.blockers_named = false;
+	if (mig_locktrace_is_lock_failure(edata))
+	{
+		bool		autovacuum;
+		char	   *blockers = mig_locktrace_blockers(&autovacuum);
+
+		if (blockers != NULL)
+			mig_error_add_detail(edata, blockers);
+		hints.blockers_named = (blockers != NULL);
+	}
+	mig_hint_add(edata, &hints);
+	mig_failure_from_error(failure, edata);
+}
+
+/* may this error be there only because something was left out? */
+static bool
+looks_dependent(const ErrorData *edata)
+{
+	switch (edata->sqlerrcode)
+	{
+		case ERRCODE_UNDEFINED_TABLE:
+		case ERRCODE_UNDEFINED_COLUMN:
+		case ERRCODE_UNDEFINED_OBJECT:
+		case ERRCODE_UNDEFINED_FUNCTION:
+		case ERRCODE_UNDEFINED_SCHEMA:
+		case ERRCODE_UNDEFINED_DATABASE:
+		case ERRCODE_INVALID_COLUMN_REFERENCE:	/* ON CONFLICT */
+		case ERRCODE_INVALID_FOREIGN_KEY:
+		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* why the rehearsal goes on after this error; NULL if it does not */
+static const char *
+why_not_rehearsed(const Rehearsal *rehearsal, const ErrorData *edata)
+{
+	const MigEntry *entry = rehearsal->steps[rehearsal->current].entry;
+
+	if (edata->sqlerrcode == ERRCODE_UNSAFE_NEW_ENUM_VALUE_USAGE)
+	{
+		/* a migration that does both in one transaction fails in any case */
+		if (rehearsal->skipped || entry->transactional == MIG_TX_OFF ||
+			(rehearsal->alter_type >= 0 &&
+			 rehearsal->alter_type < rehearsal->current))
+			return "uses an enum value that has to be committed first";
+		return NULL;
+	}
+	if (entry->transactional != MIG_TX_RECOGNIZE &&
+		(edata->sqlerrcode == ERRCODE_ACTIVE_SQL_TRANSACTION ||
+		 edata->sqlerrcode == ERRCODE_INVALID_TRANSACTION_TERMINATION))
+		return "cannot run in a transaction block";
+	if (rehearsal->skipped && looks_dependent(edata))
+		return "may depend on a statement that was left out";
+	return NULL;
+}
+
+
+/*
+ * Statements
+ */
+
+static MigDecision
+decide(void *arg)
+{
+	Rehearsal  *rehearsal = (Rehearsal *) arg;
+	const MigExecution *execution = &rehearsal->execution;
+	const MigStatement *statement = &execution->body->statements[execution->statement];
+	const MigEntry *entry = rehearsal->steps[rehearsal->current].entry;
+
+	rehearsal->statement_start = GetCurrentTimestamp();
+	if (execution->label->part == MIG_VERIFY)
+		return MIG_RUN_STATEMENT;
+	if (statement->own_transaction != NULL &&
+		!(execution->label->part == MIG_UP &&
+		  entry->transactional == MIG_TX_ON))
+	{
+		put_skipped(rehearsal,
+					psprintf(_("%s cannot run in a transaction block"),
+							 statement->own_transaction), NULL);
+		rehearsal->skipped = true;
+		return MIG_SKIP_STATEMENT;
+	}
+	if (statement->of_block != NULL && statement->block != 0)
+	{
+		put_skipped(rehearsal,
+					psprintf(_("%s has no meaning without its transaction"),
+							 statement->of_block), NULL);
+		rehearsal->skipped = true;
+		return MIG_SKIP_STATEMENT;
+	}
+	if (rehearsal->skipped || rehearsal->alter_type >= 0 ||
+		entry->transactional != MIG_TX_RECOGNIZE)
+		return MIG_TRY_STATEMENT;
+	return MIG_RUN_STATEMENT;
+}
+
+static void
+begin_statement(void *arg)
+{
+	Rehearsal  *rehearsal = (Rehearsal *) arg;
+
+	mig_effects_statement_begin(rehearsal->effects,
+								rehearsal->execution.label->part == MIG_VERIFY);
+}
+
+static void
+end_statement(const MigTiming *timing, void *arg)
+{
+	Rehearsal  *rehearsal = (Rehearsal *) arg;
+	MigRehearsed row;
+
+	init_row(rehearsal, &row);
+	row.execution_ms = timing->execution_ms;
+	row.row_count = timing->row_count;
+	row.effects = mig_effects_statement_end(rehearsal->effects, timing->tag);
+	put_row(rehearsal, &row);
+	if (strcmp(timing->tag, "ALTER TYPE") == 0 && rehearsal->alter_type < 0)
+		rehearsal->alter_type = rehearsal->current;
+}
+
+static bool
+statement_failed(ErrorData *edata, void *arg)
+{
+	Rehearsal  *rehearsal = (Rehearsal *) arg;
+	const char *reason = why_not_rehearsed(rehearsal, edata);
+	MigFailure	failure;
+
+	mig_effects_statement_failed(rehearsal->effects);
+	if (reason == NULL)
+		return false;
+	describe_failure(rehearsal, edata, &failure);
+	put_skipped(rehearsal, reason, &failure);
+	rehearsal->skipped = true;
+	return true;
+}
+
+
+/*
+ * Migrations
+ */
+
+static void
+show_step(Rehearsal *rehearsal)
+{
+	MigProgress *progress = &rehearsal->execution.progress;
+
+	progress->action = "rehearse";
+	progress->position = rehearsal->current + 1;
+	progress->total = rehearsal->nsteps;
+	mig_progress_mark(false);
+}
+
+static void
+run_bodies(Rehearsal *rehearsal, int i)
+{
+	const MigStepTexts *bodies = &rehearsal->chunk.bodies[i];
+	MigExecution *execution = &rehearsal->execution;
+
+	mig_execute_migration_begin();
+	mig_execute_body(execution, bodies->body);
+	mig_execute_check_deferred(execution, bodies->body);
+
+	/* without what was left out it may well be wrong */
+	if (bodies->verify != NULL && !rehearsal->skipped)
+		mig_execute_body(execution, bodies->verify);
+	mig_execute_end_migration(execution, bodies->body);
+	mig_execute_migration_end();
+}
+
+static void
+run_step(Rehearsal *rehearsal)
+{
+	int			i = rehearsal->current - rehearsal->chunk.first;
+	MigRehearsed row;
+
+	rehearsal->rows = 0;
+	mig_execution_reset(&rehearsal->execution);
+	if (rehearsal->current > 0)
+		mig_effects_next_migration(rehearsal->effects);
+	show_step(rehearsal);
+	if (rehearsal->steps[rehearsal->current].entry->partial)
+	{
+		put_skipped(rehearsal, "partly done", NULL);
+		rehearsal->skipped = true;
+		return;
+	}
+	run_bodies(rehearsal, i);
+	mig_execution_reset(&rehearsal->execution);
+	if (rehearsal->rows > 0)
+		return;
+	init_row(rehearsal, &row);
+	put_row(rehearsal, &row);
+}
+
+/*
+ * Run the migrations one after the other, in the subtransaction that is rolled
+ * back.
+ */
+static void
+run_steps(void *arg)
+{
+	Rehearsal  *rehearsal = (Rehearsal *) arg;
+	MemoryContext old = CurrentMemoryContext;
+	int			guc_level = NewGUCNestLevel();
+	int			i;
+
+	mig_bodies_begin();
+	mig_execute_pin_settings(&rehearsal->execution,
+							 rehearsal->prepared.policy->search_path,
+							 rehearsal->prepared.policy->sets_search_path);
+	mig_locktrace_reset();
+	mig_locktrace_begin();
+	mig_execute_note_deferrable(&rehearsal->execution);
+	rehearsal->effects = mig_effects_begin(CurrentMemoryContext);
+	for (i = 0; i < rehearsal->nsteps; i++)
+	{
+		rehearsal->current = -1;
+		if (i < rehearsal->chunk.first ||
+			i >= rehearsal->chunk.first + rehearsal->chunk.count)
+		{
+			/* it may refer to a body of the chunk that goes */
+			mig_execution_reset(&rehearsal->execution);
+			mig_chunk_load(&rehearsal->chunk, rehearsal->options->project,
+						   rehearsal->steps, rehearsal->nsteps, i);
+		}
+		rehearsal->current = i;
+		MemoryContextSwitchTo(rehearsal->scratch);
+		run_step(rehearsal);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(rehearsal->scratch);
+	}
+	mig_execute_check_rest(&rehearsal->execution);
+	rehearsal->current = -1;
+	mig_progress_unmark();
+	mig_lock_recheck();
+	AtEOXact_GUC(false, guc_level);
+}
+
+/* every body must be there and parse before the first one runs */
+static void
+check_bodies(Rehearsal *rehearsal)
+{
+	int			first;
+
+	for (first = 0; first < rehearsal->nsteps;
+		 first += rehearsal->chunk.count)
+		mig_chunk_load(&rehearsal->chunk, rehearsal->options->project,
+					   rehearsal->steps, rehearsal->nsteps, first);
+}
+
+
+/*
+ * The rehearsal
+ */
+
+static void
+put_failure(Rehearsal *rehearsal, ErrorData *edata)
+{
+	const char *version = rehearsal->steps[rehearsal->current].entry->version;
+	MigRehearsed row;
+	MigFailure	failure;
+	int			i;
+
+	init_row(rehearsal, &row);
+	describe_failure(rehearsal, edata, &failure);
+	row.failure = &failure;
+	if (row.statement > 0)
+		row.execution_ms = mig_elapsed_ms(rehearsal->statement_start);
+	put_row(rehearsal, &row);
+
+	mig_execution_reset(&rehearsal->execution);
+	for (i = rehearsal->current + 1; i < rehearsal->nsteps; i++)
+	{
+		rehearsal->current = i;
+		put_skipped(rehearsal,
+					psprintf(_("not run, because migration \"%s\" failed"),
+							 version), NULL);
+	}
+}
+
+static void
+add_steps(Rehearsal *rehearsal, MigPart part)
+{
+	const MigPlan *plan = rehearsal->prepared.plan;
+	int			i;
+
+	rehearsal->nsteps = plan->nsteps;
+	rehearsal->steps = palloc_extended(sizeof(MigStep) * plan->nsteps,
+									   MCXT_ALLOC_HUGE);
+	for (i = 0; i < plan->nsteps; i++)
+	{
+		rehearsal->steps[i].entry = plan->steps[i];
+		rehearsal->steps[i].part = part;
+	}
+}
+
+/* false if there is nothing to do */
+static bool
+prepare(Rehearsal *rehearsal)
+{
+	const MigRunOptions *options = rehearsal->options;
+	MigPrepared *prepared = &rehearsal->prepared;
+
+	if (rehearsal->choice == NULL)
+	{
+		mig_guard_transaction("rehearse migrations");
+		mig_lock_acquire();
+		if (!mig_prepare_apply(options, prepared))
+			return false;
+		add_steps(rehearsal, MIG_UP);
+	}
+	else
+	{
+		mig_prepare_undo_guards(options);
+		mig_lock_acquire();
+		if (!mig_prepare_undo(options, rehearsal->choice, prepared))
+			return false;
+		add_steps(rehearsal, MIG_DOWN);
+	}
+	mig_prepare_warn(prepared->project, false);
+	return true;
+}
+
+static void
+stop_watching(void)
+{
+	mig_effects_end();
+	mig_locktrace_end();
+	mig_bodies_end();
+	mig_progress_restore();
+}
+
+/* everything that is rolled back */
+static void
+rehearse(void *arg)
+{
+	Rehearsal  *rehearsal = (Rehearsal *) arg;
+	ErrorData  *edata;
+
+	if (!prepare(rehearsal))
+		return;
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	mig_chunk_init(&rehearsal->chunk, CurrentMemoryContext);
+	check_bodies(rehearsal);
+	edata = mig_subxact_run(run_steps, rehearsal, false);
+	stop_watching();
+	if (edata != NULL && rehearsal->current >= 0)
+		mig_execute_explain_timeout(edata,
+									rehearsal->steps[rehearsal->current].entry->version);
+	mig_execute_migration_end();
+	if (edata != NULL)
+	{
+		/* nobody who cancels wants to go on */
+		if (rehearsal->current < 0 ||
+			edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
+			ReThrowError(edata);
+		put_failure(rehearsal, edata);
+	}
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "could not disconnect from SPI");
+}
+
+static void
+note_residue(void *arg)
+{
+	((Rehearsal *) arg)->residue = mig_residue_note();
+}
+
+static void
+remove_residue(void *arg)
+{
+	mig_residue_remove(((Rehearsal *) arg)->residue);
+}
+
+/* even a look at the session locks something, if not for long */
+static void
+run_rolled_back(void (*function) (void *arg), void *arg)
+{
+	ErrorData  *edata = mig_subxact_run(function, arg, false);
+
+	if (edata != NULL)
+		ReThrowError(edata);
+}
+
+static void
+run_rehearsal(Rehearsal *rehearsal)
+{
+	ErrorData  *edata;
+
+	mig_refuse_recursion();
+	run_rolled_back(note_residue, rehearsal);
+	rehearsal->scratch = AllocSetContextCreate(CurrentMemoryContext,
+											   "migrate one migration",
+											   ALLOCSET_DEFAULT_SIZES);
+	mig_execution_init(&rehearsal->execution, CurrentMemoryContext);
+	rehearsal->execution.residue = rehearsal->residue;
+	rehearsal->observer.decide = decide;
+	rehearsal->observer.begin = begin_statement;
+	rehearsal->observer.end = end_statement;
+	rehearsal->observer.failed = statement_failed;
+	rehearsal->observer.arg = rehearsal;
+	rehearsal->execution.observer = &rehearsal->observer;
+	rehearsal->current = -1;
+	rehearsal->alter_type = -1;
+	edata = mig_subxact_run(rehearse, rehearsal, false);
+	stop_watching();
+	run_rolled_back(remove_residue, rehearsal);
+	if (edata != NULL)
+		ReThrowError(edata);
+}
+
+void
+mig_rehearse_up(const MigRunOptions *options, MigRehearsalSink sink,
+				void *arg)
+{
+	Rehearsal	rehearsal = {0};
+
+	rehearsal.options = options;
+	rehearsal.sink = sink;
+	rehearsal.sink_arg = arg;
+	run_rehearsal(&rehearsal);
+}
+
+void
+mig_rehearse_down(const MigRunOptions *options,
+				  const MigDownChoice *choice, MigRehearsalSink sink,
+				  void *arg)
+{
+	Rehearsal	rehearsal = {0};
+
+	rehearsal.options = options;
+	rehearsal.choice = choice;
+	rehearsal.sink = sink;
+	rehearsal.sink_arg = arg;
+	run_rehearsal(&rehearsal);
+}

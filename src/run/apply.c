@@ -1,0 +1,748 @@
+/*-------------------------------------------------------------------------
+ *
+ * apply.c
+ *	  Running migrations up and down in the caller's transaction.
+ *
+ * A run is one internal subtransaction, not one for each migration, whose
+ * clean-up would cost time quadratic in the number of tables.  When a body
+ * fails, the subtransaction is rolled back first, which gives up all locks of
+ * the run; only then is the failure journalled (see exec/failure_record.c) and
+ * the error raised again.
+ *
+ * The runner lock is taken outside of that subtransaction, and the books are
+ * read again once it is held.  Rows for the books are collected and written
+ * at the end of the run, inside the subtransaction, so that a migration's
+ * change and its ledger row commit together or not at all.
+ *
+ * Bodies are fetched and parsed in chunks of limited size.  All are looked at
+ * before the first one runs, so that what cannot run in a transaction is
+ * refused before anything has been touched.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "base/checksum.h"
+#include "base/errors.h"
+#include "base/guc.h"
+#include "base/subxact.h"
+#include "base/version_order.h"
+#include "exec/error_hint.h"
+#include "exec/execute.h"
+#include "exec/failure_record.h"
+#include "exec/lock_wait.h"
+#include "exec/progress.h"
+#include "ledger/migration.h"
+#include "lint/lint.h"
+#include "plan/loaded_bodies.h"
+#include "plan/preflight.h"
+#include "plan/run_lock.h"
+#include "run/apply.h"
+
+/* what a step took */
+typedef struct StepCost
+{
+	int			statements;
+	double		execution_ms;
+	int64		seq;			/* in the order of application */
+} StepCost;
+
+typedef struct Run
+{
+	const MigRunOptions *options;
+	const char *action;
+	MigPolicy  *policy;
+	MigProject *project;
+	const char *role;
+	int64		id;				/* 0: dry run */
+	bool		ledger_was_empty;
+
+	int			nsteps;
+	MigStep    *steps;
+	StepCost   *costs;			/* of each step */
+	MigChunk	chunk;
+	MigBatch   *batch;
+	MigExecution execution;
+	MigResidue *residue;		/* what the session had before the run */
+	MemoryContext scratch;		/* one migration */
+
+	int			current;		/* step that is running, -1: none */
+	int			recorded;		/* journal rows so far */
+	TimestampTz started_at;		/* of the current step */
+	XLogRecPtr	wal_start;
+	TimestampTz run_started_at;
+	MigLockSchedule schedule;
+	char	   *blockers;		/* whom the last attempt waited for, or NULL */
+} Run;
+
+
+/*
+ * Before the run
+ */
+
+static Run *
+run_begin(const MigRunOptions *options, const char *action,
+		  const MigPrepared *prepared)
+{
+	Run		   *run = palloc0(sizeof(Run));
+
+	run->options = options;
+	run->action = action;
+	run->policy = prepared->policy;
+	run->project = prepared->project;
+	run->ledger_was_empty = prepared->ledger_was_empty;
+	run->role = mig_user_name(GetUserId());
+	run->current = -1;
+	run->scratch = AllocSetContextCreate(CurrentMemoryContext,
+										 "migrate one migration",
+										 ALLOCSET_DEFAULT_SIZES);
+	mig_execution_init(&run->execution, CurrentMemoryContext);
+	return run;
+}
+
+static void
+add_steps(Run *run, MigPart part, MigEntry **entries, int count)
+{
+	int			i;
+
+	if (run->steps == NULL)
+		run->steps = palloc_extended(sizeof(MigStep) * Max(count, 1),
+									 MCXT_ALLOC_HUGE);
+	else
+		run->steps = repalloc_huge(run->steps,
+								   sizeof(MigStep) * (run->nsteps + count));
+	for (i = 0; i < count; i++)
+	{
+		run->steps[run->nsteps].entry = entries[i];
+		run->steps[run->nsteps].part = part;
+		run->nsteps++;
+	}
+}
+
+
+/*
+ * Bodies
+ */
+
+static void
+load_chunk(Run *run, int first)
+{
+	/* it may refer to a body of the chunk that goes */
+	mig_execution_reset(&run->execution);
+	mig_chunk_load(&run->chunk, run->options->project, run->steps,
+				   run->nsteps, first);
+}
+
+/*
+ * Look at every body before any is run: all must parse, have their checksums
+ * and be able to run in a transaction.
+ */
+static void
+check_bodies(Run *run)
+{
+	List	   *refused = NIL;
+	bool	   *named = palloc0(sizeof(bool) * run->project->count);
+	const char *reason = NULL;
+	int			first;
+	int			i;
+
+	for (first = 0; first < run->nsteps; first += run->chunk.count)
+	{
+		load_chunk(run, first);
+		for (i = 0; i < run->chunk.count; i++)
+		{
+			const char *why = mig_chunk_own_transaction(&run->chunk, run->steps, i);
+			const MigEntry *entry = run->steps[first + i].entry;
+
+			if (why == NULL)
+				continue;
+			if (reason == NULL)
+				reason = why;
+			/* redo() has each twice */
+			if (!named[entry->position])
+				refused = lappend(refused, entry->version);
+			named[entry->position] = true;
+		}
+	}
+	if (refused != NIL)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_OWN_TRANSACTION),
+				 errmsg_plural("%d migration cannot run in a transaction block",
+							   "%d migrations cannot run in a transaction block",
+							   list_length(refused), list_length(refused)),
+				 errdetail("Migrations: %s.  The first one: %s.",
+						   mig_name_list(refused), reason),
+				 errhint("CALL migrate.%s() can, outside of a transaction block.",
+						 strcmp(run->action, "apply") == 0 ? "apply_each" :
+						 strcmp(run->action, "rollback") == 0 ? "rollback_each" :
+						 "rollback_each() and then migrate.apply_each")));
+}
+
+
+/*
+ * The run
+ */
+
+static void
+fill_journal_row(Run *run, MigJournalRow *row, double execution_ms)
+{
+	MigStep    *step = &run->steps[run->current];
+
+	mig_chunk_fill_row(&run->chunk, run->steps,
+					   run->current - run->chunk.first, row);
+	row->run = run->id;
+	row->n = run->recorded + 1;
+	row->project = run->options->project;
+	row->replace = step->part == MIG_UP && step->entry->applied &&
+		strcmp(run->action, "redo") != 0;
+	row->started_at = run->started_at;
+	row->execution_ms = execution_ms;
+	row->ntimings = run->execution.ntimings;
+	row->timings = run->execution.timings;
+	row->role = run->role;
+	row->search_path = run->policy->search_path;
+	row->note = run->options->note;
+	row->wal_start = run->wal_start;
+	row->wal_end = GetXLogInsertRecPtr();
+}
+
+static void
+record_step(Run *run, double execution_ms)
+{
+	MigStep    *step = &run->steps[run->current];
+	const MigStepTexts *bodies =
+		&run->chunk.bodies[run->current - run->chunk.first];
+	const MigTexts *texts = bodies->texts;
+	MigJournalRow row;
+
+	run->costs[run->current].statements = run->execution.ntimings;
+	run->costs[run->current].execution_ms = execution_ms;
+	if (run->id == 0)
+		return;
+	memset(&row, 0, sizeof(row));
+	fill_journal_row(run, &row, execution_ms);
+	row.effect = step->part == MIG_UP ? MIG_EFFECT_APPLIED : MIG_EFFECT_UNDONE;
+	row.how = "apply";
+	run->costs[run->current].seq = mig_batch_add(run->batch, &row);
+	mig_batch_add_body(run->batch, row.body, run->id,
+					   mig_texts_part(texts, step->part));
+	if (row.verify_body != NULL)
+		mig_batch_add_body(run->batch, row.verify_body, run->id, texts->verify);
+	run->recorded++;
+}
+
+/*
+ * Run one migration of the transaction, with its verify body, and add it to
+ * what the journal gets at the end.
+ */
+static void
+run_step(Run *run)
+{
+	MigStep    *step = &run->steps[run->current];
+	const MigStepTexts *bodies =
+		&run->chunk.bodies[run->current - run->chunk.first];
+	instr_time	start;
+	instr_time	duration;
+	double		execution_ms;
+
+	run->execution.progress.run = run->id;
+	run->execution.progress.action = mig_chunk_action(step->part);
+	run->execution.progress.position = run->current + 1;
+	run->execution.progress.total = run->nsteps;
+	mig_execution_reset(&run->execution);
+	mig_progress_mark(false);
+	run->started_at = GetCurrentTimestamp();
+	run->wal_start = GetXLogInsertRecPtr();
+	INSTR_TIME_SET_CURRENT(start);
+	mig_execute_migration_begin();
+
+	mig_execute_body(&run->execution, bodies->body);
+	mig_execute_check_deferred(&run->execution, bodies->body);
+	if (bodies->verify != NULL)
+		mig_execute_body(&run->execution, bodies->verify);
+	mig_execute_end_migration(&run->execution, bodies->body);
+	if (bodies->verify != NULL)
+		mig_execute_end_migration(&run->execution, bodies->verify);
+
+	mig_execute_migration_end();
+	INSTR_TIME_SET_CURRENT(duration);
+	INSTR_TIME_SUBTRACT(duration, start);
+	execution_ms = INSTR_TIME_GET_MILLISEC(duration);
+	record_step(run, execution_ms);
+	if (run->options->dry_run)
+		return;
+	mig_progress_notice(step->part == MIG_UP ? "applied" : "rolled back",
+						run->current + 1, run->nsteps, step->entry->version,
+						step->entry->name, execution_ms, false);
+}
+
+static void
+run_steps(Run *run)
+{
+	MemoryContext old = CurrentMemoryContext;
+	int			i;
+
+	for (i = 0; i < run->nsteps; i++)
+	{
+		/* what fails from here on is not the migration before */
+		run->current = -1;
+		if (i > 0 && run->steps[i].part != run->steps[i - 1].part)
+			mig_batch_flush(run->batch);
+		if (i < run->chunk.first || i >= run->chunk.first + run->chunk.count)
+			load_chunk(run, i);
+		run->current = i;
+		MemoryContextSwitchTo(run->scratch);
+		run_step(run);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(run->scratch);
+	}
+	run->current = -1;
+	mig_execute_check_rest(&run->execution);
+	mig_residue_remove(run->residue);
+	mig_progress_unmark();
+	mig_lock_recheck();
+	mig_batch_flush(run->batch);
+}
+
+static void
+hold_undone(Run *run)
+{
+	List	   *versions = NIL;
+	int			i;
+
+	for (i = 0; i < run->nsteps; i++)
+		versions = lappend(versions, run->steps[i].entry->version);
+	mig_ledger_hold(run->options->project, versions,
+					psprintf("rolled back by run " INT64_FORMAT, run->id));
+}
+
+/* tell migrate.state, and this run's copy of the entries, what has been done */
+static void
+update_state(Run *run)
+{
+	MigState	state;
+	int			i;
+
+	for (i = 0; i < run->nsteps; i++)
+	{
+		MigEntry   *entry = run->steps[i].entry;
+
+		entry->applied = (run->steps[i].part == MIG_UP);
+		entry->up_changed = entry->down_changed = false;
+		entry->run = run->id;
+		entry->seq = run->costs[i].seq;
+	}
+	mig_plan_state(run->project, &state);
+	mig_ledger_set_state(run->options->project, &state);
+}
+
+/* everything that is rolled back together when it fails */
+static void
+run_everything(void *arg)
+{
+	Run		   *run = (Run *) arg;
+	int			guc_level = NewGUCNestLevel();
+
+	mig_bodies_begin();
+	mig_execute_pin_settings(&run->execution, run->policy->search_path,
+							 run->policy->sets_search_path);
+	mig_locktrace_begin();
+	mig_execute_note_deferrable(&run->execution);
+	run_steps(run);
+	mig_locktrace_end();
+	mig_bodies_end();
+	if (run->id != 0)
+	{
+		if (strcmp(run->action, "rollback") == 0 &&
+			mig_prepare_holds(run->options, run->policy))
+			hold_undone(run);
+		update_state(run);
+	}
+	AtEOXact_GUC(false, guc_level);
+}
+
+
+/*
+ * Failure
+ */
+
+static void
+journal_failure_here(Run *run, const MigJournalRow *row, const char *text)
+{
+	MigBatch   *batch = mig_batch_begin();
+
+	mig_batch_add(batch, row);
+	if (text != NULL)
+		mig_batch_add_body(batch, row->body, run->id, text);
+	mig_batch_flush(batch);
+	mig_batch_end(batch);
+	mig_progress_notify(mig_progress_payload(row->run, row->project,
+											 row->version, row->action,
+											 row->failure->sqlstate,
+											 row->execution_ms));
+}
+
+static void
+report_failure(const Run *run, const MigJournalRow *row, MigRunSink sink,
+			   void *arg)
+{
+	MigRunResult result;
+
+	memset(&result, 0, sizeof(result));
+	result.run = run->id;
+	result.version = row->version;
+	result.name = row->name;
+	result.action = "failed";
+	result.statements = row->ntimings;
+	result.execution_ms = row->execution_ms;
+	result.failure = row->failure;
+	sink(&result, arg);
+}
+
+/*
+ * The run has failed and been rolled back: journal that, and raise the error
+ * or report it.
+ */
+static void
+fail(Run *run, ErrorData *edata, MigRunSink sink, void *arg)
+{
+	MigHintFacts hints;
+	MigFailure	failure;
+	MigJournalRow row;
+	const char *text = NULL;
+
+	/* nobody who cancels wants to go on, whatever the call said */
+	bool		raise = run->options->raise ||
+		edata->sqlerrcode == ERRCODE_QUERY_CANCELED;
+
+	memset(&failure, 0, sizeof(failure));
+	memset(&row, 0, sizeof(row));
+	if (run->current >= 0)
+		mig_execution_locate(&run->execution, edata, &failure);
+	hints.project = run->options->project;
+	hints.role = run->role;
+	hints.ledger_was_empty = run->ledger_was_empty;
+	hints.undoes = failure.in_body && failure.part == MIG_DOWN;
+	hints.blockers_named = (run->blockers != NULL);
+	if (run->blockers != NULL)
+		mig_error_add_detail(edata, run->blockers);
+	mig_hint_add(edata, &hints);
+	mig_failure_from_error(&failure, edata);
+	if (run->current >= 0)
+	{
+		run->recorded = run->current;
+		fill_journal_row(run, &row, mig_elapsed_ms(run->started_at));
+		text = mig_chunk_text(&run->chunk, run->steps,
+							  run->current - run->chunk.first);
+	}
+	else
+	{
+		row.run = run->id;
+		row.n = 1;
+		row.action = run->action;
+		row.project = run->options->project;
+		row.started_at = run->run_started_at;
+		row.execution_ms = mig_elapsed_ms(run->run_started_at);
+		row.role = run->role;
+		row.note = run->options->note;
+	}
+	row.failure = &failure;
+
+	if (run->id != 0)
+	{
+		mig_failure_log(&row);
+		if (raise)
+			mig_failure_record(&row, text);
+		else
+			journal_failure_here(run, &row, text);
+	}
+	if (raise)
+		ReThrowError(edata);
+	report_failure(run, &row, sink, arg);
+}
+
+static void
+report_results(const Run *run, MigRunSink sink, void *arg)
+{
+	int			i;
+
+	for (i = 0; i < run->nsteps; i++)
+	{
+		const MigStep *step = &run->steps[i];
+		MigRunResult result;
+
+		memset(&result, 0, sizeof(result));
+		result.run = run->id;
+		result.version = step->entry->version;
+		result.name = step->entry->name;
+		result.action = mig_chunk_action(step->part);
+		result.statements = run->costs[i].statements;
+		result.execution_ms = run->costs[i].execution_ms;
+		sink(&result, arg);
+	}
+}
+
+static void
+remove_residue(void *arg)
+{
+	mig_residue_remove(((Run *) arg)->residue);
+}
+
+/* what a roll-back does not take away would fail the next attempt */
+static void
+clean_session(Run *run)
+{
+	ErrorData  *edata = mig_subxact_insist(remove_residue, run);
+
+	if (edata != NULL)
+		ereport(WARNING,
+				(errcode(edata->sqlerrcode),
+				 errmsg("the session is not as it was: %s", edata->message)));
+}
+
+static ErrorData *
+run_attempt(Run *run)
+{
+	ErrorData  *edata;
+
+	run->current = -1;
+	run->recorded = 0;
+	run->blockers = NULL;
+	MemoryContextReset(run->scratch);
+	mig_locktrace_reset();
+	run->batch = mig_batch_begin();
+	edata = mig_subxact_run(run_everything, run, !run->options->dry_run);
+	mig_locktrace_end();
+	mig_bodies_end();
+	if (edata != NULL && run->current >= 0)
+		mig_execute_explain_timeout(edata,
+									run->steps[run->current].entry->version);
+	mig_execute_migration_end();
+	mig_batch_end(run->batch);
+	if (edata != NULL)
+		clean_session(run);
+	return edata;
+}
+
+static void
+pause_run(void *arg)
+{
+	mig_lock_pause(*(int *) arg);
+}
+
+/* the error if somebody cancels, which takes the place of failure */
+static ErrorData *
+pause_before_retry(const Run *run, const ErrorData *failure)
+{
+	int			ms = mig_lock_schedule_pause_ms(&run->schedule);
+	ErrorData  *edata;
+
+	if (mig_lock_schedule_tells(&run->schedule))
+		mig_progress_notice_retry(run->steps[run->current].entry->version,
+								  &run->schedule, ms, run->blockers);
+	edata = mig_subxact_run(pause_run, &ms, true);
+	if (edata != NULL)
+		mig_error_add_detail(edata,
+							 psprintf(_("The run was to be tried again after this error: %s"),
+									  failure->message));
+	return edata;
+}
+
+/*
+ * Run until it works, or fails for another reason than a lock, or has been
+ * tried often enough.  Each attempt that fails gives up the locks of the run.
+ */
+static ErrorData *
+run_attempts(Run *run)
+{
+	mig_lock_schedule_begin(&run->schedule, 0);
+	run->execution.schedule = &run->schedule;
+	for (;;)
+	{
+		ErrorData  *edata = run_attempt(run);
+		ErrorData  *canceled;
+
+		if (edata == NULL || !mig_locktrace_is_lock_failure(edata))
+			return edata;
+		run->blockers = mig_locktrace_blockers(&run->schedule.autovacuum);
+
+		/* what is not a migration's is not known to leave nothing behind */
+		if (run->current < 0 || !mig_lock_schedule_next(&run->schedule))
+			return edata;
+		canceled = pause_before_retry(run, edata);
+		if (canceled != NULL)
+			return canceled;
+	}
+}
+
+/* run the steps that were added, with the lock held */
+static void
+run_execute(Run *run, MigRunSink sink, void *arg)
+{
+	ErrorData  *edata;
+	const MigStep *last = &run->steps[run->nsteps - 1];
+
+	run->run_started_at = GetCurrentTimestamp();
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	run->costs = palloc_extended(sizeof(StepCost) * run->nsteps,
+								 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	mig_chunk_init(&run->chunk, CurrentMemoryContext);
+	check_bodies(run);
+	run->residue = run->execution.residue = mig_residue_note();
+	if (!run->options->dry_run)
+		run->id = mig_journal_next_run();
+	edata = run_attempts(run);
+	mig_progress_restore();
+	if (edata != NULL)
+		fail(run, edata, sink, arg);
+	else
+	{
+		/* unless the caller may have said LISTEN in this transaction */
+		if (!IsTransactionBlock())
+			mig_residue_end_listening(run->residue);
+		if (run->id != 0)
+			mig_progress_notify(mig_progress_payload(run->id, run->options->project,
+													 last->entry->version,
+													 run->action, NULL,
+													 mig_elapsed_ms(run->run_started_at)));
+		report_results(run, sink, arg);
+		if (IsTransactionBlock() && run->id != 0)
+			ereport(NOTICE,
+					(errmsg("the run takes effect when the transaction is committed")));
+	}
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "could not disconnect from SPI");
+}
+
+
+/*
+ * Entry points
+ */
+
+/*
+ * There was nothing to do, though migrate.state did not say so (a migration
+ * may have been stamped): let it know, if that costs the caller nothing.  In a
+ * transaction block it would keep the lock until the end of the block.
+ */
+static void
+note_complete(const char *name, const MigProject *project)
+{
+	MigState	state;
+
+	mig_plan_state(project, &state);
+	if (state.complete && !IsTransactionBlock())
+		mig_ledger_set_state(name, &state);
+	else
+		mig_lock_release();
+}
+
+void
+mig_run_apply(const MigRunOptions *options, MigRunSink sink, void *arg)
+{
+	MigPrepared prepared = {0};
+	Run		   *run;
+	bool		held_before = true;
+
+	mig_refuse_recursion();
+	if (mig_prepare_known_complete(options))
+		return;
+	if (!mig_guard_can_write() || !mig_lock_try(&held_before))
+	{
+		if (mig_prepare_nothing_pending(options))
+			return;
+		mig_guard_transaction("apply migrations");
+		mig_lock_acquire();
+	}
+	if (!mig_prepare_apply(options, &prepared))
+	{
+		if (!held_before)
+			note_complete(options->project, prepared.project);
+		return;
+	}
+	mig_prepare_warn(prepared.project, false);
+	mig_lint_before_run(options->project, prepared.project, prepared.plan,
+						prepared.policy);
+	run = run_begin(options, "apply", &prepared);
+	add_steps(run, MIG_UP, prepared.plan->steps, prepared.plan->nsteps);
+	run_execute(run, sink, arg);
+}
+
+static bool
+prepare_undo(const MigRunOptions *options, const MigDownChoice *choice,
+			 MigPrepared *prepared)
+{
+	mig_refuse_recursion();
+	mig_prepare_undo_guards(options);
+	mig_lock_acquire();
+	return mig_prepare_undo(options, choice, prepared);
+}
+
+static void
+notice_gaps(const MigProject *project, const MigPlan *plan)
+{
+	MigTally	tally = {0};
+	List	   *versions = NIL;
+	int			i;
+
+	for (i = 0; i < plan->nsteps; i++)
+	{
+		if (mig_plan_can_leave_gap(plan->steps[i]))
+			versions = lappend(versions, plan->steps[i]->version);
+	}
+	mig_plan_tally_all(&tally, project);
+	mig_prepare_notice_gaps(tally.highest, versions);
+}
+
+void
+mig_run_rollback(const MigRunOptions *options, const MigDownChoice *choice,
+				 MigRunSink sink, void *arg)
+{
+	MigPrepared prepared = {0};
+	Run		   *run;
+
+	if (!prepare_undo(options, choice, &prepared))
+		return;
+	run = run_begin(options, "rollback", &prepared);
+	add_steps(run, MIG_DOWN, prepared.plan->steps, prepared.plan->nsteps);
+	run_execute(run, sink, arg);
+	if (options->dry_run || prepared.policy->allow_out_of_order ||
+		mig_prepare_holds(options, prepared.policy))
+		return;
+	notice_gaps(prepared.project, prepared.plan);
+}
+
+static int
+compare_positions(const void *a, const void *b)
+{
+	return (*(MigEntry *const *) a)->position - (*(MigEntry *const *) b)->position;
+}
+
+void
+mig_run_redo(const MigRunOptions *options, int steps, MigRunSink sink,
+			 void *arg)
+{
+	MigDownChoice choice = {MIG_DOWN_STEPS};
+	MigPrepared prepared = {0};
+	MigPlan    *plan;
+	Run		   *run;
+
+	choice.steps = steps;
+	if (!prepare_undo(options, &choice, &prepared))
+		return;
+	plan = prepared.plan;
+	run = run_begin(options, "redo", &prepared);
+	add_steps(run, MIG_DOWN, plan->steps, plan->nsteps);
+	qsort(plan->steps, plan->nsteps, sizeof(MigEntry *), compare_positions);
+	add_steps(run, MIG_UP, plan->steps, plan->nsteps);
+	run_execute(run, sink, arg);
+}

@@ -1,0 +1,1095 @@
+/*-------------------------------------------------------------------------
+ *
+ * apply_each.c
+ *	  Running migrations up or down, each in a transaction of its own.
+ *
+ * The runner lock is held for the session, over the ends of the transactions,
+ * and given up for a pause before another attempt.  The plan is made under the
+ * lock, and anew whenever the lock was given up, from what is there then and
+ * with all that may forbid it.  A superuser can change the books without the
+ * lock, and the owner of the database the policy: so before each migration
+ * there is a look whether it has its place in the plan still.  If not, that is
+ * made anew as well.
+ *
+ * An error aborts the transaction of its migration.  The failure is then
+ * journalled in the next one.
+ *
+ * Nothing is connected to SPI between migrations and no snapshot is active, so
+ * what waits here is waited for by nobody.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/proc.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/timeout.h"
+#include "utils/timestamp.h"
+
+#include "base/checksum.h"
+#include "base/errors.h"
+#include "base/guc.h"
+#include "base/session_settings.h"
+#include "base/subxact.h"
+#include "exec/error_hint.h"
+#include "exec/execute.h"
+#include "exec/failure_record.h"
+#include "exec/lock_wait.h"
+#include "exec/progress.h"
+#include "ledger/migration.h"
+#include "ledger/run.h"
+#include "ledger/step.h"
+#include "ledger/tables.h"
+#include "lint/lint.h"
+#include "plan/loaded_bodies.h"
+#include "plan/preflight.h"
+#include "plan/recheck.h"
+#include "plan/run_lock.h"
+#include "plan/step_window.h"
+#include "run/apply_each.h"
+#include "run/nontransactional.h"
+
+/* entries after which memory is given back to the operating system */
+#define LARGE_PROJECT 500
+
+typedef struct Each
+{
+	const MigRunOptions *options;
+	const MigDownChoice *choice;	/* NULL: apply */
+	MigEachResult *result;
+	MigPart		part;
+	bool		background;
+	bool		has_row;		/* in migrate.run */
+	bool		pending;		/* there may be something to do */
+	bool		locked;
+	bool		begun;			/* there was something to do */
+	bool		stale;			/* the plan has to be made anew */
+	bool		half_way;		/* the current step is, after an error */
+	const char *role;
+	char	   *search_path;
+	bool		path_is_policys;
+	bool		holds;			/* what is undone */
+	bool		gaps_matter;	/* or else says what will be out of order */
+	bool		ledger_was_empty;
+
+	MemoryContext context;		/* the run */
+	MemoryContext planned;		/* what a plan has left */
+	MemoryContext migration;	/* one migration */
+	MigDownChoice rest;			/* of what is to be undone, for a new plan */
+	List	   *told_held;		/* versions (char *) of which the client knows */
+	List	   *gaps;			/* versions (char *), see
+								 * mig_plan_can_leave_gap() */
+	MigAgenda	agenda;
+	MigChunk	chunk;			/* of the agenda's steps */
+	MigBatch   *batch;
+	MigExecution execution;
+	List	   *settings;		/* of the session, before the run */
+	MigResidue *residue;		/* what else the session had by then */
+	bool		pinned;			/* it has others now */
+	int			nentries;		/* of the project */
+
+	int			next;			/* the step that comes next */
+	int			current;		/* the one that is running, -1: none */
+	TimestampTz run_started_at;
+	TimestampTz started_at;		/* of the current step */
+	XLogRecPtr	wal_start;
+	double		execution_ms;	/* of the step that was recorded last */
+	MigLockSchedule schedule;	/* of attempts at the version: */
+	char	   *tried;			/* NULL: none yet */
+	char	   *blockers;		/* whom the last attempt waited for, or NULL */
+	bool		in_vain;		/* another attempt would fail like the last */
+} Each;
+
+
+/*
+ * Before the run
+ */
+
+static void
+write_run_row(Each *each)
+{
+	MigRunRow	row;
+
+	if (each->result->run != 0)
+		return;
+	each->result->run = mig_journal_next_run();
+	memset(&row, 0, sizeof(row));
+	row.run = each->result->run;
+	row.project = unconstify(char *, each->options->project);
+	row.action = unconstify(char *, mig_chunk_action(each->part));
+	row.target = unconstify(char *, each->choice ? each->choice->target :
+							each->options->target);
+	row.restricted = each->options->restricted;
+	row.versions = each->options->versions;
+	row.note = unconstify(char *, each->options->note);
+	row.backend_pid = MyProcPid;
+	mig_runbook_insert(&row);
+	mig_lock_mark_run(row.run);
+}
+
+/* let migrate.state know if nothing is left to do */
+static void
+note_complete(const char *name, const MigTally *tally)
+{
+	MigState	state;
+
+	mig_plan_tally_state(tally, &state);
+	if (state.complete)
+		mig_ledger_set_state(name, &state);
+}
+
+/* what a run does before its first migration */
+static void
+begin_run(Each *each, const MigPrepared *prepared)
+{
+	each->begun = true;
+	each->ledger_was_empty = prepared->ledger_was_empty;
+	write_run_row(each);
+	each->has_row = true;
+	each->batch = mig_batch_begin();
+	if (each->part == MIG_UP)
+		mig_prepare_warn(prepared->project, true);
+	else
+		mig_ledger_invalidate_state();
+
+	/* for the whole run, since it takes time */
+	each->settings = mig_settings_save();
+	each->residue = each->execution.residue = mig_residue_note();
+	each->pinned = true;
+}
+
+/*
+ * What is to be undone was decided when the run began: what has been applied
+ * since does not take the place of any of it.  But everything after a target is
+ * everything that is there now.
+ */
+static const MigDownChoice *
+choice_of_rest(Each *each)
+{
+	if (!each->begun || each->choice->kind == MIG_DOWN_TO)
+		return each->choice;
+	each->rest.kind = MIG_DOWN_APPLICATIONS;
+	each->rest.applications = mig_agenda_rest(&each->agenda,
+											  each->agenda.first + each->next);
+	return &each->rest;
+}
+
+static List *
+copy_strings(List *strings)
+{
+	List	   *copy = NIL;
+	ListCell   *lc;
+
+	foreach(lc, strings)
+		copy = lappend(copy, pstrdup(lfirst(lc)));
+	return copy;
+}
+
+/* there is something to do: keep of the plan what the run needs of it */
+static void
+keep_plan(Each *each, const MigPrepared *prepared)
+{
+	MigPolicy  *policy = prepared->policy;
+
+	if (each->part == MIG_UP &&
+		(!each->begun || policy->lint == MIG_LINT_REFUSE))
+		mig_lint_before_run(each->options->project, prepared->project,
+							prepared->plan, policy);
+	MemoryContextSwitchTo(each->context);
+	if (!each->begun)
+		begin_run(each, prepared);
+	MemoryContextReset(each->planned);
+	MemoryContextSwitchTo(each->planned);
+	each->search_path = pstrdup(policy->search_path);
+	each->path_is_policys = policy->sets_search_path;
+	mig_execute_pin_session(&each->execution, each->search_path,
+							each->path_is_policys);
+	each->holds = each->part == MIG_DOWN &&
+		mig_prepare_holds(each->options, policy);
+	each->gaps_matter = each->part == MIG_DOWN && !each->holds &&
+		!policy->allow_out_of_order;
+	mig_agenda_begin(&each->agenda, each->part, prepared->plan);
+}
+
+/* with the lock held: find out what there is to do */
+static void
+make_plan(void *arg)
+{
+	Each	   *each = (Each *) arg;
+	MemoryContext context = AllocSetContextCreate(each->context,
+												  "migrate plan",
+												  ALLOCSET_DEFAULT_SIZES);
+	MigPrepared prepared = {0};
+	bool		something;
+
+	MemoryContextSwitchTo(context);
+	prepared.told_held = each->told_held;
+	if (each->part == MIG_UP)
+		something = mig_prepare_apply(each->options, &prepared);
+	else
+		something = mig_prepare_undo(each->options, choice_of_rest(each),
+									 &prepared);
+	each->nentries = prepared.project->count;
+	if (something)
+		keep_plan(each, &prepared);
+	else
+	{
+		each->agenda.nsteps = 0;
+		if (each->part == MIG_UP)
+		{
+			MigTally	tally = {0};
+
+			mig_plan_tally_all(&tally, prepared.project);
+			note_complete(each->options->project, &tally);
+		}
+	}
+	MemoryContextSwitchTo(each->context);
+	each->told_held = copy_strings(prepared.told_held);
+	MemoryContextDelete(context);
+	each->chunk.count = 0;
+	each->next = 0;
+	each->stale = false;
+}
+
+
+/*
+ * One migration
+ */
+
+static void
+fill_row(Each *each, MigJournalRow *row)
+{
+	memset(row, 0, sizeof(MigJournalRow));
+	row->run = each->result->run;
+	row->n = each->result->migrations + 1;
+	row->project = each->options->project;
+	row->role = each->role;
+	row->search_path = each->execution.search_path;
+	row->note = each->options->note;
+	if (each->current < 0)
+	{
+		row->action = mig_chunk_action(each->part);
+		row->started_at = each->run_started_at;
+		row->execution_ms = mig_elapsed_ms(each->run_started_at);
+		return;
+	}
+	mig_chunk_fill_row(&each->chunk, each->agenda.steps,
+					   each->current - each->chunk.first, row);
+	row->started_at = each->started_at;
+	row->execution_ms = mig_elapsed_ms(each->started_at);
+	row->ntimings = each->execution.ntimings;
+	row->timings = each->execution.timings;
+	row->wal_start = each->wal_start;
+	row->wal_end = GetXLogInsertRecPtr();
+}
+
+/* the step that is running */
+static MigStep *
+current_step(const Each *each)
+{
+	return &each->agenda.steps[each->current];
+}
+
+static const MigEntry *
+current_entry(const Each *each)
+{
+	return current_step(each)->entry;
+}
+
+/* how many steps are left, this one included */
+static int
+steps_left(const Each *each)
+{
+	return each->agenda.nsteps - each->agenda.first - each->current;
+}
+
+/* in the migration's last transaction */
+static void
+record(void *arg)
+{
+	Each	   *each = (Each *) arg;
+	const MigEntry *entry = current_entry(each);
+	int			i = each->current - each->chunk.first;
+	MigJournalRow row;
+
+	mig_lock_recheck();
+	fill_row(each, &row);
+	row.effect = each->part == MIG_UP ? MIG_EFFECT_APPLIED : MIG_EFFECT_UNDONE;
+	row.how = "apply";
+	row.replace = each->part == MIG_UP && entry->applied;
+	mig_batch_add(each->batch, &row);
+	mig_batch_add_body(each->batch, row.body, row.run,
+					   mig_chunk_text(&each->chunk, each->agenda.steps, i));
+	if (row.verify_body != NULL)
+		mig_batch_add_body(each->batch, row.verify_body, row.run,
+						   each->chunk.bodies[i].texts->verify);
+	mig_batch_flush(each->batch);
+	if (each->holds)
+	{
+		/* the gate would take it for a change by the body */
+		mig_bodies_end();
+		mig_ledger_hold(each->options->project, list_make1(entry->version),
+						psprintf("rolled back by run " INT64_FORMAT, row.run));
+		mig_bodies_begin();
+	}
+	mig_progress_notify(mig_progress_payload(row.run, row.project, row.version,
+											 row.action, NULL,
+											 row.execution_ms));
+	each->execution_ms = row.execution_ms;
+}
+
+/*
+ * The lock protects neither the policy nor anything from a superuser: look
+ * whether the migration may still be run, and has its place in the plan.
+ */
+static void
+look_again(Each *each)
+{
+	const char *project = each->options->project;
+
+	if (!mig_recheck_policy(project))
+		mig_guard_policy(project, mig_ledger_policy(project));
+	each->stale = !mig_recheck_plan(project, each->part, current_entry(each));
+}
+
+static void
+load_chunk(void *arg)
+{
+	Each	   *each = (Each *) arg;
+
+	mig_execution_reset(&each->execution);
+	if (each->next >= each->agenda.count)
+	{
+		each->stale = !mig_agenda_read(&each->agenda, each->options->project,
+									   each->agenda.first + each->agenda.count);
+		each->chunk.count = 0;
+		each->next = 0;
+		if (each->stale)
+			return;
+	}
+	mig_chunk_load(&each->chunk, each->options->project, each->agenda.steps,
+				   each->agenda.count, each->next);
+}
+
+/* the body and its record, in one transaction */
+static void
+run_in_transaction(void *arg)
+{
+	Each	   *each = (Each *) arg;
+	const MigStepTexts *bodies =
+		&each->chunk.bodies[each->current - each->chunk.first];
+
+	MemoryContextSwitchTo(each->migration);
+	mig_progress_mark(true);
+	look_again(each);
+	if (each->stale)
+		return;
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	MemoryContextSwitchTo(each->migration);
+	mig_bodies_begin();
+	mig_execute_body(&each->execution, bodies->body);
+	if (bodies->verify != NULL)
+		mig_execute_body(&each->execution, bodies->verify);
+	record(each);
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "could not disconnect from SPI");
+}
+
+static void
+look_before_steps(void *arg)
+{
+	Each	   *each = (Each *) arg;
+
+	mig_progress_mark(true);
+	look_again(each);
+}
+
+/* let the error say how many statements are committed, and how to go on */
+static void
+hint_where_it_stands(Each *each, ErrorData *edata, const MigStepwise *stepwise)
+{
+	const char *call = each->part == MIG_UP ? "apply_each" : "rollback_each";
+	const char *stands;
+
+	if (edata->sqlerrcode == MIG_ERRCODE_PARTIAL ||
+		edata->sqlerrcode == MIG_ERRCODE_BOOKS)
+		return;
+	if (stepwise->finished == 0)
+		stands = "None of its statements is committed";
+	else if (stepwise->finished == 1)
+		stands = "The first of its statements is committed";
+	else
+		stands = psprintf("The first %d of its statements are committed",
+						  stepwise->finished);
+	if (stepwise->committed_some)
+		mig_error_add_hint(edata,
+						   psprintf("%s, and statement %d has committed a part of its work: say with migrate.resume() where to go on.",
+									stands, stepwise->finished + 1));
+	else if (stepwise->left != NULL)
+		mig_error_add_hint(edata,
+						   psprintf("%s, and what they have left in the session ends with this call (%s): say with migrate.resume() where to go on.",
+									stands, stepwise->left));
+	else
+		mig_error_add_hint(edata,
+						   psprintf("%s: the next CALL migrate.%s() %s.",
+									stands, call,
+									stepwise->finished == 0 ? "starts again" :
+									stepwise->finished == 1 ?
+									"goes on after it" : "goes on after them"));
+}
+
+/*
+ * A concurrent build waits for others last, for as long as they take, and
+ * nobody waits behind it; ours is no limit of that.  If the session has a
+ * lock_timeout, each attempt would build all of it again to be ended there.
+ */
+static void
+refuse_vain_build(Each *each, ErrorData *edata, const MigStepwise *stepwise)
+{
+	if (!stepwise->left_build || LockTimeout <= 0 ||
+		edata->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+		return;
+	each->in_vain = true;
+	mig_error_add_hint(edata,
+					   psprintf("The build was waiting for transactions of other sessions when lock_timeout, which is %d ms in this session, ended it: end those transactions, or SET lock_timeout = 0 for the call.",
+								LockTimeout));
+}
+
+/*
+ * Of a migration that is marked as not transactional, a down body with a CALL
+ * or DO, which may commit.  In rollback(), where it must not, it needs no mark.
+ */
+static bool
+may_commit(const Each *each)
+{
+	const MigBody *body =
+		mig_runnable_body(each->chunk.bodies[each->current - each->chunk.first].body);
+	int			i;
+
+	if (each->part == MIG_UP ||
+		current_entry(each)->transactional != MIG_TX_OFF)
+		return false;
+	for (i = 0; i < body->nstatements; i++)
+	{
+		if (body->statements[i].resume == MIG_RESUME_PROCEDURE)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Run the current migration in several transactions.  Returns its error,
+ * which has been recorded, or NULL.
+ */
+static ErrorData *
+run_in_steps(Each *each)
+{
+	const MigStepTexts *bodies =
+		&each->chunk.bodies[each->current - each->chunk.first];
+	const MigStep *step = current_step(each);
+	MigStepwise stepwise;
+	ErrorData  *edata = mig_transaction_run(look_before_steps, each);
+
+	if (edata != NULL || each->stale)
+		return edata;
+	memset(&stepwise, 0, sizeof(stepwise));
+	stepwise.key.project = each->options->project;
+	stepwise.key.version = step->entry->version;
+	stepwise.key.part = each->part;
+	stepwise.body = bodies->body;
+	stepwise.verify = bodies->verify;
+	stepwise.statement_by_statement = each->part == MIG_UP &&
+		step->entry->transactional == MIG_TX_OFF;
+	stepwise.calls_alone = may_commit(each);
+	stepwise.search_path = each->search_path;
+	stepwise.path_is_policys = each->path_is_policys;
+	stepwise.run = each->result->run;
+	stepwise.execution = &each->execution;
+	stepwise.finish = record;
+	stepwise.finish_arg = each;
+	edata = mig_stepwise_run(&stepwise);
+	if (edata != NULL)
+	{
+		refuse_vain_build(each, edata, &stepwise);
+		hint_where_it_stands(each, edata, &stepwise);
+	}
+	return edata;
+}
+
+/*
+ * An error that no statement of the body has raised by itself, of a constraint
+ * that was put off for example.  Our own name the migration.
+ */
+static void
+add_context(const Each *each, ErrorData *edata)
+{
+	const MigEntry *entry = current_entry(each);
+	const char *part = mig_part_name(each->part);
+	char	   *place;
+
+	if (each->execution.statement >= 0)
+	{
+		if (edata->context != NULL)
+			return;
+		place = psprintf("migration \"%s\", %s body, statement %d",
+						 entry->version, part, each->execution.statement + 1);
+	}
+	else if (strncmp(unpack_sql_state(edata->sqlerrcode), "MG", 2) == 0)
+		return;
+	else
+		place = psprintf("end of the %s body of migration \"%s\"",
+						 part, entry->version);
+	edata->context = edata->context == NULL ? place :
+		psprintf("%s\n%s", edata->context, place);
+}
+
+/* does the current migration need several transactions? */
+static bool
+takes_steps(const Each *each)
+{
+	return may_commit(each) ||
+		mig_chunk_own_transaction(&each->chunk, each->agenda.steps,
+								  each->current - each->chunk.first) != NULL;
+}
+
+/* run one migration and record it; returns its error, or NULL */
+static ErrorData *
+run_step(Each *each)
+{
+	ErrorData  *edata;
+
+	mig_locktrace_begin();
+	mig_execution_reset(&each->execution);
+	each->started_at = GetCurrentTimestamp();
+	each->wal_start = GetXLogInsertRecPtr();
+	each->execution.progress.run = each->result->run;
+	each->execution.progress.action = mig_chunk_action(each->part);
+	each->execution.progress.position = each->result->migrations + 1;
+	each->execution.progress.total = each->result->migrations + steps_left(each);
+	mig_execute_migration_begin();
+	if (takes_steps(each))
+		edata = run_in_steps(each);
+	else
+		edata = mig_transaction_run(run_in_transaction, each);
+	if (edata != NULL)
+	{
+		mig_batch_discard(each->batch);
+		mig_execute_explain_timeout(edata,
+									current_entry(each)->version);
+		add_context(each, edata);
+	}
+	mig_locktrace_end();
+	mig_execute_migration_end();
+	return edata;
+}
+
+
+/*
+ * Failure
+ */
+
+typedef struct Failing
+{
+	Each	   *each;
+	MigJournalRow *row;
+	const char *text;
+} Failing;
+
+static void
+remove_residue(void *arg)
+{
+	mig_residue_remove(((Each *) arg)->residue);
+}
+
+/* have the session as it was before the run */
+static void
+restore_session(void *arg)
+{
+	Each	   *each = (Each *) arg;
+
+	if (!each->pinned)
+		return;
+	mig_settings_restore(each->settings);
+	mig_residue_remove(each->residue);
+}
+
+/* what a roll-back does not take away would fail the next attempt */
+static void
+clean_session(Each *each, void (*function) (void *arg))
+{
+	ErrorData  *edata = mig_transaction_insist(function, each);
+
+	if (edata != NULL)
+		ereport(WARNING,
+				(errcode(edata->sqlerrcode),
+				 errmsg("the session is not as it was: %s", edata->message)));
+}
+
+static void
+record_failure(void *arg)
+{
+	Failing    *failing = (Failing *) arg;
+	Each	   *each = failing->each;
+
+	bool		recorded;
+
+	/* who waits for a run in the background reads its error there */
+	recorded = mig_failure_insert_here(failing->row, failing->text,
+									   each->background);
+	if (recorded || each->result->migrations > 0)
+		mig_runbook_end(each->result->run, MIG_RUN_FAILURE,
+						each->result->migrations);
+	else
+		mig_runbook_forget(each->result->run);
+}
+
+/*
+ * The transaction is rolled back: journal why, and raise it again.
+ */
+static void
+fail(Each *each, ErrorData *edata)
+{
+	MigHintFacts hints;
+	MigFailure	failure;
+	MigJournalRow row;
+	Failing		failing = {each, &row, NULL};
+	ErrorData  *second;
+
+	mig_books_trust_end();
+	mig_progress_restore();
+	memset(&failure, 0, sizeof(failure));
+	clean_session(each, restore_session);
+	if (each->result->run == 0)
+		ReThrowError(edata);	/* it had not begun */
+	mig_execution_locate(&each->execution, edata, &failure);
+	hints.project = each->options->project;
+	hints.role = each->role;
+	hints.ledger_was_empty = each->ledger_was_empty;
+	hints.undoes = failure.in_body && failure.part == MIG_DOWN;
+	hints.blockers_named = (each->blockers != NULL);
+	if (each->blockers != NULL)
+		mig_error_add_detail(edata, each->blockers);
+	mig_hint_add(edata, &hints);
+	mig_failure_from_error(&failure, edata);
+	fill_row(each, &row);
+	row.failure = &failure;
+	if (each->current >= 0)
+		failing.text = mig_chunk_text(&each->chunk, each->agenda.steps,
+									  each->current - each->chunk.first);
+	mig_failure_log(&row);
+
+	second = mig_transaction_insist(record_failure, &failing);
+	if (second != NULL)
+		ereport(WARNING,
+				(errcode(second->sqlerrcode),
+				 errmsg("the failure is not in the journal: %s",
+						second->message)));
+	ReThrowError(edata);
+}
+
+
+/*
+ * Trying again
+ */
+
+static void
+find_blockers(void *arg)
+{
+	Each	   *each = (Each *) arg;
+	MigPart		part;
+
+	mig_lock_renew_mark();		/* the error has taken it */
+	each->blockers = mig_locktrace_blockers(&each->schedule.autovacuum);
+	each->half_way = mig_partial_exists(each->options->project,
+										current_entry(each)->version, &part);
+}
+
+static void
+pause_between_attempts(void *arg)
+{
+	mig_lock_pause(*(int *) arg);
+}
+
+static void
+wait_for_lock(void *arg)
+{
+	mig_lock_wait_session();
+}
+
+static void
+run_or_fail(Each *each, void (*function) (void *arg))
+{
+	ErrorData  *edata = mig_transaction_run(function, each);
+
+	if (edata != NULL)
+		fail(each, edata);
+}
+
+/* what the step that was run last consists of */
+static const MigStepTexts *
+last_texts(const Each *each)
+{
+	return &each->chunk.bodies[each->next - each->chunk.first];
+}
+
+/*
+ * After the migration is committed: have the session as it was, so that the
+ * next one does not see what this one has left.
+ */
+static void
+end_migration(void *arg)
+{
+	Each	   *each = (Each *) arg;
+	const MigStepTexts *texts = last_texts(each);
+
+	if (texts->verify != NULL)
+		(void) mig_residue_end_migration(each->residue,
+										 mig_runnable_body(texts->verify));
+	(void) mig_residue_end_migration(each->residue,
+									 mig_runnable_body(texts->body));
+}
+
+static bool
+may_have_left_something(const Each *each)
+{
+	const MigStepTexts *texts = last_texts(each);
+	const MigBody *body = mig_runnable_body(texts->body);
+
+	return texts->verify != NULL ||
+		mig_residue_may_differ(body, 0, body->nstatements);
+}
+
+/* what it raises is about the run, and no migration */
+static void
+plan_again(Each *each)
+{
+	each->current = -1;
+	each->blockers = NULL;
+	run_or_fail(each, make_plan);
+}
+
+static void
+regain_lock(void *arg)
+{
+	mig_lock_regain_session();
+}
+
+/*
+ * Tell the client, and wait without a snapshot and without any lock, so that
+ * others can go on.  What they have done meanwhile is what the new plan is made
+ * of.  But in the middle of a migration the runner lock is kept, for it comes
+ * before anything that others could do.
+ */
+static void
+pause_and_plan_again(Each *each, const ErrorData *failure)
+{
+	int			ms = mig_lock_schedule_pause_ms(&each->schedule);
+	ErrorData  *edata;
+
+	if (mig_lock_schedule_tells(&each->schedule))
+		mig_progress_notice_retry(current_entry(each)->version,
+								  &each->schedule, ms, each->blockers);
+	if (!each->half_way)
+		mig_lock_yield_session();
+	edata = mig_transaction_run(pause_between_attempts, &ms);
+	if (edata != NULL)
+	{
+		mig_error_add_detail(edata,
+							 psprintf(_("The migration was to be tried again after this error: %s"),
+									  failure->message));
+		fail(each, edata);
+	}
+	run_or_fail(each, each->half_way ? regain_lock : wait_for_lock);
+	if (each->half_way)
+		each->current = -1;
+	else
+		plan_again(each);
+}
+
+/* the attempts at a migration go on when it comes again in a new plan */
+static void
+begin_attempt(Each *each)
+{
+	const char *version = current_entry(each)->version;
+
+	each->blockers = NULL;
+	mig_locktrace_reset();
+	if (each->tried != NULL && strcmp(each->tried, version) == 0)
+		return;
+	if (each->tried != NULL)
+		pfree(each->tried);
+	each->tried = MemoryContextStrdup(each->context, version);
+	mig_lock_schedule_begin(&each->schedule, -1);
+	each->execution.schedule = &each->schedule;
+}
+
+static bool
+may_try_again(Each *each, const ErrorData *edata)
+{
+	if (!mig_locktrace_is_lock_failure(edata))
+		return false;
+	(void) mig_transaction_run(find_blockers, each);
+	if (each->in_vain || !mig_lock_schedule_next(&each->schedule))
+		return false;
+	if (!takes_steps(each))
+		clean_session(each, remove_residue);
+	return true;
+}
+
+
+/*
+ * The run
+ */
+
+static void
+report_step(Each *each)
+{
+	const MigEntry *entry = current_entry(each);
+	int			before = each->result->migrations++;
+
+	each->result->statements += each->execution.ntimings;
+	mig_progress_notice(each->part == MIG_UP ? "applied" : "rolled back",
+						before + 1, before + steps_left(each), entry->version,
+						entry->name, each->execution_ms, true);
+	if (each->part == MIG_UP || !mig_plan_can_leave_gap(entry))
+		return;
+	MemoryContextSwitchTo(each->context);
+	each->gaps = lappend(each->gaps, pstrdup(entry->version));
+	MemoryContextSwitchTo(each->migration);
+}
+
+/* a background run has its row in any case */
+static void
+finish_background_row(void *arg)
+{
+	Each	   *each = (Each *) arg;
+
+	if (each->has_row)
+		mig_runbook_end(each->result->run, MIG_RUN_SUCCESS, 0);
+}
+
+static void
+add_to_tally(const MigEntry *entry, void *arg)
+{
+	mig_plan_tally((MigTally *) arg, entry);
+}
+
+static void
+finish_run(void *arg)
+{
+	Each	   *each = (Each *) arg;
+	MigTally	tally = {0};
+
+	mig_ledger_scan(each->options->project, add_to_tally, &tally);
+	note_complete(each->options->project, &tally);
+	if (each->gaps_matter)
+		mig_prepare_notice_gaps(tally.highest, each->gaps);
+	mig_runbook_end(each->result->run, MIG_RUN_SUCCESS,
+					each->result->migrations);
+	restore_session(each);
+}
+
+/* a step, or a look at what else there is to do */
+static void
+run_next(Each *each)
+{
+	ErrorData  *edata;
+
+	if (each->next >= each->chunk.first + each->chunk.count)
+		run_or_fail(each, load_chunk);
+	if (!each->stale)
+	{
+		each->current = each->next;
+		begin_attempt(each);
+		edata = run_step(each);
+		if (edata != NULL)
+		{
+			if (!may_try_again(each, edata))
+				fail(each, edata);
+			pause_and_plan_again(each, edata);
+			return;
+		}
+	}
+	if (each->stale)
+	{
+		plan_again(each);
+		return;
+	}
+	report_step(each);
+	each->current = -1;
+	if (may_have_left_something(each))
+		run_or_fail(each, end_migration);
+	each->next++;
+}
+
+static void
+run_all(Each *each)
+{
+	while (each->agenda.first + each->next < each->agenda.nsteps)
+	{
+		MemoryContextSwitchTo(each->migration);
+		run_next(each);
+		MemoryContextReset(each->migration);
+	}
+	run_or_fail(each, finish_run);
+	each->pinned = false;
+}
+
+static Each *
+begin(const MigRunOptions *options, const MigDownChoice *choice,
+	  int64 background, MigEachResult *result)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "migrate run",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Each	   *each = palloc0(sizeof(Each));
+
+	memset(result, 0, sizeof(MigEachResult));
+	result->run = background;
+	each->options = options;
+	each->choice = choice;
+	each->result = result;
+	each->part = choice ? MIG_DOWN : MIG_UP;
+	each->background = each->has_row = (background != 0);
+	each->role = mig_user_name(GetUserId());
+	each->context = context;
+	each->planned = AllocSetContextCreate(context, "migrate agenda",
+										  ALLOCSET_DEFAULT_SIZES);
+	each->migration = AllocSetContextCreate(context, "migrate one migration",
+											ALLOCSET_DEFAULT_SIZES);
+	each->current = -1;
+	each->run_started_at = GetCurrentTimestamp();
+	mig_chunk_init(&each->chunk, context);
+	mig_execution_init(&each->execution, context);
+	MemoryContextSwitchTo(old);
+	return each;
+}
+
+/* with the lock held */
+static void
+run(Each *each)
+{
+	MemoryContextSwitchTo(each->context);
+	run_or_fail(each, make_plan);
+	if (each->begun)
+		run_all(each);
+	else
+		run_or_fail(each, finish_background_row);
+
+	/* not before what it protects is committed */
+	mig_lock_release_session();
+	each->result->execution_ms = mig_elapsed_ms(each->run_started_at);
+	mig_progress_unmark();
+	mig_progress_restore();
+}
+
+/* everything that an error before the first migration may come from */
+static void
+begin_apply(void *arg)
+{
+	Each	   *each = (Each *) arg;
+
+	mig_refuse_recursion();
+	mig_lock_mark_run(each->result->run);
+	if (mig_prepare_known_complete(each->options))
+		return;
+	each->pending = true;
+	if (mig_guard_can_write() && mig_lock_try_session())
+	{
+		each->locked = true;
+		return;
+	}
+	if (mig_prepare_nothing_pending(each->options))
+		each->pending = false;
+	else
+		mig_guard_transaction("apply migrations");
+}
+
+static void
+begin_undo(void *arg)
+{
+	Each	   *each = (Each *) arg;
+
+	mig_refuse_recursion();
+	mig_lock_mark_run(0);
+	mig_prepare_undo_guards(each->options);
+	each->pending = true;
+	each->locked = mig_lock_try_session();
+}
+
+/*
+ * The C library keeps what was freed for this process, up to megabytes.  The
+ * session may be one of a pool, which lives on for days.
+ */
+static void
+give_memory_back(void)
+{
+#ifdef __GLIBC__
+	(void) malloc_trim(0);
+#endif
+}
+
+/*
+ * Run all that is pending under the runner lock of the session, which is
+ * released in any case.
+ */
+static void
+run_under_lock(Each *each, void (*begin_function) (void *arg))
+{
+	MemoryContext old = CurrentMemoryContext;
+	int			nentries;
+
+	MemoryContextSwitchTo(each->context);
+	mig_books_trust_begin();
+
+	/* it is for each statement, and not for how long others take */
+	disable_timeout(STATEMENT_TIMEOUT, false);
+	PG_TRY();
+	{
+		run_or_fail(each, begin_function);
+		if (each->pending)
+		{
+			if (!each->locked)
+				run_or_fail(each, wait_for_lock);
+			run(each);
+		}
+		else
+			run_or_fail(each, finish_background_row);
+	}
+	PG_FINALLY();
+	{
+		mig_lock_release_session();
+	}
+	PG_END_TRY();
+	mig_books_trust_end();
+	MemoryContextSwitchTo(old);
+	nentries = each->nentries;
+	MemoryContextDelete(each->context);
+	if (nentries >= LARGE_PROJECT)
+		give_memory_back();
+}
+
+void
+mig_each_apply(const MigRunOptions *options, int64 background,
+			   MigEachResult *result)
+{
+	run_under_lock(begin(options, NULL, background, result), begin_apply);
+}
+
+void
+mig_each_rollback(const MigRunOptions *options, const MigDownChoice *choice,
+				  MigEachResult *result)
+{
+	run_under_lock(begin(options, choice, 0, result), begin_undo);
+}

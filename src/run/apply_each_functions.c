@@ -1,0 +1,172 @@
+/*-------------------------------------------------------------------------
+ *
+ * apply_each_functions.c
+ *	  The SQL-callable procedures that commit as they go, and what goes with
+ *	  runs in the background.
+ *
+ * The procedures must not have a SET clause and must not be SECURITY DEFINER: the server
+ * lets such a procedure commit nothing.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "base/argument.h"
+#include "base/printable.h"
+#include "base/sql.h"
+#include "exec/toplevel.h"
+#include "run/apply_each.h"
+#include "run/background.h"
+
+PG_FUNCTION_INFO_V1(mig_apply_each);
+PG_FUNCTION_INFO_V1(mig_rollback_each);
+PG_FUNCTION_INFO_V1(mig_start);
+PG_FUNCTION_INFO_V1(mig_wait);
+PG_FUNCTION_INFO_V1(mig_cancel);
+
+/*
+ * Leave the snapshot of the CALL behind, as COMMIT in a procedure does: from
+ * here on no snapshot is active and nothing is connected to SPI.
+ */
+static void
+leave_snapshot(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	SPI_commit();
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "could not disconnect from SPI");
+	MemoryContextSwitchTo(context);
+}
+
+static Datum
+result_row(FunctionCallInfo fcinfo, const MigEachResult *result)
+{
+	TupleDesc	desc;
+	Datum		values[4];
+	bool		nulls[4] = {false};
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	values[0] = Int64GetDatum(result->run);
+	nulls[0] = (result->run == 0);
+	values[1] = Int32GetDatum(result->migrations);
+	values[2] = Int64GetDatum(result->statements);
+	values[3] = Float8GetDatum(result->execution_ms);
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values,
+											 nulls));
+}
+
+Datum
+mig_apply_each(PG_FUNCTION_ARGS)
+{
+	MigRunOptions options;
+	MigEachResult result;
+
+	memset(&options, 0, sizeof(options));
+	options.target = mig_arg_version(fcinfo, 0);
+	options.restricted = !PG_ARGISNULL(1);
+	options.versions = mig_arg_text_list(fcinfo, 1);
+	options.note = mig_arg_note(fcinfo, 2);
+	options.project = mig_arg_project(fcinfo, 3);
+	options.raise = true;
+	mig_toplevel_require(fcinfo->context, "migrate.apply_each()");
+	leave_snapshot();
+	mig_each_apply(&options, mig_background_run(), &result);
+	return result_row(fcinfo, &result);
+}
+
+Datum
+mig_rollback_each(PG_FUNCTION_ARGS)
+{
+	MigRunOptions options;
+	MigDownChoice choice;
+	MigEachResult result;
+
+	memset(&options, 0, sizeof(options));
+	memset(&choice, 0, sizeof(choice));
+	choice.target = mig_arg_version(fcinfo, 1);
+	choice.kind = choice.target ? MIG_DOWN_TO : MIG_DOWN_STEPS;
+	if (choice.target == NULL)
+		choice.steps = mig_arg_steps(fcinfo, 0);
+	options.note = mig_arg_note(fcinfo, 2);
+	options.hold_given = !PG_ARGISNULL(3);
+	options.hold = options.hold_given && PG_GETARG_BOOL(3);
+	options.confirm = mig_arg_text(fcinfo, 4);
+	options.project = mig_arg_project(fcinfo, 5);
+	options.raise = true;
+	mig_toplevel_require(fcinfo->context, "migrate.rollback_each()");
+	leave_snapshot();
+	mig_each_rollback(&options, &choice, &result);
+	return result_row(fcinfo, &result);
+}
+
+Datum
+mig_start(PG_FUNCTION_ARGS)
+{
+	MigRunOptions options;
+
+	memset(&options, 0, sizeof(options));
+	options.target = mig_arg_version(fcinfo, 0);
+	options.restricted = !PG_ARGISNULL(1);
+	options.versions = mig_arg_text_list(fcinfo, 1);
+	options.note = mig_arg_note(fcinfo, 2);
+	options.project = mig_arg_project(fcinfo, 3);
+	PG_RETURN_INT64(mig_background_start(&options));
+}
+
+/* milliseconds, months being 30 days; -1 for null */
+static double
+interval_ms(FunctionCallInfo fcinfo, int n)
+{
+	Interval   *interval;
+
+	if (PG_ARGISNULL(n))
+		return -1;
+	interval = PG_GETARG_INTERVAL_P(n);
+	return Max(0.0,
+			   interval->time / 1000.0 +
+			   (interval->day + interval->month * (double) DAYS_PER_MONTH) *
+			   SECS_PER_DAY * 1000.0);
+}
+
+Datum
+mig_wait(PG_FUNCTION_ARGS)
+{
+	TupleDesc	desc;
+	Datum		values[1];
+	bool		nulls[1] = {false};
+	int64		run;
+	double		timeout_ms;
+
+	if (PG_ARGISNULL(0))
+		mig_arg_must_not_be_null("run");
+	run = PG_GETARG_INT64(0);
+	timeout_ms = interval_ms(fcinfo, 1);
+	mig_background_refuse_own(run);
+	mig_toplevel_require(fcinfo->context, "migrate.wait()");
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	leave_snapshot();
+	values[0] = CStringGetTextDatum(mig_background_wait(run, timeout_ms));
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values,
+											 nulls));
+}
+
+Datum
+mig_cancel(PG_FUNCTION_ARGS)
+{
+	if (PG_ARGISNULL(0))
+		mig_arg_must_not_be_null("run");
+	PG_RETURN_BOOL(mig_background_cancel(PG_GETARG_INT64(0)));
+}

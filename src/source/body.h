@@ -1,0 +1,141 @@
+/*-------------------------------------------------------------------------
+ *
+ * body.h
+ *	  A body, cut into statements by the server's own parser.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_SOURCE_BODY_H
+#define MIG_SOURCE_BODY_H
+
+#include "base/errors.h"
+#include "tcop/cmdtag.h"
+
+/* names a body in messages */
+typedef struct MigLabel
+{
+	const char *version;
+	const char *path;			/* may be NULL */
+	MigPart		part;
+	bool		secret;			/* errors must not show the text */
+	int			first_line;		/* the line of path that the text begins on,
+								 * 0: lines are those of the text */
+	MigTransactional transactional; /* what somebody has said of the body */
+
+
+	/*
+	 * A script of Sqitch: no value that a verify body returns counts, and a
+	 * COMMIT at its end needs no BEGIN, for an applied one cannot be edited.
+	 */
+	bool		of_sqitch;
+} MigLabel;
+
+/*
+ * How to go on with a statement that was started and never recorded as
+ * finished.  Whatever the server does in a statement's last transaction is
+ * recorded in that very transaction, so most can simply be repeated.
+ */
+typedef enum MigResume
+{
+	MIG_RESUME_REPEAT,
+	MIG_RESUME_CREATE_INDEX,	/* drop what it left, repeat */
+	MIG_RESUME_REINDEX,			/* drop what it left, repeat */
+	MIG_RESUME_DETACH,			/* finish what is pending, or repeat */
+	MIG_RESUME_PREPARED,		/* repeat if the transaction is still there */
+	MIG_RESUME_PROCEDURE		/* repeat if it has not committed anything */
+} MigResume;
+
+typedef struct MigStatement
+{
+	int			location;		/* in bytes, of the first token */
+	int			length;
+	int			line;			/* of the first token: of the file if the
+								 * label knows it, else of the text */
+	const char *tag;			/* command tag */
+	int			log_level;		/* a LogStmtLevel */
+
+	/* what it is, if it cannot run in a transaction block, else NULL */
+	const char *own_transaction;
+	MigResume	resume;
+	bool		sets;			/* SET or RESET for the rest of the session */
+	int			block;			/* which of the body's, from 1; 0: none */
+
+	/* what it is, if it has a meaning in a transaction block alone, else NULL */
+	const char *of_block;
+	bool		runs_code;		/* may do what only functions and utilities do */
+} MigStatement;
+
+/*
+ * The statements [first, end), between BEGIN and COMMIT, of a body that runs in
+ * several transactions.
+ */
+typedef struct MigBlock
+{
+	int			first;
+	int			end;
+	List	   *opening;		/* of char *: the statements that begin it */
+} MigBlock;
+
+typedef struct MigBody
+{
+	const char *text;			/* what locations refer to */
+	int			nstatements;
+	MigStatement *statements;	/* without BEGIN and COMMIT */
+	List	   *blocks;			/* of MigBlock * */
+
+	bool		only_ddl;		/* and so fires no trigger of a table */
+	bool		runs_code;		/* one of its statements does */
+} MigBody;
+
+/*
+ * Cut a body into its statements.
+ *
+ * In a body that runs in one transaction pairs of a plain BEGIN and COMMIT are
+ * taken off, in a verify body ROLLBACK too, which is rolled back in any case.
+ * In one that runs in several they make blocks.  Raises the parser's own
+ * syntax error, with line and column, or MIG_ERRCODE_BODY for what no runner
+ * can ever run: other transaction control, COPY from or to the client, psql's
+ * commands, DROP EXTENSION migrate, and turning standard_conforming_strings
+ * off.  Touches no catalog.  The result is in CurrentMemoryContext and refers
+ * to text.
+ */
+extern MigBody *mig_body_parse(const char *text, const MigLabel *label);
+
+/*
+ * The same, with the parse tree of each statement (RawStmt *) in *trees, in
+ * their order.
+ */
+extern MigBody *mig_body_parse_trees(const char *text, const MigLabel *label,
+									 List **trees);
+
+/* the first statement that cannot run in a transaction block, or NULL */
+extern const MigStatement *mig_body_own_transaction(const MigBody *body);
+
+/* the text as the server's scanner gets it: of the same length */
+extern const char *mig_body_sql(const char *text);
+
+/* the file of a part: its own, or else the migration's */
+extern const char *mig_part_path(MigPart part, const char *path,
+								 const char *down_path,
+								 const char *verify_path);
+
+/* the label of a stored text, and of one that is to be stored */
+extern void mig_label_of_entry(MigLabel *label, const MigEntry *entry,
+							   MigPart part, bool secret);
+extern void mig_label_of_source(MigLabel *label, const MigSource *source,
+								MigPart part);
+
+/* the statement, from 0, as a place for mig_error_locate() */
+extern void mig_statement_place(MigPlace *place, const MigLabel *label,
+								const MigBody *body, int statement);
+
+/*
+ * For CONTEXT: migration, file and line, body, and the statement unless it is
+ * 0.  In CurrentMemoryContext.
+ */
+extern char *mig_label_place(const MigLabel *label, int statement, int line);
+
+/* "up", "down", "verify" */
+extern const char *mig_part_name(MigPart part);
+
+#endif							/* MIG_SOURCE_BODY_H */

@@ -1,0 +1,626 @@
+/*-------------------------------------------------------------------------
+ *
+ * known_tools.c
+ *	  Markers and file names of known tools, and which conventions read them.
+ *
+ * A tool that keeps the way back in the same file, or in a file beside it that
+ * looks like a migration, has its marker or its file name here: who loads such
+ * files by a convention that does not read it would run the way back right
+ * after the way forth.  The same goes for what says how a body is run.
+ *
+ * A marker can also be misspelt, or be of a tool that is not here.  So a comment
+ * that says nothing but "down", in whatever spelling, is taken for one where it
+ * parts statements from statements, and so is such a word in the name of a file
+ * that has the number of another one.
+ *
+ * Tools find markers by lines.  A line counts unless it is inside of a literal,
+ * a dollar body or a block comment, as far as that can be told, so that text
+ * about migrations is not taken for one of them.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <ctype.h>
+
+#include "source/known_tools.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "source/lenient_scan.h"
+#include "utils/formatting.h"
+
+/* how the text of a comment is compared, dashes and ornaments before it aside */
+typedef enum MarkerForm
+{
+	MARK_WORD,					/* begins with it, and there a word ends */
+	MARK_PREFIX,				/* begins with it */
+	MARK_TITLE,					/* is it, and SQL stands before and after */
+	MARK_FIRST					/* is it, in the first line */
+} MarkerForm;
+
+typedef struct ForeignMarker
+{
+	const char *text;			/* in lower case */
+	MarkerForm	form;
+	const char *tool;
+	const char *readers;		/* conventions, a blank around each */
+	const char *hint;			/* if no convention reads it */
+} ForeignMarker;
+
+#define WRITE_SECTIONS \
+	"Begin the two bodies with -- migrate:up and -- migrate:down instead."
+#define WRITE_TRANSACTIONAL \
+	"Take the marker out.  Statements that cannot run in a transaction are recognized; of others say -- migrate:transactional off."
+#define TAKE_OUT \
+	"Take the marker out of the file, and write down what it stands for."
+
+/*
+ * A title is also what people write over parts of a file that is one body, so
+ * it counts only where it parts statements from statements.
+ */
+static const ForeignMarker foreign_markers[] = {
+	{"migrate:up", MARK_WORD, "dbmate", " native name ", NULL},
+	{"migrate:down", MARK_WORD, "dbmate", " native name ", NULL},
+	{"migrate:verify", MARK_WORD, "convention \"native\"", " native name ", NULL},
+	{"migrate:requires", MARK_WORD, "convention \"native\"", " native name ", NULL},
+	{"migrate:repeatable", MARK_WORD, "convention \"native\"", " native name ", NULL},
+	{"migrate:transactional", MARK_WORD, "convention \"native\"", " native name ", NULL},
+	{"migrate:irreversible", MARK_WORD, "convention \"native\"", " native name ", NULL},
+	{"+goose", MARK_WORD, "goose", " goose ", NULL},
+	{"+migrate", MARK_WORD, "sql-migrate", "", WRITE_SECTIONS},
+	{"+micrate", MARK_WORD, "micrate", "", WRITE_SECTIONS},
+	{"liquibase formatted sql", MARK_WORD, "Liquibase", "",
+	"Write a file for each changeset, with -- migrate:down before what its --rollback lines say."},
+	{"changeset ", MARK_PREFIX, "Liquibase", "",
+	"Write a file for each changeset, with -- migrate:down before what its --rollback lines say."},
+	{"create above / drop below", MARK_WORD, "tern", "", WRITE_SECTIONS},
+	{"tern:", MARK_PREFIX, "tern", "", WRITE_TRANSACTIONAL},
+	{"down migration", MARK_TITLE, "node-pg-migrate", "", WRITE_SECTIONS},
+	{"up migration", MARK_TITLE, "node-pg-migrate", "", WRITE_SECTIONS},
+	{"down", MARK_TITLE, "shmig", "", WRITE_SECTIONS},
+	{"//@undo", MARK_WORD, "MyBatis Migrations", "", WRITE_SECTIONS},
+	{"// @undo", MARK_WORD, "MyBatis Migrations", "", WRITE_SECTIONS},
+	{"@undo", MARK_WORD, "MyBatis Migrations", "", WRITE_SECTIONS},
+	{"rambler up", MARK_WORD, "rambler", "", WRITE_SECTIONS},
+	{"rambler down", MARK_WORD, "rambler", "", WRITE_SECTIONS},
+	{"!ups", MARK_WORD, "Play", "", WRITE_SECTIONS},
+	{"!downs", MARK_WORD, "Play", "", WRITE_SECTIONS},
+	{"! previous:", MARK_PREFIX, "graphile-migrate", "",
+	"Take out the lines at the head of the file that begin with --!."},
+	{"! hash:", MARK_PREFIX, "graphile-migrate", "",
+	"Take out the lines at the head of the file that begin with --!."},
+	{"! message:", MARK_PREFIX, "graphile-migrate", "",
+	"Take out the lines at the head of the file that begin with --!."},
+	{"! allowinvalidhash", MARK_WORD, "graphile-migrate", "",
+	"Take out the lines at the head of the file that begin with --!."},
+	{"! no-transaction", MARK_WORD, "graphile-migrate", "", WRITE_TRANSACTIONAL},
+	{"!no-transaction", MARK_WORD, "graphile-migrate", "", WRITE_TRANSACTIONAL},
+	{"!include", MARK_WORD, "graphile-migrate", "",
+	"Write the text of the included file in place of the marker."},
+	{"atlas:txmode", MARK_WORD, "Atlas", "", WRITE_TRANSACTIONAL},
+	{"atlas:delimiter", MARK_WORD, "Atlas", "", TAKE_OUT},
+	{"atlas:checkpoint", MARK_WORD, "Atlas", "",
+	"Leave the file out: it stands for all those before it."},
+	{"atlas:txtar", MARK_WORD, "Atlas", "", TAKE_OUT},
+	{"no-transaction", MARK_FIRST, "sqlx", " sqlx ", WRITE_TRANSACTIONAL}
+};
+
+/* a pattern of file names; # stands for a row of digits */
+typedef struct ForeignName
+{
+	const char *pattern;
+	const char *tool;
+	const char *readers;
+	const char *hint;
+} ForeignName;
+
+#define RENAME \
+	"Rename the files to VERSION_name.sql and VERSION_name.down.sql."
+
+static const ForeignName foreign_names[] = {
+	{"#.do.sql", "Postgrator", "", RENAME},
+	{"#.do.*.sql", "Postgrator", "", RENAME},
+	{"#.undo.sql", "Postgrator", "", RENAME},
+	{"#.undo.*.sql", "Postgrator", "", RENAME},
+	{"*.rollback.sql", "yoyo", "", RENAME},
+	{"#-up.sql", "db-migrate", "", RENAME},
+	{"#-down.sql", "db-migrate", "", RENAME},
+	{"#-*-up.sql", "db-migrate", "", RENAME},
+	{"#-*-down.sql", "db-migrate", "", RENAME},
+	{"rollback-#*.sql", "Dogfish", "", RENAME},
+	{"*.everytime.*sql", "grate", "",
+	"Say -- migrate:repeatable in the file, and rename it to VERSION_name.sql."},
+	{"V#*__*.sql", "Flyway", " flyway ", NULL},
+	{"U#*__*.sql", "Flyway", " flyway ", NULL},
+	{"B#*__*.sql", "Flyway", " flyway ", NULL},
+	{"R__*.sql", "Flyway", " flyway ", NULL},
+	{"*.sql.conf", "Flyway", " flyway ", NULL},
+	{"*.verify.sql", "convention \"native\"", " native plain name ", NULL},
+	{"*.up.sql", "golang-migrate", " native plain name golang-migrate sqlx ", NULL},
+	{"*.down.sql", "golang-migrate", " native plain name golang-migrate sqlx ", NULL},
+	{"up.sql", "diesel", " diesel ", NULL},
+	{"down.sql", "diesel", " diesel ", NULL},
+	{"metadata.toml", "diesel", " diesel ", NULL},
+	{"migration.sql", "Prisma", " prisma ", NULL},
+	{"migration_lock.toml", "Prisma", " prisma ", NULL},
+	{"sqitch.plan", "Sqitch", " sqitch ", NULL}
+};
+
+
+/* is the convention one of those in the list? */
+static bool
+is_read(const char *readers, const char *convention)
+{
+	return strstr(readers, psprintf(" %s ", convention)) != NULL;
+}
+
+/* to the hint of the row, or to the first convention that reads such files */
+static const char *
+make_hint(const char *readers, const char *hint)
+{
+	if (hint != NULL)
+		return hint;
+	return psprintf("Pass convention => '%s', or leave it out with ignore.",
+					pnstrdup(readers + 1, strcspn(readers + 1, " ")));
+}
+
+/* ----------
+ * Words for the two ways
+ * ----------
+ */
+
+static const char *const back_words[] = {
+	"down", "downs", "dn", "undo", "revert", "rollback", "downgrade", "backward",
+	"backwards", NULL
+};
+
+static const char *const forth_words[] = {
+	"up", "ups", "do", "upgrade", "forward", "forwards", NULL
+};
+
+/* what may stand before such a word, "migr" and what follows it aside */
+static const char *const way_prefixes[] = {
+	"dbmate", "goose", "sqlx", "micrate", "rambler", "db", "begin", "start",
+	NULL
+};
+
+/* and after it */
+static const char *const way_suffixes[] = {
+	"migration", "migrations", "migrate", "script", "scripts", "section", "part",
+	"sql", NULL
+};
+
+/* how far one of the words begins the text; the longest, 0: none does */
+static int
+begins_with_word(const char *text, const char *const *words)
+{
+	int			longest = 0;
+
+	for (; *words != NULL; words++)
+	{
+		int			length = strlen(*words);
+
+		if (length > longest && strncmp(text, *words, length) == 0)
+			longest = length;
+	}
+	return longest;
+}
+
+static bool
+is_word_of(const char *text, const char *const *words)
+{
+	return *text != '\0' && text[begins_with_word(text, words)] == '\0';
+}
+
+/* the words of a file's name */
+typedef struct NameWords
+{
+	char	   *number;			/* the first one, with its parts: 1, 1.2 */
+	StringInfoData rest;		/* all words but those for the ways */
+	bool		back;			/* has one for the way back */
+} NameWords;
+
+static void
+add_name_words(NameWords *words, char *text)
+{
+	while (*text != '\0')
+	{
+		char	   *end = text;
+
+		while (isalnum((unsigned char) *end) || IS_HIGHBIT_SET(*end))
+			end++;
+		if (end > text)
+		{
+			char	   *word = pnstrdup(text, end - text);
+
+			if (is_word_of(word, back_words))
+				words->back = true;
+			else if (!is_word_of(word, forth_words))
+				appendStringInfo(&words->rest, " %s", word);
+		}
+		text = *end == '\0' ? end : end + 1;
+	}
+}
+
+/*
+ * Take the name of a .sql file apart; false if it has no number.  The letters
+ * V and U right before it are Flyway's.
+ */
+static bool
+split_name(const char *path, NameWords *words)
+{
+	MigFileName name;
+	char	   *text;
+	char	   *number;
+	char	   *end;
+
+	mig_path_split(path, &name);
+	text = asc_tolower(name.stem, strlen(name.stem));
+	number = text + strcspn(text, "0123456789");
+	if (name.part != MIG_UP || *number == '\0')
+		return false;
+	end = number + strspn(number, "0123456789");
+	while (strchr("._-", *end) != NULL && end[1] >= '0' && end[1] <= '9')
+		end += 1 + strspn(end + 1, "0123456789");
+	words->number = pnstrdup(number, end - number);
+	words->back = number == text + 1 && *text == 'u';
+	initStringInfo(&words->rest);
+	text = pnstrdup(text, number - text);
+	if (strcmp(text, "u") != 0 && strcmp(text, "v") != 0)
+		add_name_words(words, text);
+	add_name_words(words, end);
+	return true;
+}
+
+/*
+ * By their names, is one file the way back of the other?  The number of the one
+ * begins that of the other (1a, 1.1), and what is said beside it is the same, or
+ * it is the same number and none that several files have because it is a date.
+ */
+static bool
+is_way_back_of(const NameWords *back, const NameWords *forth)
+{
+	int			length = strlen(forth->number);
+
+	if (forth->back || strncmp(back->number, forth->number, length) != 0 ||
+		isdigit((unsigned char) back->number[length]))
+		return false;
+	if (strcmp(back->rest.data, forth->rest.data) == 0)
+		return true;
+	return back->number[length] == '\0' && mig_is_digits(back->number) &&
+		length < 8;
+}
+
+/* the file whose way back this one is by its name, though it is not read so */
+static const MigScript *
+find_way_forth(const MigFileSet *set, const MigScript *script)
+{
+	const char *digits = "0123456789";
+	NameWords	back;
+	NameWords	forth;
+	int			length;
+
+	if (!mig_path_is_sql(script->path) ||
+		!split_name(script->path, &back) || !back.back)
+		return NULL;
+	length = strspn(back.number, digits);
+	for (int i = 0; i < set->nscripts; i++)
+	{
+		const MigScript *other = &set->scripts[i];
+		const char *number = mig_path_base(other->path);
+
+		CHECK_FOR_INTERRUPTS();
+		number += strcspn(number, digits);
+		if (other != script && strspn(number, digits) == length &&
+			strncmp(number, back.number, length) == 0 &&
+			mig_path_is_sql(other->path) && split_name(other->path, &forth) && is_way_back_of(&back, &forth))
+			return other;
+	}
+	return NULL;
+}
+
+char *
+mig_foreign_name(const MigFileSet *set, const MigScript *script,
+				 const char **hint)
+{
+	const char *base = mig_path_base(script->path);
+	const MigScript *forth;
+
+	for (int i = 0; i < lengthof(foreign_names); i++)
+	{
+		const ForeignName *name = &foreign_names[i];
+
+		if (!mig_path_matches(base, name->pattern) ||
+			is_read(name->readers, set->convention))
+			continue;
+		*hint = make_hint(name->readers, name->hint);
+		return psprintf("file \"%s\" has a name as %s gives it, which convention \"%s\" does not read",
+						script->path, name->tool, set->convention);
+	}
+	if (strcmp(set->convention, "flyway") == 0 && (*base == 'U' || *base == 'u'))
+		return NULL;
+	forth = find_way_forth(set, script);
+	if (forth == NULL)
+		return NULL;
+	*hint = RENAME;
+	return psprintf("file \"%s\" seems to be the way back of file \"%s\", and its name does not say so in convention \"%s\"",
+					script->path, forth->path, set->convention);
+}
+
+/* does the comment say what the marker says? */
+static bool
+says(const char *text, int length, const ForeignMarker *marker, bool first_line)
+{
+	int			marker_length = strlen(marker->text);
+	char		next = length > marker_length ? text[marker_length] : '\0';
+
+	if (length < marker_length ||
+		pg_strncasecmp(text, marker->text, marker_length) != 0)
+		return false;
+	switch (marker->form)
+	{
+		case MARK_PREFIX:
+			return true;
+		case MARK_WORD:
+			return !isalnum((unsigned char) next) && next != '_' &&
+				!(next == '-' && isalnum((unsigned char) text[marker_length + 1]));
+		case MARK_TITLE:
+			for (; marker_length < length; marker_length++)
+			{
+				if (strchr(" \t\r-=*#:;.", text[marker_length]) == NULL)
+					return false;
+			}
+			return true;
+		case MARK_FIRST:
+			return first_line && next == '\0';
+	}
+	return false;				/* keep compiler quiet */
+}
+
+/*
+ * The marker in a comment of the -- kind, or of Play's # kind, which begins at
+ * comment and ends at end; NULL if there is none.
+ */
+static const ForeignMarker *
+find_marker(const char *comment, const char *end, const char *convention,
+			bool first_line)
+{
+	const char *text = comment;
+
+	while (end > text && strchr(" \t\r", end[-1]) != NULL)
+		end--;
+	while (text < end && strchr("-#=* \t", *text) != NULL)
+		text++;
+	for (int i = 0; i < lengthof(foreign_markers); i++)
+	{
+		if (says(text, end - text, &foreign_markers[i], first_line) &&
+			!is_read(foreign_markers[i].readers, convention))
+			return &foreign_markers[i];
+	}
+	return NULL;
+}
+
+static char *
+marker_message(const MigFileSet *set, const MigScript *script, int line,
+			   const ForeignMarker *marker, const char **hint)
+{
+	*hint = make_hint(marker->readers, marker->hint);
+	return psprintf("file \"%s\" line %d has a marker of %s, which convention \"%s\" does not read",
+					script->path, line, marker->tool, set->convention);
+}
+
+/* does nothing but blanks stand before that place in its line? */
+static bool
+begins_line(const char *start, const char *place)
+{
+	while (place > start && (place[-1] == ' ' || place[-1] == '\t'))
+		place--;
+	return place == start || place[-1] == '\n';
+}
+
+
+/* ----------
+ * Markers that are misspelt, or of unknown tools
+ * ----------
+ */
+
+/*
+ * The length of a character that is no letter: of ASCII, or a blank or a mark
+ * of Unicode as they come along from web pages (no-break and zero-width blanks,
+ * long dashes, full-width colons).  0 if it is a letter or a digit.
+ */
+static int
+ornament_length(const unsigned char *c)
+{
+	if (*c < 0x80)
+		return isalnum(*c) ? 0 : 1;
+	if (GetDatabaseEncoding() != PG_UTF8)
+		return 0;
+	if (c[0] == 0xC2 && c[1] >= 0x80 && c[1] <= 0xBF)
+		return 2;
+	if ((c[0] == 0xE2 && (c[1] == 0x80 || c[1] == 0x81 || c[1] == 0x88 || c[1] == 0x94)) ||
+		(c[0] == 0xE3 && c[1] == 0x80) ||
+		(c[0] == 0xEF && c[1] == 0xBB && c[2] == 0xBF) ||
+		(c[0] == 0xEF && c[1] == 0xBC && (c[2] <= 0x8F || (c[2] >= 0x9A && c[2] <= 0xA0))))
+		return c[2] != '\0' ? 3 : 0;
+	return 0;
+}
+
+/* does the text, which is in lower case, consist of words for one of the ways? */
+static bool
+names_way(const char *text, const char *const *words)
+{
+	for (const char *c = text; *c != '\0'; c++)
+	{
+		int			length = begins_with_word(c, words);
+		char	   *before;
+		bool		named;
+
+		if (length == 0)
+			continue;
+		before = pnstrdup(text, c - text);
+		named = (*before == '\0' || strncmp(before, "migr", 4) == 0 ||
+				 is_word_of(before, way_prefixes)) &&
+			(c[length] == '\0' || is_word_of(c + length, way_suffixes));
+		pfree(before);
+		if (named)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Does the comment from start to end say nothing but the way that the words
+ * stand for?  What is not a letter does not count.
+ */
+static bool
+says_way(const char *start, const char *end, const char *const *words)
+{
+	char		letters[NAMEDATALEN];
+	int			n = 0;
+
+	while (start < end)
+	{
+		int			length = ornament_length((const unsigned char *) start);
+
+		if (length > 0)
+			start += length;
+		else if (n + 1 < sizeof(letters) && isalpha((unsigned char) *start))
+			letters[n++] = pg_tolower((unsigned char) *start++);
+		else
+			return false;
+	}
+	letters[n] = '\0';
+	return names_way(letters, words);
+}
+
+/* is the line a marker that the convention reads, whatever it says of it? */
+static bool
+is_own_marker(const char *comment, const char *convention)
+{
+	const char *text = comment + 2;
+
+	text += strspn(text, " \t");
+	if (strcmp(convention, "goose") == 0)
+		return pg_strncasecmp(text, "+goose", 6) == 0;
+	return (strcmp(convention, "native") == 0 || strcmp(convention, "name") == 0) &&
+		comment[0] == '-' && pg_strncasecmp(text, "migrate:", 8) == 0;
+}
+
+/* does the comment from p to next have its lines for itself? */
+static bool
+is_lone_comment(const char *start, const char *p, const char *next)
+{
+	return begins_line(start, p) &&
+		((p[0] == '-' && p[1] == '-') ||
+		 (p[0] == '/' && p[1] == '*' &&
+		  strchr("\r\n", next[strspn(next, " \t")]) != NULL));
+}
+
+/*
+ * Where a file goes over from the way forth to the way back
+ */
+typedef struct Turn
+{
+	bool		back;			/* this is the way back, or has no way */
+	bool		forth;			/* statements, or a word for the way forth */
+	int			line;			/* of a word for the way back after it; or 0 */
+	const char *start;
+	const char *end;
+	const ForeignMarker *title; /* if it is a tool's */
+} Turn;
+
+/*
+ * Note what a comment says, be it a marker that the convention reads, a title
+ * or none of them.
+ */
+static void
+note_way(Turn *turn, const char *convention, const char *start,
+		 const char *end, const ForeignMarker *title, int line)
+{
+	bool		back = says_way(start, end, back_words);
+
+	if (is_own_marker(start, convention))
+	{
+		memset(turn, 0, sizeof(Turn));
+		turn->back = back;
+	}
+	if (turn->line != 0 || (turn->back && title == NULL))
+		return;
+	if (says_way(start, end, forth_words) && !turn->forth)
+		turn->forth = true;
+	else if (turn->forth && (back || title != NULL))
+	{
+		turn->line = line;
+		turn->start = start;
+		turn->end = end;
+		turn->title = title;
+	}
+}
+
+static char *
+turn_message(const MigFileSet *set, const MigScript *script, const Turn *turn,
+			 const char **hint)
+{
+	char	   *comment;
+
+	if (turn->title != NULL)
+		return marker_message(set, script, turn->line, turn->title, hint);
+	comment = mig_trim(pnstrdup(turn->start, turn->end - turn->start));
+
+	*hint = "A marker of the way back?  Begin the two bodies with -- migrate:up and -- migrate:down then.  In a remark say more than that, or pass convention => 'plain', which reads no markers.";
+	return psprintf("file \"%s\" line %d has statements after \"%s\", which is no marker of convention \"%s\"",
+					script->path, turn->line, comment, set->convention);
+}
+
+char *
+mig_foreign_marker(const MigFileSet *set, const MigScript *script,
+				   const char **hint)
+{
+	MigFileName name;
+	Turn		turn = {0};
+	bool		unclosed = false;
+	MigLine		line;
+	const char *start;
+	const char *next;
+	int			number = 1;
+
+	mig_path_split(script->path, &name);
+	turn.back = name.part != MIG_UP || strcmp(set->convention, "plain") == 0;
+	mig_line_rewind(&line, script->content);
+	start = line.next;
+	for (const char *p = start; *p != '\0'; p = next)
+	{
+		const ForeignMarker *marker = NULL;
+
+		/* of what is not closed nobody can tell how far it goes */
+		next = unclosed ? mig_sqltext_step(p) : mig_sqltext_skip(p);
+		if (next == NULL)
+		{
+			unclosed = true;
+			next = p + 1;
+		}
+
+		if ((*p == '#' || (p[0] == '-' && p[1] == '-')) &&
+			begins_line(start, p))
+			marker = find_marker(p, p + strcspn(p, "\n"), set->convention,
+								 number == 1);
+		if (marker != NULL && marker->form != MARK_TITLE)
+			return marker_message(set, script, number, marker, hint);
+		if (marker != NULL || is_lone_comment(start, p, next))
+		{
+			next = Max(next, p + (*p == '#' ? strcspn(p, "\n") : 0));
+			note_way(&turn, set->convention, p, next, marker, number);
+		}
+		else if (!mig_sqltext_is_gap(p) && *p != ';')
+		{
+			if (turn.line != 0)
+				return turn_message(set, script, &turn, hint);
+			turn.forth = true;
+		}
+		for (; p < next; p++)
+			number += (*p == '\n');
+	}
+	return NULL;
+}

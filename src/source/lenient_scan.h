@@ -1,0 +1,32 @@
+/*-------------------------------------------------------------------------
+ *
+ * lenient_scan.h
+ *	  Where comments, literals and words of SQL end, of texts that the
+ *	  server's scanner may refuse.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_SOURCE_LENIENT_SCAN_H
+#define MIG_SOURCE_LENIENT_SCAN_H
+
+/*
+ * The end of the comment, literal, quoted name, dollar body, word, run of
+ * blanks or single character that begins at text, which must not be at its
+ * end.  NULL if it is not closed before the end of the text.
+ */
+extern const char *mig_sqltext_skip(const char *text);
+
+/*
+ * The same in a text in which something was not closed: what could begin a
+ * literal or a comment of several lines is a character like others there.  To
+ * look for its end again and again would take for ever.
+ */
+extern const char *mig_sqltext_step(const char *text);
+
+/* do blanks or a comment begin there? */
+extern bool mig_sqltext_is_gap(const char *text);
+
+/* nothing but blanks, comments and semicolons? */
+extern bool mig_sqltext_is_empty(const char *text);
+
+#endif							/* MIG_SOURCE_LENIENT_SCAN_H */
