@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * status_functions.c
- *	  The SQL-callable functions that look.
+ *	  The SQL-callable functions that look at what is and what would be.
  *
  *-------------------------------------------------------------------------
  */
@@ -22,13 +22,8 @@
 #include "base/sql.h"
 #include "ledger/migration.h"
 #include "ledger/tables.h"
-#include "lint/lint.h"
 #include "plan/plan.h"
 #include "plan/plan_run.h"
-#include "report/html.h"
-#include "report/json.h"
-#include "report/markdown.h"
-#include "report/report.h"
 
 PG_FUNCTION_INFO_V1(mig_status);
 PG_FUNCTION_INFO_V1(mig_outcome);
@@ -36,13 +31,10 @@ PG_FUNCTION_INFO_V1(mig_progress);
 PG_FUNCTION_INFO_V1(mig_plan);
 PG_FUNCTION_INFO_V1(mig_plan_rollback);
 PG_FUNCTION_INFO_V1(mig_check);
-PG_FUNCTION_INFO_V1(mig_lint_pending);
 PG_FUNCTION_INFO_V1(mig_heads);
 PG_FUNCTION_INFO_V1(mig_current);
 PG_FUNCTION_INFO_V1(mig_verify);
 PG_FUNCTION_INFO_V1(mig_script_text);
-PG_FUNCTION_INFO_V1(mig_report);
-PG_FUNCTION_INFO_V1(mig_required);
 PG_FUNCTION_INFO_V1(mig_known_project);
 
 /* the project of argument n in order, whatever is wrong with it; warns of none */
@@ -148,44 +140,6 @@ mig_plan_rollback(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-static void
-put_finding(ReturnSetInfo *rsinfo, const MigFinding *finding)
-{
-	Datum		values[13];
-	bool		nulls[13] = {false};
-
-	values[0] = mig_text_datum(finding->version, &nulls[0]);
-	values[1] = CStringGetTextDatum(mig_lint_severity_name(finding->severity));
-	values[2] = mig_text_datum(finding->part, &nulls[2]);
-	values[3] = Int32GetDatum(finding->line);
-	values[4] = CStringGetTextDatum(finding->rule);
-	values[5] = CStringGetTextDatum(finding->message);
-	values[6] = mig_text_datum(finding->relation, &nulls[6]);
-	values[7] = mig_text_datum(finding->name, &nulls[7]);
-	values[8] = Int32GetDatum(finding->statement);
-	nulls[3] = nulls[8] = finding->statement == 0;
-	values[9] = Int64GetDatum(finding->bytes);
-	values[10] = Float8GetDatum(finding->rows);
-	nulls[9] = nulls[10] = !finding->has_size;
-	values[11] = CStringGetTextDatum(mig_lint_link(finding->rule));
-	values[12] = mig_text_datum(finding->instead, &nulls[12]);
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
-}
-
-Datum
-mig_lint_pending(PG_FUNCTION_ARGS)
-{
-	ListCell   *lc;
-	List	   *findings;
-
-	InitMaterializedSRF(fcinfo, 0);
-	findings = mig_lint(mig_arg_project(fcinfo, 2), mig_arg_version(fcinfo, 0),
-						!PG_ARGISNULL(1), mig_arg_text_list(fcinfo, 1));
-	foreach(lc, findings)
-		put_finding((ReturnSetInfo *) fcinfo->resultinfo, lfirst(lc));
-	return (Datum) 0;
-}
-
 Datum
 mig_check(PG_FUNCTION_ARGS)
 {
@@ -265,49 +219,6 @@ mig_script_text(PG_FUNCTION_ARGS)
 												mig_arg_required_text(fcinfo, 1, "to_version"))));
 }
 
-/* a format of report(); body_limit is how many characters of a body it shows */
-typedef struct ReportFormat
-{
-	const char *name;
-	int			body_limit;
-	char	   *(*render) (const MigReport *report);
-} ReportFormat;
-
-static const ReportFormat report_formats[] = {
-	{"markdown", 65536, mig_report_markdown},
-	{"html", 262144, mig_report_html},
-	{"json", 0, mig_report_json},
-};
-
-static const ReportFormat *
-find_report_format(const char *name)
-{
-	int			i;
-
-	for (i = 0; i < lengthof(report_formats); i++)
-	{
-		if (strcmp(report_formats[i].name, name) == 0)
-			return &report_formats[i];
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("unrecognized format of a report: \"%s\"", name),
-			 errhint("Formats are markdown, html and json.")));
-}
-
-Datum
-mig_report(PG_FUNCTION_ARGS)
-{
-	const ReportFormat *format =
-		find_report_format(mig_arg_required_text(fcinfo, 0, "format"));
-	MigReport  *report = mig_report_gather(mig_arg_project(fcinfo, 3),
-										   mig_arg_version(fcinfo, 1),
-										   mig_arg_bool(fcinfo, 2, "rehearse"),
-										   format->body_limit);
-
-	PG_RETURN_TEXT_P(cstring_to_text(format->render(report)));
-}
-
 /* a MigRowSink that adds to the function's result */
 static void
 put_row(Datum *values, bool *nulls, void *arg)
@@ -333,17 +244,6 @@ mig_progress(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	mig_watch_progress(put_row, fcinfo->resultinfo);
 	return (Datum) 0;
-}
-
-/* an argument of a function in SQL, which could not raise 22004 itself */
-Datum
-mig_required(PG_FUNCTION_ARGS)
-{
-	char	   *argument = mig_arg_required_text(fcinfo, 1, "argument");
-
-	if (PG_ARGISNULL(0))
-		mig_arg_must_not_be_null(argument);
-	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
 }
 
 Datum

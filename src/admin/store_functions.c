@@ -32,7 +32,6 @@
 #include "base/sql.h"
 #include "source/convention.h"
 
-PG_FUNCTION_INFO_V1(mig_lines);
 PG_FUNCTION_INFO_V1(mig_gate);
 PG_FUNCTION_INFO_V1(mig_add);
 PG_FUNCTION_INFO_V1(mig_load);
@@ -51,13 +50,6 @@ typedef struct LoadSet
 	int			count;
 	int			size;
 } LoadSet;
-
-/* for the constraints of the tables */
-Datum
-mig_lines(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_BOOL(mig_are_lines(PG_GETARG_ARRAYTYPE_P(1), PG_GETARG_INT32(0)));
-}
 
 Datum
 mig_gate(PG_FUNCTION_ARGS)

@@ -11,13 +11,10 @@
 #include <math.h>
 
 #include "common/pg_prng.h"
-#include "miscadmin.h"
-#include "storage/latch.h"
 #include "storage/proc.h"
 #include "tcop/tcopprot.h"
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
-#include "utils/wait_event.h"
 
 #include "base/guc.h"
 #include "exec/lock_schedule.h"
@@ -134,26 +131,4 @@ mig_lock_schedule_pause_ms(const MigLockSchedule *schedule)
 	/* those who collided once should not do so again */
 	ms *= 0.5 + pg_prng_double(&pg_global_prng_state);
 	return (int) Min(ms, INT_MAX);
-}
-
-void
-mig_lock_pause(int ms)
-{
-	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ms);
-
-	if (get_timeout_active(STATEMENT_TIMEOUT))
-		disable_timeout(STATEMENT_TIMEOUT, false);
-	for (;;)
-	{
-		long		left;
-
-		CHECK_FOR_INTERRUPTS();
-		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end);
-		if (left <= 0)
-			break;
-		(void) WaitLatch(MyLatch,
-						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 left, WAIT_EVENT_PG_SLEEP);
-		ResetLatch(MyLatch);
-	}
 }

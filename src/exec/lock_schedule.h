@@ -50,10 +50,4 @@ extern bool mig_lock_schedule_tells(const MigLockSchedule *schedule);
 /* how long to pause before that retry, in ms */
 extern int	mig_lock_schedule_pause_ms(const MigLockSchedule *schedule);
 
-/*
- * Wait for so long.  statement_timeout is off afterwards, until somebody sets
- * it again: it is meant for statements.
- */
-extern void mig_lock_pause(int ms);
-
 #endif							/* MIG_EXEC_LOCK_SCHEDULE_H */

@@ -34,6 +34,7 @@
 #include "base/checksum.h"
 #include "base/errors.h"
 #include "base/guc.h"
+#include "base/pause.h"
 #include "base/subxact.h"
 #include "base/version_order.h"
 #include "exec/error_hint.h"

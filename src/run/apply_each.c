@@ -38,6 +38,7 @@
 #include "base/checksum.h"
 #include "base/errors.h"
 #include "base/guc.h"
+#include "base/pause.h"
 #include "base/session_settings.h"
 #include "base/subxact.h"
 #include "exec/error_hint.h"

@@ -49,9 +49,9 @@
 
 #include "base/compat.h"
 #include "base/errors.h"
+#include "base/pause.h"
 #include "base/subxact.h"
 #include "exec/failure_record.h"
-#include "exec/lock_schedule.h"
 #include "exec/toplevel.h"
 #include "ledger/journal.h"
 #include "ledger/migration.h"

@@ -1,32 +1,36 @@
 /*-------------------------------------------------------------------------
  *
  * run_functions.c
- *	  The SQL-callable functions that run, mend and grant.
+ *	  The SQL-callable functions and procedures that run migrations.
  *
  * Arguments in, result rows out; see doc/reference.md for what they do.
  * EXECUTE is the right to call a function, and nothing here checks more; what
  * a body may do is decided by the role that calls.
  *
+ * The procedures must not have a SET clause and must not be SECURITY DEFINER:
+ * the server lets such a procedure commit nothing.
+ *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
-#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
 
-#include "admin/privileges.h"
-#include "admin/repair.h"
 #include "base/argument.h"
-#include "base/compat.h"
 #include "base/sql.h"
-#include "base/version_order.h"
+#include "exec/toplevel.h"
 #include "run/apply.h"
+#include "run/apply_each.h"
+#include "run/background.h"
 #include "source/body.h"
 
 PG_FUNCTION_INFO_V1(mig_apply);
@@ -34,17 +38,11 @@ PG_FUNCTION_INFO_V1(mig_rollback);
 PG_FUNCTION_INFO_V1(mig_rollback_to);
 PG_FUNCTION_INFO_V1(mig_rollback_run);
 PG_FUNCTION_INFO_V1(mig_redo);
-PG_FUNCTION_INFO_V1(mig_refuse_text);
-PG_FUNCTION_INFO_V1(mig_stamp);
-PG_FUNCTION_INFO_V1(mig_unstamp);
-PG_FUNCTION_INFO_V1(mig_stamp_to);
-PG_FUNCTION_INFO_V1(mig_resume);
-PG_FUNCTION_INFO_V1(mig_prune_journal);
-PG_FUNCTION_INFO_V1(mig_grant);
-PG_FUNCTION_INFO_V1(mig_revoke);
-PG_FUNCTION_INFO_V1(mig_take_back);
-PG_FUNCTION_INFO_V1(mig_version);
-PG_FUNCTION_INFO_V1(mig_version_key);
+PG_FUNCTION_INFO_V1(mig_apply_each);
+PG_FUNCTION_INFO_V1(mig_rollback_each);
+PG_FUNCTION_INFO_V1(mig_start);
+PG_FUNCTION_INFO_V1(mig_wait);
+PG_FUNCTION_INFO_V1(mig_cancel);
 
 static void
 append_json_text(StringInfo buf, const char *key, const char *value)
@@ -203,192 +201,140 @@ mig_redo(PG_FUNCTION_ARGS)
 }
 
 /*
- * What a number is for in the functions that have one first, and what who gave
- * text may have meant; %s is that text as a literal.
+ * Leave the snapshot of the CALL behind, as COMMIT in a procedure does: from
+ * here on no snapshot is active and nothing is connected to SPI.
  */
-typedef struct Number
+static void
+leave_snapshot(void)
 {
-	const char *function;
-	const char *argument;
-	const char *what;
-	const char *instead;
-} Number;
+	MemoryContext context = CurrentMemoryContext;
 
-static const Number numbers[] = {
-	{"history", "n", "number of attempts", "The rows of one version have version = %s."},
-	{"failures", "n", "number of attempts", "The rows of one version have version = %s."},
-	{"rollback_run", "run", "number of a run", "migrate.rollback_to(%s) undoes everything after that version."},
-	{NULL, "steps", "number of migrations", "migrate.rollback_to(%s) undoes everything after that version."}
-};
-
-/*
- * An untyped literal is text to whoever looks for a function, so a version in
- * the place of a number ends here and not as a roll-back of 104 migrations.
- */
-Datum
-mig_refuse_text(PG_FUNCTION_ARGS)
-{
-	char	   *function = get_func_name(fcinfo->flinfo->fn_oid);
-	const Number *number = numbers;
-	char	   *given;
-
-	while (number->function && strcmp(number->function, function) != 0)
-		number++;
-	if (PG_ARGISNULL(0))
-		mig_arg_must_not_be_null(number->argument);
-	given = quote_literal_cstr(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	ereport(ERROR,
-			(errcode(ERRCODE_DATATYPE_MISMATCH),
-			 errmsg("migrate.%s() takes the %s, and %s is text",
-					function, number->what, given),
-			 errhint("%s  A number is written without quotes; a parameter of a driver may need a cast, $1::int.",
-					 psprintf(number->instead, given))));
+	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	SPI_commit();
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "could not disconnect from SPI");
+	MemoryContextSwitchTo(context);
 }
 
-/* a MigMendSink that adds to the function's result */
-static void
-put_mend_result(int64 run, const char *version, const char *name,
-				const char *action, void *arg)
+static Datum
+result_row(FunctionCallInfo fcinfo, const MigEachResult *result)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) arg;
+	TupleDesc	desc;
 	Datum		values[4];
 	bool		nulls[4] = {false};
 
-	values[0] = Int64GetDatum(run);
-	values[1] = CStringGetTextDatum(version);
-	values[2] = CStringGetTextDatum(name);
-	values[3] = CStringGetTextDatum(action);
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	values[0] = Int64GetDatum(result->run);
+	nulls[0] = (result->run == 0);
+	values[1] = Int32GetDatum(result->migrations);
+	values[2] = Int64GetDatum(result->statements);
+	values[3] = Float8GetDatum(result->execution_ms);
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values,
+											 nulls));
 }
 
 Datum
-mig_stamp(PG_FUNCTION_ARGS)
+mig_apply_each(PG_FUNCTION_ARGS)
 {
-	char	   *how;
+	MigRunOptions options;
+	MigEachResult result;
 
-	InitMaterializedSRF(fcinfo, 0);
-	how = mig_arg_required_text(fcinfo, 2, "how");
-	if (strcmp(how, "stamp") != 0 && strcmp(how, "apply") != 0 &&
-		strcmp(how, "adopt") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid value for argument \"how\": \"%s\"", how),
-				 errhint("Valid values are stamp, apply and adopt.")));
-	mig_mend_stamp(mig_arg_project(fcinfo, 3),
-				   mig_arg_required_version(fcinfo, 0, "version"),
-				   how, mig_arg_note(fcinfo, 1), put_mend_result,
-				   fcinfo->resultinfo);
-	return (Datum) 0;
+	memset(&options, 0, sizeof(options));
+	options.target = mig_arg_version(fcinfo, 0);
+	options.restricted = !PG_ARGISNULL(1);
+	options.versions = mig_arg_text_list(fcinfo, 1);
+	options.note = mig_arg_note(fcinfo, 2);
+	options.project = mig_arg_project(fcinfo, 3);
+	options.raise = true;
+	mig_toplevel_require(fcinfo->context, "migrate.apply_each()");
+	leave_snapshot();
+	mig_each_apply(&options, mig_background_run(), &result);
+	return result_row(fcinfo, &result);
 }
 
 Datum
-mig_unstamp(PG_FUNCTION_ARGS)
+mig_rollback_each(PG_FUNCTION_ARGS)
 {
-	InitMaterializedSRF(fcinfo, 0);
-	mig_mend_unstamp(mig_arg_project(fcinfo, 3),
-					 mig_arg_required_version(fcinfo, 0, "version"),
-					 mig_arg_note(fcinfo, 1), mig_arg_text(fcinfo, 2),
-					 put_mend_result, fcinfo->resultinfo);
-	return (Datum) 0;
+	MigRunOptions options;
+	MigDownChoice choice;
+	MigEachResult result;
+
+	memset(&options, 0, sizeof(options));
+	memset(&choice, 0, sizeof(choice));
+	choice.target = mig_arg_version(fcinfo, 1);
+	choice.kind = choice.target ? MIG_DOWN_TO : MIG_DOWN_STEPS;
+	if (choice.target == NULL)
+		choice.steps = mig_arg_steps(fcinfo, 0);
+	options.note = mig_arg_note(fcinfo, 2);
+	options.hold_given = !PG_ARGISNULL(3);
+	options.hold = options.hold_given && PG_GETARG_BOOL(3);
+	options.confirm = mig_arg_text(fcinfo, 4);
+	options.project = mig_arg_project(fcinfo, 5);
+	options.raise = true;
+	mig_toplevel_require(fcinfo->context, "migrate.rollback_each()");
+	leave_snapshot();
+	mig_each_rollback(&options, &choice, &result);
+	return result_row(fcinfo, &result);
 }
 
 Datum
-mig_stamp_to(PG_FUNCTION_ARGS)
+mig_start(PG_FUNCTION_ARGS)
 {
-	InitMaterializedSRF(fcinfo, 0);
-	mig_mend_stamp_to(mig_arg_project(fcinfo, 3),
-					  mig_arg_required_version(fcinfo, 0, "target"),
-					  mig_arg_note(fcinfo, 1), mig_arg_text(fcinfo, 2),
-					  put_mend_result, fcinfo->resultinfo);
-	return (Datum) 0;
+	MigRunOptions options;
+
+	memset(&options, 0, sizeof(options));
+	options.target = mig_arg_version(fcinfo, 0);
+	options.restricted = !PG_ARGISNULL(1);
+	options.versions = mig_arg_text_list(fcinfo, 1);
+	options.note = mig_arg_note(fcinfo, 2);
+	options.project = mig_arg_project(fcinfo, 3);
+	PG_RETURN_INT64(mig_background_start(&options));
 }
 
-/* a number of a statement, 0 for null */
-static int
-get_statement_number(FunctionCallInfo fcinfo, int n, const char *name)
+/* milliseconds, months being 30 days; -1 for null */
+static double
+interval_ms(FunctionCallInfo fcinfo, int n)
 {
+	Interval   *interval;
+
 	if (PG_ARGISNULL(n))
-		return 0;
-	if (PG_GETARG_INT32(n) < 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("argument \"%s\" must be the number of a statement",
-						name)));
-	return PG_GETARG_INT32(n);
+		return -1;
+	interval = PG_GETARG_INTERVAL_P(n);
+	return Max(0.0,
+			   interval->time / 1000.0 +
+			   (interval->day + interval->month * (double) DAYS_PER_MONTH) *
+			   SECS_PER_DAY * 1000.0);
 }
 
 Datum
-mig_resume(PG_FUNCTION_ARGS)
+mig_wait(PG_FUNCTION_ARGS)
 {
-	char	   *project;
-	char	   *version;
-	int			at;
-	int			done;
+	TupleDesc	desc;
+	Datum		values[1];
+	bool		nulls[1] = {false};
+	int64		run;
+	double		timeout_ms;
 
-	InitMaterializedSRF(fcinfo, 0);
-	project = mig_arg_project(fcinfo, 4);
-	version = mig_arg_required_version(fcinfo, 0, "version");
-	at = get_statement_number(fcinfo, 1, "at");
-	done = get_statement_number(fcinfo, 2, "done");
-	if ((at == 0) == (done == 0))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("either \"at\" or \"done\" must be given"),
-				 errhint("at => N runs statement N again, done => N goes on after it.")));
-	mig_mend_resume(project, version, at, done, mig_arg_note(fcinfo, 3),
-					put_mend_result, fcinfo->resultinfo);
-	return (Datum) 0;
+	if (PG_ARGISNULL(0))
+		mig_arg_must_not_be_null("run");
+	run = PG_GETARG_INT64(0);
+	timeout_ms = interval_ms(fcinfo, 1);
+	mig_background_refuse_own(run);
+	mig_toplevel_require(fcinfo->context, "migrate.wait()");
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	leave_snapshot();
+	values[0] = CStringGetTextDatum(mig_background_wait(run, timeout_ms));
+	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values,
+											 nulls));
 }
 
 Datum
-mig_prune_journal(PG_FUNCTION_ARGS)
+mig_cancel(PG_FUNCTION_ARGS)
 {
 	if (PG_ARGISNULL(0))
-		mig_arg_must_not_be_null("older_than");
-	PG_RETURN_INT64(mig_mend_prune_journal(mig_arg_project(fcinfo, 2),
-										   PG_GETARG_DATUM(0),
-										   mig_arg_note(fcinfo, 1)));
-}
-
-Datum
-mig_grant(PG_FUNCTION_ARGS)
-{
-	mig_rights_change(true, mig_arg_required_text(fcinfo, 0, "right"),
-					  mig_arg_required_text(fcinfo, 1, "role"));
-	PG_RETURN_VOID();
-}
-
-Datum
-mig_revoke(PG_FUNCTION_ARGS)
-{
-	mig_rights_change(false, mig_arg_required_text(fcinfo, 0, "right"),
-					  mig_arg_required_text(fcinfo, 1, "role"));
-	PG_RETURN_VOID();
-}
-
-/* of the install script */
-Datum
-mig_take_back(PG_FUNCTION_ARGS)
-{
-	mig_rights_take_back();
-	PG_RETURN_VOID();
-}
-
-Datum
-mig_version(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_TEXT_P(cstring_to_text(MIG_VERSION));
-}
-
-Datum
-mig_version_key(PG_FUNCTION_ARGS)
-{
-	int			length;
-	char	   *key = mig_version_sort_key(text_to_cstring(PG_GETARG_TEXT_PP(0)),
-										   &length);
-	bytea	   *result = palloc(VARHDRSZ + length);
-
-	SET_VARSIZE(result, VARHDRSZ + length);
-	memcpy(VARDATA(result), key, length);
-	PG_RETURN_BYTEA_P(result);
+		mig_arg_must_not_be_null("run");
+	PG_RETURN_BOOL(mig_background_cancel(PG_GETARG_INT64(0)));
 }

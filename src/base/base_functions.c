@@ -1,0 +1,114 @@
+/*-------------------------------------------------------------------------
+ *
+ * base_functions.c
+ *	  The SQL-callable functions that need no migration: versions, arguments of
+ *	  other functions.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/relation.h"
+#include "access/tableam.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "executor/tuptable.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/numeric.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "base/argument.h"
+#include "base/migrate.h"
+#include "base/printable.h"
+#include "base/version_order.h"
+
+PG_FUNCTION_INFO_V1(mig_refuse_text);
+PG_FUNCTION_INFO_V1(mig_version);
+PG_FUNCTION_INFO_V1(mig_version_key);
+PG_FUNCTION_INFO_V1(mig_required);
+PG_FUNCTION_INFO_V1(mig_lines);
+
+/*
+ * What a number is for in the functions that have one first, and what who gave
+ * text may have meant; %s is that text as a literal.
+ */
+typedef struct Number
+{
+	const char *function;
+	const char *argument;
+	const char *what;
+	const char *instead;
+} Number;
+
+static const Number numbers[] = {
+	{"history", "n", "number of attempts", "The rows of one version have version = %s."},
+	{"failures", "n", "number of attempts", "The rows of one version have version = %s."},
+	{"rollback_run", "run", "number of a run", "migrate.rollback_to(%s) undoes everything after that version."},
+	{NULL, "steps", "number of migrations", "migrate.rollback_to(%s) undoes everything after that version."}
+};
+
+/*
+ * An untyped literal is text to whoever looks for a function, so a version in
+ * the place of a number ends here and not as a roll-back of 104 migrations.
+ */
+Datum
+mig_refuse_text(PG_FUNCTION_ARGS)
+{
+	char	   *function = get_func_name(fcinfo->flinfo->fn_oid);
+	const Number *number = numbers;
+	char	   *given;
+
+	while (number->function && strcmp(number->function, function) != 0)
+		number++;
+	if (PG_ARGISNULL(0))
+		mig_arg_must_not_be_null(number->argument);
+	given = quote_literal_cstr(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("migrate.%s() takes the %s, and %s is text",
+					function, number->what, given),
+			 errhint("%s  A number is written without quotes; a parameter of a driver may need a cast, $1::int.",
+					 psprintf(number->instead, given))));
+}
+
+Datum
+mig_version(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(MIG_VERSION));
+}
+
+Datum
+mig_version_key(PG_FUNCTION_ARGS)
+{
+	int			length;
+	char	   *key = mig_version_sort_key(text_to_cstring(PG_GETARG_TEXT_PP(0)),
+										   &length);
+	bytea	   *result = palloc(VARHDRSZ + length);
+
+	SET_VARSIZE(result, VARHDRSZ + length);
+	memcpy(VARDATA(result), key, length);
+	PG_RETURN_BYTEA_P(result);
+}
+
+/* an argument of a function in SQL, which could not raise 22004 itself */
+Datum
+mig_required(PG_FUNCTION_ARGS)
+{
+	char	   *argument = mig_arg_required_text(fcinfo, 1, "argument");
+
+	if (PG_ARGISNULL(0))
+		mig_arg_must_not_be_null(argument);
+	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+}
+
+/* for the constraints of the tables */
+Datum
+mig_lines(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(mig_are_lines(PG_GETARG_ARRAYTYPE_P(1), PG_GETARG_INT32(0)));
+}
