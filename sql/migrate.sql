@@ -30,7 +30,7 @@ COMMENT ON SCHEMA migrate IS 'migrations, what was applied, and every attempt';
 CREATE FUNCTION migrate.are_lines(bytes pg_catalog.int4,
 		VARIADIC lines pg_catalog.text[])
 	RETURNS pg_catalog.bool
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mig_lines';
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'migrate_lines';
 COMMENT ON FUNCTION migrate.are_lines(pg_catalog.int4, pg_catalog.text[]) IS
 	'whether each text is null, or one line of at most so many bytes without control or invisible characters';
 
@@ -412,7 +412,7 @@ SELECT pg_catalog.pg_extension_config_dump('migrate.applied_seq', '');
 -- ---------------------------------------------------------------------------
 
 CREATE FUNCTION migrate.gate() RETURNS pg_catalog.trigger
-	LANGUAGE c AS 'MODULE_PATHNAME', 'mig_gate';
+	LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_gate';
 COMMENT ON FUNCTION migrate.gate() IS
 	'trigger of the tables: parses and hashes what is stored, protects what is applied and what was written down';
 
@@ -481,7 +481,7 @@ CREATE FUNCTION migrate.add(version pg_catalog.anycompatible, up pg_catalog.text
 		author pg_catalog.text DEFAULT NULL,
 		origin pg_catalog.jsonb DEFAULT NULL)
 	RETURNS pg_catalog.text
-	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_add';
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_add';
 COMMENT ON FUNCTION migrate.add(pg_catalog.anycompatible, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text[], pg_catalog.text, pg_catalog.text, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) IS
 	'store one migration; the same text again is a no-op';
 
@@ -496,7 +496,7 @@ CREATE FUNCTION migrate.load(files pg_catalog.jsonb,
 		OUT version pg_catalog.text, OUT result pg_catalog.text,
 		OUT name pg_catalog.text, OUT path pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
-	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_load';
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_load';
 COMMENT ON FUNCTION migrate.load(pg_catalog.jsonb, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text[], pg_catalog.bool, pg_catalog.bool, pg_catalog.bool) IS
 	'store the migrations of a set of files, given as {"path": "content"}';
 
@@ -511,7 +511,7 @@ CREATE FUNCTION migrate.load_table(source pg_catalog.regclass,
 		OUT version pg_catalog.text, OUT result pg_catalog.text,
 		OUT name pg_catalog.text, OUT path pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
-	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_load_table';
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_load_table';
 COMMENT ON FUNCTION migrate.load_table(pg_catalog.regclass, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text[], pg_catalog.bool, pg_catalog.bool, pg_catalog.bool) IS
 	'store the migrations of a set of files, given as a table with the columns path and content';
 
@@ -526,14 +526,14 @@ CREATE FUNCTION migrate.load_directory(path pg_catalog.text,
 		OUT version pg_catalog.text, OUT result pg_catalog.text,
 		OUT name pg_catalog.text, OUT path pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
-	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_load_directory';
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_load_directory';
 COMMENT ON FUNCTION migrate.load_directory(pg_catalog.text, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text[], pg_catalog.bool, pg_catalog.bool, pg_catalog.bool) IS
 	'store the migrations of a directory of the server, for members of pg_read_server_files';
 
 CREATE FUNCTION migrate.remove(version pg_catalog.anycompatible,
 		project pg_catalog.text DEFAULT 'default')
 	RETURNS pg_catalog.text
-	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_remove';
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_remove';
 COMMENT ON FUNCTION migrate.remove(pg_catalog.anycompatible, pg_catalog.text) IS
 	'delete the text of a pending migration';
 
@@ -544,21 +544,21 @@ CREATE FUNCTION migrate.amend(version pg_catalog.anycompatible,
 		note pg_catalog.text DEFAULT NULL,
 		project pg_catalog.text DEFAULT 'default')
 	RETURNS pg_catalog.text
-	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_amend';
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_amend';
 COMMENT ON FUNCTION migrate.amend(pg_catalog.anycompatible, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
 	'replace the text of an applied migration on purpose; the old text is kept, nothing is run';
 
 CREATE FUNCTION migrate.hold(version pg_catalog.anycompatible, reason pg_catalog.text,
 		project pg_catalog.text DEFAULT 'default')
 	RETURNS pg_catalog.text
-	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_hold';
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_hold';
 COMMENT ON FUNCTION migrate.hold(pg_catalog.anycompatible, pg_catalog.text, pg_catalog.text) IS
 	'have every runner skip a migration and what requires it';
 
 CREATE FUNCTION migrate.unhold(version pg_catalog.anycompatible,
 		project pg_catalog.text DEFAULT 'default')
 	RETURNS pg_catalog.text
-	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_unhold';
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_unhold';
 COMMENT ON FUNCTION migrate.unhold(pg_catalog.anycompatible, pg_catalog.text) IS
 	'let runners apply a held migration again';
 
@@ -590,19 +590,19 @@ CREATE FUNCTION migrate.help(OUT function pg_catalog.text,
 				SELECT n.oid FROM pg_catalog.pg_namespace n
 				WHERE n.nspname OPERATOR(pg_catalog.=) 'migrate')
 			AND p.prosrc OPERATOR(pg_catalog.<>)
-				ALL (ARRAY['mig_gate', 'mig_lines', 'mig_refuse_text'])
+				ALL (ARRAY['migrate_gate', 'migrate_lines', 'migrate_refuse_text'])
 		ORDER BY p.oid;
 	END;
 COMMENT ON FUNCTION migrate.help() IS
 	'list these functions, a line each';
 
 CREATE FUNCTION migrate.version() RETURNS pg_catalog.text
-	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'mig_version';
+	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'migrate_version';
 COMMENT ON FUNCTION migrate.version() IS
 	'version of the extension''s library';
 
 CREATE FUNCTION migrate.version_key(version pg_catalog.text) RETURNS pg_catalog.bytea
-	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'mig_version_key';
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'migrate_version_key';
 COMMENT ON FUNCTION migrate.version_key(pg_catalog.text) IS
 	'sort key of the natural order of versions, "9" before "10"';
 
@@ -614,7 +614,7 @@ CREATE FUNCTION migrate.status(project pg_catalog.text DEFAULT 'default',
 		OUT kind pg_catalog.text, OUT path pg_catalog.text,
 		OUT checksum pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
-	LANGUAGE c STABLE ROWS 100 AS 'MODULE_PATHNAME', 'mig_status';
+	LANGUAGE c STABLE ROWS 100 AS 'MODULE_PATHNAME', 'migrate_status';
 COMMENT ON FUNCTION migrate.status(pg_catalog.text) IS
 	'a row per migration in the order of application';
 
@@ -624,7 +624,7 @@ CREATE FUNCTION migrate.plan(target pg_catalog.anycompatible DEFAULT NULL::pg_ca
 		OUT name pg_catalog.text, OUT action pg_catalog.text,
 		OUT own_transaction pg_catalog.bool, OUT reason pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
-	LANGUAGE c STABLE ROWS 10 AS 'MODULE_PATHNAME', 'mig_plan';
+	LANGUAGE c STABLE ROWS 10 AS 'MODULE_PATHNAME', 'migrate_plan';
 COMMENT ON FUNCTION migrate.plan(pg_catalog.anycompatible, pg_catalog.text) IS
 	'what apply() would do, and why each migration needs a transaction of its own or not';
 
@@ -634,7 +634,7 @@ CREATE FUNCTION migrate.plan_rollback(steps pg_catalog.int4 DEFAULT 1,
 		OUT name pg_catalog.text, OUT action pg_catalog.text,
 		OUT own_transaction pg_catalog.bool, OUT reason pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
-	LANGUAGE c STABLE ROWS 10 AS 'MODULE_PATHNAME', 'mig_plan_rollback';
+	LANGUAGE c STABLE ROWS 10 AS 'MODULE_PATHNAME', 'migrate_plan_rollback';
 COMMENT ON FUNCTION migrate.plan_rollback(pg_catalog.int4, pg_catalog.text) IS
 	'what rollback() would do';
 
@@ -644,7 +644,7 @@ CREATE FUNCTION migrate.plan_rollback(steps pg_catalog.text,
 		OUT name pg_catalog.text, OUT action pg_catalog.text,
 		OUT own_transaction pg_catalog.bool, OUT reason pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
-	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'mig_refuse_text';
+	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'migrate_refuse_text';
 COMMENT ON FUNCTION migrate.plan_rollback(pg_catalog.text, pg_catalog.text) IS
 	'refuses a version where a number is wanted';
 
@@ -659,20 +659,20 @@ CREATE FUNCTION migrate.lint(target pg_catalog.anycompatible DEFAULT NULL::pg_ca
 		OUT relation_rows pg_catalog.float8, OUT link pg_catalog.text,
 		OUT instead pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
-	LANGUAGE c STABLE ROWS 10 AS 'MODULE_PATHNAME', 'mig_lint_pending';
+	LANGUAGE c STABLE ROWS 10 AS 'MODULE_PATHNAME', 'migrate_lint';
 COMMENT ON FUNCTION migrate.lint(pg_catalog.anycompatible, pg_catalog.text[], pg_catalog.text) IS
 	'what is wrong with pending migrations, and how to do it instead; nothing is run';
 
 CREATE FUNCTION migrate.check(target pg_catalog.anycompatible DEFAULT NULL::pg_catalog.text,
 		project pg_catalog.text DEFAULT 'default')
 	RETURNS pg_catalog.void
-	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'mig_check';
+	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'migrate_check';
 COMMENT ON FUNCTION migrate.check(pg_catalog.anycompatible, pg_catalog.text) IS
 	'raise an error unless everything up to the target is applied and unchanged';
 
 CREATE FUNCTION migrate.heads(project pg_catalog.text DEFAULT 'default')
 	RETURNS SETOF pg_catalog.text
-	LANGUAGE c STABLE ROWS 1 AS 'MODULE_PATHNAME', 'mig_heads';
+	LANGUAGE c STABLE ROWS 1 AS 'MODULE_PATHNAME', 'migrate_heads';
 COMMENT ON FUNCTION migrate.heads(pg_catalog.text) IS
 	'the migrations that no other one follows';
 
@@ -681,7 +681,7 @@ CREATE FUNCTION migrate.verify(project pg_catalog.text DEFAULT 'default',
 		OUT ok pg_catalog.bool, OUT sqlstate pg_catalog.text,
 		OUT message pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
-	LANGUAGE c VOLATILE ROWS 100 AS 'MODULE_PATHNAME', 'mig_verify';
+	LANGUAGE c VOLATILE ROWS 100 AS 'MODULE_PATHNAME', 'migrate_verify';
 COMMENT ON FUNCTION migrate.verify(pg_catalog.text) IS
 	'run the verify bodies of what is applied and roll each back';
 
@@ -689,7 +689,7 @@ CREATE FUNCTION migrate.script(from_version pg_catalog.anycompatible DEFAULT 'ba
 		to_version pg_catalog.text DEFAULT 'head',
 		project pg_catalog.text DEFAULT 'default')
 	RETURNS pg_catalog.text
-	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'mig_script_text';
+	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'migrate_script';
 COMMENT ON FUNCTION migrate.script(pg_catalog.anycompatible, pg_catalog.text, pg_catalog.text) IS
 	'SQL for psql that takes a database from one version to another, books included';
 
@@ -738,19 +738,19 @@ COMMENT ON VIEW migrate.history_of_runs IS
 
 CREATE FUNCTION migrate.current(project pg_catalog.text DEFAULT 'default')
 	RETURNS pg_catalog.text
-	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'mig_current';
+	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'migrate_current';
 COMMENT ON FUNCTION migrate.current(pg_catalog.text) IS
 	'the applied migration that comes last in the order, null when there is none';
 
 CREATE FUNCTION migrate.required(value pg_catalog.anyelement, argument pg_catalog.text)
 	RETURNS pg_catalog.anyelement
-	LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'mig_required';
+	LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'migrate_required';
 COMMENT ON FUNCTION migrate.required(pg_catalog.anyelement, pg_catalog.text) IS
 	'refuses a null in an argument of the functions below';
 
 CREATE FUNCTION migrate.known_project(project pg_catalog.text)
 	RETURNS pg_catalog.text
-	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_known_project';
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_known_project';
 COMMENT ON FUNCTION migrate.known_project(pg_catalog.text) IS
 	'the name of a project, with a warning if it has no migrations';
 
@@ -772,7 +772,7 @@ COMMENT ON FUNCTION migrate.history(pg_catalog.int4, pg_catalog.text) IS
 CREATE FUNCTION migrate.history(n pg_catalog.text,
 		project pg_catalog.text DEFAULT 'default')
 	RETURNS SETOF migrate.history_of_runs
-	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'mig_refuse_text';
+	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'migrate_refuse_text';
 COMMENT ON FUNCTION migrate.history(pg_catalog.text, pg_catalog.text) IS
 	'refuses a version where a number is wanted';
 
@@ -793,7 +793,7 @@ COMMENT ON FUNCTION migrate.failures(pg_catalog.int4, pg_catalog.text) IS
 CREATE FUNCTION migrate.failures(n pg_catalog.text,
 		project pg_catalog.text DEFAULT 'default')
 	RETURNS SETOF migrate.failure
-	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'mig_refuse_text';
+	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'migrate_refuse_text';
 COMMENT ON FUNCTION migrate.failures(pg_catalog.text, pg_catalog.text) IS
 	'refuses a version where a number is wanted';
 
@@ -807,7 +807,7 @@ CREATE FUNCTION migrate.outcome(run pg_catalog.int8,
 		OUT statement pg_catalog.int4, OUT role pg_catalog.text,
 		OUT project pg_catalog.text, OUT hint pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
-	LANGUAGE c VOLATILE ROWS 1 AS 'MODULE_PATHNAME', 'mig_outcome';
+	LANGUAGE c VOLATILE ROWS 1 AS 'MODULE_PATHNAME', 'migrate_outcome';
 COMMENT ON FUNCTION migrate.outcome(pg_catalog.int8) IS
 	'how a run is doing or has ended, at once';
 
@@ -820,7 +820,7 @@ CREATE FUNCTION migrate.progress(OUT run pg_catalog.int8, OUT state pg_catalog.t
 		OUT role pg_catalog.text, OUT client_address pg_catalog.inet,
 		OUT started_at pg_catalog.timestamptz, OUT project pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
-	LANGUAGE c VOLATILE ROWS 1 AS 'MODULE_PATHNAME', 'mig_progress';
+	LANGUAGE c VOLATILE ROWS 1 AS 'MODULE_PATHNAME', 'migrate_progress';
 COMMENT ON FUNCTION migrate.progress() IS
 	'who is running which migration in this database, and since when';
 
@@ -841,7 +841,7 @@ CREATE FUNCTION migrate.report(format pg_catalog.text DEFAULT 'markdown',
 		rehearse pg_catalog.bool DEFAULT false,
 		project pg_catalog.text DEFAULT 'default')
 	RETURNS pg_catalog.text
-	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_report';
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_report';
 COMMENT ON FUNCTION migrate.report(pg_catalog.text, pg_catalog.anycompatible, pg_catalog.bool, pg_catalog.text) IS
 	'what is applied and what is pending, for people: markdown, html or json';
 
@@ -861,7 +861,7 @@ CREATE FUNCTION migrate.apply(target pg_catalog.anycompatible DEFAULT NULL::pg_c
 		OUT statements pg_catalog.int4, OUT execution_ms pg_catalog.float8,
 		OUT error pg_catalog.jsonb)
 	RETURNS SETOF pg_catalog.record
-	LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'mig_apply';
+	LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'migrate_apply';
 COMMENT ON FUNCTION migrate.apply(pg_catalog.anycompatible, pg_catalog.text[], pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.text) IS
 	'apply what is pending in one transaction, all or nothing';
 
@@ -878,7 +878,7 @@ CREATE FUNCTION migrate.rollback(steps pg_catalog.int4 DEFAULT 1,
 		OUT statements pg_catalog.int4, OUT execution_ms pg_catalog.float8,
 		OUT error pg_catalog.jsonb)
 	RETURNS SETOF pg_catalog.record
-	LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'mig_rollback';
+	LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'migrate_rollback';
 COMMENT ON FUNCTION migrate.rollback(pg_catalog.int4, pg_catalog.anycompatiblearray, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text) IS
 	'undo the newest migrations in one transaction';
 
@@ -895,7 +895,7 @@ CREATE FUNCTION migrate.rollback(steps pg_catalog.text,
 		OUT statements pg_catalog.int4, OUT execution_ms pg_catalog.float8,
 		OUT error pg_catalog.jsonb)
 	RETURNS SETOF pg_catalog.record
-	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_refuse_text';
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_refuse_text';
 COMMENT ON FUNCTION migrate.rollback(pg_catalog.text, pg_catalog.anycompatiblearray, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text) IS
 	'refuses a version where a number is wanted';
 
@@ -911,7 +911,7 @@ CREATE FUNCTION migrate.rollback_to(target pg_catalog.anycompatible,
 		OUT statements pg_catalog.int4, OUT execution_ms pg_catalog.float8,
 		OUT error pg_catalog.jsonb)
 	RETURNS SETOF pg_catalog.record
-	LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'mig_rollback_to';
+	LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'migrate_rollback_to';
 COMMENT ON FUNCTION migrate.rollback_to(pg_catalog.anycompatible, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text) IS
 	'undo everything after the target, which stays applied';
 
@@ -927,7 +927,7 @@ CREATE FUNCTION migrate.rollback_run(run pg_catalog.int8 DEFAULT NULL,
 		OUT statements pg_catalog.int4, OUT execution_ms pg_catalog.float8,
 		OUT error pg_catalog.jsonb)
 	RETURNS SETOF pg_catalog.record
-	LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'mig_rollback_run';
+	LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'migrate_rollback_run';
 COMMENT ON FUNCTION migrate.rollback_run(pg_catalog.int8, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text) IS
 	'undo what one run applied, by default the last run that applied anything';
 
@@ -943,7 +943,7 @@ CREATE FUNCTION migrate.rollback_run(run pg_catalog.text,
 		OUT statements pg_catalog.int4, OUT execution_ms pg_catalog.float8,
 		OUT error pg_catalog.jsonb)
 	RETURNS SETOF pg_catalog.record
-	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_refuse_text';
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_refuse_text';
 COMMENT ON FUNCTION migrate.rollback_run(pg_catalog.text, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text) IS
 	'refuses a version where a number is wanted';
 
@@ -958,7 +958,7 @@ CREATE FUNCTION migrate.redo(steps pg_catalog.int4 DEFAULT 1,
 		OUT statements pg_catalog.int4, OUT execution_ms pg_catalog.float8,
 		OUT error pg_catalog.jsonb)
 	RETURNS SETOF pg_catalog.record
-	LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'mig_redo';
+	LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'migrate_redo';
 COMMENT ON FUNCTION migrate.redo(pg_catalog.int4, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
 	'undo the newest migrations and apply the same ones again, in one transaction';
 
@@ -973,7 +973,7 @@ CREATE FUNCTION migrate.redo(steps pg_catalog.text,
 		OUT statements pg_catalog.int4, OUT execution_ms pg_catalog.float8,
 		OUT error pg_catalog.jsonb)
 	RETURNS SETOF pg_catalog.record
-	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_refuse_text';
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_refuse_text';
 COMMENT ON FUNCTION migrate.redo(pg_catalog.text, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
 	'refuses a version where a number is wanted';
 
@@ -985,7 +985,7 @@ CREATE PROCEDURE migrate.apply_each(target pg_catalog.anycompatible DEFAULT NULL
 		INOUT applied pg_catalog.int4 DEFAULT NULL,
 		INOUT statements pg_catalog.int8 DEFAULT NULL,
 		INOUT execution_ms pg_catalog.float8 DEFAULT NULL)
-	LANGUAGE c AS 'MODULE_PATHNAME', 'mig_apply_each';
+	LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_apply_each';
 COMMENT ON PROCEDURE migrate.apply_each(pg_catalog.anycompatible, pg_catalog.text[], pg_catalog.text, pg_catalog.text, pg_catalog.int8, pg_catalog.int4, pg_catalog.int8, pg_catalog.float8) IS
 	'apply what is pending, each migration in a transaction of its own, or in several where its statements need that';
 
@@ -999,7 +999,7 @@ CREATE PROCEDURE migrate.rollback_each(steps pg_catalog.int4 DEFAULT 1,
 		INOUT rolled_back pg_catalog.int4 DEFAULT NULL,
 		INOUT statements pg_catalog.int8 DEFAULT NULL,
 		INOUT execution_ms pg_catalog.float8 DEFAULT NULL)
-	LANGUAGE c AS 'MODULE_PATHNAME', 'mig_rollback_each';
+	LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_rollback_each';
 COMMENT ON PROCEDURE migrate.rollback_each(pg_catalog.int4, pg_catalog.anycompatible, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text, pg_catalog.int8, pg_catalog.int4, pg_catalog.int8, pg_catalog.float8) IS
 	'undo the newest migrations, or everything after a target, each in a transaction of its own';
 
@@ -1013,7 +1013,7 @@ CREATE PROCEDURE migrate.rollback_each(steps pg_catalog.text,
 		INOUT rolled_back pg_catalog.int4 DEFAULT NULL,
 		INOUT statements pg_catalog.int8 DEFAULT NULL,
 		INOUT execution_ms pg_catalog.float8 DEFAULT NULL)
-	LANGUAGE c AS 'MODULE_PATHNAME', 'mig_refuse_text';
+	LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_refuse_text';
 COMMENT ON PROCEDURE migrate.rollback_each(pg_catalog.text, pg_catalog.anycompatible, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text, pg_catalog.int8, pg_catalog.int4, pg_catalog.int8, pg_catalog.float8) IS
 	'refuses a version where a number is wanted';
 
@@ -1022,20 +1022,20 @@ CREATE FUNCTION migrate.start(target pg_catalog.anycompatible DEFAULT NULL::pg_c
 		note pg_catalog.text DEFAULT NULL,
 		project pg_catalog.text DEFAULT 'default')
 	RETURNS pg_catalog.int8
-	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_start';
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_start';
 COMMENT ON FUNCTION migrate.start(pg_catalog.anycompatible, pg_catalog.text[], pg_catalog.text, pg_catalog.text) IS
 	'have a background worker do what apply_each() does, once the transaction is committed; returns the run';
 
 CREATE PROCEDURE migrate.wait(run pg_catalog.int8,
 		timeout pg_catalog.interval DEFAULT NULL,
 		INOUT outcome pg_catalog.text DEFAULT NULL)
-	LANGUAGE c AS 'MODULE_PATHNAME', 'mig_wait';
+	LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_wait';
 COMMENT ON PROCEDURE migrate.wait(pg_catalog.int8, pg_catalog.interval, pg_catalog.text) IS
 	'wait until a run has ended, and raise its error if it failed';
 
 CREATE FUNCTION migrate.cancel(run pg_catalog.int8)
 	RETURNS pg_catalog.bool
-	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_cancel';
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_cancel';
 COMMENT ON FUNCTION migrate.cancel(pg_catalog.int8) IS
 	'end a run, in the background or not; false if it has ended already';
 
@@ -1082,7 +1082,7 @@ CREATE FUNCTION migrate.rehearse(target pg_catalog.anycompatible DEFAULT NULL::p
 		OUT locks migrate.rehearsed_lock[],
 		OUT scans migrate.rehearsed_scan[])
 	RETURNS SETOF pg_catalog.record
-	LANGUAGE c VOLATILE ROWS 100 AS 'MODULE_PATHNAME', 'mig_rehearse';
+	LANGUAGE c VOLATILE ROWS 100 AS 'MODULE_PATHNAME', 'migrate_rehearse';
 COMMENT ON FUNCTION migrate.rehearse(pg_catalog.anycompatible, pg_catalog.text[], pg_catalog.text) IS
 	'run what is pending, roll it back, and say what each statement took and did';
 
@@ -1104,7 +1104,7 @@ CREATE FUNCTION migrate.rehearse_rollback(steps pg_catalog.int4 DEFAULT 1,
 		OUT locks migrate.rehearsed_lock[],
 		OUT scans migrate.rehearsed_scan[])
 	RETURNS SETOF pg_catalog.record
-	LANGUAGE c VOLATILE ROWS 100 AS 'MODULE_PATHNAME', 'mig_rehearse_rollback';
+	LANGUAGE c VOLATILE ROWS 100 AS 'MODULE_PATHNAME', 'migrate_rehearse_rollback';
 COMMENT ON FUNCTION migrate.rehearse_rollback(pg_catalog.int4, pg_catalog.anycompatible, pg_catalog.text[], pg_catalog.text) IS
 	'the same for the downs of the newest migrations, or of all after a target';
 
@@ -1126,7 +1126,7 @@ CREATE FUNCTION migrate.rehearse_rollback(steps pg_catalog.text,
 		OUT locks migrate.rehearsed_lock[],
 		OUT scans migrate.rehearsed_scan[])
 	RETURNS SETOF pg_catalog.record
-	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_refuse_text';
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_refuse_text';
 COMMENT ON FUNCTION migrate.rehearse_rollback(pg_catalog.text, pg_catalog.anycompatible, pg_catalog.text[], pg_catalog.text) IS
 	'refuses a version where a number is wanted';
 
@@ -1204,7 +1204,7 @@ CREATE FUNCTION migrate.stamp(version pg_catalog.anycompatible,
 		OUT run pg_catalog.int8, OUT version pg_catalog.text,
 		OUT name pg_catalog.text, OUT action pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
-	LANGUAGE c VOLATILE ROWS 1 AS 'MODULE_PATHNAME', 'mig_stamp';
+	LANGUAGE c VOLATILE ROWS 1 AS 'MODULE_PATHNAME', 'migrate_stamp';
 COMMENT ON FUNCTION migrate.stamp(pg_catalog.anycompatible, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
 	'record a migration as applied without running it';
 
@@ -1215,7 +1215,7 @@ CREATE FUNCTION migrate.unstamp(version pg_catalog.anycompatible,
 		OUT run pg_catalog.int8, OUT version pg_catalog.text,
 		OUT name pg_catalog.text, OUT action pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
-	LANGUAGE c VOLATILE ROWS 1 AS 'MODULE_PATHNAME', 'mig_unstamp';
+	LANGUAGE c VOLATILE ROWS 1 AS 'MODULE_PATHNAME', 'migrate_unstamp';
 COMMENT ON FUNCTION migrate.unstamp(pg_catalog.anycompatible, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
 	'record a migration as not applied without running anything';
 
@@ -1226,7 +1226,7 @@ CREATE FUNCTION migrate.stamp_to(target pg_catalog.anycompatible,
 		OUT run pg_catalog.int8, OUT version pg_catalog.text,
 		OUT name pg_catalog.text, OUT action pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
-	LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'mig_stamp_to';
+	LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'migrate_stamp_to';
 COMMENT ON FUNCTION migrate.stamp_to(pg_catalog.anycompatible, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
 	'record exactly the migrations up to the target as applied, without running anything';
 
@@ -1238,7 +1238,7 @@ CREATE FUNCTION migrate.resume(version pg_catalog.anycompatible,
 		OUT run pg_catalog.int8, OUT version pg_catalog.text,
 		OUT name pg_catalog.text, OUT action pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
-	LANGUAGE c VOLATILE ROWS 1 AS 'MODULE_PATHNAME', 'mig_resume';
+	LANGUAGE c VOLATILE ROWS 1 AS 'MODULE_PATHNAME', 'migrate_resume';
 COMMENT ON FUNCTION migrate.resume(pg_catalog.anycompatible, pg_catalog.int4, pg_catalog.int4, pg_catalog.text, pg_catalog.text) IS
 	'say where the next run goes on with a migration that is partly done';
 
@@ -1246,7 +1246,7 @@ CREATE FUNCTION migrate.prune_journal(older_than pg_catalog.interval,
 		note pg_catalog.text DEFAULT NULL,
 		project pg_catalog.text DEFAULT 'default')
 	RETURNS pg_catalog.int8
-	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_prune_journal';
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_prune_journal';
 COMMENT ON FUNCTION migrate.prune_journal(pg_catalog.interval, pg_catalog.text, pg_catalog.text) IS
 	'delete failures and statement timings older than this; the runs themselves stay';
 
@@ -1257,20 +1257,20 @@ COMMENT ON FUNCTION migrate.prune_journal(pg_catalog.interval, pg_catalog.text, 
 
 CREATE FUNCTION migrate.grant("right" pg_catalog.text, role pg_catalog.text)
 	RETURNS pg_catalog.void
-	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_grant';
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_grant';
 COMMENT ON FUNCTION migrate.grant(pg_catalog.text, pg_catalog.text) IS
 	'give a role the right to look, run, write or mend';
 
 CREATE FUNCTION migrate.revoke("right" pg_catalog.text, role pg_catalog.text)
 	RETURNS pg_catalog.void
-	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'mig_revoke';
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_revoke';
 COMMENT ON FUNCTION migrate.revoke(pg_catalog.text, pg_catalog.text) IS
 	'take the right to look, run, write or mend from a role';
 
 -- what PUBLIC has by default, and whatever default privileges of the owner have
 -- given to others just now
 CREATE FUNCTION migrate.take_back() RETURNS pg_catalog.void
-	LANGUAGE c AS 'MODULE_PATHNAME', 'mig_take_back';
+	LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_take_back';
 SELECT migrate.take_back();
 DROP FUNCTION migrate.take_back();
 

@@ -26,5 +26,5 @@ void
 _PG_init(void)
 {
 	mig_guc_define();
-	mig_runlock_init();
+	mig_run_lock_init();
 }

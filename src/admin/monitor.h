@@ -18,9 +18,9 @@ typedef void (*MigRowSink) (Datum *values, bool *nulls, void *arg);
 #define MIG_PROGRESS_COLUMNS 16
 
 /* one row, or none if the run does not exist; see doc/reference.md */
-extern void mig_watch_outcome(int64 run, MigRowSink sink, void *arg);
+extern void mig_monitor_outcome(int64 run, MigRowSink sink, void *arg);
 
 /* a row per run that is running or waiting in this database */
-extern void mig_watch_progress(MigRowSink sink, void *arg);
+extern void mig_monitor_progress(MigRowSink sink, void *arg);
 
 #endif							/* MIG_ADMIN_MONITOR_H */

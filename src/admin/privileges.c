@@ -236,7 +236,7 @@ lock_search_path(void)
 }
 
 void
-mig_rights_change(bool grant, const char *right_name, const char *role)
+mig_privileges_change(bool grant, const char *right_name, const char *role)
 {
 	const Right *right = find_right(right_name);
 	int			guc_level;
@@ -289,7 +289,7 @@ mig_rights_change(bool grant, const char *right_name, const char *role)
 	" WHERE a.grantee OPERATOR(pg_catalog.<>) o.owner"
 
 void
-mig_rights_take_back(void)
+mig_privileges_take_back(void)
 {
 	SPITupleTable *commands;
 	int			guc_level;

@@ -12,12 +12,13 @@
  * Give a right (look, run, write, mend) to a role or take it away, with plain
  * GRANT and REVOKE commands under the caller's own identity.
  */
-extern void mig_rights_change(bool grant, const char *right, const char *role);
+extern void mig_privileges_change(bool grant, const char *right,
+								  const char *role);
 
 /*
  * Take back from everybody but the owner what he has on the objects of the
  * extension; the install script does so before it grants anything.
  */
-extern void mig_rights_take_back(void);
+extern void mig_privileges_take_back(void);
 
 #endif							/* MIG_ADMIN_PRIVILEGES_H */

@@ -12,30 +12,31 @@
 #include "admin/privileges.h"
 #include "base/argument.h"
 
-PG_FUNCTION_INFO_V1(mig_grant);
-PG_FUNCTION_INFO_V1(mig_revoke);
-PG_FUNCTION_INFO_V1(mig_take_back);
+PG_FUNCTION_INFO_V1(migrate_grant);
+PG_FUNCTION_INFO_V1(migrate_revoke);
+PG_FUNCTION_INFO_V1(migrate_take_back);
 
 Datum
-mig_grant(PG_FUNCTION_ARGS)
+migrate_grant(PG_FUNCTION_ARGS)
 {
-	mig_rights_change(true, mig_arg_required_text(fcinfo, 0, "right"),
-					  mig_arg_required_text(fcinfo, 1, "role"));
+	mig_privileges_change(true, mig_argument_required_text(fcinfo, 0, "right"),
+						  mig_argument_required_text(fcinfo, 1, "role"));
 	PG_RETURN_VOID();
 }
 
 Datum
-mig_revoke(PG_FUNCTION_ARGS)
+migrate_revoke(PG_FUNCTION_ARGS)
 {
-	mig_rights_change(false, mig_arg_required_text(fcinfo, 0, "right"),
-					  mig_arg_required_text(fcinfo, 1, "role"));
+	mig_privileges_change(false,
+						  mig_argument_required_text(fcinfo, 0, "right"),
+						  mig_argument_required_text(fcinfo, 1, "role"));
 	PG_RETURN_VOID();
 }
 
 /* of the install script */
 Datum
-mig_take_back(PG_FUNCTION_ARGS)
+migrate_take_back(PG_FUNCTION_ARGS)
 {
-	mig_rights_take_back();
+	mig_privileges_take_back();
 	PG_RETURN_VOID();
 }

@@ -27,7 +27,7 @@
 #include "plan/plan.h"
 #include "source/body.h"
 
-typedef struct Script
+typedef struct ScriptBuilder
 {
 	const char *project;
 	StringInfoData texts;		/* statements that store them */
@@ -36,7 +36,7 @@ typedef struct Script
 	bool		own;			/* one of them cannot run in a transaction */
 	bool		adds_value;		/* an enum has got one, to be committed first */
 	MemoryContext scratch;		/* one migration */
-} Script;
+} ScriptBuilder;
 
 /* a literal, a line of the text on each of its lines; NULL is null */
 static void
@@ -76,7 +76,7 @@ append_comment(StringInfo buf, const char *text)
 
 /* an argument on a line of its own, unless it is null */
 static void
-append_argument(StringInfo buf, const char *name, const char *text)
+append_argument_line(StringInfo buf, const char *name, const char *text)
 {
 	if (text == NULL)
 		return;
@@ -131,14 +131,14 @@ append_origin(StringInfo buf, const MigEntry *entry, const MigTexts *texts)
 	add_json_text(&json, "source", texts->source);
 	for (part = MIG_UP; part <= MIG_VERIFY; part++)
 	{
-		const char *name = mig_part_name(part);
+		const char *name = mig_body_part_name(part);
 
 		if (entry->lines[part] > 0)
 		{
 			add_json_name(&json, psprintf("%s_line", name));
 			appendStringInfo(&json, "%d", entry->lines[part]);
 		}
-		if (mig_texts_part(texts, part) == NULL)
+		if (mig_migration_texts_part(texts, part) == NULL)
 			continue;
 		add_json_text(&json, psprintf("%s_author", name),
 					  texts->authors[part].name);
@@ -147,7 +147,7 @@ append_origin(StringInfo buf, const MigEntry *entry, const MigTexts *texts)
 							   "true" : "false");
 	}
 	appendStringInfoChar(&json, '}');
-	append_argument(buf, "origin", json.data);
+	append_argument_line(buf, "origin", json.data);
 }
 
 static void
@@ -161,34 +161,34 @@ append_add(StringInfo buf, const char *project, const MigEntry *entry,
 	append_comment(buf, entry->name);
 	appendStringInfoString(buf, "\nSELECT migrate.add(version => ");
 	append_literal(buf, entry->version);
-	append_argument(buf, "up", texts->up);
-	append_argument(buf, "down", texts->down);
-	append_argument(buf, "verify", texts->verify);
-	append_argument(buf, "name", entry->name);
+	append_argument_line(buf, "up", texts->up);
+	append_argument_line(buf, "down", texts->down);
+	append_argument_line(buf, "verify", texts->verify);
+	append_argument_line(buf, "name", entry->name);
 	append_requires(buf, entry);
 	if (entry->kind == MIG_REPEATABLE)
-		append_argument(buf, "kind", "repeatable");
+		append_argument_line(buf, "kind", "repeatable");
 	if (entry->irreversible)
 		appendStringInfoString(buf, ",\n    irreversible => true");
 	if (entry->transactional != MIG_TX_RECOGNIZE)
 		appendStringInfo(buf, ",\n    transactional => %s",
 						 entry->transactional == MIG_TX_ON ? "true" : "false");
-	append_argument(buf, "project", project);
+	append_argument_line(buf, "project", project);
 	append_origin(buf, entry, texts);
 	appendStringInfoString(buf, ");\n");
 }
 
 static bool
-needs_own_transaction(const MigEntry *entry, MigPart part,
-					  const MigTexts *texts)
+runs_alone(const MigEntry *entry, MigPart part,
+		   const MigTexts *texts)
 {
 	MigLabel	label;
 
 	/* what somebody has said is about the up body */
 	if (part == MIG_UP && entry->transactional != MIG_TX_RECOGNIZE)
 		return entry->transactional == MIG_TX_OFF;
-	mig_label_of_entry(&label, entry, part, false);
-	return mig_body_own_transaction(mig_body_parse(mig_texts_part(texts, part),
+	mig_body_label_of_entry(&label, entry, part, false);
+	return mig_body_own_transaction(mig_body_parse(mig_migration_texts_part(texts, part),
 												   &label)) != NULL;
 }
 
@@ -202,8 +202,8 @@ adds_enum_value(const MigEntry *entry, MigPart part, const MigTexts *texts)
 	MigLabel	label;
 	MigBody    *body;
 
-	mig_label_of_entry(&label, entry, part, false);
-	body = mig_body_parse(mig_texts_part(texts, part), &label);
+	mig_body_label_of_entry(&label, entry, part, false);
+	body = mig_body_parse(mig_migration_texts_part(texts, part), &label);
 	for (int i = 0; i < body->nstatements; i++)
 	{
 		const MigStatement *stmt = &body->statements[i];
@@ -219,12 +219,12 @@ adds_enum_value(const MigEntry *entry, MigPart part, const MigTexts *texts)
 }
 
 static void
-add_step(Script *script, MigEntry *entry, MigPart part)
+add_step(ScriptBuilder *script, MigEntry *entry, MigPart part)
 {
 	MemoryContext old = MemoryContextSwitchTo(script->scratch);
-	MigTexts   *texts = mig_ledger_texts(script->project, &entry, 1);
+	MigTexts   *texts = mig_migration_texts(script->project, &entry, 1);
 
-	if (script->adds_value || needs_own_transaction(entry, part, texts))
+	if (script->adds_value || runs_alone(entry, part, texts))
 		script->own = true;
 	if (adds_enum_value(entry, part, texts))
 		script->adds_value = true;
@@ -237,9 +237,9 @@ add_step(Script *script, MigEntry *entry, MigPart part)
 }
 
 static void
-begin_script(Script *script, const char *project)
+begin_script(ScriptBuilder *script, const char *project)
 {
-	memset(script, 0, sizeof(Script));
+	memset(script, 0, sizeof(ScriptBuilder));
 	script->project = project;
 	initStringInfo(&script->texts);
 	initStringInfo(&script->versions);
@@ -250,7 +250,7 @@ begin_script(Script *script, const char *project)
 
 /* store the texts together, then have them run */
 static void
-append_script(StringInfo buf, const Script *script, MigPart part,
+append_script(StringInfo buf, const ScriptBuilder *script, MigPart part,
 			  const char *to)
 {
 	if (script->count == 0)
@@ -269,10 +269,10 @@ append_script(StringInfo buf, const Script *script, MigPart part,
 	else
 		appendStringInfo(buf, "versions => ARRAY[%s]::pg_catalog.text[]",
 						 script->versions.data);
-	append_argument(buf, "note", "script");
+	append_argument_line(buf, "note", "script");
 	if (part == MIG_DOWN)
 		appendStringInfoString(buf, ",\n    confirm => pg_catalog.current_database()");
-	append_argument(buf, "project", script->project);
+	append_argument_line(buf, "project", script->project);
 	appendStringInfoString(buf, ");\n");
 }
 
@@ -292,17 +292,17 @@ append_head(StringInfo buf, const char *project, const char *from,
 }
 
 char *
-mig_script(const char *project_name, const char *from, const char *to)
+mig_psql_script(const char *project_name, const char *from, const char *to)
 {
 	int			count;
-	MigEntry   *entries = mig_ledger_entries(project_name, false, &count);
+	MigEntry   *entries = mig_migration_entries(project_name, false, &count);
 	MigProject *project = mig_plan_project(project_name, entries, count, true);
 	bool	   *before = mig_plan_up_to(project, from);
 	bool	   *after = mig_plan_up_to(project, to);
 	bool	   *held = mig_plan_held(project, false);
 	List	   *lacking = NIL;
 	StringInfoData buf;
-	Script		script;
+	ScriptBuilder script;
 	int			i;
 
 	for (i = count - 1; i >= 0; i--)
@@ -313,7 +313,8 @@ mig_script(const char *project_name, const char *from, const char *to)
 		if (entry->stored && !entry->has_down && before[index] && !after[index])
 			lacking = lappend(lacking, entry->version);
 	}
-	mig_refuse_without_down(lacking, "A script can only go back over migrations that have one.");
+	mig_error_refuse_without_down(lacking,
+								  "A script can only go back over migrations that have one.");
 
 	initStringInfo(&buf);
 	append_head(&buf, project_name, from, to);

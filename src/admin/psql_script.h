@@ -13,7 +13,7 @@
  * version to another, and that leaves the same ledger as apply() or rollback()
  * would.  from and to are versions, "base" or "head".
  */
-extern char *mig_script(const char *project, const char *from,
-						const char *to);
+extern char *mig_psql_script(const char *project, const char *from,
+							 const char *to);
 
 #endif							/* MIG_ADMIN_PSQL_SCRIPT_H */

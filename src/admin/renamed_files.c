@@ -130,7 +130,7 @@ find_source(const char *project, const Candidates *candidates,
 	if (number < 0)
 		return -1;
 	source = list_nth(candidates->sources, number);
-	return mig_tokens_same(mig_ledger_texts(project, &entry, 1)->up,
+	return mig_tokens_same(mig_migration_texts(project, &entry, 1)->up,
 						   source->up) ? number : -1;
 }
 
@@ -151,7 +151,8 @@ sources_that_count(List *sources)
 	{
 		MigSource  *source = lfirst(lc);
 
-		if (source->kind == MIG_VERSIONED && !mig_sqltext_is_empty(source->up))
+		if (source->kind == MIG_VERSIONED &&
+			!mig_lenient_scan_is_empty(source->up))
 			result = lappend(result, source);
 	}
 	return result;
@@ -171,7 +172,7 @@ mig_renamed_find(const char *project, List *sources, List **absent)
 	if (sources == NIL)
 		return NIL;
 	make_candidates(&candidates, sources);
-	entries = mig_ledger_entries(project, true, &count);
+	entries = mig_migration_entries(project, true, &count);
 	foreach(lc, *absent)
 	{
 		MigEntry   *entry = bsearch(((MigEntry *) lfirst(lc))->version,
@@ -242,26 +243,26 @@ mig_renamed_refuse(List *renamed, bool accept)
 			 errmsg_plural("the text of %d file was applied under another version, which has no file any more",
 						   "the texts of %d files were applied under other versions, which have no files any more",
 						   list_length(names), list_length(names)),
-			 errdetail("Versions: %s.", mig_name_list(names)),
+			 errdetail("Versions: %s.", mig_error_name_list(names)),
 			 accept ?
 			 errhint("Give the file its old version back until the migration is wholly applied.") :
 			 errhint("It would run a second time.  Give the file its old version back, or have the ledger take the new one, without running it, with accept => true.  If the text is to run again, change a part of it that is no comment.")));
 }
 
 static void
-add_event(MigBatch *batch, MigJournalRow *row, const char *version,
+add_event(MigJournalBatch *batch, MigJournalRow *row, const char *version,
 		  const char *note)
 {
 	row->n++;
 	row->version = version;
 	row->note = note;
-	mig_batch_add(batch, row);
+	mig_journal_batch_add(batch, row);
 }
 
 void
 mig_renamed_record(const char *project, List *renamed)
 {
-	MigBatch   *batch = mig_batch_begin();
+	MigJournalBatch *batch = mig_journal_batch_begin();
 	int64		run = mig_journal_next_run();
 	List	   *versions = NIL;
 	int			n = 0;
@@ -285,11 +286,11 @@ mig_renamed_record(const char *project, List *renamed)
 		row.down_checksum = source->down ? mig_checksum(source->down) : NULL;
 		add_event(batch, &row, source->version, psprintf("renamed from %s", old));
 		n = row.n;
-		mig_ledger_rename(project, old, source, row.checksum,
-						  row.down_checksum);
+		mig_migration_rename(project, old, source, row.checksum,
+							 row.down_checksum);
 		versions = lappend(versions, one->entry->version);
 	}
-	mig_batch_flush(batch);
-	mig_batch_end(batch);
-	mig_ledger_delete(project, versions);
+	mig_journal_batch_flush(batch);
+	mig_journal_batch_end(batch);
+	mig_migration_delete(project, versions);
 }

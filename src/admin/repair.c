@@ -28,19 +28,19 @@ mend_begin(const char *name, bool destructive, const char *confirm)
 {
 	MigPolicy  *policy;
 
-	mig_refuse_recursion();
-	mig_guard_transaction("change the ledger");
-	policy = mig_ledger_policy(name);
-	mig_guard_policy(name, policy);
+	mig_run_lock_refuse_recursion();
+	mig_preflight_transaction("change the ledger");
+	policy = mig_policy_read(name);
+	mig_preflight_policy(name, policy);
 	if (destructive)
-		mig_guard_destructive(name, policy, confirm);
-	mig_lock_acquire();
+		mig_preflight_destructive(name, policy, confirm);
+	mig_run_lock_acquire();
 
 	/* it may have changed while we waited */
-	policy = mig_ledger_policy(name);
-	mig_guard_policy(name, policy);
+	policy = mig_policy_read(name);
+	mig_preflight_policy(name, policy);
 	if (destructive)
-		mig_guard_destructive(name, policy, confirm);
+		mig_preflight_destructive(name, policy, confirm);
 }
 
 /*
@@ -48,17 +48,17 @@ mend_begin(const char *name, bool destructive, const char *confirm)
  * is NULL; numbering of the run goes on from *n.
  */
 static void
-record(const char *project, List *entries, const char *how, int64 run,
-	   int *n, const char *note, MigMendSink sink, void *arg)
+record_entries(const char *project, List *entries, const char *how, int64 run,
+			   int *n, const char *note, MigRepairSink sink, void *arg)
 {
 	bool		applied = how != NULL;
 	const char *action = applied ? "stamp" : "unstamp";
-	MigBatch   *batch;
+	MigJournalBatch *batch;
 	ListCell   *lc;
 
 	if (entries == NIL)
 		return;
-	batch = mig_batch_begin();
+	batch = mig_journal_batch_begin();
 	foreach(lc, entries)
 	{
 		MigEntry   *entry = (MigEntry *) lfirst(lc);
@@ -76,25 +76,25 @@ record(const char *project, List *entries, const char *how, int64 run,
 			row.checksum = entry->checksum;
 			row.down_checksum = entry->down_checksum;
 		}
-		mig_batch_add(batch, &row);
+		mig_journal_batch_add(batch, &row);
 		sink(run, entry->version, entry->name, action, arg);
 	}
-	mig_batch_flush(batch);
-	mig_batch_end(batch);
+	mig_journal_batch_flush(batch);
+	mig_journal_batch_end(batch);
 	foreach(lc, entries)
 	{
 		MigEntry   *entry = (MigEntry *) lfirst(lc);
 
 		/* who says what is applied says that it is wholly so */
 		if (entry->partial)
-			mig_partial_forget(project, entry->version);
+			mig_step_forget(project, entry->version);
 	}
 }
 
 static MigEntry *
-find(const char *project, const char *version, bool stored)
+find_entry(const char *project, const char *version, bool stored)
 {
-	MigEntry   *entry = mig_ledger_entry(project, version);
+	MigEntry   *entry = mig_migration_entry(project, version);
 
 	if (entry == NULL || (stored && !entry->stored))
 		ereport(ERROR,
@@ -112,23 +112,25 @@ find(const char *project, const char *version, bool stored)
  */
 static void
 record_one(const char *project, MigEntry *entry, const char *how,
-		   const char *note, MigMendSink sink, void *arg)
+		   const char *note, MigRepairSink sink, void *arg)
 {
 	int			n = 0;
 
-	record(project, list_make1(entry), how, mig_journal_next_run(), &n, note,
-		   sink, arg);
-	mig_ledger_invalidate_state();
+	record_entries(project, list_make1(entry), how, mig_journal_next_run(), &n,
+				   note,
+				   sink, arg);
+	mig_state_invalidate();
 }
 
 void
-mig_mend_stamp(const char *project, const char *version,
-			   const char *how, const char *note, MigMendSink sink, void *arg)
+mig_repair_stamp(const char *project, const char *version,
+				 const char *how, const char *note, MigRepairSink sink,
+				 void *arg)
 {
 	MigEntry   *entry;
 
 	mend_begin(project, false, NULL);
-	entry = find(project, version, true);
+	entry = find_entry(project, version, true);
 	if (entry->applied && !entry->up_changed && !entry->down_changed &&
 		!entry->partial)
 		ereport(NOTICE,
@@ -138,14 +140,14 @@ mig_mend_stamp(const char *project, const char *version,
 }
 
 void
-mig_mend_unstamp(const char *project, const char *version,
-				 const char *note, const char *confirm, MigMendSink sink,
-				 void *arg)
+mig_repair_unstamp(const char *project, const char *version,
+				   const char *note, const char *confirm, MigRepairSink sink,
+				   void *arg)
 {
 	MigEntry   *entry;
 
 	mend_begin(project, true, confirm);
-	entry = find(project, version, false);
+	entry = find_entry(project, version, false);
 	if (!entry->applied && !entry->partial)
 		ereport(NOTICE,
 				(errmsg("migration \"%s\" is not applied", version)));
@@ -154,17 +156,17 @@ mig_mend_unstamp(const char *project, const char *version,
 }
 
 static MigProject *
-read_project(const char *name)
+read_project_to_repair(const char *name)
 {
 	int			count;
-	MigEntry   *entries = mig_ledger_entries(name, true, &count);
+	MigEntry   *entries = mig_migration_entries(name, true, &count);
 
 	return mig_plan_project(name, entries, count, false);
 }
 
 void
-mig_mend_stamp_to(const char *name, const char *target, const char *note,
-				  const char *confirm, MigMendSink sink, void *arg)
+mig_repair_stamp_to(const char *name, const char *target, const char *note,
+					const char *confirm, MigRepairSink sink, void *arg)
 {
 	MigProject *project;
 	bool	   *wanted;
@@ -176,7 +178,7 @@ mig_mend_stamp_to(const char *name, const char *target, const char *note,
 	int			i;
 
 	mend_begin(name, true, confirm);
-	project = read_project(name);
+	project = read_project_to_repair(name);
 	wanted = mig_plan_up_to(project, target);
 	for (i = 0; i < project->count; i++)
 	{
@@ -195,10 +197,10 @@ mig_mend_stamp_to(const char *name, const char *target, const char *note,
 		return;
 	}
 	run = mig_journal_next_run();
-	record(name, unstamp, NULL, run, &n, note, sink, arg);
-	record(name, stamp, "stamp", run, &n, note, sink, arg);
-	mig_plan_state(read_project(name), &state);
-	mig_ledger_set_state(name, &state);
+	record_entries(name, unstamp, NULL, run, &n, note, sink, arg);
+	record_entries(name, stamp, "stamp", run, &n, note, sink, arg);
+	mig_plan_state(read_project_to_repair(name), &state);
+	mig_state_write(name, &state);
 }
 
 /* the body that a resume is about, parsed */
@@ -206,8 +208,8 @@ static MigBody *
 body_to_resume(const char *project, MigEntry *entry, MigPart part,
 			   MigLabel *label)
 {
-	MigTexts   *texts = mig_ledger_texts(project, &entry, 1);
-	const char *text = mig_texts_part(texts, part);
+	MigTexts   *texts = mig_migration_texts(project, &entry, 1);
+	const char *text = mig_migration_texts_part(texts, part);
 
 	/* its file may have gone since */
 	if (text == NULL)
@@ -216,7 +218,7 @@ body_to_resume(const char *project, MigEntry *entry, MigPart part,
 				 errmsg("migration \"%s\" is partly rolled back, and its down body is not stored any more",
 						entry->version),
 				 errhint("Store it again as it was, or say with migrate.stamp() or migrate.unstamp() what is so.")));
-	mig_label_of_entry(label, entry, part, true);
+	mig_body_label_of_entry(label, entry, part, true);
 	return mig_body_parse(text, label);
 }
 
@@ -230,19 +232,19 @@ check_statement_number(const MigBody *body, const MigLabel *label,
 				 errmsg("argument \"%s\" must be the number of a statement",
 						argument),
 				 errdetail("The %s body of migration \"%s\" has %d statements.",
-						   mig_part_name(label->part), label->version,
+						   mig_body_part_name(label->part), label->version,
 						   body->nstatements)));
 }
 
 /* the step that begins with a statement and has not finished, or NULL */
-static const MigPartialStep *
-started_step(const MigPartialKey *key, int statement)
+static const MigStepRow *
+find_started_step(const MigStepKey *key, int statement)
 {
 	ListCell   *lc;
 
-	foreach(lc, mig_partial_read(key))
+	foreach(lc, mig_step_read(key))
 	{
-		const MigPartialStep *step = (const MigPartialStep *) lfirst(lc);
+		const MigStepRow *step = (const MigStepRow *) lfirst(lc);
 
 		if (!step->finished && step->statement == statement)
 			return step;
@@ -258,7 +260,7 @@ typedef struct Change
 static void
 try_change(void *arg)
 {
-	(void) mig_settings_repeat(((Change *) arg)->change);
+	(void) mig_session_settings_repeat(((Change *) arg)->change);
 }
 
 /*
@@ -268,7 +270,7 @@ try_change(void *arg)
  * which is gone: whoever resumes decides about that, and is told.
  */
 static MigStepSession *
-session_to_keep(const MigPartialKey *key, int last)
+session_to_keep(const MigStepKey *key, int last)
 {
 	MigStepSession *session = NULL;
 	StringInfoData lost;
@@ -276,9 +278,9 @@ session_to_keep(const MigPartialKey *key, int last)
 	int			kept = 0;
 	int			i;
 
-	foreach(lc, mig_partial_read(key))
+	foreach(lc, mig_step_read(key))
 	{
-		MigPartialStep *step = (MigPartialStep *) lfirst(lc);
+		MigStepRow *step = (MigStepRow *) lfirst(lc);
 
 		if (step->finished && step->last_statement <= last)
 			session = &step->session;
@@ -288,13 +290,13 @@ session_to_keep(const MigPartialKey *key, int last)
 	initStringInfo(&lost);
 	for (i = 0; i < session->nresidue; i++)
 		appendStringInfo(&lost, "%s%s", lost.len > 0 ? ", " : "",
-						 session->residue[i]);
+						 session->session_state[i]);
 	session->nresidue = 0;
 	for (i = 0; i < session->nsettings; i++)
 	{
 		Change		change = {session->settings[i]};
 
-		if (mig_partial_may_take_over(session) &&
+		if (mig_step_may_take_over(session) &&
 			mig_subxact_run(try_change, &change, false) == NULL)
 			session->settings[kept++] = session->settings[i];
 		else
@@ -307,14 +309,14 @@ session_to_keep(const MigPartialKey *key, int last)
 				(errmsg("the rest of migration \"%s\" will not have what the finished part had left in its session",
 						key->version),
 				 errdetail("That was: %s.", lost.data)));
-	return mig_partial_may_take_over(session) ? session : NULL;
+	return mig_step_may_take_over(session) ? session : NULL;
 }
 
 /* one at a time, or else it is not clear what comes first */
 static void
 refuse_second_partial(const char *project, const char *version)
 {
-	char	   *other = mig_partial_other(project, version);
+	char	   *other = mig_step_other(project, version);
 
 	if (other != NULL)
 		ereport(ERROR,
@@ -325,23 +327,23 @@ refuse_second_partial(const char *project, const char *version)
 }
 
 void
-mig_mend_resume(const char *project, const char *version, int at, int done,
-				const char *note, MigMendSink sink, void *arg)
+mig_repair_resume(const char *project, const char *version, int at, int done,
+				  const char *note, MigRepairSink sink, void *arg)
 {
-	MigPartialKey key = {project, version, MIG_UP};
+	MigStepKey	key = {project, version, MIG_UP};
 	MigEntry   *entry;
 	MigLabel	label;
 	MigBody    *body;
-	MigBatch   *batch;
+	MigJournalBatch *batch;
 	MigJournalRow row;
-	const MigPartialStep *started;
+	const MigStepRow *started;
 	MigBodyHash hash = {NULL, NULL};
 	bool		partial;
 	int			last;
 
 	mend_begin(project, false, NULL);
-	entry = find(project, version, true);
-	partial = mig_partial_exists(project, version, &key.part);
+	entry = find_entry(project, version, true);
+	partial = mig_step_exists(project, version, &key.part);
 	if (!partial && entry->applied)
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_APPLIED),
@@ -358,24 +360,24 @@ mig_mend_resume(const char *project, const char *version, int at, int done,
 	mig_journal_event(&row, mig_journal_next_run(), project, "resume",
 					  psprintf("after statement %d%s%s", last,
 							   note ? ": " : "", note ? note : ""));
-	started = started_step(&key, last + 1);
+	started = find_started_step(&key, last + 1);
 	if (last > 0)
-		hash = mig_body_hash(body, NULL, 1, last);
-	mig_partial_declare(&key, last, &hash, row.run,
-						session_to_keep(&key, last));
+		hash = mig_tokens_hash(body, NULL, 1, last);
+	mig_step_declare(&key, last, &hash, row.run,
+					 session_to_keep(&key, last));
 
 	/* what it found when it was started tells what it has left */
 	if (last > 0 && started != NULL)
-		mig_partial_start(&key, started, row.run);
-	batch = mig_batch_begin();
+		mig_step_start(&key, started, row.run);
+	batch = mig_journal_batch_begin();
 	row.n = 1;
 	row.version = entry->version;
 	row.name = entry->name;
-	row.part = mig_part_name(key.part);
-	mig_batch_add(batch, &row);
-	mig_batch_flush(batch);
-	mig_batch_end(batch);
-	mig_ledger_invalidate_state();
+	row.part = mig_body_part_name(key.part);
+	mig_journal_batch_add(batch, &row);
+	mig_journal_batch_flush(batch);
+	mig_journal_batch_end(batch);
+	mig_state_invalidate();
 	sink(row.run, entry->version, entry->name, "resume", arg);
 }
 
@@ -393,26 +395,26 @@ refuse_negative_age(Datum age)
 }
 
 int64
-mig_mend_prune_journal(const char *project, Datum older_than,
-					   const char *note)
+mig_repair_prune_journal(const char *project, Datum older_than,
+						 const char *note)
 {
-	MigBatch   *batch;
+	MigJournalBatch *batch;
 	MigJournalRow row;
 	int64		count;
 
 	refuse_negative_age(older_than);
-	mig_refuse_recursion();
-	mig_guard_transaction("prune the journal");
-	mig_lock_acquire();
+	mig_run_lock_refuse_recursion();
+	mig_preflight_transaction("prune the journal");
+	mig_run_lock_acquire();
 	count = mig_journal_prune(project, older_than);
-	batch = mig_batch_begin();
+	batch = mig_journal_batch_begin();
 	note = psprintf(INT64_FORMAT " rows older than %s%s%s", count,
 					DatumGetCString(DirectFunctionCall1(interval_out, older_than)),
 					note ? ": " : "", note ? note : "");
 	mig_journal_event(&row, mig_journal_next_run(), project, "prune", note);
 	row.n = 1;
-	mig_batch_add(batch, &row);
-	mig_batch_flush(batch);
-	mig_batch_end(batch);
+	mig_journal_batch_add(batch, &row);
+	mig_journal_batch_flush(batch);
+	mig_journal_batch_end(batch);
 	return count;
 }

@@ -10,31 +10,31 @@
 
 #include "base/migrate.h"
 
-typedef void (*MigMendSink) (int64 run, const char *version,
-							 const char *name, const char *action,
-							 void *arg);
+typedef void (*MigRepairSink) (int64 run, const char *version,
+							   const char *name, const char *action,
+							   void *arg);
 
 /* no body is run; what is so already is left alone and not reported */
-extern void mig_mend_stamp(const char *project, const char *version,
-						   const char *how, const char *note,
-						   MigMendSink sink, void *arg);
-extern void mig_mend_unstamp(const char *project, const char *version,
-							 const char *note, const char *confirm,
-							 MigMendSink sink, void *arg);
-extern void mig_mend_stamp_to(const char *name, const char *target,
-							  const char *note, const char *confirm,
-							  MigMendSink sink, void *arg);
+extern void mig_repair_stamp(const char *project, const char *version,
+							 const char *how, const char *note,
+							 MigRepairSink sink, void *arg);
+extern void mig_repair_unstamp(const char *project, const char *version,
+							   const char *note, const char *confirm,
+							   MigRepairSink sink, void *arg);
+extern void mig_repair_stamp_to(const char *name, const char *target,
+								const char *note, const char *confirm,
+								MigRepairSink sink, void *arg);
 
 /*
  * Say where the next run goes on with a migration that runs in several
  * transactions: at a statement, or after one that is done; the other is 0.
  */
-extern void mig_mend_resume(const char *project, const char *version, int at,
-							int done, const char *note, MigMendSink sink,
-							void *arg);
+extern void mig_repair_resume(const char *project, const char *version, int at,
+							  int done, const char *note, MigRepairSink sink,
+							  void *arg);
 
 /* returns the number of journal rows deleted or shortened */
-extern int64 mig_mend_prune_journal(const char *project, Datum older_than,
-									const char *note);
+extern int64 mig_repair_prune_journal(const char *project, Datum older_than,
+									  const char *note);
 
 #endif							/* MIG_ADMIN_REPAIR_H */

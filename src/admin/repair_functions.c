@@ -15,13 +15,13 @@
 #include "base/argument.h"
 #include "base/printable.h"
 
-PG_FUNCTION_INFO_V1(mig_stamp);
-PG_FUNCTION_INFO_V1(mig_unstamp);
-PG_FUNCTION_INFO_V1(mig_stamp_to);
-PG_FUNCTION_INFO_V1(mig_resume);
-PG_FUNCTION_INFO_V1(mig_prune_journal);
+PG_FUNCTION_INFO_V1(migrate_stamp);
+PG_FUNCTION_INFO_V1(migrate_unstamp);
+PG_FUNCTION_INFO_V1(migrate_stamp_to);
+PG_FUNCTION_INFO_V1(migrate_resume);
+PG_FUNCTION_INFO_V1(migrate_prune_journal);
 
-/* a MigMendSink that adds to the function's result */
+/* a MigRepairSink that adds to the function's result */
 static void
 put_mend_result(int64 run, const char *version, const char *name,
 				const char *action, void *arg)
@@ -38,44 +38,46 @@ put_mend_result(int64 run, const char *version, const char *name,
 }
 
 Datum
-mig_stamp(PG_FUNCTION_ARGS)
+migrate_stamp(PG_FUNCTION_ARGS)
 {
 	char	   *how;
 
 	InitMaterializedSRF(fcinfo, 0);
-	how = mig_arg_required_text(fcinfo, 2, "how");
+	how = mig_argument_required_text(fcinfo, 2, "how");
 	if (strcmp(how, "stamp") != 0 && strcmp(how, "apply") != 0 &&
 		strcmp(how, "adopt") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid value for argument \"how\": \"%s\"", how),
 				 errhint("Valid values are stamp, apply and adopt.")));
-	mig_mend_stamp(mig_arg_project(fcinfo, 3),
-				   mig_arg_required_version(fcinfo, 0, "version"),
-				   how, mig_arg_note(fcinfo, 1), put_mend_result,
-				   fcinfo->resultinfo);
+	mig_repair_stamp(mig_argument_project(fcinfo, 3),
+					 mig_argument_required_version(fcinfo, 0, "version"),
+					 how, mig_argument_note(fcinfo, 1), put_mend_result,
+					 fcinfo->resultinfo);
 	return (Datum) 0;
 }
 
 Datum
-mig_unstamp(PG_FUNCTION_ARGS)
+migrate_unstamp(PG_FUNCTION_ARGS)
 {
 	InitMaterializedSRF(fcinfo, 0);
-	mig_mend_unstamp(mig_arg_project(fcinfo, 3),
-					 mig_arg_required_version(fcinfo, 0, "version"),
-					 mig_arg_note(fcinfo, 1), mig_arg_text(fcinfo, 2),
-					 put_mend_result, fcinfo->resultinfo);
+	mig_repair_unstamp(mig_argument_project(fcinfo, 3),
+					   mig_argument_required_version(fcinfo, 0, "version"),
+					   mig_argument_note(fcinfo, 1),
+					   mig_argument_text(fcinfo, 2),
+					   put_mend_result, fcinfo->resultinfo);
 	return (Datum) 0;
 }
 
 Datum
-mig_stamp_to(PG_FUNCTION_ARGS)
+migrate_stamp_to(PG_FUNCTION_ARGS)
 {
 	InitMaterializedSRF(fcinfo, 0);
-	mig_mend_stamp_to(mig_arg_project(fcinfo, 3),
-					  mig_arg_required_version(fcinfo, 0, "target"),
-					  mig_arg_note(fcinfo, 1), mig_arg_text(fcinfo, 2),
-					  put_mend_result, fcinfo->resultinfo);
+	mig_repair_stamp_to(mig_argument_project(fcinfo, 3),
+						mig_argument_required_version(fcinfo, 0, "target"),
+						mig_argument_note(fcinfo, 1),
+						mig_argument_text(fcinfo, 2),
+						put_mend_result, fcinfo->resultinfo);
 	return (Datum) 0;
 }
 
@@ -94,7 +96,7 @@ get_statement_number(FunctionCallInfo fcinfo, int n, const char *name)
 }
 
 Datum
-mig_resume(PG_FUNCTION_ARGS)
+migrate_resume(PG_FUNCTION_ARGS)
 {
 	char	   *project;
 	char	   *version;
@@ -102,8 +104,8 @@ mig_resume(PG_FUNCTION_ARGS)
 	int			done;
 
 	InitMaterializedSRF(fcinfo, 0);
-	project = mig_arg_project(fcinfo, 4);
-	version = mig_arg_required_version(fcinfo, 0, "version");
+	project = mig_argument_project(fcinfo, 4);
+	version = mig_argument_required_version(fcinfo, 0, "version");
 	at = get_statement_number(fcinfo, 1, "at");
 	done = get_statement_number(fcinfo, 2, "done");
 	if ((at == 0) == (done == 0))
@@ -111,17 +113,17 @@ mig_resume(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("either \"at\" or \"done\" must be given"),
 				 errhint("at => N runs statement N again, done => N goes on after it.")));
-	mig_mend_resume(project, version, at, done, mig_arg_note(fcinfo, 3),
-					put_mend_result, fcinfo->resultinfo);
+	mig_repair_resume(project, version, at, done, mig_argument_note(fcinfo, 3),
+					  put_mend_result, fcinfo->resultinfo);
 	return (Datum) 0;
 }
 
 Datum
-mig_prune_journal(PG_FUNCTION_ARGS)
+migrate_prune_journal(PG_FUNCTION_ARGS)
 {
 	if (PG_ARGISNULL(0))
-		mig_arg_must_not_be_null("older_than");
-	PG_RETURN_INT64(mig_mend_prune_journal(mig_arg_project(fcinfo, 2),
-										   PG_GETARG_DATUM(0),
-										   mig_arg_note(fcinfo, 1)));
+		mig_argument_must_not_be_null("older_than");
+	PG_RETURN_INT64(mig_repair_prune_journal(mig_argument_project(fcinfo, 2),
+											 PG_GETARG_DATUM(0),
+											 mig_argument_note(fcinfo, 1)));
 }

@@ -28,7 +28,7 @@
 #include "source/trial_parse.h"
 
 const char *
-mig_look_state(const MigEntry *entry)
+mig_status_state(const MigEntry *entry)
 {
 	if (entry->partial)
 		return "partial";
@@ -48,10 +48,10 @@ mig_look_state(const MigEntry *entry)
 }
 
 static MigProject *
-read_project(const char *name, bool with_errors, bool strict)
+read_project_to_look(const char *name, bool with_errors, bool strict)
 {
 	int			count;
-	MigEntry   *entries = mig_ledger_entries(name, with_errors, &count);
+	MigEntry   *entries = mig_migration_entries(name, with_errors, &count);
 
 	return mig_plan_project(name, entries, count, strict);
 }
@@ -60,10 +60,10 @@ read_project(const char *name, bool with_errors, bool strict)
 static MigProject *
 read_some_project(const char *name, bool strict)
 {
-	MigProject *project = read_project(name, false, strict);
+	MigProject *project = read_project_to_look(name, false, strict);
 
 	if (project->count == 0)
-		mig_ledger_tell_empty(name, WARNING);
+		mig_migration_tell_empty(name, WARNING);
 	return project;
 }
 
@@ -75,8 +75,8 @@ static void
 describe_step(const char *project, int step, MigEntry *entry, MigPart part,
 			  MigPlanSink sink, void *arg)
 {
-	MigTexts   *texts = mig_ledger_texts(project, &entry, 1);
-	const char *text = mig_texts_part(texts, part);
+	MigTexts   *texts = mig_migration_texts(project, &entry, 1);
+	const char *text = mig_migration_texts_part(texts, part);
 	MigLabel	label;
 	MigBody    *body;
 	List	   *trees;
@@ -86,15 +86,15 @@ describe_step(const char *project, int step, MigEntry *entry, MigPart part,
 	char	   *reason;
 
 	if (text == NULL)
-		mig_ledger_removed_meanwhile();
+		mig_migration_removed_meanwhile();
 
 	/* who may look may not read bodies */
-	mig_label_of_entry(&label, entry, part, true);
+	mig_body_label_of_entry(&label, entry, part, true);
 	edata = mig_trial_parse(text, &label, &body, &trees);
 	statement = edata ? NULL : mig_body_own_transaction(body);
 	if (edata != NULL)
 		reason = psprintf("the %s body cannot be run (%s)",
-						  mig_part_name(part),
+						  mig_body_part_name(part),
 						  unpack_sql_state(edata->sqlerrcode));
 	else if (entry->partial)
 	{
@@ -148,26 +148,26 @@ static void
 check_half_way(const MigProject *project, MigPlan *plan, MigPart part,
 			   const MigPolicy *policy)
 {
-	if (mig_plan_has_half_way(project) && !mig_lock_is_taken())
+	if (mig_plan_has_half_way(project) && !mig_run_lock_is_taken())
 		mig_plan_check_half_way(project, plan, part, policy);
 }
 
 void
-mig_look_plan(const char *project, const char *target, MigPlanSink sink,
-			  void *arg)
+mig_status_plan(const char *project, const char *target, MigPlanSink sink,
+				void *arg)
 {
-	MigPolicy  *policy = mig_ledger_policy(project);
+	MigPolicy  *policy = mig_policy_read(project);
 	MigProject *read = read_some_project(project, true);
 	MigPlan    *plan = mig_plan_up(read, target, false, NIL, policy,
-								   mig_ledger_is_applied);
+								   mig_migration_is_applied);
 
 	check_half_way(read, plan, MIG_UP, policy);
 	describe_plan(project, plan, MIG_UP, sink, arg);
 }
 
 void
-mig_look_plan_rollback(const char *project, int steps, MigPlanSink sink,
-					   void *arg)
+mig_status_plan_rollback(const char *project, int steps, MigPlanSink sink,
+						 void *arg)
 {
 	MigDownChoice choice = {MIG_DOWN_STEPS};
 	MigProject *read;
@@ -175,8 +175,8 @@ mig_look_plan_rollback(const char *project, int steps, MigPlanSink sink,
 
 	choice.steps = steps;
 	read = read_some_project(project, false);
-	plan = mig_plan_down(read, &choice, mig_ledger_dependents);
-	check_half_way(read, plan, MIG_DOWN, mig_ledger_policy(project));
+	plan = mig_plan_down(read, &choice, mig_migration_dependents);
+	check_half_way(read, plan, MIG_DOWN, mig_policy_read(project));
 	describe_plan(project, plan, MIG_DOWN, sink, arg);
 }
 
@@ -187,20 +187,20 @@ append_finding(StringInfo detail, StringInfo hint, const char *title,
 	if (names == NIL)
 		return;
 	appendStringInfo(detail, "%s%s: %s.", detail->len > 0 ? "  " : "", title,
-					 mig_name_list(names));
+					 mig_error_name_list(names));
 	if (what_to_do != NULL)
 		appendStringInfo(hint, "%s%s", hint->len > 0 ? "  " : "", what_to_do);
 }
 
 void
-mig_look_notice_late(const MigProject *project)
+mig_status_notice_late(const MigProject *project)
 {
 	List	   *late = mig_plan_late(project, NULL);
 
-	if (late != NIL && !mig_ledger_policy(project->name)->allow_out_of_order)
+	if (late != NIL && !mig_policy_read(project->name)->allow_out_of_order)
 		ereport(NOTICE,
 				(errmsg("out of order for apply(), because a later version is applied: %s",
-						mig_name_list(late)),
+						mig_error_name_list(late)),
 				 errhint(MIG_HINT_OUT_OF_ORDER)));
 }
 
@@ -233,7 +233,7 @@ versions_of_kind(const MigProject *project, const CheckKind *kind,
 	{
 		MigEntry   *entry = project->order[i];
 
-		if (strcmp(mig_look_state(entry), kind->state) == 0 &&
+		if (strcmp(mig_status_state(entry), kind->state) == 0 &&
 			(!entry->partial || entry->partial_part == kind->part) &&
 			(wanted[entry - project->entries] || entry->applied))
 			versions = lappend(versions, entry->version);
@@ -249,7 +249,7 @@ is_stuck(const MigProject *project)
 
 	for (i = 0; i < project->count; i++)
 	{
-		const char *state = mig_look_state(&project->entries[i]);
+		const char *state = mig_status_state(&project->entries[i]);
 
 		if (strcmp(state, "partial") == 0 || strcmp(state, "changed") == 0)
 			return true;
@@ -258,9 +258,9 @@ is_stuck(const MigProject *project)
 }
 
 void
-mig_look_check(const char *project_name, const char *target)
+mig_status_check(const char *project_name, const char *target)
 {
-	MigProject *project = read_project(project_name, true, true);
+	MigProject *project = read_project_to_look(project_name, true, true);
 	bool	   *wanted;
 	List	   *late = NIL;
 	StringInfoData detail;
@@ -270,9 +270,9 @@ mig_look_check(const char *project_name, const char *target)
 
 	if (project->count == 0 &&
 		(target == NULL || strcmp(target, MIG_TARGET_BASE) != 0))
-		mig_ledger_tell_empty(project_name, ERROR);
+		mig_migration_tell_empty(project_name, ERROR);
 	wanted = mig_plan_up_to(project, target);
-	if (!mig_ledger_policy(project_name)->allow_out_of_order)
+	if (!mig_policy_read(project_name)->allow_out_of_order)
 		late = mig_plan_late(project, wanted);
 	stuck = late != NIL || is_stuck(project);
 	initStringInfo(&detail);
@@ -288,7 +288,7 @@ mig_look_check(const char *project_name, const char *target)
 	append_finding(&detail, &hint, "Out of order", late,
 				   MIG_HINT_OUT_OF_ORDER);
 	append_finding(&detail, &hint, "Schemas that are gone",
-				   mig_prepare_missing_schemas(project_name),
+				   mig_plan_run_missing_schemas(project_name),
 				   MIG_HINT_SCHEMAS_GONE);
 	mig_plan_warn_heads(project);
 	if (detail.len > 0)
@@ -311,10 +311,10 @@ run_verify(void *arg)
 {
 	VerifyRun  *run = (VerifyRun *) arg;
 
-	mig_bodies_begin();
-	mig_execute_pin_settings(run->execution, run->policy->search_path,
+	mig_run_lock_bodies_begin();
+	mig_execute_set_settings(run->execution, run->policy->search_path,
 							 run->policy->sets_search_path);
-	mig_locktrace_begin();
+	mig_lock_wait_begin();
 	mig_execute_body(run->execution, run->body);
 }
 
@@ -326,19 +326,19 @@ verify_one(const char *project, MigEntry *entry, MigExecution *execution,
 	VerifyRun	run;
 	ErrorData  *edata;
 
-	mig_execution_reset(execution);
+	mig_execute_reset(execution);
 	run.execution = execution;
-	run.body = mig_texts_read(project, &step, 1)->body;
+	run.body = mig_runnable_read(project, &step, 1)->body;
 	run.policy = policy;
-	mig_locktrace_reset();
+	mig_lock_wait_reset();
 	edata = mig_subxact_run(run_verify, &run, false);
-	mig_locktrace_end();
-	mig_bodies_end();
+	mig_lock_wait_end();
+	mig_run_lock_bodies_end();
 	if (edata != NULL)
-		mig_locktrace_explain(edata);
+		mig_lock_wait_explain(edata);
 	mig_execute_restart_timeout();
-	(void) mig_residue_end_migration(execution->residue,
-									 mig_runnable_body(run.body));
+	(void) mig_session_state_end_migration(execution->session_state,
+										   mig_runnable_body(run.body));
 	if (edata != NULL && edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
 		ReThrowError(edata);
 	sink(entry, edata ? unpack_sql_state(edata->sqlerrcode) : NULL,
@@ -346,9 +346,9 @@ verify_one(const char *project, MigEntry *entry, MigExecution *execution,
 }
 
 void
-mig_look_verify(const char *project_name, MigVerifySink sink, void *arg)
+mig_status_verify(const char *project_name, MigVerifySink sink, void *arg)
 {
-	MigPolicy  *policy = mig_ledger_policy(project_name);
+	MigPolicy  *policy = mig_policy_read(project_name);
 	MigProject *project = read_some_project(project_name, false);
 	MemoryContext context =
 		AllocSetContextCreate(CurrentMemoryContext, "migrate verify",
@@ -356,12 +356,12 @@ mig_look_verify(const char *project_name, MigVerifySink sink, void *arg)
 	MigExecution execution;
 	int			i;
 
-	mig_refuse_recursion();
-	mig_guard_policy(project_name, policy);
-	mig_execution_init(&execution, CurrentMemoryContext);
+	mig_run_lock_refuse_recursion();
+	mig_preflight_policy(project_name, policy);
+	mig_execute_init(&execution, CurrentMemoryContext);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
-	execution.residue = mig_residue_note();
+	execution.session_state = mig_session_state_note();
 	for (i = 0; i < project->count; i++)
 	{
 		MigEntry   *entry = project->order[i];

@@ -25,28 +25,28 @@
 #include "plan/plan.h"
 #include "plan/plan_run.h"
 
-PG_FUNCTION_INFO_V1(mig_status);
-PG_FUNCTION_INFO_V1(mig_outcome);
-PG_FUNCTION_INFO_V1(mig_progress);
-PG_FUNCTION_INFO_V1(mig_plan);
-PG_FUNCTION_INFO_V1(mig_plan_rollback);
-PG_FUNCTION_INFO_V1(mig_check);
-PG_FUNCTION_INFO_V1(mig_heads);
-PG_FUNCTION_INFO_V1(mig_current);
-PG_FUNCTION_INFO_V1(mig_verify);
-PG_FUNCTION_INFO_V1(mig_script_text);
-PG_FUNCTION_INFO_V1(mig_known_project);
+PG_FUNCTION_INFO_V1(migrate_status);
+PG_FUNCTION_INFO_V1(migrate_outcome);
+PG_FUNCTION_INFO_V1(migrate_progress);
+PG_FUNCTION_INFO_V1(migrate_plan);
+PG_FUNCTION_INFO_V1(migrate_plan_rollback);
+PG_FUNCTION_INFO_V1(migrate_check);
+PG_FUNCTION_INFO_V1(migrate_heads);
+PG_FUNCTION_INFO_V1(migrate_current);
+PG_FUNCTION_INFO_V1(migrate_verify);
+PG_FUNCTION_INFO_V1(migrate_script);
+PG_FUNCTION_INFO_V1(migrate_known_project);
 
 /* the project of argument n in order, whatever is wrong with it; warns of none */
 static MigProject *
-read_project(FunctionCallInfo fcinfo, int n, bool with_errors)
+read_project_argument(FunctionCallInfo fcinfo, int n, bool with_errors)
 {
-	char	   *name = mig_arg_project(fcinfo, n);
+	char	   *name = mig_argument_project(fcinfo, n);
 	int			count;
-	MigEntry   *entries = mig_ledger_entries(name, with_errors, &count);
+	MigEntry   *entries = mig_migration_entries(name, with_errors, &count);
 
 	if (count == 0)
-		mig_ledger_tell_empty(name, WARNING);
+		mig_migration_tell_empty(name, WARNING);
 	return mig_plan_project(name, entries, count, false);
 }
 
@@ -54,7 +54,7 @@ read_project(FunctionCallInfo fcinfo, int n, bool with_errors)
 static bool
 may_see_checksums(void)
 {
-	Oid			relation = mig_books_relation("applied");
+	Oid			relation = mig_tables_relation("applied");
 
 	return pg_class_aclcheck(relation, GetUserId(), ACL_SELECT) ==
 		ACLCHECK_OK ||
@@ -69,37 +69,37 @@ put_status(ReturnSetInfo *rsinfo, const MigEntry *entry, bool checksums)
 	bool		nulls[11] = {false};
 
 	values[0] = CStringGetTextDatum(entry->version);
-	values[1] = CStringGetTextDatum(mig_look_state(entry));
+	values[1] = CStringGetTextDatum(mig_status_state(entry));
 	values[2] = CStringGetTextDatum(entry->name);
-	values[3] = mig_text_datum(entry->error, &nulls[3]);
+	values[3] = mig_sql_text_datum(entry->error, &nulls[3]);
 	values[4] = TimestampTzGetDatum(entry->applied_at);
 	nulls[4] = !entry->applied;
-	values[5] = mig_text_datum(entry->applied_by, &nulls[5]);
+	values[5] = mig_sql_text_datum(entry->applied_by, &nulls[5]);
 	values[6] = Float8GetDatum(entry->execution_ms);
 	nulls[6] = !entry->applied;
-	values[7] = mig_text_datum(entry->how, &nulls[7]);
+	values[7] = mig_sql_text_datum(entry->how, &nulls[7]);
 	values[8] = CStringGetTextDatum(entry->kind == MIG_REPEATABLE ?
 									"repeatable" : "versioned");
-	values[9] = mig_text_datum(entry->path, &nulls[9]);
-	values[10] = mig_text_datum(checksums ? entry->checksum : NULL,
-								&nulls[10]);
+	values[9] = mig_sql_text_datum(entry->path, &nulls[9]);
+	values[10] = mig_sql_text_datum(checksums ? entry->checksum : NULL,
+									&nulls[10]);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
 Datum
-mig_status(PG_FUNCTION_ARGS)
+migrate_status(PG_FUNCTION_ARGS)
 {
 	MigProject *project;
 	bool		checksums = may_see_checksums();
 	int			i;
 
 	InitMaterializedSRF(fcinfo, 0);
-	project = read_project(fcinfo, 0, true);
+	project = read_project_argument(fcinfo, 0, true);
 	for (i = 0; i < project->count; i++)
 		put_status((ReturnSetInfo *) fcinfo->resultinfo, project->order[i],
 				   checksums);
-	mig_look_notice_late(project);
-	mig_prepare_warn_of_schemas(project->name);
+	mig_status_notice_late(project);
+	mig_plan_run_warn_of_schemas(project->name);
 	return (Datum) 0;
 }
 
@@ -122,34 +122,35 @@ put_plan_step(int step, const MigEntry *entry, const char *action,
 }
 
 Datum
-mig_plan(PG_FUNCTION_ARGS)
+migrate_plan(PG_FUNCTION_ARGS)
 {
 	InitMaterializedSRF(fcinfo, 0);
-	mig_look_plan(mig_arg_project(fcinfo, 1),
-				  mig_arg_version(fcinfo, 0), put_plan_step, fcinfo->resultinfo);
+	mig_status_plan(mig_argument_project(fcinfo, 1),
+					mig_argument_version(fcinfo, 0), put_plan_step,
+					fcinfo->resultinfo);
 	return (Datum) 0;
 }
 
 Datum
-mig_plan_rollback(PG_FUNCTION_ARGS)
+migrate_plan_rollback(PG_FUNCTION_ARGS)
 {
 	InitMaterializedSRF(fcinfo, 0);
-	mig_look_plan_rollback(mig_arg_project(fcinfo, 1),
-						   mig_arg_steps(fcinfo, 0), put_plan_step,
-						   fcinfo->resultinfo);
+	mig_status_plan_rollback(mig_argument_project(fcinfo, 1),
+							 mig_argument_steps(fcinfo, 0), put_plan_step,
+							 fcinfo->resultinfo);
 	return (Datum) 0;
 }
 
 Datum
-mig_check(PG_FUNCTION_ARGS)
+migrate_check(PG_FUNCTION_ARGS)
 {
-	mig_look_check(mig_arg_project(fcinfo, 1),
-				   mig_arg_version(fcinfo, 0));
+	mig_status_check(mig_argument_project(fcinfo, 1),
+					 mig_argument_version(fcinfo, 0));
 	PG_RETURN_VOID();
 }
 
 Datum
-mig_heads(PG_FUNCTION_ARGS)
+migrate_heads(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo;
 	ListCell   *lc;
@@ -157,7 +158,7 @@ mig_heads(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	heads = mig_plan_heads(read_project(fcinfo, 0, false));
+	heads = mig_plan_heads(read_project_argument(fcinfo, 0, false));
 	foreach(lc, heads)
 	{
 		Datum		value = CStringGetTextDatum(((MigEntry *) lfirst(lc))->version);
@@ -170,9 +171,9 @@ mig_heads(PG_FUNCTION_ARGS)
 }
 
 Datum
-mig_current(PG_FUNCTION_ARGS)
+migrate_current(PG_FUNCTION_ARGS)
 {
-	MigProject *project = read_project(fcinfo, 0, false);
+	MigProject *project = read_project_argument(fcinfo, 0, false);
 	int			i;
 
 	for (i = project->count - 1; i >= 0; i--)
@@ -197,31 +198,31 @@ put_verify_result(const MigEntry *entry, const char *sqlstate,
 	values[0] = CStringGetTextDatum(entry->version);
 	values[1] = CStringGetTextDatum(entry->name);
 	values[2] = BoolGetDatum(sqlstate == NULL);
-	values[3] = mig_text_datum(sqlstate, &nulls[3]);
-	values[4] = mig_text_datum(message, &nulls[4]);
+	values[3] = mig_sql_text_datum(sqlstate, &nulls[3]);
+	values[4] = mig_sql_text_datum(message, &nulls[4]);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
 Datum
-mig_verify(PG_FUNCTION_ARGS)
+migrate_verify(PG_FUNCTION_ARGS)
 {
 	InitMaterializedSRF(fcinfo, 0);
-	mig_look_verify(mig_arg_project(fcinfo, 0),
-					put_verify_result, fcinfo->resultinfo);
+	mig_status_verify(mig_argument_project(fcinfo, 0),
+					  put_verify_result, fcinfo->resultinfo);
 	return (Datum) 0;
 }
 
 Datum
-mig_script_text(PG_FUNCTION_ARGS)
+migrate_script(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TEXT_P(cstring_to_text(mig_script(mig_arg_project(fcinfo, 2),
-												mig_arg_required_version(fcinfo, 0, "from_version"),
-												mig_arg_required_text(fcinfo, 1, "to_version"))));
+	PG_RETURN_TEXT_P(cstring_to_text(mig_psql_script(mig_argument_project(fcinfo, 2),
+													 mig_argument_required_version(fcinfo, 0, "from_version"),
+													 mig_argument_required_text(fcinfo, 1, "to_version"))));
 }
 
 /* a MigRowSink that adds to the function's result */
 static void
-put_row(Datum *values, bool *nulls, void *arg)
+put_result_row(Datum *values, bool *nulls, void *arg)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) arg;
 
@@ -229,28 +230,29 @@ put_row(Datum *values, bool *nulls, void *arg)
 }
 
 Datum
-mig_outcome(PG_FUNCTION_ARGS)
+migrate_outcome(PG_FUNCTION_ARGS)
 {
 	InitMaterializedSRF(fcinfo, 0);
 	if (PG_ARGISNULL(0))
-		mig_arg_must_not_be_null("run");
-	mig_watch_outcome(PG_GETARG_INT64(0), put_row, fcinfo->resultinfo);
+		mig_argument_must_not_be_null("run");
+	mig_monitor_outcome(PG_GETARG_INT64(0), put_result_row,
+						fcinfo->resultinfo);
 	return (Datum) 0;
 }
 
 Datum
-mig_progress(PG_FUNCTION_ARGS)
+migrate_progress(PG_FUNCTION_ARGS)
 {
 	InitMaterializedSRF(fcinfo, 0);
-	mig_watch_progress(put_row, fcinfo->resultinfo);
+	mig_monitor_progress(put_result_row, fcinfo->resultinfo);
 	return (Datum) 0;
 }
 
 Datum
-mig_known_project(PG_FUNCTION_ARGS)
+migrate_known_project(PG_FUNCTION_ARGS)
 {
-	char	   *project = mig_arg_project(fcinfo, 0);
+	char	   *project = mig_argument_project(fcinfo, 0);
 
-	mig_ledger_warn_if_empty(project);
+	mig_migration_warn_if_empty(project);
 	PG_RETURN_TEXT_P(cstring_to_text(project));
 }

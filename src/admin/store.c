@@ -106,12 +106,12 @@ static const MigAuthor *incoming_authors = NULL;
  */
 
 static MigrationRow *
-deform(Relation rel, HeapTuple tuple)
+deform_row(Relation rel, HeapTuple tuple)
 {
 	MigrationRow *row = palloc(sizeof(MigrationRow));
 
-	mig_books_check_columns(rel->rd_rel->relname.data,
-							RelationGetDescr(rel)->natts, M_NCOLUMNS);
+	mig_tables_check_columns(rel->rd_rel->relname.data,
+							 RelationGetDescr(rel)->natts, M_NCOLUMNS);
 	heap_deform_tuple(tuple, RelationGetDescr(rel), row->values, row->nulls);
 	return row;
 }
@@ -124,7 +124,7 @@ get_text(const MigrationRow *row, MigrationColumn column)
 }
 
 static void
-set_text(MigrationRow *row, MigrationColumn column, const char *string)
+set_row_text(MigrationRow *row, MigrationColumn column, const char *string)
 {
 	row->nulls[column] = (string == NULL);
 	row->values[column] = string ? CStringGetTextDatum(string) : (Datum) 0;
@@ -143,7 +143,7 @@ same_string(const char *a, const char *b)
  * no body, which is all right.
  */
 static bool
-parse_body(const MigLabel *label, const char *text)
+check_body(const MigLabel *label, const char *text)
 {
 	return text == NULL || mig_body_parse(text, label)->nstatements > 0;
 }
@@ -153,13 +153,14 @@ parse_source_body(const MigSource *source, MigPart part, const char *text)
 {
 	MigLabel	label;
 
-	mig_label_of_source(&label, source, part);
-	return parse_body(&label, text);
+	mig_body_label_of_source(&label, source, part);
+	return check_body(&label, text);
 }
 
 /* the error of a body of a file, or NULL if there is none; *empty may be NULL */
 static ErrorData *
-try_body(const MigSource *source, MigPart part, const char *text, bool *empty)
+try_body_of_file(const MigSource *source, MigPart part, const char *text,
+				 bool *empty)
 {
 	MigLabel	label;
 	MigBody    *body;
@@ -168,7 +169,7 @@ try_body(const MigSource *source, MigPart part, const char *text, bool *empty)
 
 	if (text == NULL)
 		return NULL;
-	mig_label_of_source(&label, source, part);
+	mig_body_label_of_source(&label, source, part);
 	edata = mig_trial_parse(text, &label, &body, &trees);
 	if (edata == NULL && empty != NULL)
 		*empty = body->nstatements == 0;
@@ -181,11 +182,11 @@ warn_of_body(const MigSource *source, MigPart part, const ErrorData *edata,
 {
 	MigLabel	label;
 
-	mig_label_of_source(&label, source, part);
+	mig_body_label_of_source(&label, source, part);
 	ereport(WARNING,
 			(errcode(edata->sqlerrcode),
 			 errmsg("the %s body of migration \"%s\" (%s) cannot be run: %s",
-					mig_part_name(part), source->version, label.path,
+					mig_body_part_name(part), source->version, label.path,
 					edata->message),
 			 edata->detail ? errdetail("%s", edata->detail) : 0,
 			 errhint("%s", hint)));
@@ -220,7 +221,7 @@ parse_source(const MigSource *source, bool partial, bool *empty)
 	if (!partial && is_own_convention(source))
 		*empty = !parse_source_body(source, MIG_UP, source->up);
 	else
-		edata = try_body(source, MIG_UP, source->up, empty);
+		edata = try_body_of_file(source, MIG_UP, source->up, empty);
 	if (edata != NULL)
 		warn_of_body(source, MIG_UP, edata,
 					 partial ? "The migration is left out." : HINT_STORED);
@@ -228,8 +229,8 @@ parse_source(const MigSource *source, bool partial, bool *empty)
 		return false;
 	for (int part = MIG_DOWN; part <= MIG_VERIFY; part++)
 	{
-		edata = try_body(source, part, part == MIG_DOWN ?
-						 source->down : source->verify, NULL);
+		edata = try_body_of_file(source, part, part == MIG_DOWN ?
+								 source->down : source->verify, NULL);
 		if (edata != NULL)
 			warn_of_body(source, part, edata, HINT_STORED);
 	}
@@ -248,7 +249,7 @@ warn_of_empty(List *versions)
 				 errdetail_plural("The migration is %s.",
 								  "The migrations are %s.",
 								  list_length(versions),
-								  mig_name_list(versions)),
+								  mig_error_name_list(versions)),
 				 errhint("What is missing has to be filled in before it is applied: afterwards it counts as done.")));
 }
 
@@ -416,7 +417,7 @@ text_column(MigPart part)
 static void
 set_author(MigrationRow *row, MigPart part, const MigAuthor *author)
 {
-	set_text(row, M_UP_AUTHOR + 2 * part, author->name);
+	set_row_text(row, M_UP_AUTHOR + 2 * part, author->name);
 	row->values[M_UP_TRUSTED + 2 * part] = BoolGetDatum(author->trusted);
 	row->nulls[M_UP_TRUSTED + 2 * part] = false;
 }
@@ -598,14 +599,14 @@ gate_insert(MigrationRow *row)
 			 down == NULL) && known;
 	if (!known)
 		parse_row(row);
-	set_text(row, M_CHECKSUM, checksum);
-	set_text(row, M_DOWN_CHECKSUM, down_checksum);
+	set_row_text(row, M_CHECKSUM, checksum);
+	set_row_text(row, M_DOWN_CHECKSUM, down_checksum);
 
 	settle_authors(NULL, row);
 
 	/* only a superuser is believed */
 	if (row->nulls[M_ADDED_BY] || !superuser())
-		set_text(row, M_ADDED_BY, caller_name());
+		set_row_text(row, M_ADDED_BY, caller_name());
 	if (row->nulls[M_ADDED_AT])
 	{
 		row->values[M_ADDED_AT] = TimestampTzGetDatum(GetCurrentTimestamp());
@@ -626,8 +627,8 @@ refuse_applied(const char *version, const char *what, const char *hint)
 static bool
 is_applied(const MigrationRow *row)
 {
-	return mig_ledger_is_applied(get_text(row, M_PROJECT),
-								 get_text(row, M_VERSION));
+	return mig_migration_is_applied(get_text(row, M_PROJECT),
+									get_text(row, M_VERSION));
 }
 
 /* a text of an applied migration that gives way to another one */
@@ -646,17 +647,18 @@ typedef struct Amendment
 
 /* journal one replaced text, and keep it */
 static void
-add_amended_part(MigBatch *batch, MigJournalRow *row, MigPart part,
+add_amended_part(MigJournalBatch *batch, MigJournalRow *row, MigPart part,
 				 const char *old_text, const char *new_text)
 {
 	if (same_string(old_text, new_text))
 		return;
 	row->n++;
-	row->part = mig_part_name(part);
-	row->body = old_text ? mig_exact_hash(old_text, mig_checksum(old_text)) : NULL;
-	mig_batch_add(batch, row);
+	row->part = mig_body_part_name(part);
+	row->body = old_text ? mig_checksum_exact(old_text,
+											  mig_checksum(old_text)) : NULL;
+	mig_journal_batch_add(batch, row);
 	if (old_text != NULL)
-		mig_batch_add_body(batch, row->body, row->run, old_text);
+		mig_journal_batch_add_body(batch, row->body, row->run, old_text);
 }
 
 /*
@@ -667,7 +669,7 @@ static void
 amend_all(List *amendments, const char *note)
 {
 	const Amendment *first = linitial(amendments);
-	MigBatch   *batch = mig_batch_begin();
+	MigJournalBatch *batch = mig_journal_batch_begin();
 	MigJournalRow row;
 	ListCell   *lc;
 
@@ -685,11 +687,11 @@ amend_all(List *amendments, const char *note)
 		for (int part = MIG_UP; part <= MIG_VERIFY; part++)
 			add_amended_part(batch, &row, part, amendment->old[part],
 							 amendment->new[part]);
-		mig_ledger_accept(amendment->project, amendment->version,
-						  row.checksum, row.down_checksum);
+		mig_migration_accept(amendment->project, amendment->version,
+							 row.checksum, row.down_checksum);
 	}
-	mig_batch_flush(batch);
-	mig_batch_end(batch);
+	mig_journal_batch_flush(batch);
+	mig_journal_batch_end(batch);
 }
 
 #define NOTE_COMMENTS "comments or blanks only"
@@ -711,7 +713,8 @@ notice_comment_edits(List *versions)
 						   "the texts of %d applied migrations have new comments or blanks, and are taken",
 						   list_length(versions), list_length(versions)),
 			 errdetail_plural("The migration is %s.", "The migrations are %s.",
-							  list_length(versions), mig_name_list(versions))));
+							  list_length(versions),
+							  mig_error_name_list(versions))));
 }
 
 static void
@@ -723,7 +726,7 @@ amendment_of_rows(Amendment *amendment, const MigrationRow *old,
 	amendment->project = get_text(old, M_PROJECT);
 	amendment->version = get_text(old, M_VERSION);
 	amendment->name = get_text(row, M_NAME);
-	entry = mig_ledger_entry(amendment->project, amendment->version);
+	entry = mig_migration_entry(amendment->project, amendment->version);
 	amendment->as_applied = entry != NULL && !entry->up_changed &&
 		!entry->down_changed;
 	for (int part = MIG_UP; part <= MIG_VERIFY; part++)
@@ -744,7 +747,7 @@ gate_applied_text(const MigrationRow *old, const MigrationRow *row)
 
 	amendment_of_rows(&amendment, old, row);
 	if (amendment.new[MIG_UP] == NULL ||
-		mig_ledger_policy(amendment.project)->refuse_edits ||
+		mig_policy_read(amendment.project)->refuse_edits ||
 		!is_comment_edit(&amendment))
 		refuse_applied(amendment.version, "change",
 					   "Write a new migration, or replace the text on purpose with migrate.amend().");
@@ -786,8 +789,8 @@ gate_update(const MigrationRow *old, MigrationRow *row)
 		old->nulls[M_TRANSACTIONAL] != row->nulls[M_TRANSACTIONAL] ||
 		old->values[M_TRANSACTIONAL] != row->values[M_TRANSACTIONAL])
 		parse_row(row);
-	set_text(row, M_CHECKSUM, checksum);
-	set_text(row, M_DOWN_CHECKSUM, down_checksum);
+	set_row_text(row, M_CHECKSUM, checksum);
+	set_row_text(row, M_DOWN_CHECKSUM, down_checksum);
 	settle_authors(old, row);
 }
 
@@ -811,7 +814,7 @@ gate_record(TriggerData *trigger)
 	const char *table = RelationGetRelationName(trigger->tg_relation);
 	bool		is_insert = TRIGGER_FIRED_BY_INSERT(trigger->tg_event);
 
-	if (mig_bodies_are_running() && !superuser())
+	if (mig_run_lock_bodies_are_running() && !superuser())
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_RECURSION),
 				 errmsg("a migration cannot change table %s.%s",
@@ -827,7 +830,7 @@ gate_record(TriggerData *trigger)
 				 errhint("The functions of extension \"%s\" change it by its rules.",
 						 MIG_EXTENSION_NAME)));
 	if (strcmp(table, "applied") == 0 && !is_insert)
-		mig_ledger_invalidate_state();
+		mig_state_invalidate();
 }
 
 /*
@@ -842,9 +845,9 @@ gate_statement(TriggerData *trigger)
 				(errcode(MIG_ERRCODE_APPLIED),
 				 errmsg("cannot truncate table migrate.migration"),
 				 errhint("Take migrations out with migrate.remove().")));
-	mig_guard_transaction("change migrations");
-	mig_lock_acquire();
-	mig_ledger_invalidate_state();
+	mig_preflight_transaction("change migrations");
+	mig_run_lock_acquire();
+	mig_state_invalidate();
 }
 
 /* a row of migrate.step, which is inserted by us or in a restore */
@@ -918,7 +921,7 @@ notice_missing_schemas(char *search_path)
 	if (missing != NIL)
 		ereport(NOTICE,
 				(errmsg("schemas of search_path in migrate.policy do not exist: %s",
-						mig_name_list(missing))));
+						mig_error_name_list(missing))));
 }
 
 /*
@@ -928,7 +931,7 @@ notice_missing_schemas(char *search_path)
 static void
 notice_unknown_names(const char *project, const char *role, char *search_path)
 {
-	List	   *projects = mig_ledger_projects();
+	List	   *projects = mig_migration_projects();
 	bool		known = projects == NIL;
 	ListCell   *lc;
 
@@ -939,7 +942,7 @@ notice_unknown_names(const char *project, const char *role, char *search_path)
 				(errmsg("migrate.policy has a row for project \"%s\", which has no migrations",
 						project),
 				 errdetail("Projects of this database: %s.",
-						   mig_name_list(projects))));
+						   mig_error_name_list(projects))));
 	if (role != NULL && !OidIsValid(get_role_oid(role, true)))
 		ereport(NOTICE,
 				(errmsg("role \"%s\" of migrate.policy does not exist", role)));
@@ -972,7 +975,7 @@ gate_policy(TriggerData *trigger)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid value for column \"%s\" of migrate.policy: \"%s\"",
 						column, mig_printable_line(value, MIG_EXCERPT_BYTES)),
-				 errhint("Valid values are %s.", mig_name_list(names))));
+				 errhint("Valid values are %s.", mig_error_name_list(names))));
 	}
 	for (i = 0; i < lengthof(policy_lines); i++)
 	{
@@ -1003,7 +1006,7 @@ is_record(Relation rel)
 
 	for (i = 0; i < lengthof(names); i++)
 	{
-		if (RelationGetRelid(rel) == mig_books_relation(names[i]))
+		if (RelationGetRelid(rel) == mig_tables_relation(names[i]))
 			return true;
 	}
 	return false;
@@ -1034,29 +1037,29 @@ mig_store_gate(TriggerData *trigger)
 	if (TRIGGER_FIRED_AFTER(trigger->tg_event))
 	{
 		/* of what logical replication has brought */
-		mig_ledger_invalidate_state();
+		mig_state_invalidate();
 		return NULL;
 	}
-	if (RelationGetRelid(rel) == mig_books_relation("step"))
+	if (RelationGetRelid(rel) == mig_tables_relation("step"))
 		return gate_step(trigger);
-	if (RelationGetRelid(rel) == mig_books_relation("policy"))
+	if (RelationGetRelid(rel) == mig_tables_relation("policy"))
 		return gate_policy(trigger);
 
-	if (RelationGetRelid(rel) != mig_books_relation("migration"))
+	if (RelationGetRelid(rel) != mig_tables_relation("migration"))
 		refuse_foreign_table();
 	if (TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event))
 	{
 		gate_statement(trigger);
 		return NULL;
 	}
-	old = deform(rel, trigger->tg_trigtuple);
+	old = deform_row(rel, trigger->tg_trigtuple);
 	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
 	{
 		gate_delete(old);
 		return trigger->tg_trigtuple;
 	}
 	row = TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ? old :
-		deform(rel, trigger->tg_newtuple);
+		deform_row(rel, trigger->tg_newtuple);
 	check_row_lines(row);
 	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
 		gate_insert(row);
@@ -1097,7 +1100,7 @@ is_merge(const MigSource *source)
 {
 	return source->requires != NIL && source->kind == MIG_VERSIONED &&
 		(source->source == NULL || strcmp(source->source, "sqitch") != 0) &&
-		mig_sqltext_is_empty(source->up);
+		mig_lenient_scan_is_empty(source->up);
 }
 
 /*
@@ -1141,7 +1144,7 @@ parse_sources(List *sources, bool partial)
  * changed ones that are applied.
  */
 static void
-write_sources(const char *project, List *new_sources, List *changed_sources,
+store_sources(const char *project, List *new_sources, List *changed_sources,
 			  List *amendments, const char *note, const MigAuthor *named)
 {
 	MigAuthor	authors[MIG_VERIFY + 1];
@@ -1152,8 +1155,8 @@ write_sources(const char *project, List *new_sources, List *changed_sources,
 	incoming_authors = authors;
 	PG_TRY();
 	{
-		mig_ledger_insert(project, new_sources, caller_name());
-		mig_ledger_replace(project, changed_sources, caller_name());
+		mig_migration_insert(project, new_sources, caller_name());
+		mig_migration_replace(project, changed_sources, caller_name());
 	}
 	PG_FINALLY();
 	{
@@ -1166,7 +1169,7 @@ write_sources(const char *project, List *new_sources, List *changed_sources,
 }
 
 static MigComparison *
-compare(const char *project, List *sources)
+compare_with_stored(const char *project, List *sources)
 {
 	List	   *checksums = NIL;
 	List	   *down_checksums = NIL;
@@ -1181,13 +1184,13 @@ compare(const char *project, List *sources)
 		down_checksums = lappend(down_checksums, source->down ?
 								 mig_checksum(source->down) : NULL);
 	}
-	return mig_ledger_compare(project, sources, checksums, down_checksums);
+	return mig_migration_compare(project, sources, checksums, down_checksums);
 }
 
 static void
 refuse_missing_downs(const char *project, List *sources)
 {
-	MigPolicy  *policy = mig_ledger_policy(project);
+	MigPolicy  *policy = mig_policy_read(project);
 	List	   *lacking = NIL;
 	ListCell   *lc;
 
@@ -1201,7 +1204,7 @@ refuse_missing_downs(const char *project, List *sources)
 			!source->irreversible && !is_merge(source))
 			lacking = lappend(lacking, source->version);
 	}
-	mig_refuse_without_down(lacking, MIG_HINT_POLICY_DOWN);
+	mig_error_refuse_without_down(lacking, MIG_HINT_POLICY_DOWN);
 }
 
 /* the text is not the one that was applied */
@@ -1242,8 +1245,8 @@ find_amendments(const char *project, List *sources)
 		return NIL;
 	foreach(lc, sources)
 		versions[foreach_current_index(lc)] = ((MigSource *) lfirst(lc))->version;
-	entries = mig_ledger_entries_of(project, versions, count);
-	texts = mig_ledger_texts(project, entries, count);
+	entries = mig_migration_entries_of(project, versions, count);
+	texts = mig_migration_texts(project, entries, count);
 	foreach(lc, sources)
 	{
 		const MigSource *source = lfirst(lc);
@@ -1289,10 +1292,10 @@ add_again(const char *project, MigSource *source, const MigComparison *row,
 	if (differs_from_applied(source, row))
 	{
 		amendment = linitial(find_amendments(project, list_make1(source)));
-		if (is_harmless(amendment, row, mig_ledger_policy(project)))
+		if (is_harmless(amendment, row, mig_policy_read(project)))
 		{
 			(void) parse_sources(list_make1(source), false);
-			write_sources(project, NIL, list_make1(source),
+			store_sources(project, NIL, list_make1(source),
 						  list_make1(amendment), NOTE_COMMENTS, authors);
 			notice_comment_edits(list_make1(source->version));
 			return;
@@ -1313,10 +1316,10 @@ mig_store_add(const char *project, MigSource *source, const MigAuthor *authors)
 	List	   *sources = list_make1(source);
 	MigComparison *row;
 
-	mig_guard_transaction("store a migration");
-	mig_lock_acquire();
+	mig_preflight_transaction("store a migration");
+	mig_run_lock_acquire();
 	check_source(source);
-	if (!mig_ledger_is_stored(project, source->version))
+	if (!mig_migration_is_stored(project, source->version))
 	{
 		refuse_missing_downs(project, sources);
 		if (source->source == NULL)
@@ -1325,10 +1328,10 @@ mig_store_add(const char *project, MigSource *source, const MigAuthor *authors)
 			parse_source_body(source, MIG_VERIFY, source->verify);
 		}
 		(void) parse_sources(sources, false);
-		write_sources(project, sources, NIL, NIL, NULL, authors);
+		store_sources(project, sources, NIL, NIL, NULL, authors);
 		return;
 	}
-	row = compare(project, sources);
+	row = compare_with_stored(project, sources);
 	if (!row->same_up || !row->same_down || !row->same_head ||
 		!row->same_verify)
 		add_again(project, source, row, authors);
@@ -1461,7 +1464,7 @@ refuse_changed_sources(List *conflicts, bool was_empty)
 			 errmsg_plural("the file of %d applied migration has another text or kind than the one that was applied",
 						   "the files of %d applied migrations have other texts or kinds than those that were applied",
 						   list_length(conflicts), list_length(conflicts)),
-			 errdetail("Migrations: %s.", mig_name_list(conflicts)),
+			 errdetail("Migrations: %s.", mig_error_name_list(conflicts)),
 			 errhint("Put the applied text back and write a new migration, or accept the new text with migrate.amend(), or all of them with accept => true.%s",
 					 was_empty ? HINT_EMPTY : "")));
 }
@@ -1477,7 +1480,7 @@ refuse_taken_versions(List *taken)
 			 errmsg_plural("the version of %d file is that of another migration, which is applied",
 						   "the versions of %d files are those of other migrations, which are applied",
 						   list_length(taken), list_length(taken)),
-			 errdetail("Versions: %s.", mig_name_list(taken)),
+			 errdetail("Versions: %s.", mig_error_name_list(taken)),
 			 errhint("Give the file another version, or see that this is the database, and the project, that it is for.  If it is the same migration with a new name, give its new text to migrate.amend() first.  A file whose text was applied under another version is recorded with migrate.stamp().")));
 }
 
@@ -1490,7 +1493,7 @@ plan_amendments(LoadPlan *load, const char *project, List *sources, List *rows,
 				List *conflicts)
 {
 	List	   *amendments = find_amendments(project, sources);
-	MigPolicy  *policy = sources ? mig_ledger_policy(project) : NULL;
+	MigPolicy  *policy = sources ? mig_policy_read(project) : NULL;
 	List	   *taken = NIL;
 	bool		was_empty = false;
 	ListCell   *lc;
@@ -1521,7 +1524,7 @@ plan_amendments(LoadPlan *load, const char *project, List *sources, List *rows,
 		}
 		conflicts = lappend(conflicts, psprintf("%s (%s)", source->version,
 												source->path));
-		if (mig_sqltext_is_empty(amendment->old[MIG_UP]))
+		if (mig_lenient_scan_is_empty(amendment->old[MIG_UP]))
 			was_empty = true;
 	}
 	refuse_taken_versions(taken);
@@ -1546,8 +1549,8 @@ keep_amended_downs(const char *project, LoadPlan *load)
 
 		if (!row->amended_down || source->irreversible || source->says_no_down)
 			continue;
-		entries = mig_ledger_entries_of(project, &source->version, 1);
-		texts = mig_ledger_texts(project, entries, 1);
+		entries = mig_migration_entries_of(project, &source->version, 1);
+		texts = mig_migration_texts(project, entries, 1);
 		source->down = pstrdup(texts->down);
 		source->down_path = entries[0]->down_path;
 		source->lines[MIG_DOWN] = entries[0]->lines[MIG_DOWN];
@@ -1557,7 +1560,7 @@ keep_amended_downs(const char *project, LoadPlan *load)
 		return;
 
 	/* with their downs they may be what is stored */
-	load->rows = compare(project, load->sources);
+	load->rows = compare_with_stored(project, load->sources);
 }
 
 /*
@@ -1575,7 +1578,7 @@ plan_load(const char *project, List *sources, const MigLoading *how)
 
 	load->how = how;
 	load->sources = sources;
-	load->rows = compare(project, sources);
+	load->rows = compare_with_stored(project, sources);
 	keep_amended_downs(project, load);
 	foreach(lc, sources)
 	{
@@ -1603,7 +1606,7 @@ plan_load(const char *project, List *sources, const MigLoading *how)
 			load->changed_sources = lappend(load->changed_sources, source);
 	}
 	plan_amendments(load, project, different, different_rows, conflicts);
-	load->entries = mig_ledger_entries(project, false, &load->nentries);
+	load->entries = mig_migration_entries(project, false, &load->nentries);
 	find_absent(load, sources);
 	plan_renamed(project, load);
 	return load;
@@ -1617,12 +1620,12 @@ static MigProject *
 finish_change(const char *name, bool strict)
 {
 	int			count;
-	MigEntry   *entries = mig_ledger_entries(name, false, &count);
+	MigEntry   *entries = mig_migration_entries(name, false, &count);
 	MigProject *project = mig_plan_project(name, entries, count, strict);
 	MigState	state;
 
 	mig_plan_state(project, &state);
-	mig_ledger_set_state(name, &state);
+	mig_state_write(name, &state);
 	return project;
 }
 
@@ -1732,7 +1735,7 @@ report_load(const LoadPlan *load, const MigProject *project,
 							   "%d migrations keep down bodies that their files do not have",
 							   list_length(load->kept_downs),
 							   list_length(load->kept_downs)),
-				 errdetail("Amended: %s.", mig_name_list(load->kept_downs)),
+				 errdetail("Amended: %s.", mig_error_name_list(load->kept_downs)),
 				 errhint("Put it into the file.  To take it away, say -- migrate:irreversible there.")));
 }
 
@@ -1786,15 +1789,15 @@ write_load(const char *project, LoadPlan *load)
 	drop_refused_sources(load);
 	refuse_missing_downs(project, load->new_sources);
 	refuse_missing_downs(project, load->changed_sources);
-	write_sources(project, load->new_sources, load->changed_sources,
+	store_sources(project, load->new_sources, load->changed_sources,
 				  load->amendments, load->how->accept ?
 				  "accepted by load()" : NOTE_COMMENTS, NULL);
-	mig_ledger_move(project, load->moved_sources);
+	mig_migration_move(project, load->moved_sources);
 	foreach(lc, load->renamed_pending)
 		load->pruned = lappend(load->pruned,
 							   ((MigRenamed *) lfirst(lc))->entry->version);
 	if (load->pruned != NIL)
-		mig_ledger_delete(project, load->pruned);
+		mig_migration_delete(project, load->pruned);
 	if (load->renamed != NIL)
 		mig_renamed_record(project, load->renamed);
 
@@ -1812,15 +1815,16 @@ mig_store_load(const char *name, List *sources, const MigLoading *how,
 	bool		held_before = true;
 	bool		locked;
 
-	mig_refuse_recursion();
+	mig_run_lock_refuse_recursion();
 	if (how->accept)
-		mig_guard_function("amend", "accept new texts of applied migrations");
-	locked = mig_guard_can_write() && mig_lock_try(&held_before);
+		mig_preflight_function("amend",
+							   "accept new texts of applied migrations");
+	locked = mig_preflight_can_write() && mig_run_lock_try(&held_before);
 	load = plan_load(name, sources, how);
 	if (!locked && has_changes(load))
 	{
-		mig_guard_transaction("load migrations");
-		mig_lock_acquire();
+		mig_preflight_transaction("load migrations");
+		mig_run_lock_acquire();
 		locked = true;
 		held_before = true;
 
@@ -1832,7 +1836,7 @@ mig_store_load(const char *name, List *sources, const MigLoading *how,
 	else
 	{
 		if (locked && !held_before)
-			mig_lock_release();
+			mig_run_lock_release();
 		project = mig_plan_project(name, load->entries, load->nentries, false);
 	}
 	report_load(load, project, sink, arg);
@@ -1849,9 +1853,9 @@ locked_entry(const char *project, const char *version, const char *what)
 {
 	MigEntry   *entry;
 
-	mig_guard_transaction(what);
-	mig_lock_acquire();
-	entry = mig_ledger_entry(project, version);
+	mig_preflight_transaction(what);
+	mig_run_lock_acquire();
+	entry = mig_migration_entry(project, version);
 	if (entry != NULL && entry->stored)
 		return entry;
 	ereport(ERROR,
@@ -1866,7 +1870,7 @@ static void
 refuse_required(const char *name, const char *version)
 {
 	int			count;
-	MigEntry   *entries = mig_ledger_entries(name, false, &count);
+	MigEntry   *entries = mig_migration_entries(name, false, &count);
 	int			i;
 	int			r;
 
@@ -1908,7 +1912,7 @@ mig_store_remove(const char *project, const char *version)
 				 errhint("Undo by hand what it has done and say so with SELECT migrate.resume(%s, at => 1), or go on with CALL migrate.apply_each().",
 						 quote_literal_cstr(version))));
 	refuse_required(project, version);
-	mig_ledger_delete(project, list_make1(entry->version));
+	mig_migration_delete(project, list_make1(entry->version));
 	(void) finish_change(project, false);
 }
 
@@ -1917,7 +1921,7 @@ mig_store_amend(const char *project, const char *version, const char *up,
 				const char *down, const char *verify, const char *note)
 {
 	MigEntry   *entry = locked_entry(project, version, "amend a migration");
-	MigTexts   *old = mig_ledger_texts(project, &entry, 1);
+	MigTexts   *old = mig_migration_texts(project, &entry, 1);
 	MigTexts	texts = *old;
 	MigSource	source = {0};
 	Amendment	amendment = {0};
@@ -1960,7 +1964,7 @@ mig_store_amend(const char *project, const char *version, const char *up,
 	incoming_authors = authors;
 	PG_TRY();
 	{
-		mig_ledger_amend(project, version, &texts, caller_name());
+		mig_migration_amend(project, version, &texts, caller_name());
 	}
 	PG_FINALLY();
 	{
@@ -1978,7 +1982,7 @@ mig_store_hold(const char *project, const char *version, const char *reason)
 	MigEntry   *entry = locked_entry(project, version, reason ?
 									 "hold a migration" :
 									 "unhold a migration");
-	MigBatch   *batch = mig_batch_begin();
+	MigJournalBatch *batch = mig_journal_batch_begin();
 	MigJournalRow row;
 
 	if (reason == NULL && entry->held_reason == NULL)
@@ -1987,14 +1991,14 @@ mig_store_hold(const char *project, const char *version, const char *reason)
 				(errmsg("migration \"%s\" is not held", version)));
 		return;
 	}
-	mig_ledger_hold(project, list_make1(entry->version), reason);
+	mig_migration_hold(project, list_make1(entry->version), reason);
 	mig_journal_event(&row, mig_journal_next_run(), project,
 					  reason ? "hold" : "unhold", reason);
 	row.n = 1;
 	row.version = version;
 	row.name = entry->name;
-	mig_batch_add(batch, &row);
-	mig_batch_flush(batch);
-	mig_batch_end(batch);
+	mig_journal_batch_add(batch, &row);
+	mig_journal_batch_flush(batch);
+	mig_journal_batch_end(batch);
 	(void) finish_change(project, false);
 }

@@ -32,15 +32,15 @@
 #include "base/sql.h"
 #include "source/convention.h"
 
-PG_FUNCTION_INFO_V1(mig_gate);
-PG_FUNCTION_INFO_V1(mig_add);
-PG_FUNCTION_INFO_V1(mig_load);
-PG_FUNCTION_INFO_V1(mig_load_table);
-PG_FUNCTION_INFO_V1(mig_load_directory);
-PG_FUNCTION_INFO_V1(mig_remove);
-PG_FUNCTION_INFO_V1(mig_amend);
-PG_FUNCTION_INFO_V1(mig_hold);
-PG_FUNCTION_INFO_V1(mig_unhold);
+PG_FUNCTION_INFO_V1(migrate_gate);
+PG_FUNCTION_INFO_V1(migrate_add);
+PG_FUNCTION_INFO_V1(migrate_load);
+PG_FUNCTION_INFO_V1(migrate_load_table);
+PG_FUNCTION_INFO_V1(migrate_load_directory);
+PG_FUNCTION_INFO_V1(migrate_remove);
+PG_FUNCTION_INFO_V1(migrate_amend);
+PG_FUNCTION_INFO_V1(migrate_hold);
+PG_FUNCTION_INFO_V1(migrate_unhold);
 
 /* a set of files that grows */
 typedef struct LoadSet
@@ -52,7 +52,7 @@ typedef struct LoadSet
 } LoadSet;
 
 Datum
-mig_gate(PG_FUNCTION_ARGS)
+migrate_gate(PG_FUNCTION_ARGS)
 {
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
@@ -159,21 +159,21 @@ read_origin(Jsonb *origin, MigSource *source, MigAuthor *authors)
 }
 
 Datum
-mig_add(PG_FUNCTION_ARGS)
+migrate_add(PG_FUNCTION_ARGS)
 {
 	MigSource	source;
 	MigAuthor	authors[MIG_VERIFY + 1] = {{NULL, false}};
 	bool		names_authors = !PG_ARGISNULL(10);
 	int			part;
-	char	   *kind = mig_arg_required_text(fcinfo, 6, "kind");
+	char	   *kind = mig_argument_required_text(fcinfo, 6, "kind");
 
 	memset(&source, 0, sizeof(source));
-	source.version = mig_arg_required_version(fcinfo, 0, "version");
-	source.up = mig_arg_required_text(fcinfo, 1, "up");
-	source.down = mig_arg_text(fcinfo, 2);
-	source.name = PG_ARGISNULL(3) ? "" : mig_arg_text(fcinfo, 3);
-	source.requires = mig_arg_text_list(fcinfo, 4);
-	source.verify = mig_arg_text(fcinfo, 5);
+	source.version = mig_argument_required_version(fcinfo, 0, "version");
+	source.up = mig_argument_required_text(fcinfo, 1, "up");
+	source.down = mig_argument_text(fcinfo, 2);
+	source.name = PG_ARGISNULL(3) ? "" : mig_argument_text(fcinfo, 3);
+	source.requires = mig_argument_text_list(fcinfo, 4);
+	source.verify = mig_argument_text(fcinfo, 5);
 	if (strcmp(kind, "repeatable") == 0)
 		source.kind = MIG_REPEATABLE;
 	else if (strcmp(kind, "versioned") == 0)
@@ -185,14 +185,14 @@ mig_add(PG_FUNCTION_ARGS)
 				 errhint("Valid values are versioned and repeatable.")));
 	source.transactional = PG_ARGISNULL(7) ? MIG_TX_RECOGNIZE :
 		PG_GETARG_BOOL(7) ? MIG_TX_ON : MIG_TX_OFF;
-	source.irreversible = mig_arg_bool(fcinfo, 8, "irreversible");
+	source.irreversible = mig_argument_bool(fcinfo, 8, "irreversible");
 	for (part = MIG_UP; part <= MIG_VERIFY && names_authors; part++)
-		authors[part].name = mig_arg_line(fcinfo, 10, "author",
-										  MIG_NAME_BYTES);
+		authors[part].name = mig_argument_line(fcinfo, 10, "author",
+											   MIG_NAME_BYTES);
 	if (!PG_ARGISNULL(11) &&
 		read_origin(PG_GETARG_JSONB_P(11), &source, authors))
 		names_authors = true;
-	mig_store_add(mig_arg_project(fcinfo, 9), &source,
+	mig_store_add(mig_argument_project(fcinfo, 9), &source,
 				  names_authors ? authors : NULL);
 	PG_RETURN_TEXT_P(cstring_to_text(source.version));
 }
@@ -234,10 +234,10 @@ put_load_result(const char *version, const char *name, const char *path,
 	Datum		values[4];
 	bool		nulls[4] = {false};
 
-	values[0] = mig_text_datum(version, &nulls[0]);
+	values[0] = mig_sql_text_datum(version, &nulls[0]);
 	values[1] = CStringGetTextDatum(result);
-	values[2] = mig_text_datum(name, &nulls[2]);
-	values[3] = mig_text_datum(path, &nulls[3]);
+	values[2] = mig_sql_text_datum(name, &nulls[2]);
+	values[3] = mig_sql_text_datum(path, &nulls[3]);
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
@@ -249,16 +249,16 @@ load_files(FunctionCallInfo fcinfo, LoadSet *set)
 	MigLoading	loading = {0};
 	List	   *sources;
 
-	reading.convention = mig_arg_required_text(fcinfo, 1, "convention");
-	reading.ignore = mig_arg_text_list(fcinfo, 4);
-	reading.subdirectories = mig_arg_bool(fcinfo, 5, "subdirectories");
-	reading.partial = mig_arg_bool(fcinfo, 6, "partial");
-	loading.prune = mig_arg_bool(fcinfo, 2, "prune");
+	reading.convention = mig_argument_required_text(fcinfo, 1, "convention");
+	reading.ignore = mig_argument_text_list(fcinfo, 4);
+	reading.subdirectories = mig_argument_bool(fcinfo, 5, "subdirectories");
+	reading.partial = mig_argument_bool(fcinfo, 6, "partial");
+	loading.prune = mig_argument_bool(fcinfo, 2, "prune");
 	loading.partial = reading.partial;
-	loading.accept = mig_arg_bool(fcinfo, 7, "accept");
+	loading.accept = mig_argument_bool(fcinfo, 7, "accept");
 	sources = mig_convention_parse(set->files, set->count, &reading,
 								   &loading.refusals);
-	mig_store_load(mig_arg_project(fcinfo, 3), sources, &loading,
+	mig_store_load(mig_argument_project(fcinfo, 3), sources, &loading,
 				   put_load_result, fcinfo->resultinfo);
 }
 
@@ -279,7 +279,7 @@ json_string(const JsonbValue *value)
 }
 
 Datum
-mig_load(PG_FUNCTION_ARGS)
+migrate_load(PG_FUNCTION_ARGS)
 {
 	LoadSet		set;
 	JsonbIterator *iterator;
@@ -288,7 +288,7 @@ mig_load(PG_FUNCTION_ARGS)
 	char	   *path = NULL;
 
 	if (PG_ARGISNULL(0))
-		mig_arg_must_not_be_null("files");
+		mig_argument_must_not_be_null("files");
 	InitMaterializedSRF(fcinfo, 0);
 	init_file_set(&set);
 	iterator = JsonbIteratorInit(&PG_GETARG_JSONB_P(0)->root);
@@ -365,7 +365,7 @@ source_value(TupleTableSlot *slot, AttrNumber column)
  * relation could have its name.
  */
 Datum
-mig_load_table(PG_FUNCTION_ARGS)
+migrate_load_table(PG_FUNCTION_ARGS)
 {
 	LoadSet		set;
 	Relation	rel;
@@ -375,7 +375,7 @@ mig_load_table(PG_FUNCTION_ARGS)
 	TupleTableSlot *slot;
 
 	if (PG_ARGISNULL(0))
-		mig_arg_must_not_be_null("source");
+		mig_argument_must_not_be_null("source");
 	InitMaterializedSRF(fcinfo, 0);
 	init_file_set(&set);
 	rel = open_source_table(PG_GETARG_OID(0));
@@ -401,56 +401,57 @@ mig_load_table(PG_FUNCTION_ARGS)
 }
 
 Datum
-mig_load_directory(PG_FUNCTION_ARGS)
+migrate_load_directory(PG_FUNCTION_ARGS)
 {
 	LoadSet		set;
 
 	InitMaterializedSRF(fcinfo, 0);
 	init_file_set(&set);
-	mig_directory_read(mig_arg_required_text(fcinfo, 0, "path"), add_file,
+	mig_directory_read(mig_argument_required_text(fcinfo, 0, "path"), add_file,
 					   &set);
 	load_files(fcinfo, &set);
 	return (Datum) 0;
 }
 
 Datum
-mig_remove(PG_FUNCTION_ARGS)
+migrate_remove(PG_FUNCTION_ARGS)
 {
-	char	   *version = mig_arg_required_version(fcinfo, 0, "version");
+	char	   *version = mig_argument_required_version(fcinfo, 0, "version");
 
-	mig_store_remove(mig_arg_project(fcinfo, 1), version);
+	mig_store_remove(mig_argument_project(fcinfo, 1), version);
 	PG_RETURN_TEXT_P(cstring_to_text(version));
 }
 
 Datum
-mig_amend(PG_FUNCTION_ARGS)
+migrate_amend(PG_FUNCTION_ARGS)
 {
-	char	   *version = mig_arg_required_version(fcinfo, 0, "version");
+	char	   *version = mig_argument_required_version(fcinfo, 0, "version");
 
-	mig_store_amend(mig_arg_project(fcinfo, 5), version,
-					mig_arg_text(fcinfo, 1), mig_arg_text(fcinfo, 2),
-					mig_arg_text(fcinfo, 3),
-					mig_arg_note(fcinfo, 4));
+	mig_store_amend(mig_argument_project(fcinfo, 5), version,
+					mig_argument_text(fcinfo, 1), mig_argument_text(fcinfo, 2),
+					mig_argument_text(fcinfo, 3),
+					mig_argument_note(fcinfo, 4));
 	PG_RETURN_TEXT_P(cstring_to_text(version));
 }
 
 Datum
-mig_hold(PG_FUNCTION_ARGS)
+migrate_hold(PG_FUNCTION_ARGS)
 {
-	char	   *version = mig_arg_required_version(fcinfo, 0, "version");
-	char	   *reason = mig_arg_line(fcinfo, 1, "reason", MIG_NOTE_BYTES);
+	char	   *version = mig_argument_required_version(fcinfo, 0, "version");
+	char	   *reason = mig_argument_line(fcinfo, 1, "reason",
+										   MIG_NOTE_BYTES);
 
 	if (reason == NULL)
-		mig_arg_must_not_be_null("reason");
-	mig_store_hold(mig_arg_project(fcinfo, 2), version, reason);
+		mig_argument_must_not_be_null("reason");
+	mig_store_hold(mig_argument_project(fcinfo, 2), version, reason);
 	PG_RETURN_TEXT_P(cstring_to_text(version));
 }
 
 Datum
-mig_unhold(PG_FUNCTION_ARGS)
+migrate_unhold(PG_FUNCTION_ARGS)
 {
-	char	   *version = mig_arg_required_version(fcinfo, 0, "version");
+	char	   *version = mig_argument_required_version(fcinfo, 0, "version");
 
-	mig_store_hold(mig_arg_project(fcinfo, 1), version, NULL);
+	mig_store_hold(mig_argument_project(fcinfo, 1), version, NULL);
 	PG_RETURN_TEXT_P(cstring_to_text(version));
 }

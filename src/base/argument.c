@@ -16,7 +16,7 @@
 #include "base/printable.h"
 
 void
-mig_arg_must_not_be_null(const char *name)
+mig_argument_must_not_be_null(const char *name)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
@@ -24,31 +24,31 @@ mig_arg_must_not_be_null(const char *name)
 }
 
 char *
-mig_arg_text(FunctionCallInfo fcinfo, int n)
+mig_argument_text(FunctionCallInfo fcinfo, int n)
 {
 	return PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n));
 }
 
 char *
-mig_arg_line(FunctionCallInfo fcinfo, int n, const char *name, int bytes)
+mig_argument_line(FunctionCallInfo fcinfo, int n, const char *name, int bytes)
 {
-	char	   *text = mig_arg_text(fcinfo, n);
+	char	   *text = mig_argument_text(fcinfo, n);
 
 	mig_check_line(psprintf("argument \"%s\"", name), text, bytes);
 	return text;
 }
 
 char *
-mig_arg_note(FunctionCallInfo fcinfo, int n)
+mig_argument_note(FunctionCallInfo fcinfo, int n)
 {
-	return mig_arg_line(fcinfo, n, "note", MIG_NOTE_BYTES);
+	return mig_argument_line(fcinfo, n, "note", MIG_NOTE_BYTES);
 }
 
 char *
-mig_arg_required_text(FunctionCallInfo fcinfo, int n, const char *name)
+mig_argument_required_text(FunctionCallInfo fcinfo, int n, const char *name)
 {
 	if (PG_ARGISNULL(n))
-		mig_arg_must_not_be_null(name);
+		mig_argument_must_not_be_null(name);
 	return text_to_cstring(PG_GETARG_TEXT_PP(n));
 }
 
@@ -73,30 +73,30 @@ require_text(FunctionCallInfo fcinfo, Oid type, const char *example)
 }
 
 char *
-mig_arg_version(FunctionCallInfo fcinfo, int n)
+mig_argument_version(FunctionCallInfo fcinfo, int n)
 {
 	char	   *version;
 
 	require_text(fcinfo, get_fn_expr_argtype(fcinfo->flinfo, n), "'002'");
-	version = mig_arg_text(fcinfo, n);
+	version = mig_argument_text(fcinfo, n);
 	mig_check_line("a version", version, MIG_VERSION_BYTES);
 	return version;
 }
 
 char *
-mig_arg_required_version(FunctionCallInfo fcinfo, int n, const char *name)
+mig_argument_required_version(FunctionCallInfo fcinfo, int n, const char *name)
 {
-	char	   *version = mig_arg_version(fcinfo, n);
+	char	   *version = mig_argument_version(fcinfo, n);
 
 	if (version == NULL)
-		mig_arg_must_not_be_null(name);
+		mig_argument_must_not_be_null(name);
 	return version;
 }
 
 char *
-mig_arg_project(FunctionCallInfo fcinfo, int n)
+mig_argument_project(FunctionCallInfo fcinfo, int n)
 {
-	char	   *project = mig_arg_required_text(fcinfo, n, "project");
+	char	   *project = mig_argument_required_text(fcinfo, n, "project");
 
 	if (project[0] == '\0')
 		ereport(ERROR,
@@ -107,18 +107,18 @@ mig_arg_project(FunctionCallInfo fcinfo, int n)
 }
 
 bool
-mig_arg_bool(FunctionCallInfo fcinfo, int n, const char *name)
+mig_argument_bool(FunctionCallInfo fcinfo, int n, const char *name)
 {
 	if (PG_ARGISNULL(n))
-		mig_arg_must_not_be_null(name);
+		mig_argument_must_not_be_null(name);
 	return PG_GETARG_BOOL(n);
 }
 
 int
-mig_arg_steps(FunctionCallInfo fcinfo, int n)
+mig_argument_steps(FunctionCallInfo fcinfo, int n)
 {
 	if (PG_ARGISNULL(n))
-		mig_arg_must_not_be_null("steps");
+		mig_argument_must_not_be_null("steps");
 	if (PG_GETARG_INT32(n) < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -127,7 +127,7 @@ mig_arg_steps(FunctionCallInfo fcinfo, int n)
 }
 
 List *
-mig_arg_text_list(FunctionCallInfo fcinfo, int n)
+mig_argument_text_list(FunctionCallInfo fcinfo, int n)
 {
 	ArrayType  *array;
 	Datum	   *elements;

@@ -12,35 +12,37 @@
 #include "nodes/pg_list.h"
 
 /* copies in CurrentMemoryContext; NULL for null */
-extern char *mig_arg_text(FunctionCallInfo fcinfo, int n);
+extern char *mig_argument_text(FunctionCallInfo fcinfo, int n);
 
 /*
  * the same of what must be a line, 22023 if it is none; see base/printable.h
  */
-extern char *mig_arg_line(FunctionCallInfo fcinfo, int n, const char *name,
-						  int bytes);
-extern char *mig_arg_note(FunctionCallInfo fcinfo, int n);
-extern List *mig_arg_text_list(FunctionCallInfo fcinfo, int n);
+extern char *mig_argument_line(FunctionCallInfo fcinfo, int n,
+							   const char *name,
+							   int bytes);
+extern char *mig_argument_note(FunctionCallInfo fcinfo, int n);
+extern List *mig_argument_text_list(FunctionCallInfo fcinfo, int n);
 
 /* raise 22004 for null */
-extern char *mig_arg_required_text(FunctionCallInfo fcinfo, int n,
-								   const char *name);
+extern char *mig_argument_required_text(FunctionCallInfo fcinfo, int n,
+										const char *name);
 
 /*
  * A version, or versions, of an argument that may be of any type, so that a
  * number is refused in our words: 42804 unless it is text.  The list's array
  * may be of type text[] as well.
  */
-extern char *mig_arg_version(FunctionCallInfo fcinfo, int n);
-extern char *mig_arg_required_version(FunctionCallInfo fcinfo, int n,
-									  const char *name);
+extern char *mig_argument_version(FunctionCallInfo fcinfo, int n);
+extern char *mig_argument_required_version(FunctionCallInfo fcinfo, int n,
+										   const char *name);
 
 /* the name of a project: 22004 for null, 22023 for what cannot be one */
-extern char *mig_arg_project(FunctionCallInfo fcinfo, int n);
-extern bool mig_arg_bool(FunctionCallInfo fcinfo, int n, const char *name);
-extern void mig_arg_must_not_be_null(const char *name);
+extern char *mig_argument_project(FunctionCallInfo fcinfo, int n);
+extern bool mig_argument_bool(FunctionCallInfo fcinfo, int n,
+							  const char *name);
+extern void mig_argument_must_not_be_null(const char *name);
 
 /* a number of steps: 22004 for null, 22023 below zero */
-extern int	mig_arg_steps(FunctionCallInfo fcinfo, int n);
+extern int	mig_argument_steps(FunctionCallInfo fcinfo, int n);
 
 #endif							/* MIG_BASE_ARGUMENT_H */

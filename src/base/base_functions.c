@@ -27,25 +27,25 @@
 #include "base/printable.h"
 #include "base/version_order.h"
 
-PG_FUNCTION_INFO_V1(mig_refuse_text);
-PG_FUNCTION_INFO_V1(mig_version);
-PG_FUNCTION_INFO_V1(mig_version_key);
-PG_FUNCTION_INFO_V1(mig_required);
-PG_FUNCTION_INFO_V1(mig_lines);
+PG_FUNCTION_INFO_V1(migrate_refuse_text);
+PG_FUNCTION_INFO_V1(migrate_version);
+PG_FUNCTION_INFO_V1(migrate_version_key);
+PG_FUNCTION_INFO_V1(migrate_required);
+PG_FUNCTION_INFO_V1(migrate_lines);
 
 /*
  * What a number is for in the functions that have one first, and what who gave
  * text may have meant; %s is that text as a literal.
  */
-typedef struct Number
+typedef struct NumberArgument
 {
 	const char *function;
 	const char *argument;
 	const char *what;
 	const char *instead;
-} Number;
+} NumberArgument;
 
-static const Number numbers[] = {
+static const NumberArgument numbers[] = {
 	{"history", "n", "number of attempts", "The rows of one version have version = %s."},
 	{"failures", "n", "number of attempts", "The rows of one version have version = %s."},
 	{"rollback_run", "run", "number of a run", "migrate.rollback_to(%s) undoes everything after that version."},
@@ -57,16 +57,16 @@ static const Number numbers[] = {
  * the place of a number ends here and not as a roll-back of 104 migrations.
  */
 Datum
-mig_refuse_text(PG_FUNCTION_ARGS)
+migrate_refuse_text(PG_FUNCTION_ARGS)
 {
 	char	   *function = get_func_name(fcinfo->flinfo->fn_oid);
-	const Number *number = numbers;
+	const NumberArgument *number = numbers;
 	char	   *given;
 
 	while (number->function && strcmp(number->function, function) != 0)
 		number++;
 	if (PG_ARGISNULL(0))
-		mig_arg_must_not_be_null(number->argument);
+		mig_argument_must_not_be_null(number->argument);
 	given = quote_literal_cstr(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	ereport(ERROR,
 			(errcode(ERRCODE_DATATYPE_MISMATCH),
@@ -77,17 +77,18 @@ mig_refuse_text(PG_FUNCTION_ARGS)
 }
 
 Datum
-mig_version(PG_FUNCTION_ARGS)
+migrate_version(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_TEXT_P(cstring_to_text(MIG_VERSION));
 }
 
 Datum
-mig_version_key(PG_FUNCTION_ARGS)
+migrate_version_key(PG_FUNCTION_ARGS)
 {
 	int			length;
-	char	   *key = mig_version_sort_key(text_to_cstring(PG_GETARG_TEXT_PP(0)),
-										   &length);
+	char	   *key =
+		mig_version_order_sort_key(text_to_cstring(PG_GETARG_TEXT_PP(0)),
+								   &length);
 	bytea	   *result = palloc(VARHDRSZ + length);
 
 	SET_VARSIZE(result, VARHDRSZ + length);
@@ -97,18 +98,18 @@ mig_version_key(PG_FUNCTION_ARGS)
 
 /* an argument of a function in SQL, which could not raise 22004 itself */
 Datum
-mig_required(PG_FUNCTION_ARGS)
+migrate_required(PG_FUNCTION_ARGS)
 {
-	char	   *argument = mig_arg_required_text(fcinfo, 1, "argument");
+	char	   *argument = mig_argument_required_text(fcinfo, 1, "argument");
 
 	if (PG_ARGISNULL(0))
-		mig_arg_must_not_be_null(argument);
+		mig_argument_must_not_be_null(argument);
 	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
 }
 
 /* for the constraints of the tables */
 Datum
-mig_lines(PG_FUNCTION_ARGS)
+migrate_lines(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_BOOL(mig_are_lines(PG_GETARG_ARRAYTYPE_P(1), PG_GETARG_INT32(0)));
 }

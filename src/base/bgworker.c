@@ -31,7 +31,7 @@
 typedef struct Segment
 {
 	Oid			database;
-	volatile int reply;			/* MigWorkerReply, written by the worker */
+	volatile int reply;			/* MigBgworkerReply, written by the worker */
 	char		request[FLEXIBLE_ARRAY_MEMBER];
 } Segment;
 
@@ -39,8 +39,8 @@ typedef struct Segment
 static Segment *attached = NULL;
 
 static bool
-launch(const char *function, dsm_handle segment,
-	   BackgroundWorkerHandle **handle)
+launch_worker(const char *function, dsm_handle segment,
+			  BackgroundWorkerHandle **handle)
 {
 	BackgroundWorker worker;
 
@@ -75,7 +75,7 @@ launch_in_time(const char *function, dsm_handle segment, int timeout_ms,
 {
 	TimestampTz start = GetCurrentTimestamp();
 
-	while (!launch(function, segment, handle))
+	while (!launch_worker(function, segment, handle))
 	{
 		if (TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
 									   timeout_ms))
@@ -105,14 +105,14 @@ wait_for_end(BackgroundWorkerHandle *handle, int timeout_ms)
 	}
 }
 
-MigWorkerReply
-mig_worker_call(const char *function, const void *request, Size length,
-				int timeout_ms)
+MigBgworkerReply
+mig_bgworker_call(const char *function, const void *request, Size length,
+				  int timeout_ms)
 {
 	dsm_segment *segment;
 	Segment    *shared;
 	BackgroundWorkerHandle *handle;
-	MigWorkerReply reply;
+	MigBgworkerReply reply;
 
 	HOLD_CANCEL_INTERRUPTS();
 	segment = dsm_create(offsetof(Segment, request) + length,
@@ -120,16 +120,16 @@ mig_worker_call(const char *function, const void *request, Size length,
 	if (segment == NULL)
 	{
 		RESUME_CANCEL_INTERRUPTS();
-		return MIG_WORKER_NO_SLOT;
+		return MIG_BGWORKER_NO_SLOT;
 	}
 	shared = dsm_segment_address(segment);
 	shared->database = MyDatabaseId;
-	shared->reply = MIG_WORKER_NO_ANSWER;
+	shared->reply = MIG_BGWORKER_NO_ANSWER;
 	memcpy(shared->request, request, length);
 
 	if (!launch_in_time(function, dsm_segment_handle(segment), timeout_ms,
 						&handle))
-		reply = MIG_WORKER_NO_SLOT;
+		reply = MIG_BGWORKER_NO_SLOT;
 	else
 	{
 		if (!wait_for_end(handle, timeout_ms))
@@ -142,7 +142,7 @@ mig_worker_call(const char *function, const void *request, Size length,
 }
 
 const void *
-mig_worker_attach(Datum main_arg)
+mig_bgworker_attach(Datum main_arg)
 {
 	dsm_segment *segment;
 
@@ -163,7 +163,7 @@ mig_worker_attach(Datum main_arg)
 }
 
 void
-mig_worker_reply(MigWorkerReply reply)
+mig_bgworker_reply(MigBgworkerReply reply)
 {
 	attached->reply = reply;
 }

@@ -80,7 +80,7 @@ mig_checksum(const char *text)
 }
 
 const char *
-mig_exact_hash(const char *text, const char *checksum)
+mig_checksum_exact(const char *text, const char *checksum)
 {
 	if (GetDatabaseEncoding() == PG_UTF8 && !has_bom(text) &&
 		strstr(text, "\r\n") == NULL)

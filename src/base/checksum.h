@@ -18,6 +18,6 @@ extern char *mig_checksum(const char *text);
  * SHA-256, in hex, of exactly these bytes.  checksum is mig_checksum() of the
  * same text: where normalizing changed nothing it is the answer already.
  */
-extern const char *mig_exact_hash(const char *text, const char *checksum);
+extern const char *mig_checksum_exact(const char *text, const char *checksum);
 
 #endif							/* MIG_BASE_CHECKSUM_H */

@@ -55,10 +55,10 @@
 /* the same for one that runs migrations, which has no business elsewhere */
 #if PG_VERSION_NUM >= 170000
 #define MIG_RUN_WORKER_FLAGS BGWORKER_BYPASS_ROLELOGINCHECK
-#define MIG_WORKER_NEEDS_LOGIN false
+#define MIG_BGWORKER_NEEDS_LOGIN false
 #else
 #define MIG_RUN_WORKER_FLAGS 0
-#define MIG_WORKER_NEEDS_LOGIN true
+#define MIG_BGWORKER_NEEDS_LOGIN true
 #endif
 
 /* 17 can limit whole transactions */

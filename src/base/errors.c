@@ -60,7 +60,7 @@ remove_statement_line(ErrorData *edata, const char *sql)
 }
 
 int
-mig_byte_offset(const char *text, int position)
+mig_error_byte_offset(const char *text, int position)
 {
 	const char *p = text;
 
@@ -106,7 +106,8 @@ count_lines(const char *text, int from, int to)
  * characters before that byte have been appended.
  */
 static int
-append_line(StringInfo buf, const char *text, int start, int end, int at)
+append_source_line(StringInfo buf, const char *text, int start, int end,
+				   int at)
 {
 	int			first = start;
 	int			last;
@@ -151,7 +152,8 @@ append_padding(StringInfo buf, const MigPlace *place, int at)
 static char *
 printable_query(char *query, int *position)
 {
-	int			at = *position > 0 ? mig_byte_offset(query, *position) : 0;
+	int			at = *position > 0 ? mig_error_byte_offset(query, *position) :
+		0;
 	char	   *before = mig_printable(pnstrdup(query, at));
 
 	if (*position > 0)
@@ -160,7 +162,7 @@ printable_query(char *query, int *position)
 }
 
 char *
-mig_place_query(const MigPlace *place, int *position)
+mig_error_place_query(const MigPlace *place, int *position)
 {
 	const char *text = place->text;
 	int			at = place->at < 0 ? place->from : place->at;
@@ -182,7 +184,7 @@ mig_place_query(const MigPlace *place, int *position)
 		bool		here = at >= start && at <= end;
 		int			before;
 
-		before = append_line(&buf, text, start, end, here ? at : start);
+		before = append_source_line(&buf, text, start, end, here ? at : start);
 		if (here && padded && place->at >= 0)
 			*position = chars + before + 1;
 		while (end < place->to && text[end] != '\n')
@@ -201,7 +203,7 @@ mig_place_query(const MigPlace *place, int *position)
 }
 
 char *
-mig_place_line(const MigPlace *place)
+mig_error_place_line(const MigPlace *place)
 {
 	const char *text = place->text;
 	int			start = line_start(text, 0, place->at);
@@ -215,14 +217,14 @@ mig_place_line(const MigPlace *place)
 	else
 		appendStringInfo(&buf, "Line %d, column %d: ", line, column);
 	start = Max(start, place->from);
-	(void) append_line(&buf, text, start,
-					   line_end(text, place->at, place->to), place->at);
+	(void) append_source_line(&buf, text, start,
+							  line_end(text, place->at, place->to), place->at);
 	return mig_printable(buf.data);
 }
 
 /* a string of so many bytes and lines, or NULL */
 static char *
-clip(char *string, int bytes, int lines)
+clip_string(char *string, int bytes, int lines)
 {
 	int			length = string ? strlen(string) : 0;
 	int			end = string ? pg_mbcliplen(string, length, bytes) : 0;
@@ -239,7 +241,7 @@ clip(char *string, int bytes, int lines)
 char *
 mig_error_clip(char *string)
 {
-	return clip(string, MESSAGE_BYTES, INT_MAX);
+	return clip_string(string, MESSAGE_BYTES, INT_MAX);
 }
 
 /* the innermost lines of a context, and the outermost, which name the body */
@@ -274,8 +276,8 @@ clip_query(ErrorData *edata)
 	place.first_line = 1;
 	place.to = length;
 	place.at = edata->internalpos > 0 ?
-		mig_byte_offset(place.text, edata->internalpos) : -1;
-	edata->internalquery = mig_place_query(&place, &edata->internalpos);
+		mig_error_byte_offset(place.text, edata->internalpos) : -1;
+	edata->internalquery = mig_error_place_query(&place, &edata->internalpos);
 }
 
 /* the statement itself was wrong, and not what it has called */
@@ -288,13 +290,13 @@ locate_in_statement(ErrorData *edata, const MigPlace *statement)
 	if (edata->internalpos > 0)
 	{
 		place.at = place.from +
-			mig_byte_offset(edata->internalquery, edata->internalpos);
+			mig_error_byte_offset(edata->internalquery, edata->internalpos);
 		position = edata->internalpos +
 			pg_mbstrlen_with_len(place.text, place.from);
 	}
-	edata->internalquery = mig_place_query(&place, &edata->internalpos);
+	edata->internalquery = mig_error_place_query(&place, &edata->internalpos);
 	if (place.at >= 0 && edata->internalpos == 0)
-		mig_error_add_detail(edata, mig_place_line(&place));
+		mig_error_add_detail(edata, mig_error_place_line(&place));
 	return position;
 }
 
@@ -347,7 +349,8 @@ mig_error_clip_current(void)
 	ErrorData  *edata = CopyErrorData();
 	char	   *message;
 
-	message = mig_printable(clip(edata->message, TOKEN_BYTES, TOKEN_LINES));
+	message =
+		mig_printable(clip_string(edata->message, TOKEN_BYTES, TOKEN_LINES));
 	if (message != edata->message)
 		errmsg_internal("%s", message);
 	MemoryContextSwitchTo(old);
@@ -359,7 +362,7 @@ mig_error_clip_current(void)
  * can raise codes with other characters.
  */
 bool
-mig_is_error_code(const char *sqlstate)
+mig_error_is_code(const char *sqlstate)
 {
 	return sqlstate != NULL && strlen(sqlstate) == 5 &&
 		strspn(sqlstate, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ") == 5 &&
@@ -385,7 +388,7 @@ mig_error_add_hint(ErrorData *edata, const char *hint)
 }
 
 void
-mig_refuse_without_down(List *versions, const char *hint)
+mig_error_refuse_without_down(List *versions, const char *hint)
 {
 	if (versions != NIL)
 		ereport(ERROR,
@@ -393,12 +396,12 @@ mig_refuse_without_down(List *versions, const char *hint)
 				 errmsg_plural("%d migration has no down body",
 							   "%d migrations have no down body",
 							   list_length(versions), list_length(versions)),
-				 errdetail("Lacking: %s.", mig_name_list(versions)),
+				 errdetail("Lacking: %s.", mig_error_name_list(versions)),
 				 errhint("%s", hint)));
 }
 
 char *
-mig_name_list(List *names)
+mig_error_name_list(List *names)
 {
 	StringInfoData buf;
 	ListCell   *lc;

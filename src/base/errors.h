@@ -60,13 +60,13 @@ typedef struct MigPlace
  * from the start, find its line; *position is then its place in the result, in
  * characters from 1, else 0.
  */
-extern char *mig_place_query(const MigPlace *place, int *position);
+extern char *mig_error_place_query(const MigPlace *place, int *position);
 
 /* "file.sql:9, column 5: " and that line, for DETAIL */
-extern char *mig_place_line(const MigPlace *place);
+extern char *mig_error_place_line(const MigPlace *place);
 
 /* byte offset of a position in characters, counted from 1; at most the end */
-extern int	mig_byte_offset(const char *text, int position);
+extern int	mig_error_byte_offset(const char *text, int position);
 
 /*
  * Point an error that a body's statement raised at the body.
@@ -101,7 +101,7 @@ extern char *mig_error_clip(char *string);
 extern char *mig_error_clip_context(char *context);
 
 /* can it be the SQLSTATE of an error?  NULL cannot */
-extern bool mig_is_error_code(const char *sqlstate);
+extern bool mig_error_is_code(const char *sqlstate);
 
 /* add lines to the detail of an error, after those of the server */
 extern void mig_error_add_detail(ErrorData *edata, const char *detail);
@@ -114,9 +114,9 @@ extern void mig_error_add_hint(ErrorData *edata, const char *hint);
 	"The policy of the project demands a down body, or the statement that a migration is irreversible."
 
 /* raise MIG_ERRCODE_NO_DOWN for versions (char *), unless there are none */
-extern void mig_refuse_without_down(List *versions, const char *hint);
+extern void mig_error_refuse_without_down(List *versions, const char *hint);
 
 /* "a", "b" and 3 more: for DETAIL lines that name versions */
-extern char *mig_name_list(List *names);
+extern char *mig_error_name_list(List *names);
 
 #endif							/* MIG_BASE_ERRORS_H */

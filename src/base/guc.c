@@ -13,15 +13,15 @@
 
 #include "base/guc.h"
 
-int			mig_lock_timeout = 5000;
-int			mig_timeout = 0;
-int			mig_lock_retries = -1;
-int			mig_lock_retry_timeout = 600000;
-int			mig_wait_timeout = 600000;
-int			mig_failure_quiet = 60;
-int			mig_progress_notices = MIG_NOTICES_AUTO;
-bool		mig_notify = true;
-bool		mig_trust_authors = false;
+int			mig_guc_lock_timeout = 5000;
+int			mig_guc_timeout = 0;
+int			mig_guc_lock_retries = -1;
+int			mig_guc_lock_retry_timeout = 600000;
+int			mig_guc_wait_timeout = 600000;
+int			mig_guc_failure_quiet = 60;
+int			mig_guc_progress_notices = MIG_NOTICES_AUTO;
+bool		mig_guc_notify = true;
+bool		mig_guc_trust_authors = false;
 
 static const struct config_enum_entry notices_options[] = {
 	{"auto", MIG_NOTICES_AUTO, false},
@@ -37,63 +37,63 @@ mig_guc_define(void)
 	DefineCustomIntVariable("migrate.failure_quiet",
 							"Sets for how long the same failure is only logged, not journalled again.",
 							"0 journals every failure.",
-							&mig_failure_quiet,
+							&mig_guc_failure_quiet,
 							60, 0, INT_MAX,
 							PGC_USERSET, GUC_UNIT_S,
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("migrate.lock_retries",
 							"Sets how often a run that could not get a lock is tried again.",
 							"-1 leaves that to the function that runs it: as often as migrate.lock_retry_timeout allows in apply_each(), never in apply().",
-							&mig_lock_retries,
+							&mig_guc_lock_retries,
 							-1, -1, 1000,
 							PGC_USERSET, 0,
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("migrate.lock_retry_timeout",
 							"Sets for how long a run that could not get a lock is tried again.",
 							"It is counted from the first attempt.  0 turns this off.",
-							&mig_lock_retry_timeout,
+							&mig_guc_lock_retry_timeout,
 							600000, 0, INT_MAX,
 							PGC_USERSET, GUC_UNIT_MS,
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("migrate.lock_timeout",
 							"Sets how long a statement of a body waits for a lock.",
 							"A lock_timeout of the session or of the body itself takes precedence.  Where an attempt can be repeated, the first ones wait for less.  0 turns this off.",
-							&mig_lock_timeout,
+							&mig_guc_lock_timeout,
 							5000, 0, INT_MAX,
 							PGC_USERSET, GUC_UNIT_MS,
 							NULL, NULL, NULL);
 	DefineCustomBoolVariable("migrate.notify",
 							 "Sends a notification on channel \"migrate\" at the end of a run.",
 							 NULL,
-							 &mig_notify,
+							 &mig_guc_notify,
 							 true,
 							 PGC_USERSET, 0,
 							 NULL, NULL, NULL);
 	DefineCustomEnumVariable("migrate.progress_notices",
 							 "Sets for which migrations a NOTICE is raised when they have run.",
 							 "\"slow\" is those that took a second or more, \"auto\" these in one transaction and all where each has its own.",
-							 &mig_progress_notices,
+							 &mig_guc_progress_notices,
 							 MIG_NOTICES_AUTO, notices_options,
 							 PGC_USERSET, 0,
 							 NULL, NULL, NULL);
 	DefineCustomIntVariable("migrate.timeout",
 							"Sets how long one migration may take.",
 							"0 turns this off.",
-							&mig_timeout,
+							&mig_guc_timeout,
 							0, 0, INT_MAX,
 							PGC_USERSET, GUC_UNIT_MS,
 							NULL, NULL, NULL);
 	DefineCustomBoolVariable("migrate.trust_authors",
 							 "Lets a superuser run bodies that were stored by other roles.",
 							 NULL,
-							 &mig_trust_authors,
+							 &mig_guc_trust_authors,
 							 false,
 							 PGC_SUSET, 0,
 							 NULL, NULL, NULL);
 	DefineCustomIntVariable("migrate.wait_timeout",
 							"Sets how long a run waits for another run to end.",
 							"0 waits for ever.",
-							&mig_wait_timeout,
+							&mig_guc_wait_timeout,
 							600000, 0, INT_MAX,
 							PGC_USERSET, GUC_UNIT_MS,
 							NULL, NULL, NULL);

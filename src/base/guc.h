@@ -20,15 +20,15 @@ typedef enum MigNotices
 	MIG_NOTICES_ALL
 } MigNotices;
 
-extern int	mig_lock_timeout;	/* ms, 0 is off */
-extern int	mig_timeout;		/* of a migration, ms, 0 is off */
-extern int	mig_lock_retries;	/* -1: as the function that runs likes it */
-extern int	mig_lock_retry_timeout; /* ms, 0 is off */
-extern int	mig_wait_timeout;	/* ms, 0 waits for ever */
-extern int	mig_failure_quiet;	/* s, 0 is off */
-extern int	mig_progress_notices;	/* a MigNotices */
-extern bool mig_notify;
-extern bool mig_trust_authors;
+extern int	mig_guc_lock_timeout;	/* ms, 0 is off */
+extern int	mig_guc_timeout;	/* of a migration, ms, 0 is off */
+extern int	mig_guc_lock_retries;	/* -1: as the function that runs likes it */
+extern int	mig_guc_lock_retry_timeout; /* ms, 0 is off */
+extern int	mig_guc_wait_timeout;	/* ms, 0 waits for ever */
+extern int	mig_guc_failure_quiet;	/* s, 0 is off */
+extern int	mig_guc_progress_notices;	/* a MigNotices */
+extern bool mig_guc_notify;
+extern bool mig_guc_trust_authors;
 
 /* define them: once for a process, when the library is loaded */
 extern void mig_guc_define(void);

@@ -27,7 +27,7 @@
 #include "base/held_locks.h"
 
 static bool
-is_same(const MigOwnLock *lock, const PROCLOCK *proclock)
+is_same(const MigHeldLock *lock, const PROCLOCK *proclock)
 {
 	return lock->proclock == proclock &&
 		memcmp(&lock->tag, &proclock->tag.myLock->tag, sizeof(LOCKTAG)) == 0;
@@ -38,7 +38,7 @@ is_same(const MigOwnLock *lock, const PROCLOCK *proclock)
  * something that is in no catalog is one of the extension's own.
  */
 static bool
-lasts(const LOCKTAG *tag)
+lasts_until_commit(const LOCKTAG *tag)
 {
 	return tag->locktag_type == LOCKTAG_RELATION ||
 		tag->locktag_type == LOCKTAG_TRANSACTION ||
@@ -48,24 +48,25 @@ lasts(const LOCKTAG *tag)
 
 /* returns how many were added to the array, which may have to grow */
 static int
-collect(MigOwnLock *newest, int partition, MigOwnLock **locks, int count,
-		int *size)
+collect_locks(MigHeldLock *newest, int partition, MigHeldLock **locks,
+			  int count,
+			  int *size)
 {
 	PROCLOCK   *proclock;
-	MigOwnLock	mark = *newest;
+	MigHeldLock mark = *newest;
 	bool		marked = false;
 
 	for (proclock = MIG_NEWEST_PROCLOCK(MyProc, partition); proclock != NULL;
 		 proclock = MIG_OLDER_PROCLOCK(MyProc, partition, proclock))
 	{
-		MigOwnLock *lock;
+		MigHeldLock *lock;
 
 		if (is_same(&mark, proclock))
 			break;
 		if (count == *size)
 		{
 			*size *= 2;
-			*locks = repalloc_huge(*locks, sizeof(MigOwnLock) * *size);
+			*locks = repalloc_huge(*locks, sizeof(MigHeldLock) * *size);
 		}
 		lock = &(*locks)[count];
 		lock->tag = proclock->tag.myLock->tag;
@@ -73,7 +74,7 @@ collect(MigOwnLock *newest, int partition, MigOwnLock **locks, int count,
 		lock->modes = proclock->holdMask;
 		if (lock->modes == 0)
 			continue;
-		if (!marked && lasts(&lock->tag))
+		if (!marked && lasts_until_commit(&lock->tag))
 		{
 			*newest = *lock;
 			marked = true;
@@ -84,11 +85,12 @@ collect(MigOwnLock *newest, int partition, MigOwnLock **locks, int count,
 }
 
 void
-mig_ownlocks_visit_new(MigLockMarks *marks, MigOwnLockVisitor visit, void *arg)
+mig_held_locks_visit_new(MigLockMarks *marks, MigOwnLockVisitor visit,
+						 void *arg)
 {
 	int			size = 32;
 	int			count = 0;
-	MigOwnLock *locks = palloc(sizeof(MigOwnLock) * size);
+	MigHeldLock *locks = palloc(sizeof(MigHeldLock) * size);
 	int			i;
 
 	for (i = 0; i < NUM_LOCK_PARTITIONS; i++)
@@ -96,7 +98,7 @@ mig_ownlocks_visit_new(MigLockMarks *marks, MigOwnLockVisitor visit, void *arg)
 		LWLock	   *partition_lock = LockHashPartitionLockByIndex(i);
 
 		LWLockAcquire(partition_lock, LW_SHARED);
-		count = collect(&marks->newest[i], i, &locks, count, &size);
+		count = collect_locks(&marks->newest[i], i, &locks, count, &size);
 		LWLockRelease(partition_lock);
 	}
 	for (i = 0; i < count; i++)
@@ -105,7 +107,7 @@ mig_ownlocks_visit_new(MigLockMarks *marks, MigOwnLockVisitor visit, void *arg)
 }
 
 void
-mig_ownlocks_visit_fast(MigFastLockVisitor visit, void *arg)
+mig_held_locks_visit_fast(MigFastLockVisitor visit, void *arg)
 {
 	int			group;
 	int			i;
@@ -131,7 +133,7 @@ mig_ownlocks_visit_fast(MigFastLockVisitor visit, void *arg)
 }
 
 LOCKMASK
-mig_ownlocks_modes(const MigOwnLock *lock)
+mig_held_locks_modes(const MigHeldLock *lock)
 {
 	const PROCLOCK *proclock = lock->proclock;
 
@@ -143,7 +145,7 @@ mig_ownlocks_modes(const MigOwnLock *lock)
 }
 
 bool
-mig_ownlocks_release(const LOCKTAG *tag, LOCKMODE mode, bool session)
+mig_held_locks_release(const LOCKTAG *tag, LOCKMODE mode, bool session)
 {
 	int			client_level = client_min_messages;
 	int			log_level = log_min_messages;
@@ -158,7 +160,7 @@ mig_ownlocks_release(const LOCKTAG *tag, LOCKMODE mode, bool session)
 }
 
 LOCKMODE
-mig_ownlocks_strongest(LOCKMASK modes)
+mig_held_locks_strongest(LOCKMASK modes)
 {
 	LOCKMODE	mode;
 
@@ -171,7 +173,7 @@ mig_ownlocks_strongest(LOCKMASK modes)
 }
 
 LOCKMASK
-mig_ownlocks_conflicts(LOCKMASK modes)
+mig_held_locks_conflicts(LOCKMASK modes)
 {
 	LOCKMASK	result = 0;
 	LOCKMODE	mode;
@@ -190,7 +192,7 @@ mig_ownlocks_conflicts(LOCKMASK modes)
 }
 
 const char *
-mig_lock_mode_name(LOCKMODE mode)
+mig_held_locks_mode_name(LOCKMODE mode)
 {
 	static const char *const names[] = {
 		"", "ACCESS SHARE", "ROW SHARE", "ROW EXCLUSIVE",

@@ -16,7 +16,7 @@
 #include "base/pause.h"
 
 void
-mig_lock_pause(int ms)
+mig_pause(int ms)
 {
 	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), ms);
 

@@ -12,6 +12,6 @@
  * Wait for so long.  statement_timeout is off afterwards, until somebody sets
  * it again: it is meant for statements.
  */
-extern void mig_lock_pause(int ms);
+extern void mig_pause(int ms);
 
 #endif							/* MIG_BASE_PAUSE_H */

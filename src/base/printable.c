@@ -70,7 +70,7 @@ hidden_of_many_bytes(const char *p, int encoding, int *length)
 }
 
 unsigned int
-mig_hidden_character(const char *p, int encoding, int *length)
+mig_report_text_hidden_character(const char *p, int encoding, int *length)
 {
 	unsigned char byte = (unsigned char) *p;
 
@@ -91,7 +91,7 @@ not_of_line(const char *p, int encoding, int *length)
 		*length = 1;
 		return *p;
 	}
-	return mig_hidden_character(p, encoding, length);
+	return mig_report_text_hidden_character(p, encoding, length);
 }
 
 /* the first character that no line has, or NULL */
@@ -144,7 +144,7 @@ show(const char *text, bool line, int bytes)
 	for (; *text != '\0' && buf.len <= bytes; text += length)
 	{
 		unsigned int hidden = line ? not_of_line(text, encoding, &length) :
-			mig_hidden_character(text, encoding, &length);
+			mig_report_text_hidden_character(text, encoding, &length);
 
 		append_shown(&buf, text, length, hidden);
 		if (buf.len <= bytes - 3)
@@ -168,7 +168,7 @@ mig_printable(const char *text)
 
 	for (p = text; p != NULL && *p != '\0'; p += length)
 	{
-		if (mig_hidden_character(p, encoding, &length) != 0)
+		if (mig_report_text_hidden_character(p, encoding, &length) != 0)
 			return show(text, false, MOST_BYTES);
 	}
 	return unconstify(char *, text);

@@ -34,8 +34,9 @@
  * characters is known: in those of ISO 8859 the bytes 80 to 9F are such, in
  * those of Windows, DOS and KOI8 they are letters.
  */
-extern unsigned int mig_hidden_character(const char *p, int encoding,
-										 int *length);
+extern unsigned int mig_report_text_hidden_character(const char *p,
+													 int encoding,
+													 int *length);
 
 /* a line of at most so many bytes without such a character? */
 extern bool mig_is_line(const char *text, int bytes);

@@ -36,7 +36,7 @@ typedef struct Setting
 } Setting;
 
 const struct config_generic *
-mig_settings_find(const char *name)
+mig_session_settings_find(const char *name)
 {
 	int			count;
 	struct config_generic **variables = MIG_GET_GUC_VARIABLES(&count);
@@ -93,7 +93,7 @@ find_variable(const char *name)
 }
 
 List *
-mig_settings_save(void)
+mig_session_settings_save(void)
 {
 	int			count;
 	struct config_generic **variables = MIG_GET_GUC_VARIABLES(&count);
@@ -115,7 +115,7 @@ mig_settings_save(void)
 }
 
 static const Setting *
-find(List *settings, const char *name)
+find_setting(List *settings, const char *name)
 {
 	ListCell   *lc;
 
@@ -131,7 +131,7 @@ find(List *settings, const char *name)
 
 /* value NULL: as if the session had never set it */
 static void
-set(const char *name, const char *value)
+set_setting(const char *name, const char *value)
 {
 	(void) set_config_option(name, value,
 							 superuser() ? PGC_SUSET : PGC_USERSET,
@@ -141,20 +141,20 @@ set(const char *name, const char *value)
 static void
 restore_one(List *now, List *saved, const char *name)
 {
-	const Setting *current = find(now, name);
-	const Setting *before = find(saved, name);
+	const Setting *current = find_setting(now, name);
+	const Setting *before = find_setting(saved, name);
 
 	if (before == NULL && current != NULL)
-		set(name, NULL);
+		set_setting(name, NULL);
 	else if (before != NULL &&
 			 (current == NULL || strcmp(current->value, before->value) != 0))
-		set(name, before->value);
+		set_setting(name, before->value);
 }
 
 void
-mig_settings_restore(List *saved)
+mig_session_settings_restore(List *saved)
 {
-	List	   *now = mig_settings_save();
+	List	   *now = mig_session_settings_save();
 	ListCell   *lc;
 
 	/* first the identity, for it decides what may be set */
@@ -171,13 +171,13 @@ mig_settings_restore(List *saved)
 	{
 		const char *name = ((Setting *) lfirst(lc))->name;
 
-		if (!is_identity(name) && find(now, name) == NULL)
+		if (!is_identity(name) && find_setting(now, name) == NULL)
 			restore_one(now, saved, name);
 	}
 }
 
 bool
-mig_settings_is_reset(const char *name)
+mig_session_settings_is_reset(const char *name)
 {
 	return find_variable(name)->source != PGC_S_SESSION;
 }
@@ -198,7 +198,10 @@ note_of(const char *name, const char *value)
 	return value ? psprintf("%s=%s", name, value) : pstrdup(name);
 }
 
-/* does a note that mig_settings_changes() has made say something of a setting? */
+/*
+ * does a note that mig_session_settings_changes() has made say something of a
+ * setting?
+ */
 static bool
 is_about(const char *note, const char *name)
 {
@@ -227,8 +230,8 @@ static List *
 add_change(List *changes, List *now, List *saved, char **known, int count_known,
 		   const char *name)
 {
-	const Setting *current = find(now, name);
-	const Setting *before = find(saved, name);
+	const Setting *current = find_setting(now, name);
+	const Setting *before = find_setting(saved, name);
 	const char *note = find_note(known, count_known, name);
 
 	if (is_local(name))
@@ -241,9 +244,10 @@ add_change(List *changes, List *now, List *saved, char **known, int count_known,
 }
 
 char **
-mig_settings_changes(List *saved, char **known, int count_known, int *count)
+mig_session_settings_changes(List *saved, char **known, int count_known,
+							 int *count)
 {
-	List	   *now = mig_settings_save();
+	List	   *now = mig_session_settings_save();
 	List	   *changes = NIL;
 	char	  **notes;
 	ListCell   *lc;
@@ -260,15 +264,15 @@ mig_settings_changes(List *saved, char **known, int count_known, int *count)
 	{
 		const char *name = ((Setting *) lfirst(lc))->name;
 
-		if (!is_identity(name) && find(now, name) == NULL)
+		if (!is_identity(name) && find_setting(now, name) == NULL)
 			changes = add_change(changes, now, saved, known, count_known, name);
 	}
 	for (i = 0; i < count_known; i++)
 	{
 		char	   *name = pnstrdup(known[i], strcspn(known[i], "="));
 
-		if (!is_identity(name) && find(now, name) == NULL &&
-			find(saved, name) == NULL)
+		if (!is_identity(name) && find_setting(now, name) == NULL &&
+			find_setting(saved, name) == NULL)
 			changes = lappend(changes, name);
 	}
 
@@ -284,7 +288,7 @@ mig_settings_changes(List *saved, char **known, int count_known, int *count)
 }
 
 char *
-mig_settings_repeat(const char *change)
+mig_session_settings_repeat(const char *change)
 {
 	const char *value = strchr(change, '=');
 	char	   *name = pnstrdup(change, strcspn(change, "="));
@@ -295,7 +299,7 @@ mig_settings_repeat(const char *change)
 				(errcode(ERRCODE_CANT_CHANGE_RUNTIME_PARAM),
 				 errmsg("parameter \"%s\" is none of those that last for a session",
 						name)));
-	set(name, value ? value + 1 : NULL);
+	set_setting(name, value ? value + 1 : NULL);
 	return name;
 }
 
@@ -350,7 +354,7 @@ path_without(List *names, const char *left_out)
 }
 
 char *
-mig_settings_search_path(const char *policy)
+mig_session_settings_search_path(const char *policy)
 {
 	char	   *path = pstrdup(policy ? policy : namespace_search_path);
 	List	   *names;

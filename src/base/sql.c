@@ -59,7 +59,7 @@ make_writable(void)
 }
 
 void
-mig_become_owner(MigSqlScope *scope, Oid owner)
+mig_sql_become_owner(MigSqlScope *scope, Oid owner)
 {
 	GetUserIdAndSecContext(&scope->userid, &scope->sec_context);
 	SetUserIdAndSecContext(owner, scope->sec_context |
@@ -80,7 +80,7 @@ mig_become_owner(MigSqlScope *scope, Oid owner)
 }
 
 void
-mig_become_caller(MigSqlScope *scope)
+mig_sql_become_caller(MigSqlScope *scope)
 {
 	XactReadOnly = scope->read_only;
 	AtEOXact_GUC(false, scope->guc_level);
@@ -99,20 +99,20 @@ mig_sql_begin(MigSqlScope *scope, Oid owner)
 	scope->outer = CurrentMemoryContext;
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
-	mig_become_owner(scope, owner);
+	mig_sql_become_owner(scope, owner);
 }
 
 void
 mig_sql_end(MigSqlScope *scope)
 {
-	mig_become_caller(scope);
+	mig_sql_become_caller(scope);
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "could not disconnect from SPI");
 }
 
 uint64
-mig_sql(const char *sql, int nargs, Oid *types, Datum *values,
-		const char *nulls)
+mig_sql_execute(const char *sql, int nargs, Oid *types, Datum *values,
+				const char *nulls)
 {
 	int			rc = SPI_execute_with_args(sql, nargs, types, values, nulls,
 										   false, 0);
@@ -153,7 +153,7 @@ mig_sql_nextval(Oid sequence)
 }
 
 void
-mig_refuse_value(const char *table, const char *column, const char *row)
+mig_sql_refuse_value(const char *table, const char *column, const char *row)
 {
 	ereport(ERROR,
 			(errcode(MIG_ERRCODE_BOOKS),
@@ -167,14 +167,14 @@ mig_refuse_value(const char *table, const char *column, const char *row)
 }
 
 static const char *
-column_name(int col)
+result_column_name(int col)
 {
 	return NameStr(TupleDescAttr(SPI_tuptable->tupdesc, col - 1)->attname);
 }
 
 Datum *
-mig_array_elements(Datum array, const char *table, const char *column,
-				   const char *row, Oid type, int *count)
+mig_sql_array_elements(Datum array, const char *table, const char *column,
+					   const char *row, Oid type, int *count)
 {
 	ArrayType  *header = DatumGetArrayTypeP(array);
 	Datum	   *elements;
@@ -185,14 +185,14 @@ mig_array_elements(Datum array, const char *table, const char *column,
 	int			i;
 
 	if (ARR_NDIM(header) > 1 || ARR_ELEMTYPE(header) != type)
-		mig_refuse_value(table, column, row);
+		mig_sql_refuse_value(table, column, row);
 	get_typlenbyvalalign(type, &length, &by_value, &align);
 	deconstruct_array(header, type, length, by_value, align, &elements,
 					  &nulls, count);
 	for (i = 0; i < *count; i++)
 	{
 		if (nulls[i])
-			mig_refuse_value(table, column, row);
+			mig_sql_refuse_value(table, column, row);
 	}
 	return elements;
 }
@@ -230,8 +230,9 @@ to_text_array(MigSqlScope *scope, Datum value, bool isnull, int col,
 	*count = 0;
 	if (isnull)
 		return NULL;
-	elements = mig_array_elements(value, NULL, column_name(col), NULL, TEXTOID,
-								  count);
+	elements = mig_sql_array_elements(value, NULL, result_column_name(col),
+									  NULL, TEXTOID,
+									  count);
 	if (*count == 0)
 		return NULL;
 	old = MemoryContextSwitchTo(scope->outer);
@@ -243,7 +244,7 @@ to_text_array(MigSqlScope *scope, Datum value, bool isnull, int col,
 }
 
 char *
-mig_get_text(MigSqlScope *scope, uint64 row, int col)
+mig_sql_get_text(MigSqlScope *scope, uint64 row, int col)
 {
 	bool		isnull;
 	Datum		value = get_value(row, col, &isnull);
@@ -252,17 +253,17 @@ mig_get_text(MigSqlScope *scope, uint64 row, int col)
 }
 
 char *
-mig_get_text_not_null(MigSqlScope *scope, uint64 row, int col)
+mig_sql_get_text_not_null(MigSqlScope *scope, uint64 row, int col)
 {
-	char	   *text = mig_get_text(scope, row, col);
+	char	   *text = mig_sql_get_text(scope, row, col);
 
 	if (text == NULL)
-		mig_refuse_value(NULL, column_name(col), NULL);
+		mig_sql_refuse_value(NULL, result_column_name(col), NULL);
 	return text;
 }
 
 bool
-mig_get_bool(uint64 row, int col)
+mig_sql_get_bool(uint64 row, int col)
 {
 	bool		isnull;
 	Datum		value = get_value(row, col, &isnull);
@@ -271,7 +272,7 @@ mig_get_bool(uint64 row, int col)
 }
 
 int64
-mig_get_int8(uint64 row, int col)
+mig_sql_get_int8(uint64 row, int col)
 {
 	bool		isnull;
 	Datum		value = get_value(row, col, &isnull);
@@ -280,7 +281,7 @@ mig_get_int8(uint64 row, int col)
 }
 
 int32
-mig_get_int4(uint64 row, int col)
+mig_sql_get_int4(uint64 row, int col)
 {
 	bool		isnull;
 	Datum		value = get_value(row, col, &isnull);
@@ -289,7 +290,7 @@ mig_get_int4(uint64 row, int col)
 }
 
 double
-mig_get_float8(uint64 row, int col)
+mig_sql_get_float8(uint64 row, int col)
 {
 	bool		isnull;
 	Datum		value = get_value(row, col, &isnull);
@@ -298,7 +299,7 @@ mig_get_float8(uint64 row, int col)
 }
 
 TimestampTz
-mig_get_timestamptz(uint64 row, int col)
+mig_sql_get_timestamptz(uint64 row, int col)
 {
 	bool		isnull;
 	Datum		value = get_value(row, col, &isnull);
@@ -307,7 +308,7 @@ mig_get_timestamptz(uint64 row, int col)
 }
 
 char **
-mig_get_text_array(MigSqlScope *scope, uint64 row, int col, int *count)
+mig_sql_get_text_array(MigSqlScope *scope, uint64 row, int col, int *count)
 {
 	bool		isnull;
 	Datum		value = get_value(row, col, &isnull);
@@ -326,7 +327,7 @@ mig_sql_append(MigSqlScope *scope, List *list, void *datum)
 }
 
 void
-mig_row_read(MigRow *row, uint64 number)
+mig_sql_row_read(MigRow *row, uint64 number)
 {
 	if (SPI_tuptable->tupdesc->natts > MIG_ROW_COLUMNS)
 		elog(ERROR, "too many columns: %d", SPI_tuptable->tupdesc->natts);
@@ -335,58 +336,59 @@ mig_row_read(MigRow *row, uint64 number)
 }
 
 char *
-mig_row_text(MigSqlScope *scope, const MigRow *row, int col)
+mig_sql_row_text(MigSqlScope *scope, const MigRow *row, int col)
 {
 	return to_text(scope, row->values[col - 1], row->nulls[col - 1]);
 }
 
 char *
-mig_row_text_not_null(MigSqlScope *scope, const MigRow *row, int col)
+mig_sql_row_text_not_null(MigSqlScope *scope, const MigRow *row, int col)
 {
 	if (row->nulls[col - 1])
-		mig_refuse_value(NULL, column_name(col), NULL);
-	return mig_row_text(scope, row, col);
+		mig_sql_refuse_value(NULL, result_column_name(col), NULL);
+	return mig_sql_row_text(scope, row, col);
 }
 
 bool
-mig_row_bool(const MigRow *row, int col)
+mig_sql_row_bool(const MigRow *row, int col)
 {
 	return !row->nulls[col - 1] && DatumGetBool(row->values[col - 1]);
 }
 
 int64
-mig_row_int8(const MigRow *row, int col)
+mig_sql_row_int8(const MigRow *row, int col)
 {
 	return row->nulls[col - 1] ? 0 : DatumGetInt64(row->values[col - 1]);
 }
 
 int32
-mig_row_int4(const MigRow *row, int col)
+mig_sql_row_int4(const MigRow *row, int col)
 {
 	return row->nulls[col - 1] ? 0 : DatumGetInt32(row->values[col - 1]);
 }
 
 double
-mig_row_float8(const MigRow *row, int col)
+mig_sql_row_float8(const MigRow *row, int col)
 {
 	return row->nulls[col - 1] ? 0 : DatumGetFloat8(row->values[col - 1]);
 }
 
 TimestampTz
-mig_row_timestamptz(const MigRow *row, int col)
+mig_sql_row_timestamptz(const MigRow *row, int col)
 {
 	return row->nulls[col - 1] ? 0 : DatumGetTimestampTz(row->values[col - 1]);
 }
 
 char **
-mig_row_text_array(MigSqlScope *scope, const MigRow *row, int col, int *count)
+mig_sql_row_text_array(MigSqlScope *scope, const MigRow *row, int col,
+					   int *count)
 {
 	return to_text_array(scope, row->values[col - 1], row->nulls[col - 1], col,
 						 count);
 }
 
 Datum
-mig_text_array(char **strings, int count)
+mig_sql_text_array(char **strings, int count)
 {
 	Datum	   *elements = palloc(sizeof(Datum) * Max(count, 1));
 	int			i;
@@ -398,7 +400,7 @@ mig_text_array(char **strings, int count)
 }
 
 Datum
-mig_text_datum(const char *string, bool *isnull)
+mig_sql_text_datum(const char *string, bool *isnull)
 {
 	*isnull = (string == NULL);
 	return string ? CStringGetTextDatum(string) : (Datum) 0;

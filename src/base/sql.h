@@ -35,8 +35,8 @@ extern void mig_sql_end(MigSqlScope *scope);
 /*
  * Only the identity and the settings, for code that does not use SPI.
  */
-extern void mig_become_owner(MigSqlScope *scope, Oid owner);
-extern void mig_become_caller(MigSqlScope *scope);
+extern void mig_sql_become_owner(MigSqlScope *scope, Oid owner);
+extern void mig_sql_become_caller(MigSqlScope *scope);
 
 /*
  * While it is on, our own statements may write in a transaction that is READ
@@ -50,8 +50,9 @@ extern void mig_sql_write_anyway(bool on);
  * kind, an SPI error code becomes an error.  types, values and nulls as for
  * SPI_execute_with_args(); nulls may be NULL.
  */
-extern uint64 mig_sql(const char *sql, int nargs, Oid *types, Datum *values,
-					  const char *nulls);
+extern uint64 mig_sql_execute(const char *sql, int nargs, Oid *types,
+							  Datum *values,
+							  const char *nulls);
 
 /*
  * The same with a plan that the session keeps in *plan, a static variable of
@@ -71,15 +72,16 @@ extern int64 mig_sql_nextval(Oid sequence);
  * null in it or of several dimensions is an error, and so is NULL in the
  * getter for what must be there.
  */
-extern char *mig_get_text(MigSqlScope *scope, uint64 row, int col);
-extern char *mig_get_text_not_null(MigSqlScope *scope, uint64 row, int col);
-extern bool mig_get_bool(uint64 row, int col);
-extern int64 mig_get_int8(uint64 row, int col);
-extern int32 mig_get_int4(uint64 row, int col);
-extern double mig_get_float8(uint64 row, int col);
-extern TimestampTz mig_get_timestamptz(uint64 row, int col);
-extern char **mig_get_text_array(MigSqlScope *scope, uint64 row, int col,
-								 int *count);
+extern char *mig_sql_get_text(MigSqlScope *scope, uint64 row, int col);
+extern char *mig_sql_get_text_not_null(MigSqlScope *scope, uint64 row,
+									   int col);
+extern bool mig_sql_get_bool(uint64 row, int col);
+extern int64 mig_sql_get_int8(uint64 row, int col);
+extern int32 mig_sql_get_int4(uint64 row, int col);
+extern double mig_sql_get_float8(uint64 row, int col);
+extern TimestampTz mig_sql_get_timestamptz(uint64 row, int col);
+extern char **mig_sql_get_text_array(MigSqlScope *scope, uint64 row, int col,
+									 int *count);
 
 /*
  * lappend() in the scope's outer context: SPI_connect() has made another one
@@ -101,36 +103,36 @@ typedef struct MigRow
 } MigRow;
 
 /* take a row of SPI_tuptable apart once, for the functions below */
-extern void mig_row_read(MigRow *row, uint64 number);
+extern void mig_sql_row_read(MigRow *row, uint64 number);
 
 /* as above */
-extern char *mig_row_text(MigSqlScope *scope, const MigRow *row, int col);
-extern char *mig_row_text_not_null(MigSqlScope *scope, const MigRow *row,
-								   int col);
-extern bool mig_row_bool(const MigRow *row, int col);
-extern int64 mig_row_int8(const MigRow *row, int col);
-extern int32 mig_row_int4(const MigRow *row, int col);
-extern double mig_row_float8(const MigRow *row, int col);
-extern TimestampTz mig_row_timestamptz(const MigRow *row, int col);
-extern char **mig_row_text_array(MigSqlScope *scope, const MigRow *row,
-								 int col, int *count);
+extern char *mig_sql_row_text(MigSqlScope *scope, const MigRow *row, int col);
+extern char *mig_sql_row_text_not_null(MigSqlScope *scope, const MigRow *row,
+									   int col);
+extern bool mig_sql_row_bool(const MigRow *row, int col);
+extern int64 mig_sql_row_int8(const MigRow *row, int col);
+extern int32 mig_sql_row_int4(const MigRow *row, int col);
+extern double mig_sql_row_float8(const MigRow *row, int col);
+extern TimestampTz mig_sql_row_timestamptz(const MigRow *row, int col);
+extern char **mig_sql_row_text_array(MigSqlScope *scope, const MigRow *row,
+									 int col, int *count);
 
 /*
  * Raise MIG_ERRCODE_BOOKS: a row has a value that we would not have written.
  * table and row, which says which one, may be NULL.
  */
-extern void mig_refuse_value(const char *table, const char *column,
-							 const char *row);
+extern void mig_sql_refuse_value(const char *table, const char *column,
+								 const char *row);
 
 /* the elements of an array, none of them NULL; the rest is for that error */
-extern Datum *mig_array_elements(Datum array, const char *table,
-								 const char *column, const char *row,
-								 Oid type, int *count);
+extern Datum *mig_sql_array_elements(Datum array, const char *table,
+									 const char *column, const char *row,
+									 Oid type, int *count);
 
 /* text[] of C strings */
-extern Datum mig_text_array(char **strings, int count);
+extern Datum mig_sql_text_array(char **strings, int count);
 
 /* a text Datum, or (Datum) 0 and *isnull for NULL */
-extern Datum mig_text_datum(const char *string, bool *isnull);
+extern Datum mig_sql_text_datum(const char *string, bool *isnull);
 
 #endif							/* MIG_BASE_SQL_H */

@@ -18,7 +18,7 @@
 #define IS_DIGIT(c) ((c) >= '0' && (c) <= '9')
 
 static int
-digits(const char *p)
+count_digits(const char *p)
 {
 	int			n = 0;
 
@@ -36,7 +36,7 @@ skip_zeros(const char *p)
 }
 
 int
-mig_version_compare(const char *a, const char *b)
+mig_version_order_compare(const char *a, const char *b)
 {
 	const char *p = a;
 	const char *q = b;
@@ -51,8 +51,8 @@ mig_version_compare(const char *a, const char *b)
 
 			p = skip_zeros(p);
 			q = skip_zeros(q);
-			p_length = digits(p);
-			q_length = digits(q);
+			p_length = count_digits(p);
+			q_length = count_digits(q);
 			if (p_length != q_length)
 				return p_length - q_length;
 			result = strncmp(p, q, p_length);
@@ -80,7 +80,7 @@ mig_version_compare(const char *a, const char *b)
  * key proper, and the version itself breaks ties.
  */
 char *
-mig_version_sort_key(const char *version, int *length)
+mig_version_order_sort_key(const char *version, int *length)
 {
 	StringInfoData key;
 	const char *p = version;
@@ -93,11 +93,11 @@ mig_version_sort_key(const char *version, int *length)
 			uint32		count;
 
 			p = skip_zeros(p);
-			count = digits(p);
+			count = count_digits(p);
 			appendStringInfoChar(&key, '0');
 			count = pg_hton32(count);
 			appendBinaryStringInfo(&key, (char *) &count, sizeof(count));
-			count = digits(p);
+			count = count_digits(p);
 			appendBinaryStringInfo(&key, p, count);
 			p += count;
 		}

@@ -12,10 +12,10 @@
  * Runs of digits compare as numbers of any length, all else bytewise, and
  * equal numbers of different width ("1", "01") bytewise in the end.
  */
-extern int	mig_version_compare(const char *a, const char *b);
+extern int	mig_version_order_compare(const char *a, const char *b);
 
 /* bytes whose order (memcmp, shorter first) is the same; *length is set */
-extern char *mig_version_sort_key(const char *version, int *length);
+extern char *mig_version_order_sort_key(const char *version, int *length);
 
 /* does it consist of nothing but numbers, so that its order means something? */
 extern bool mig_version_is_number(const char *version);

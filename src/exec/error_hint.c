@@ -24,7 +24,7 @@ read_last_role(void *arg)
 {
 	LastRole   *last = (LastRole *) arg;
 
-	last->role = mig_ledger_last_role(last->project);
+	last->role = mig_migration_last_role(last->project);
 }
 
 /* an error in here must not take the place of the one that gets the hint */
@@ -45,7 +45,7 @@ call_of_steps(const MigHintFacts *facts)
 }
 
 void
-mig_hint_add(ErrorData *edata, const MigHintFacts *facts)
+mig_error_hint_add(ErrorData *edata, const MigHintFacts *facts)
 {
 	char	   *last_role;
 
@@ -61,7 +61,7 @@ mig_hint_add(ErrorData *edata, const MigHintFacts *facts)
 											   call_of_steps(facts)));
 			break;
 		case ERRCODE_LOCK_NOT_AVAILABLE:
-			if (!mig_locktrace_is_lock_failure(edata))
+			if (!mig_lock_wait_is_lock_failure(edata))
 				mig_error_add_hint(edata, "The lock was not waited for, as with NOWAIT, so it is not tried again either: apply again when the lock is free.");
 			else if (facts->blockers_named)
 				mig_error_add_hint(edata, "Let the sessions that are named end their transactions, or end them with pg_terminate_backend() or ROLLBACK PREPARED, and apply again.  migrate.lock_retries tries again, migrate.lock_retry_timeout for longer.");

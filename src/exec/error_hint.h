@@ -15,11 +15,11 @@ typedef struct MigHintFacts
 	const char *role;			/* that the bodies run as */
 	bool		ledger_was_empty;
 	bool		undoes;			/* a down body has raised it */
-	bool		blockers_named; /* DETAIL has what mig_locktrace_blockers()
+	bool		blockers_named; /* DETAIL has what mig_lock_wait_blockers()
 								 * found */
 } MigHintFacts;
 
 /* add a hint, after the server's own, to an error that a body has raised */
-extern void mig_hint_add(ErrorData *edata, const MigHintFacts *facts);
+extern void mig_error_hint_add(ErrorData *edata, const MigHintFacts *facts);
 
 #endif							/* MIG_EXEC_ERROR_HINT_H */

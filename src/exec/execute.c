@@ -57,7 +57,7 @@ typedef struct VerifyReceiver
 } VerifyReceiver;
 
 void
-mig_execution_init(MigExecution *execution, MemoryContext context)
+mig_execute_init(MigExecution *execution, MemoryContext context)
 {
 	memset(execution, 0, sizeof(MigExecution));
 	execution->context = context;
@@ -66,7 +66,7 @@ mig_execution_init(MigExecution *execution, MemoryContext context)
 }
 
 void
-mig_execution_reset(MigExecution *execution)
+mig_execute_reset(MigExecution *execution)
 {
 	execution->body = NULL;
 	execution->label = NULL;
@@ -76,8 +76,8 @@ mig_execution_reset(MigExecution *execution)
 }
 
 void
-mig_execution_locate(const MigExecution *execution, ErrorData *edata,
-					 MigFailure *failure)
+mig_execute_locate(const MigExecution *execution, ErrorData *edata,
+				   MigFailure *failure)
 {
 	const MigStatement *statement;
 	MigPlace	place;
@@ -85,8 +85,8 @@ mig_execution_locate(const MigExecution *execution, ErrorData *edata,
 	if (execution->body == NULL || execution->statement < 0)
 		return;
 	statement = &execution->body->statements[execution->statement];
-	mig_statement_place(&place, execution->label, execution->body,
-						execution->statement);
+	mig_body_statement_place(&place, execution->label, execution->body,
+							 execution->statement);
 	failure->position = mig_error_locate(edata, &place);
 	failure->in_body = true;
 	failure->part = execution->label->part;
@@ -95,7 +95,7 @@ mig_execution_locate(const MigExecution *execution, ErrorData *edata,
 }
 
 void
-mig_execution_add_timing(MigExecution *execution, const MigTiming *timing)
+mig_execute_add_timing(MigExecution *execution, const MigTiming *timing)
 {
 	if (execution->ntimings == execution->max_timings)
 	{
@@ -113,7 +113,7 @@ mig_execution_add_timing(MigExecution *execution, const MigTiming *timing)
 }
 
 static void
-pin(const char *name, const char *value, GucAction action)
+set_for_bodies(const char *name, const char *value, GucAction action)
 {
 	const char *current = GetConfigOption(name, false, false);
 
@@ -128,12 +128,12 @@ pin(const char *name, const char *value, GucAction action)
 static void
 pin_settings(const char *search_path, GucAction action)
 {
-	pin("search_path", search_path, action);
-	pin("standard_conforming_strings", "on", action);
+	set_for_bodies("search_path", search_path, action);
+	set_for_bodies("standard_conforming_strings", "on", action);
 }
 
 void
-mig_execute_pin_settings(MigExecution *execution, const char *search_path,
+mig_execute_set_settings(MigExecution *execution, const char *search_path,
 						 bool path_is_policys)
 {
 	execution->search_path = search_path;
@@ -142,7 +142,7 @@ mig_execute_pin_settings(MigExecution *execution, const char *search_path,
 }
 
 void
-mig_execute_pin_session(MigExecution *execution, const char *search_path,
+mig_execute_set_session(MigExecution *execution, const char *search_path,
 						bool path_is_policys)
 {
 	execution->search_path = search_path;
@@ -164,7 +164,8 @@ statement_context_callback(void *arg)
 	statement = &execution->body->statements[execution->statement];
 
 	/* a LOG or NOTICE is no end of the context that this is made in */
-	place = mig_label_place(label, execution->statement + 1, statement->line);
+	place = mig_body_label_place(label, execution->statement + 1,
+								 statement->line);
 	errcontext("%s", place);
 	pfree(place);
 }
@@ -209,8 +210,9 @@ mig_execute_restart_timeout(void)
 void
 mig_execute_migration_begin(void)
 {
-	migration_deadline = mig_timeout > 0 ?
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), mig_timeout) : 0;
+	migration_deadline = mig_guc_timeout > 0 ?
+		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), mig_guc_timeout) :
+		0;
 }
 
 void
@@ -223,13 +225,13 @@ mig_execute_migration_end(void)
 void
 mig_execute_explain_timeout(ErrorData *edata, const char *version)
 {
-	mig_locktrace_explain(edata);
+	mig_lock_wait_explain(edata);
 	if (edata->sqlerrcode != ERRCODE_QUERY_CANCELED ||
 		migration_deadline == 0 || GetCurrentTimestamp() < migration_deadline)
 		return;
 	edata->message = psprintf("migration \"%s\" took longer than migrate.timeout",
 							  version);
-	edata->detail = psprintf("migrate.timeout is %d ms.", mig_timeout);
+	edata->detail = psprintf("migrate.timeout is %d ms.", mig_guc_timeout);
 	mig_error_add_hint(edata, "Raise migrate.timeout, or set it to 0 to have no limit.");
 }
 
@@ -328,7 +330,7 @@ read_both_ways(void *arg)
 	Reading    *reading = (Reading *) arg;
 	List	   *trees = raw_parser(reading->sql, RAW_PARSE_DEFAULT);
 
-	pin("standard_conforming_strings", "off", GUC_ACTION_LOCAL);
+	set_for_bodies("standard_conforming_strings", "off", GUC_ACTION_LOCAL);
 	reading->same = equal(trees, raw_parser(reading->sql, RAW_PARSE_DEFAULT));
 }
 
@@ -395,7 +397,7 @@ run_timed(MigExecution *execution, const char *sql)
 		timing.row_count = mig_toplevel_run(sql);
 	else
 		timing.row_count = run_statement(sql, execution->label);
-	mig_locktrace_check();
+	mig_lock_wait_check();
 	/* SPI leaves its own, which lives as long as the run */
 	MemoryContextSwitchTo(context);
 	INSTR_TIME_SET_CURRENT(duration);
@@ -404,7 +406,7 @@ run_timed(MigExecution *execution, const char *sql)
 	timing.line = statement->line;
 	timing.tag = statement->tag;
 	timing.execution_ms = INSTR_TIME_GET_MILLISEC(duration);
-	mig_execution_add_timing(execution, &timing);
+	mig_execute_add_timing(execution, &timing);
 	if (observer != NULL)
 		observer->end(&timing, observer->arg);
 }
@@ -433,7 +435,7 @@ try_statement(MigExecution *execution, const char *sql)
 
 	if (edata == NULL)
 		return;
-	mig_locktrace_explain(edata);
+	mig_lock_wait_explain(edata);
 	if (!observer->failed(edata, observer->arg))
 		ReThrowError(edata);
 }
@@ -442,16 +444,16 @@ try_statement(MigExecution *execution, const char *sql)
 static int
 longest_lock_wait(void)
 {
-	int			timeout = mig_locktrace_session_timeout();
+	int			timeout = mig_lock_wait_session_timeout();
 
-	return timeout > 0 ? timeout : mig_lock_timeout;
+	return timeout > 0 ? timeout : mig_guc_lock_timeout;
 }
 
 /* for as long as the statement runs that comes next */
 static void
 limit_lock_wait(const MigExecution *execution, const MigStatement *statement)
 {
-	mig_locktrace_limit(mig_lock_schedule_limit(execution->schedule,
+	mig_lock_wait_limit(mig_lock_schedule_limit(execution->schedule,
 												statement,
 												longest_lock_wait()));
 }
@@ -460,8 +462,8 @@ limit_lock_wait(const MigExecution *execution, const MigStatement *statement)
 static void
 end_lock_wait_limit(void)
 {
-	if (mig_locktrace_is_limited())
-		mig_locktrace_limit(longest_lock_wait());
+	if (mig_lock_wait_is_limited())
+		mig_lock_wait_limit(longest_lock_wait());
 }
 
 /*
@@ -473,14 +475,15 @@ guard_search_path(const MigExecution *execution)
 {
 	if (strstr(namespace_search_path, "pg_temp") != NULL &&
 		strcmp(namespace_search_path, execution->search_path) == 0)
-		pin("search_path", mig_settings_search_path(NULL), GUC_ACTION_LOCAL);
+		set_for_bodies("search_path", mig_session_settings_search_path(NULL),
+					   GUC_ACTION_LOCAL);
 }
 
 static void
 pin_after_reset(const char *name, const char *value)
 {
-	if (mig_settings_is_reset(name))
-		pin(name, value, GUC_ACTION_SET);
+	if (mig_session_settings_is_reset(name))
+		set_for_bodies(name, value, GUC_ACTION_SET);
 }
 
 /*
@@ -528,7 +531,7 @@ run_one(MigExecution *execution, int i, const char *replacement)
 	if (execution->toplevel)
 		CommandCounterIncrement();
 	pin_what_was_reset(execution);
-	mig_residue_check_names(execution->residue, execution->label);
+	mig_session_state_check_names(execution->session_state, execution->label);
 	pfree(sql);
 }
 
@@ -565,12 +568,12 @@ static void
 begin_body(MigExecution *execution, const MigRunnable *runnable,
 		   ErrorContextCallback *callback)
 {
-	Assert(execution->residue != NULL);
+	Assert(execution->session_state != NULL);
 	mig_runnable_check(runnable);
 	execution->body = mig_runnable_body(runnable);
 	execution->label = mig_runnable_label(runnable);
 	execution->statement = -1;
-	mig_residue_check_names(execution->residue, execution->label);
+	mig_session_state_check_names(execution->session_state, execution->label);
 	callback->callback = statement_context_callback;
 	callback->arg = execution;
 	callback->previous = error_context_stack;
@@ -692,7 +695,7 @@ constraints_context_callback(void *arg)
 	const MigLabel *label = (const MigLabel *) arg;
 
 	errcontext("deferred constraints after the %s body of migration \"%s\"",
-			   mig_part_name(label->part), label->version);
+			   mig_body_part_name(label->part), label->version);
 }
 
 static void
@@ -701,7 +704,7 @@ cursors_context_callback(void *arg)
 	const MigLabel *label = (const MigLabel *) arg;
 
 	errcontext("cursors WITH HOLD after the %s body of migration \"%s\"",
-			   mig_part_name(label->part), label->version);
+			   mig_body_part_name(label->part), label->version);
 }
 
 static void
@@ -730,7 +733,7 @@ mig_execute_note_deferrable(MigExecution *execution)
 									  (Datum) 0);
 	registered = true;
 	constraints_changed = false;
-	execution->may_defer = mig_ledger_deferrable_constraints() != NIL;
+	execution->may_defer = mig_deferrable_constraints() != NIL;
 	execution->unchecked = false;
 }
 
@@ -752,12 +755,12 @@ fire_deferred(MigExecution *execution, const MigRunnable *runnable)
 	if (!execution->may_defer && !constraints_changed)
 		return;
 	constraints_changed = false;
-	constraints = mig_ledger_deferrable_constraints();
+	constraints = mig_deferrable_constraints();
 	execution->may_defer = (constraints != NIL);
 	if (runnable != NULL)
 		push_context(&callback, constraints_context_callback, runnable);
 	set_constraints(constraints, false);
-	mig_locktrace_check();
+	mig_lock_wait_check();
 	if (runnable != NULL)
 		error_context_stack = callback.previous;
 	set_constraints(constraints, true);
@@ -796,8 +799,8 @@ mig_execute_end_migration(MigExecution *execution,
 	do
 	{
 		push_context(&callback, cursors_context_callback, runnable);
-		ran = mig_residue_end_migration(execution->residue, body);
-		mig_locktrace_check();
+		ran = mig_session_state_end_migration(execution->session_state, body);
+		mig_lock_wait_check();
 		error_context_stack = callback.previous;
 		if (ran)
 			mig_execute_check_deferred(execution, runnable);

@@ -56,7 +56,7 @@ typedef struct MigExecution
 	const MigLockSchedule *schedule;	/* NULL: there is one attempt */
 	MigProgress progress;		/* shown to others, unless action is NULL */
 	const MigObserver *observer;	/* or NULL */
-	MigResidue *residue;		/* what the session had before the run */
+	MigSessionState *session_state; /* what the session had before the run */
 	const char *search_path;	/* that bodies start with */
 	bool		path_is_policys;	/* then RESET gives it, too */
 	bool		may_defer;		/* deferrable constraints are about */
@@ -64,35 +64,35 @@ typedef struct MigExecution
 } MigExecution;
 
 /* before the settings are pinned */
-extern void mig_execution_init(MigExecution *execution, MemoryContext context);
+extern void mig_execute_init(MigExecution *execution, MemoryContext context);
 
 /* forget the last migration, keep the memory */
-extern void mig_execution_reset(MigExecution *execution);
+extern void mig_execute_reset(MigExecution *execution);
 
 /* a statement that was run, perhaps by an earlier session */
-extern void mig_execution_add_timing(MigExecution *execution,
-									 const MigTiming *timing);
+extern void mig_execute_add_timing(MigExecution *execution,
+								   const MigTiming *timing);
 
 /*
  * Where an error happened, if a statement was running: points the error at the
  * body, and tells the journal.
  */
-extern void mig_execution_locate(const MigExecution *execution,
-								 ErrorData *edata, MigFailure *failure);
+extern void mig_execute_locate(const MigExecution *execution,
+							   ErrorData *edata, MigFailure *failure);
 
 /*
  * Settings that every body starts with and that need not be the session's,
  * until the end of the GUC nest level that the caller has opened: search_path,
  * standard_conforming_strings.  doc/reference.md says why.
  */
-extern void mig_execute_pin_settings(MigExecution *execution,
+extern void mig_execute_set_settings(MigExecution *execution,
 									 const char *search_path,
 									 bool path_is_policys);
 
 /*
  * The same for the session, where bodies run in several transactions.
  */
-extern void mig_execute_pin_session(MigExecution *execution,
+extern void mig_execute_set_session(MigExecution *execution,
 									const char *search_path,
 									bool path_is_policys);
 

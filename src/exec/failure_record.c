@@ -25,12 +25,12 @@
 #define WAIT_MS 2000
 
 void
-mig_failure_from_error(MigFailure *failure, const ErrorData *edata)
+mig_failure_record_from_error(MigFailure *failure, const ErrorData *edata)
 {
 	const char *sqlstate = unpack_sql_state(edata->sqlerrcode);
 
 	/* what the journal could not take would not be in it */
-	if (!mig_is_error_code(sqlstate))
+	if (!mig_error_is_code(sqlstate))
 		sqlstate = unpack_sql_state(ERRCODE_INTERNAL_ERROR);
 	failure->sqlstate = pstrdup(sqlstate);
 	failure->message = edata->message ? mig_error_clip(edata->message) :
@@ -61,7 +61,7 @@ pack_request(const MigJournalRow *row, const char *text, Size *length)
 	*length = offsetof(MigFailureRequest, data) + MAXALIGN(row_length) +
 		MAXALIGN(text_length) + payload_length;
 	request = MemoryContextAllocHuge(CurrentMemoryContext, *length);
-	request->quiet_seconds = mig_failure_quiet;
+	request->quiet_seconds = mig_guc_failure_quiet;
 	request->row_length = row_length;
 	request->text_length = text_length;
 	request->payload_length = payload_length;
@@ -88,32 +88,32 @@ typedef struct Recording
  * that is to be recorded goes on.
  */
 static void
-record(void *arg)
+record_in_worker(void *arg)
 {
 	Recording  *recording = (Recording *) arg;
 	Size		length;
 	MigFailureRequest *request;
-	MigWorkerReply reply;
+	MigBgworkerReply reply;
 
 	/* a cancel that came afterwards */
 	if (recording->tried)
 		return;
 	request = pack_request(recording->row, recording->text, &length);
-	reply = mig_worker_call("mig_failure_worker_main", request, length,
-							WAIT_MS);
+	reply = mig_bgworker_call("mig_bgworker_failure_main", request, length,
+							  WAIT_MS);
 	recording->tried = true;
 	switch (reply)
 	{
-		case MIG_WORKER_DONE:
-		case MIG_WORKER_NOTHING_TO_DO:
+		case MIG_BGWORKER_DONE:
+		case MIG_BGWORKER_NOTHING_TO_DO:
 			break;
-		case MIG_WORKER_NO_SLOT:
+		case MIG_BGWORKER_NO_SLOT:
 			ereport(WARNING,
 					(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 					 errmsg("the failure is not in the journal: no background worker could be started"),
 					 errhint("The server log has it.  You might need to increase max_worker_processes.")));
 			break;
-		case MIG_WORKER_NO_ANSWER:
+		case MIG_BGWORKER_NO_ANSWER:
 			ereport(WARNING,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("the failure may not be in the journal: the background worker has not said that it wrote it"),
@@ -133,7 +133,7 @@ mig_failure_record(const MigJournalRow *row, const char *text)
 	Recording	recording = {row, text, false};
 	ErrorData  *edata;
 
-	edata = mig_subxact_insist(record, &recording);
+	edata = mig_subxact_insist(record_in_worker, &recording);
 	if (edata != NULL)
 		ereport(WARNING,
 				(errcode(edata->sqlerrcode),
@@ -142,11 +142,11 @@ mig_failure_record(const MigJournalRow *row, const char *text)
 }
 
 bool
-mig_failure_insert_here(const MigJournalRow *row, const char *text,
-						bool always)
+mig_failure_record_insert_here(const MigJournalRow *row, const char *text,
+							   bool always)
 {
 	if (!mig_journal_insert_packed(mig_journal_pack(row), text,
-								   always ? 0 : mig_failure_quiet))
+								   always ? 0 : mig_guc_failure_quiet))
 		return false;
 	mig_progress_notify(mig_progress_payload(row->run, row->project,
 											 row->version, row->action,
@@ -156,7 +156,7 @@ mig_failure_insert_here(const MigJournalRow *row, const char *text,
 }
 
 void
-mig_failure_log(const MigJournalRow *row)
+mig_failure_record_log(const MigJournalRow *row)
 {
 	ereport(LOG_SERVER_ONLY,
 			(errmsg("migrate: %s of %s%s%sproject \"%s\" failed in run " INT64_FORMAT ": %s: %s",
@@ -168,7 +168,7 @@ mig_failure_log(const MigJournalRow *row)
 }
 
 bool
-mig_failure_insert(const MigFailureRequest *request)
+mig_failure_record_insert(const MigFailureRequest *request)
 {
 	bytea	   *packed = palloc(request->row_length);
 	const char *text = request->data + MAXALIGN(request->row_length);

@@ -10,7 +10,7 @@
 
 #include "ledger/journal.h"
 
-/* a request to mig_failure_insert(), as it travels to the worker */
+/* a request to mig_failure_record_insert(), as it travels to the worker */
 typedef struct MigFailureRequest
 {
 	int			quiet_seconds;
@@ -33,20 +33,20 @@ extern void mig_failure_record(const MigJournalRow *row, const char *text);
  * The same in the current transaction.  A failure that was journalled just now
  * is not journalled again, unless always is set; then it returns false.
  */
-extern bool mig_failure_insert_here(const MigJournalRow *row,
-									const char *text, bool always);
+extern bool mig_failure_record_insert_here(const MigJournalRow *row,
+										   const char *text, bool always);
 
 /* a line in the server log, whatever becomes of the journal */
-extern void mig_failure_log(const MigJournalRow *row);
+extern void mig_failure_record_log(const MigJournalRow *row);
 
 /* in the worker: insert; false if the same failure was journalled just now */
-extern bool mig_failure_insert(const MigFailureRequest *request);
+extern bool mig_failure_record_insert(const MigFailureRequest *request);
 
 /*
  * Fill a record from an error, with what the journal can take: strings that are
  * not too long, which may be those of edata, and a SQLSTATE of errors.
  */
-extern void mig_failure_from_error(MigFailure *failure,
-								   const ErrorData *edata);
+extern void mig_failure_record_from_error(MigFailure *failure,
+										  const ErrorData *edata);
 
 #endif							/* MIG_EXEC_FAILURE_RECORD_H */

@@ -64,7 +64,7 @@ typedef struct Search
 	const char *sql;			/* of create */
 	bool		rebuilt;		/* what REINDEX could have left */
 	bool		any_state;		/* or else only what is not valid */
-	const MigPartialStep *before;	/* not those that were there */
+	const MigStepRow *before;	/* not those that were there */
 	bool		definitions;	/* wanted of each */
 } Search;
 
@@ -198,7 +198,7 @@ has_name_of(IndexStmt *stmt, const char *name)
 
 /* which of those that were there it is, or -1 */
 static int
-place_before(const MigPartialStep *before, Oid index)
+place_before(const MigStepRow *before, Oid index)
 {
 	int			i;
 
@@ -465,7 +465,7 @@ same_options(Oid index, const IndexStmt *stmt)
 }
 
 static bool
-has_definition(const MigLeftover *index, const char *definition)
+has_definition(const MigInvalidIndex *index, const char *definition)
 {
 	char	   *its_own = definition_of(index->index);
 
@@ -480,7 +480,7 @@ has_definition(const MigLeftover *index, const char *definition)
 
 /* has REINDEX left it? */
 static bool
-is_rebuilt(const MigPartialStep *before, Form_pg_index form, const char *name)
+is_rebuilt(const MigStepRow *before, Form_pg_index form, const char *name)
 {
 	int			place = place_before(before, form->indexrelid);
 	char	   *definition;
@@ -505,7 +505,7 @@ is_rebuilt(const MigPartialStep *before, Form_pg_index form, const char *name)
 }
 
 static bool
-matches(const Search *search, Form_pg_index form)
+index_matches(const Search *search, Form_pg_index form)
 {
 	char	   *name;
 
@@ -525,7 +525,7 @@ matches(const Search *search, Form_pg_index form)
 }
 
 static char *
-qualified_name(Oid relation)
+qualified_relation_name(Oid relation)
 {
 	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
 									  get_rel_name(relation));
@@ -544,18 +544,18 @@ find_indexes(const Search *search)
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_index form = (Form_pg_index) GETSTRUCT(tuple);
-		MigLeftover *leftover;
+		MigInvalidIndex *invalid;
 
-		if (!matches(search, form))
+		if (!index_matches(search, form))
 			continue;
-		leftover = palloc0(sizeof(MigLeftover));
-		leftover->index = form->indexrelid;
-		leftover->relation = form->indrelid;
-		leftover->valid = form->indisvalid;
-		leftover->name = qualified_name(form->indexrelid);
+		invalid = palloc0(sizeof(MigInvalidIndex));
+		invalid->index = form->indexrelid;
+		invalid->relation = form->indrelid;
+		invalid->valid = form->indisvalid;
+		invalid->name = qualified_relation_name(form->indexrelid);
 		if (search->definitions)
-			leftover->definition = definition_of(form->indexrelid);
-		found = lappend(found, leftover);
+			invalid->definition = definition_of(form->indexrelid);
+		found = lappend(found, invalid);
 	}
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
@@ -570,8 +570,8 @@ builds_index(const MigStatement *statement)
 }
 
 void
-mig_leftover_note(const MigStatement *statement, const char *sql,
-				  MigPartialStep *step)
+mig_invalid_index_note(const MigStatement *statement, const char *sql,
+					   MigStepRow *step)
 {
 	Search		search = {0};
 	List	   *found;
@@ -593,7 +593,7 @@ mig_leftover_note(const MigStatement *statement, const char *sql,
 		step->definitions = palloc(sizeof(char *) * size);
 	foreach(lc, found)
 	{
-		MigLeftover *index = (MigLeftover *) lfirst(lc);
+		MigInvalidIndex *index = (MigInvalidIndex *) lfirst(lc);
 
 		if (search.definitions)
 			step->definitions[step->nindexes] =
@@ -614,8 +614,8 @@ mig_leftover_note(const MigStatement *statement, const char *sql,
 }
 
 List *
-mig_leftover_find(const MigStatement *statement, const char *sql,
-				  const MigPartialStep *step)
+mig_invalid_index_find(const MigStatement *statement, const char *sql,
+					   const MigStepRow *step)
 {
 	Search		search = {0};
 	Node	   *stmt;
@@ -641,15 +641,16 @@ mig_leftover_find(const MigStatement *statement, const char *sql,
 	foreach(lc, find_indexes(&search))
 	{
 		if (step->ndefinitions == 1 &&
-			has_definition((MigLeftover *) lfirst(lc), step->definitions[0]))
+			has_definition((MigInvalidIndex *) lfirst(lc),
+						   step->definitions[0]))
 			found = lappend(found, lfirst(lc));
 	}
 	return found;
 }
 
 char *
-mig_leftover_done(const MigStatement *statement, const char *sql,
-				  const MigPartialStep *step, List *leftovers)
+mig_invalid_index_done(const MigStatement *statement, const char *sql,
+					   const MigStepRow *step, List *invalid_indexes)
 {
 	Search		search = {0};
 	char	   *wanted;
@@ -665,11 +666,12 @@ mig_leftover_done(const MigStatement *statement, const char *sql,
 	search.before = step;
 	search.any_state = true;
 	wanted = definition_wanted(step->relation, search.create, sql);
-	foreach(lc, leftovers)
-		dropped = lappend_oid(dropped, ((MigLeftover *) lfirst(lc))->index);
+	foreach(lc, invalid_indexes)
+		dropped = lappend_oid(dropped,
+							  ((MigInvalidIndex *) lfirst(lc))->index);
 	foreach(lc, find_indexes(&search))
 	{
-		MigLeftover *index = (MigLeftover *) lfirst(lc);
+		MigInvalidIndex *index = (MigInvalidIndex *) lfirst(lc);
 
 		if (index->valid && has_definition(index, wanted) &&
 			same_options(index->index, search.create))
@@ -679,8 +681,8 @@ mig_leftover_done(const MigStatement *statement, const char *sql,
 			continue;
 
 		/* it may be about to become what it is to be */
-		mig_leftover_claim(index);
-		mig_leftover_release(index);
+		mig_invalid_index_claim(index);
+		mig_invalid_index_release(index);
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_TABLE),
 				 errmsg("index %s has been made since the statement was cut off, and is another one",
@@ -692,10 +694,10 @@ mig_leftover_done(const MigStatement *statement, const char *sql,
 }
 
 bool
-mig_leftover_may_drop(const MigLeftover *leftover)
+mig_invalid_index_may_drop(const MigInvalidIndex *invalid)
 {
 	return superuser() ||
-		!IsToastNamespace(get_rel_namespace(leftover->index));
+		!IsToastNamespace(get_rel_namespace(invalid->index));
 }
 
 static void
@@ -705,32 +707,32 @@ set_table_tag(LOCKTAG *tag, Oid relation)
 }
 
 void
-mig_leftover_claim(MigLeftover *leftover)
+mig_invalid_index_claim(MigInvalidIndex *invalid)
 {
 	LOCKTAG		tag;
 
-	set_table_tag(&tag, leftover->relation);
+	set_table_tag(&tag, invalid->relation);
 	if (LockAcquire(&tag, ShareUpdateExclusiveLock, true, true) ==
 		LOCKACQUIRE_NOT_AVAIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 				 errmsg("cannot drop invalid index %s, which an earlier attempt has left",
-						leftover->name),
+						invalid->name),
 				 errdetail("Another session has a lock on its table and may be building an index."),
 				 errhint("Wait until it is done, and run the migration again.")));
 
 	/* from here on nobody can rename it */
 	AcceptInvalidationMessages();
-	leftover->name = get_rel_name(leftover->index) ?
-		qualified_name(leftover->index) : NULL;
+	invalid->name = get_rel_name(invalid->index) ?
+		qualified_relation_name(invalid->index) : NULL;
 }
 
 void
-mig_leftover_release(const MigLeftover *leftover)
+mig_invalid_index_release(const MigInvalidIndex *invalid)
 {
 	LOCKTAG		tag;
 
-	set_table_tag(&tag, leftover->relation);
+	set_table_tag(&tag, invalid->relation);
 	LockRelease(&tag, ShareUpdateExclusiveLock, true);
 }
 
@@ -756,7 +758,7 @@ is_detach_pending(Oid parent, Oid partition)
 }
 
 char *
-mig_leftover_replacement(const char *sql)
+mig_invalid_index_replacement(const char *sql)
 {
 	Node	   *stmt = parse_statement(sql);
 	AlterTableCmd *cmd;
@@ -776,11 +778,12 @@ mig_leftover_replacement(const char *sql)
 		!is_detach_pending(parent, partition))
 		return NULL;
 	return psprintf("ALTER TABLE %s DETACH PARTITION %s FINALIZE",
-					qualified_name(parent), qualified_name(partition));
+					qualified_relation_name(parent),
+					qualified_relation_name(partition));
 }
 
 bool
-mig_leftover_is_prepared(const char *sql)
+mig_invalid_index_is_prepared(const char *sql)
 {
 	TransactionStmt *stmt = castNode(TransactionStmt, parse_statement(sql));
 	MigSqlScope scope;
@@ -789,15 +792,15 @@ mig_leftover_is_prepared(const char *sql)
 	bool		found;
 
 	mig_sql_begin(&scope, GetUserId());
-	found = mig_sql("SELECT FROM pg_catalog.pg_prepared_xact() p"
-					" WHERE p.gid OPERATOR(pg_catalog.=) $1",
-					1, types, values, NULL) > 0;
+	found = mig_sql_execute("SELECT FROM pg_catalog.pg_prepared_xact() p"
+							" WHERE p.gid OPERATOR(pg_catalog.=) $1",
+							1, types, values, NULL) > 0;
 	mig_sql_end(&scope);
 	return found;
 }
 
 void
-mig_leftover_check_index(const char *sql)
+mig_invalid_index_check(const char *sql)
 {
 	IndexStmt  *stmt = (IndexStmt *) parse_statement(sql);
 	Search		search = {0};
@@ -814,8 +817,8 @@ mig_leftover_check_index(const char *sql)
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_INVALID_INDEX),
 				 errmsg("index %s is there but not valid",
-						((MigLeftover *) linitial(found))->name),
+						((MigInvalidIndex *) linitial(found))->name),
 				 errdetail("IF NOT EXISTS does not look at that, and this run has not made the index."),
 				 errhint("If nobody is building it, drop it with DROP INDEX CONCURRENTLY %s, and run the migration again.",
-						 ((MigLeftover *) linitial(found))->name)));
+						 ((MigInvalidIndex *) linitial(found))->name)));
 }

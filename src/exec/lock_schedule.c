@@ -83,7 +83,8 @@ mig_lock_schedule_begin(MigLockSchedule *schedule, int by_default)
 {
 	schedule->began = GetCurrentTimestamp();
 	schedule->retries = 0;
-	schedule->max_retries = mig_lock_retries >= 0 ? mig_lock_retries : by_default;
+	schedule->max_retries = mig_guc_lock_retries >= 0 ? mig_guc_lock_retries :
+		by_default;
 	schedule->autovacuum = false;
 }
 
@@ -103,8 +104,8 @@ mig_lock_schedule_next(MigLockSchedule *schedule)
 	if (schedule->max_retries >= 0 &&
 		schedule->retries >= schedule->max_retries)
 		return false;
-	if (mig_lock_retry_timeout > 0 &&
-		elapsed_ms(schedule) >= mig_lock_retry_timeout)
+	if (mig_guc_lock_retry_timeout > 0 &&
+		elapsed_ms(schedule) >= mig_guc_lock_retry_timeout)
 		return false;
 	schedule->retries++;
 	return true;
@@ -124,8 +125,8 @@ mig_lock_schedule_pause_ms(const MigLockSchedule *schedule)
 	int			wait = brief_wait_ms(schedule);
 	double		ms;
 
-	if (mig_lock_timeout > 0)
-		wait = Min(wait, mig_lock_timeout);
+	if (mig_guc_lock_timeout > 0)
+		wait = Min(wait, mig_guc_lock_timeout);
 	ms = (double) wait * PAUSE_PER_WAIT;
 
 	/* those who collided once should not do so again */

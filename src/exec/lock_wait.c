@@ -166,7 +166,7 @@ sampling_period(void)
 }
 
 static void
-arm(void)
+start_sampling(void)
 {
 	timer_period = sampling_period();
 	enable_timeout_every(timer,
@@ -187,7 +187,7 @@ end_limit(XactEvent event, void *arg)
 	{
 		case XACT_EVENT_PRE_COMMIT:
 			if (tracing)
-				mig_locktrace_check();
+				mig_lock_wait_check();
 			wait_limit = 0;
 			break;
 		case XACT_EVENT_ABORT:
@@ -199,11 +199,11 @@ end_limit(XactEvent event, void *arg)
 }
 
 void
-mig_locktrace_begin(void)
+mig_lock_wait_begin(void)
 {
 	if (timer == MAX_TIMEOUTS)
 	{
-		lock_timeout = mig_settings_find("lock_timeout");
+		lock_timeout = mig_session_settings_find("lock_timeout");
 		RegisterXactCallback(end_limit, NULL);
 		timer = RegisterTimeout(USER_TIMEOUT, watch_wait);
 	}
@@ -212,17 +212,17 @@ mig_locktrace_begin(void)
 	session_stack = lock_timeout->stack;
 	wait_limit = 0;
 	tracing = true;
-	arm();
+	start_sampling();
 }
 
 int
-mig_locktrace_session_timeout(void)
+mig_lock_wait_session_timeout(void)
 {
 	return session_timeout;
 }
 
 void
-mig_locktrace_limit(int ms)
+mig_lock_wait_limit(int ms)
 {
 	if (!tracing)
 		return;
@@ -230,17 +230,17 @@ mig_locktrace_limit(int ms)
 
 	/* an error that nobody caught has disabled all timers */
 	if (get_timeout_active(timer) && timer_period != sampling_period())
-		arm();
+		start_sampling();
 }
 
 bool
-mig_locktrace_is_limited(void)
+mig_lock_wait_is_limited(void)
 {
 	return wait_limit > 0;
 }
 
 void
-mig_locktrace_check(void)
+mig_lock_wait_check(void)
 {
 	if (!limit_reached)
 		return;
@@ -253,7 +253,7 @@ mig_locktrace_check(void)
 }
 
 void
-mig_locktrace_end(void)
+mig_lock_wait_end(void)
 {
 	if (!tracing)
 		return;
@@ -272,7 +272,7 @@ mig_locktrace_end(void)
 }
 
 void
-mig_locktrace_reset(void)
+mig_lock_wait_reset(void)
 {
 	sampled.mode = NoLock;
 	wait_failed = false;
@@ -280,7 +280,7 @@ mig_locktrace_reset(void)
 }
 
 void
-mig_locktrace_explain(ErrorData *edata)
+mig_lock_wait_explain(ErrorData *edata)
 {
 	if (!limit_reached)
 		return;
@@ -297,7 +297,7 @@ mig_locktrace_explain(ErrorData *edata)
 }
 
 bool
-mig_locktrace_is_lock_failure(const ErrorData *edata)
+mig_lock_wait_is_lock_failure(const ErrorData *edata)
 {
 	if (limit_reached)
 		return true;
@@ -314,7 +314,7 @@ mig_locktrace_is_lock_failure(const ErrorData *edata)
 	if (edata->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
 		return false;
 	return strcmp(edata->funcname, "ProcessInterrupts") == 0 ||
-		strcmp(edata->funcname, "mig_leftover_claim") == 0;
+		strcmp(edata->funcname, "mig_invalid_index_claim") == 0;
 }
 
 
@@ -553,9 +553,10 @@ static void
 append_session(StringInfo buf, const Blocker *blocker, int row,
 			   MigSqlScope *scope)
 {
-	const char *role = mig_get_text(scope, row, SESSION_ROLE);
-	const char *application = mig_get_text(scope, row, SESSION_APPLICATION);
-	const char *query = mig_get_text(scope, row, SESSION_QUERY);
+	const char *role = mig_sql_get_text(scope, row, SESSION_ROLE);
+	const char *application = mig_sql_get_text(scope, row,
+											   SESSION_APPLICATION);
+	const char *query = mig_sql_get_text(scope, row, SESSION_QUERY);
 
 	appendStringInfo(buf, _("Process %d"), blocker->pid);
 	if (role != NULL)
@@ -564,11 +565,11 @@ append_session(StringInfo buf, const Blocker *blocker, int row,
 		appendStringInfo(buf, _(", application \"%s\""), application);
 	appendStringInfoString(buf, _(", holds "));
 	append_lock(buf, &blocker->tag, blocker->mode);
-	appendStringInfo(buf, ": %s", mig_get_text(scope, row, SESSION_STATE));
-	if (mig_get_bool(row, SESSION_IN_TRANSACTION))
+	appendStringInfo(buf, ": %s", mig_sql_get_text(scope, row, SESSION_STATE));
+	if (mig_sql_get_bool(row, SESSION_IN_TRANSACTION))
 	{
 		appendStringInfoString(buf, _(", transaction open for "));
-		append_age(buf, mig_get_float8(row, SESSION_XACT_AGE));
+		append_age(buf, mig_sql_get_float8(row, SESSION_XACT_AGE));
 	}
 	if (query != NULL && query[0] != '\0')
 		append_query(buf, query);
@@ -580,19 +581,19 @@ append_prepared(StringInfo buf, const Blocker *blocker, MigSqlScope *scope)
 	Oid			types[1] = {XIDOID};
 	Datum		values[1] = {TransactionIdGetDatum(blocker->xid)};
 
-	if (mig_sql("SELECT p.gid, p.owner::pg_catalog.text,"
-				" pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) p.prepared)"
-				" FROM pg_catalog.pg_prepared_xacts p"
-				" WHERE p.transaction OPERATOR(pg_catalog.=) $1",
-				1, types, values, NULL) == 0)
+	if (mig_sql_execute("SELECT p.gid, p.owner::pg_catalog.text,"
+						" pg_catalog.date_part('epoch', pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) p.prepared)"
+						" FROM pg_catalog.pg_prepared_xacts p"
+						" WHERE p.transaction OPERATOR(pg_catalog.=) $1",
+						1, types, values, NULL) == 0)
 		return false;
 	appendStringInfo(buf, _("Prepared transaction \"%s\""),
-					 mig_get_text(scope, 0, 1));
-	appendStringInfo(buf, _(" of role \"%s\""), mig_get_text(scope, 0, 2));
+					 mig_sql_get_text(scope, 0, 1));
+	appendStringInfo(buf, _(" of role \"%s\""), mig_sql_get_text(scope, 0, 2));
 	appendStringInfoString(buf, _(", holds "));
 	append_lock(buf, &blocker->tag, blocker->mode);
 	appendStringInfoString(buf, _(": in pg_prepared_xacts for "));
-	append_age(buf, mig_get_float8(0, 3));
+	append_age(buf, mig_sql_get_float8(0, 3));
 	return true;
 }
 
@@ -653,8 +654,9 @@ holders_array(List *blockers)
 static bool
 was_in_the_way(const Blocker *blocker, int row, List *still)
 {
-	if (mig_get_bool(row, SESSION_IN_TRANSACTION))
-		return mig_get_timestamptz(row, SESSION_XACT_START) < blocker->since;
+	if (mig_sql_get_bool(row, SESSION_IN_TRANSACTION))
+		return mig_sql_get_timestamptz(row, SESSION_XACT_START) <
+			blocker->since;
 	return blocker_of_pid(still, blocker->pid) != NULL;
 }
 
@@ -708,7 +710,7 @@ append_blockers(Description *description, MigSqlScope *scope)
 	Datum		values[2] = {holders_array(blockers),
 	ObjectIdGetDatum(scope->userid)};
 	int			left = append_prepared_ones(buf, blockers, scope, MAX_SHOWN);
-	int			rows = mig_sql(sessions_query, 2, types, values, NULL);
+	int			rows = mig_sql_execute(sessions_query, 2, types, values, NULL);
 	List	   *still = find_blockers(GetLockStatusData());
 	int			others = 0;
 	int			row;
@@ -716,11 +718,11 @@ append_blockers(Description *description, MigSqlScope *scope)
 	for (row = 0; row < rows; row++)
 	{
 		const Blocker *blocker =
-			blocker_of_pid(blockers, mig_get_int4(row, SESSION_PID));
+			blocker_of_pid(blockers, mig_sql_get_int4(row, SESSION_PID));
 
 		if (blocker == NULL || !was_in_the_way(blocker, row, still))
 			continue;
-		if (mig_get_bool(row, SESSION_AUTOVACUUM))
+		if (mig_sql_get_bool(row, SESSION_AUTOVACUUM))
 			description->autovacuum = true;
 		if (left == 0)
 		{
@@ -754,9 +756,9 @@ describe_blockers(void *arg)
 
 	/* another attempt may have looked in this transaction */
 	pgstat_clear_backend_activity_snapshot();
-	mig_books_open(&scope);
+	mig_tables_open(&scope);
 	append_blockers(description, &scope);
-	mig_books_close(&scope);
+	mig_tables_close(&scope);
 	AtEOXact_GUC(false, guc_level);
 }
 
@@ -771,7 +773,7 @@ sample_is_sound(void)
 }
 
 char *
-mig_locktrace_blockers(bool *autovacuum)
+mig_lock_wait_blockers(bool *autovacuum)
 {
 	Description description;
 	ErrorData  *edata;

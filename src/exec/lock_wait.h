@@ -15,37 +15,37 @@
  * body's own if it changes afterwards.  What catches an error of a body has to
  * call end before anything else that may wait for a lock or commits.
  */
-extern void mig_locktrace_begin(void);
-extern void mig_locktrace_end(void);
+extern void mig_lock_wait_begin(void);
+extern void mig_lock_wait_end(void);
 
 /* lock_timeout as it was when that began, 0: off */
-extern int	mig_locktrace_session_timeout(void);
+extern int	mig_lock_wait_session_timeout(void);
 
 /*
  * While that is going on: no wait for a lock may take longer than so many ms,
  * 0 for no limit, until the transaction commits or is rolled back.  Where the
  * session's lock_timeout is shorter, or a body has set one, that counts.
  */
-extern void mig_locktrace_limit(int ms);
-extern bool mig_locktrace_is_limited(void);
+extern void mig_lock_wait_limit(int ms);
+extern bool mig_lock_wait_is_limited(void);
 
 /*
  * Raises the error of a wait that has reached the limit, if there was one and
  * somebody has caught its error.
  */
-extern void mig_locktrace_check(void);
+extern void mig_lock_wait_check(void);
 
 /*
  * Before anything else is done about an error: if that limit was reached it is
  * a lock time-out, whatever the body has made of it.
  */
-extern void mig_locktrace_explain(ErrorData *edata);
+extern void mig_lock_wait_explain(ErrorData *edata);
 
 /* forget what was sampled, before a new attempt */
-extern void mig_locktrace_reset(void);
+extern void mig_lock_wait_reset(void);
 
 /* an error after which a roll-back and another attempt make sense? */
-extern bool mig_locktrace_is_lock_failure(const ErrorData *edata);
+extern bool mig_lock_wait_is_lock_failure(const ErrorData *edata);
 
 /*
  * After such an error and the roll-back of what failed: what was waited for,
@@ -57,6 +57,6 @@ extern bool mig_locktrace_is_lock_failure(const ErrorData *edata);
  * Needs an open transaction.  Never raises an error for what goes wrong; a
  * request to cancel stays for the next CHECK_FOR_INTERRUPTS().
  */
-extern char *mig_locktrace_blockers(bool *autovacuum);
+extern char *mig_lock_wait_blockers(bool *autovacuum);
 
 #endif							/* MIG_EXEC_LOCK_WAIT_H */

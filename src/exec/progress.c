@@ -75,7 +75,7 @@ mig_progress_mark(bool session)
 		MIG_LOCK_HELD_BY_ME(&mark, AccessShareLock))
 		return;
 	mig_progress_unmark();
-	SET_LOCKTAG_OBJECT(mark, MyDatabaseId, mig_books_relation("journal"), now,
+	SET_LOCKTAG_OBJECT(mark, MyDatabaseId, mig_tables_relation("journal"), now,
 					   0);
 	(void) LockAcquire(&mark, AccessShareLock, session, false);
 	mark_of_session = session;
@@ -93,7 +93,7 @@ mig_progress_notice(const char *action, int position, int total,
 					const char *version, const char *name,
 					double execution_ms, bool each)
 {
-	int			which = mig_progress_notices;
+	int			which = mig_guc_progress_notices;
 
 	if (which == MIG_NOTICES_AUTO)
 		which = each ? MIG_NOTICES_ALL : MIG_NOTICES_SLOW;
@@ -128,7 +128,7 @@ mig_progress_notice_retry(const char *version, const MigLockSchedule *schedule,
 }
 
 static void
-append_name(StringInfo buf, const char *key, const char *value)
+append_json_name(StringInfo buf, const char *key, const char *value)
 {
 	appendStringInfoString(buf, ",\"");
 	appendStringInfoString(buf, key);
@@ -153,15 +153,15 @@ mig_progress_payload(int64 run, const char *project, const char *version,
 {
 	StringInfoData buf;
 
-	if (!mig_notify)
+	if (!mig_guc_notify)
 		return NULL;
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "{\"run\":" INT64_FORMAT, run);
-	append_name(&buf, "project", project);
-	append_name(&buf, "version", version);
-	append_name(&buf, "action", action);
-	append_name(&buf, "outcome", sqlstate ? "failure" : "success");
-	append_name(&buf, "sqlstate", sqlstate);
+	append_json_name(&buf, "project", project);
+	append_json_name(&buf, "version", version);
+	append_json_name(&buf, "action", action);
+	append_json_name(&buf, "outcome", sqlstate ? "failure" : "success");
+	append_json_name(&buf, "sqlstate", sqlstate);
 	appendStringInfo(&buf, ",\"milliseconds\":%.3f}", execution_ms);
 	return buf.data;
 }

@@ -77,7 +77,7 @@ typedef struct Hiding
 	bool		is_type;
 } Hiding;
 
-struct MigResidue
+struct MigSessionState
 {
 	MemoryContext context;
 	List	   *named;			/* of Named * */
@@ -101,7 +101,7 @@ list_named(void)
 	uint64		rows;
 	uint64		row;
 
-	mig_books_open(&scope);
+	mig_tables_open(&scope);
 	rows = mig_sql_kept(&plan,
 						"SELECT 'p', p.name, p.prepare_time"
 						" FROM pg_catalog.pg_prepared_statement() p"
@@ -117,12 +117,12 @@ list_named(void)
 		Named	   *named =
 			MemoryContextAlloc(scope.outer, sizeof(Named));
 
-		named->kind = mig_get_text(&scope, row, 1)[0];
-		named->name = mig_get_text(&scope, row, 2);
-		named->since = mig_get_timestamptz(row, 3);
+		named->kind = mig_sql_get_text(&scope, row, 1)[0];
+		named->name = mig_sql_get_text(&scope, row, 2);
+		named->since = mig_sql_get_timestamptz(row, 3);
 		list = mig_sql_append(&scope, list, named);
 	}
-	mig_books_close(&scope);
+	mig_tables_close(&scope);
 	return list;
 }
 
@@ -187,7 +187,7 @@ remove_named(const Named *named)
 
 /* returns whether a query was run for that */
 static bool
-restore_named(MigResidue *residue)
+restore_named(MigSessionState *session_state)
 {
 	List	   *now = list_named();
 	bool		ran = false;
@@ -197,10 +197,10 @@ restore_named(MigResidue *residue)
 	{
 		const Named *named = (const Named *) lfirst(lc);
 
-		if (find_named(residue->named, named) == NULL)
+		if (find_named(session_state->named, named) == NULL)
 			ran = remove_named(named) || ran;
 	}
-	foreach(lc, residue->named)
+	foreach(lc, session_state->named)
 	{
 		const Named *old = (const Named *) lfirst(lc);
 
@@ -216,19 +216,20 @@ restore_named(MigResidue *residue)
 						old->name)));
 
 		/* say it once */
-		residue->named = foreach_delete_current(residue->named, lc);
+		session_state->named =
+			foreach_delete_current(session_state->named, lc);
 	}
 	return ran;
 }
 
 /* what functions of bodies have said is in no text: take all of it back */
 void
-mig_residue_end_listening(const MigResidue *residue)
+mig_session_state_end_listening(const MigSessionState *session_state)
 {
 	ListCell   *lc;
 
 	Async_UnlistenAll();
-	foreach(lc, residue->named)
+	foreach(lc, session_state->named)
 	{
 		const Named *named = (const Named *) lfirst(lc);
 
@@ -242,7 +243,7 @@ mig_residue_end_listening(const MigResidue *residue)
  * can see it but here.
  */
 static void
-end_listening(const MigResidue *residue, const MigBody *body)
+end_listening(const MigSessionState *session_state, const MigBody *body)
 {
 	int			i;
 
@@ -259,7 +260,7 @@ end_listening(const MigResidue *residue, const MigBody *body)
 									statement->length), RAW_PARSE_DEFAULT);
 		stmt = linitial_node(RawStmt, trees)->stmt;
 		named.name = castNode(ListenStmt, stmt)->conditionname;
-		if (find_named(residue->named, &named) == NULL)
+		if (find_named(session_state->named, &named) == NULL)
 			(void) remove_named(&named);
 	}
 }
@@ -331,7 +332,7 @@ has_object(List *objects, const ObjectAddress *wanted)
 
 /* as DISCARD TEMP does, but for what the session had before */
 static void
-remove_temporary(const MigResidue *residue)
+remove_temporary(const MigSessionState *session_state)
 {
 	List	   *now = list_temporary();
 	ObjectAddresses *surplus;
@@ -345,7 +346,7 @@ remove_temporary(const MigResidue *residue)
 	{
 		const ObjectAddress *object = (const ObjectAddress *) lfirst(lc);
 
-		if (has_object(residue->temporary, object))
+		if (has_object(session_state->temporary, object))
 			continue;
 		add_exact_object_address(object, surplus);
 		count++;
@@ -414,27 +415,27 @@ list_hiding(void)
 
 	if (!OidIsValid(temporary_schema()))
 		return NIL;
-	mig_books_open(&scope);
-	rows = mig_sql("SELECT c.oid::pg_catalog.int8, false"
-				   " FROM pg_catalog.pg_class c"
-				   " WHERE c.relnamespace OPERATOR(pg_catalog.=) $1"
-				   " UNION ALL"
-				   " SELECT t.oid::pg_catalog.int8, true"
-				   " FROM pg_catalog.pg_type t"
-				   " WHERE t.typnamespace OPERATOR(pg_catalog.=) $1"
-				   " AND t.typcategory OPERATOR(pg_catalog.<>) 'A'"
-				   " AND t.typrelid OPERATOR(pg_catalog.=) 0",
-				   1, types, values, NULL);
+	mig_tables_open(&scope);
+	rows = mig_sql_execute("SELECT c.oid::pg_catalog.int8, false"
+						   " FROM pg_catalog.pg_class c"
+						   " WHERE c.relnamespace OPERATOR(pg_catalog.=) $1"
+						   " UNION ALL"
+						   " SELECT t.oid::pg_catalog.int8, true"
+						   " FROM pg_catalog.pg_type t"
+						   " WHERE t.typnamespace OPERATOR(pg_catalog.=) $1"
+						   " AND t.typcategory OPERATOR(pg_catalog.<>) 'A'"
+						   " AND t.typrelid OPERATOR(pg_catalog.=) 0",
+						   1, types, values, NULL);
 	for (row = 0; row < rows; row++)
 	{
 		Hiding	   *hiding =
 			MemoryContextAlloc(scope.outer, sizeof(Hiding));
 
-		hiding->oid = (Oid) mig_get_int8(row, 1);
-		hiding->is_type = mig_get_bool(row, 2);
+		hiding->oid = (Oid) mig_sql_get_int8(row, 1);
+		hiding->is_type = mig_sql_get_bool(row, 2);
 		list = mig_sql_append(&scope, list, hiding);
 	}
-	mig_books_close(&scope);
+	mig_tables_close(&scope);
 	return list;
 }
 
@@ -467,11 +468,12 @@ refuse_hiding(const char *name, bool is_type, const MigLabel *label)
 }
 
 void
-mig_residue_check_names(const MigResidue *residue, const MigLabel *label)
+mig_session_state_check_names(const MigSessionState *session_state,
+							  const MigLabel *label)
 {
 	ListCell   *lc;
 
-	foreach(lc, residue->hiding)
+	foreach(lc, session_state->hiding)
 	{
 		const Hiding *hiding = (const Hiding *) lfirst(lc);
 		char	   *name = name_of_hiding(hiding);
@@ -495,7 +497,7 @@ count_of_session(const LOCKTAG *tag, LOCKMODE mode)
 	/* whoever has it gets it, and does not wait */
 	if (LockAcquire(tag, mode, false, true) == LOCKACQUIRE_NOT_AVAIL)
 		return 0;
-	while (mig_ownlocks_release(tag, mode, true))
+	while (mig_held_locks_release(tag, mode, true))
 		count++;
 	for (i = 0; i < count; i++)
 		(void) LockAcquire(tag, mode, true, true);
@@ -504,7 +506,7 @@ count_of_session(const LOCKTAG *tag, LOCKMODE mode)
 }
 
 static void
-add_advisory(const MigOwnLock *lock, void *arg)
+add_advisory(const MigHeldLock *lock, void *arg)
 {
 	List	  **list = (List **) arg;
 	LOCKMODE	mode;
@@ -530,7 +532,7 @@ list_advisory(MigLockMarks *marks)
 {
 	List	   *list = NIL;
 
-	mig_ownlocks_visit_new(marks, add_advisory, &list);
+	mig_held_locks_visit_new(marks, add_advisory, &list);
 	return list;
 }
 
@@ -568,7 +570,7 @@ take_back(const Advisory *advisory, int missing)
 
 /* give up what has been taken since, as far as the marks show it */
 static List *
-release_advisory(const MigResidue *residue, MigLockMarks *marks)
+release_advisory(const MigSessionState *session_state, MigLockMarks *marks)
 {
 	List	   *now = list_advisory(marks);
 	ListCell   *lc;
@@ -576,23 +578,24 @@ release_advisory(const MigResidue *residue, MigLockMarks *marks)
 	foreach(lc, now)
 	{
 		const Advisory *advisory = (const Advisory *) lfirst(lc);
-		const Advisory *old = find_advisory(residue->advisory, advisory);
+		const Advisory *old = find_advisory(session_state->advisory, advisory);
 		int			surplus = advisory->count - (old ? old->count : 0);
 
 		for (; surplus > 0; surplus--)
-			(void) mig_ownlocks_release(&advisory->tag, advisory->mode, true);
+			(void) mig_held_locks_release(&advisory->tag, advisory->mode,
+										  true);
 	}
 	return now;
 }
 
 static void
-restore_advisory(MigResidue *residue)
+restore_advisory(MigSessionState *session_state)
 {
 	MigLockMarks marks = {0};
-	List	   *now = release_advisory(residue, &marks);
+	List	   *now = release_advisory(session_state, &marks);
 	ListCell   *lc;
 
-	foreach(lc, residue->advisory)
+	foreach(lc, session_state->advisory)
 	{
 		Advisory   *old = (Advisory *) lfirst(lc);
 		const Advisory *advisory = find_advisory(now, old);
@@ -607,38 +610,38 @@ restore_advisory(MigResidue *residue)
  * All of it
  */
 
-MigResidue *
-mig_residue_note_step(void)
+MigSessionState *
+mig_session_state_note_step(void)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "migrate residue",
 												  ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	MigResidue *residue = palloc0(sizeof(MigResidue));
+	MigSessionState *session_state = palloc0(sizeof(MigSessionState));
 
-	residue->context = context;
-	residue->named = list_named();
-	residue->advisory = list_advisory(&residue->marks);
-	residue->temporary = list_temporary();
+	session_state->context = context;
+	session_state->named = list_named();
+	session_state->advisory = list_advisory(&session_state->marks);
+	session_state->temporary = list_temporary();
 	MemoryContextSwitchTo(old);
-	return residue;
+	return session_state;
 }
 
-MigResidue *
-mig_residue_note(void)
+MigSessionState *
+mig_session_state_note(void)
 {
-	MigResidue *residue = mig_residue_note_step();
-	MemoryContext old = MemoryContextSwitchTo(residue->context);
+	MigSessionState *session_state = mig_session_state_note_step();
+	MemoryContext old = MemoryContextSwitchTo(session_state->context);
 
-	residue->hiding = list_hiding();
+	session_state->hiding = list_hiding();
 	MemoryContextSwitchTo(old);
-	return residue;
+	return session_state;
 }
 
 void
-mig_residue_free(MigResidue *residue)
+mig_session_state_free(MigSessionState *session_state)
 {
-	MemoryContextDelete(residue->context);
+	MemoryContextDelete(session_state->context);
 }
 
 /* for messages, and to find it again */
@@ -702,7 +705,8 @@ name_of_object(const ObjectAddress *object)
 }
 
 char **
-mig_residue_left(const MigResidue *before, const MigResidue *now, int *count)
+mig_session_state_left(const MigSessionState *before,
+					   const MigSessionState *now, int *count)
 {
 	int			max = list_length(now->named) + list_length(now->advisory) +
 		list_length(now->temporary);
@@ -738,11 +742,11 @@ mig_residue_left(const MigResidue *before, const MigResidue *now, int *count)
 }
 
 void
-mig_residue_remove(MigResidue *residue)
+mig_session_state_remove(MigSessionState *session_state)
 {
-	(void) restore_named(residue);
-	remove_temporary(residue);
-	restore_advisory(residue);
+	(void) restore_named(session_state);
+	remove_temporary(session_state);
+	restore_advisory(session_state);
 }
 
 /* then any DDL may run code; the server keeps these in a cache */
@@ -756,7 +760,7 @@ has_event_triggers(void)
 }
 
 bool
-mig_residue_may_differ(const MigBody *body, int first, int end)
+mig_session_state_may_differ(const MigBody *body, int first, int end)
 {
 	int			i;
 
@@ -769,16 +773,17 @@ mig_residue_may_differ(const MigBody *body, int first, int end)
 }
 
 bool
-mig_residue_end_migration(MigResidue *residue, const MigBody *body)
+mig_session_state_end_migration(MigSessionState *session_state,
+								const MigBody *body)
 {
 	bool		ran = false;
 
 	if (body->runs_code || has_event_triggers())
 	{
-		ran = restore_named(residue);
-		end_listening(residue, body);
+		ran = restore_named(session_state);
+		end_listening(session_state, body);
 	}
-	remove_temporary(residue);
-	(void) release_advisory(residue, &residue->marks);
+	remove_temporary(session_state);
+	(void) release_advisory(session_state, &session_state->marks);
 	return ran;
 }

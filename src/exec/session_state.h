@@ -10,24 +10,24 @@
 
 #include "source/body.h"
 
-typedef struct MigResidue MigResidue;
+typedef struct MigSessionState MigSessionState;
 
 /*
  * Note what the session has, in a child of CurrentMemoryContext.  Needs an open
  * transaction, like all of these.
  */
-extern MigResidue *mig_residue_note(void);
+extern MigSessionState *mig_session_state_note(void);
 
-/* the same of a step, for all but mig_residue_check_names() */
-extern MigResidue *mig_residue_note_step(void);
-extern void mig_residue_free(MigResidue *residue);
+/* the same of a step, for all but mig_session_state_check_names() */
+extern MigSessionState *mig_session_state_note_step(void);
+extern void mig_session_state_free(MigSessionState *session_state);
 
 /*
  * What has come since before was noted and is there in now, by names that are
  * the same in each session; in CurrentMemoryContext.
  */
-extern char **mig_residue_left(const MigResidue *before,
-							   const MigResidue *now, int *count);
+extern char **mig_session_state_left(const MigSessionState *before,
+									 const MigSessionState *now, int *count);
 
 /*
  * After an attempt that has failed and been rolled back, and at the end of a
@@ -37,7 +37,7 @@ extern char **mig_residue_left(const MigResidue *before,
  * deallocated cannot be brought back, nor can a lock that somebody else has by
  * now: for these there is a WARNING, once.
  */
-extern void mig_residue_remove(MigResidue *residue);
+extern void mig_session_state_remove(MigSessionState *session_state);
 
 /*
  * The same at the end of a migration whose body was this one.  Cheap where the
@@ -45,17 +45,18 @@ extern void mig_residue_remove(MigResidue *residue);
  * cursor WITH HOLD is run first, as at the end of that transaction: true if
  * there was one, which may have left something in turn.
  */
-extern bool mig_residue_end_migration(MigResidue *residue,
-									  const MigBody *body);
+extern bool mig_session_state_end_migration(MigSessionState *session_state,
+											const MigBody *body);
 
 /*
  * At the end of a run in a transaction that has nothing else in it: take back
  * LISTEN and UNLISTEN, which take effect with its end and cannot be seen yet.
  */
-extern void mig_residue_end_listening(const MigResidue *residue);
+extern void mig_session_state_end_listening(const MigSessionState *session_state);
 
 /* false if statements [first, end) have left nothing */
-extern bool mig_residue_may_differ(const MigBody *body, int first, int end);
+extern bool mig_session_state_may_differ(const MigBody *body, int first,
+										 int end);
 
 /*
  * Raise MIG_ERRCODE_TEMPORARY if a temporary object that the session had when
@@ -63,7 +64,7 @@ extern bool mig_residue_may_differ(const MigBody *body, int first, int end);
  * after each statement of it, which may have made that.  Takes no snapshot of
  * the transaction's.
  */
-extern void mig_residue_check_names(const MigResidue *residue,
-									const MigLabel *label);
+extern void mig_session_state_check_names(const MigSessionState *session_state,
+										  const MigLabel *label);
 
 #endif							/* MIG_EXEC_SESSION_STATE_H */

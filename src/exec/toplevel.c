@@ -108,7 +108,7 @@ mig_toplevel_require(Node *context, const char *procedure)
 	const char *why;
 
 	/* a body may be able to, but must not: and it must not even commit */
-	mig_refuse_recursion();
+	mig_run_lock_refuse_recursion();
 	why = why_not_at_top_level(context);
 	if (why == NULL)
 		return;

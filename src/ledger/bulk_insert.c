@@ -109,7 +109,7 @@ insert_by_statement(Relation rel, HeapTuple *tuples, int count)
 		Datum		values[1] = {heap_copy_tuple_as_datum(tuples[i],
 														  RelationGetDescr(rel))};
 
-		mig_sql(sql, 1, types, values, NULL);
+		mig_sql_execute(sql, 1, types, values, NULL);
 	}
 }
 
@@ -164,7 +164,7 @@ insert_by_executor(Relation rel, HeapTuple *tuples, int count)
 }
 
 bool
-mig_bulk_needs_sql(Oid relation)
+mig_bulk_insert_needs_sql(Oid relation)
 {
 	Relation	rel = table_open(relation, RowExclusiveLock);
 	bool		result = has_insert_trigger(rel) || has_foreign_check(rel) ||

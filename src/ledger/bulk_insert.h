@@ -20,6 +20,6 @@ extern void mig_bulk_insert(Oid relation, HeapTuple *tuples, int count);
  * Does inserting into this table run code of somebody else?  If not, it does
  * not matter under whose identity it is done.
  */
-extern bool mig_bulk_needs_sql(Oid relation);
+extern bool mig_bulk_insert_needs_sql(Oid relation);
 
 #endif							/* MIG_LEDGER_BULK_INSERT_H */

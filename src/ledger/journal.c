@@ -140,7 +140,7 @@ typedef struct BodyToStore
 	HeapTuple	tuple;
 } BodyToStore;
 
-struct MigBatch
+struct MigJournalBatch
 {
 	MemoryContext context;		/* the batch itself */
 	MemoryContext rows;			/* what has not been written yet */
@@ -168,13 +168,13 @@ run_is_known(int64 run)
 	Datum		values[1] = {Int64GetDatum(run)};
 	bool		known;
 
-	mig_books_open(&scope);
-	known = mig_sql("SELECT FROM migrate.journal j"
-					" WHERE j.run OPERATOR(pg_catalog.=) $1"
-					" UNION ALL SELECT FROM migrate.run r"
-					" WHERE r.run OPERATOR(pg_catalog.=) $1 LIMIT 1",
-					1, types, values, NULL) > 0;
-	mig_books_close(&scope);
+	mig_tables_open(&scope);
+	known = mig_sql_execute("SELECT FROM migrate.journal j"
+							" WHERE j.run OPERATOR(pg_catalog.=) $1"
+							" UNION ALL SELECT FROM migrate.run r"
+							" WHERE r.run OPERATOR(pg_catalog.=) $1 LIMIT 1",
+							1, types, values, NULL) > 0;
+	mig_tables_close(&scope);
 	return known;
 }
 
@@ -187,16 +187,16 @@ skip_known_runs(void)
 {
 	MigSqlScope scope;
 
-	mig_books_open(&scope);
-	mig_sql("SELECT pg_catalog.setval('migrate.run_seq', k.run)"
-			" FROM (SELECT pg_catalog.max(m.run) AS run FROM ("
-			"  SELECT pg_catalog.max(j.run) FROM migrate.journal j"
-			"  UNION ALL SELECT pg_catalog.max(r.run) FROM migrate.run r) m (run)) k,"
-			" migrate.run_seq s"
-			" WHERE k.run OPERATOR(pg_catalog.>) s.last_value"
-			" AND k.run OPERATOR(pg_catalog.<) 281474976710655",
-			0, NULL, NULL, NULL);
-	mig_books_close(&scope);
+	mig_tables_open(&scope);
+	mig_sql_execute("SELECT pg_catalog.setval('migrate.run_seq', k.run)"
+					" FROM (SELECT pg_catalog.max(m.run) AS run FROM ("
+					"  SELECT pg_catalog.max(j.run) FROM migrate.journal j"
+					"  UNION ALL SELECT pg_catalog.max(r.run) FROM migrate.run r) m (run)) k,"
+					" migrate.run_seq s"
+					" WHERE k.run OPERATOR(pg_catalog.>) s.last_value"
+					" AND k.run OPERATOR(pg_catalog.<) 281474976710655",
+					0, NULL, NULL, NULL);
+	mig_tables_close(&scope);
 }
 
 /*
@@ -215,7 +215,7 @@ mig_journal_next_run(void)
 		CHECK_FOR_INTERRUPTS();
 		if (taken++ == 2)
 			skip_known_runs();
-		run = mig_sql_nextval(mig_books_relation("run_seq"));
+		run = mig_sql_nextval(mig_tables_relation("run_seq"));
 	} while (run_is_known(run));
 	return run;
 }
@@ -223,10 +223,10 @@ mig_journal_next_run(void)
 static TupleDesc
 table_desc(const char *name, int ncolumns)
 {
-	Oid			rowtype = get_rel_type_id(mig_books_relation(name));
+	Oid			rowtype = get_rel_type_id(mig_tables_relation(name));
 	TupleDesc	desc = lookup_rowtype_tupdesc_copy(rowtype, -1);
 
-	mig_books_check_columns(name, desc->natts, ncolumns);
+	mig_tables_check_columns(name, desc->natts, ncolumns);
 	return desc;
 }
 
@@ -240,7 +240,8 @@ get_shape(JournalShape *shape)
 }
 
 static void
-set_text(Datum *values, bool *nulls, JournalColumn column, const char *string)
+set_column_text(Datum *values, bool *nulls, JournalColumn column,
+				const char *string)
 {
 	nulls[column] = (string == NULL);
 	values[column] = string ? CStringGetTextDatum(string) : (Datum) 0;
@@ -264,13 +265,13 @@ static void
 set_session_columns(Datum *values, bool *nulls, FullTransactionId xid)
 {
 
-	set_text(values, nulls, J_TARGET, "");
-	set_text(values, nulls, J_SESSION_ROLE,
-			 mig_user_name(GetSessionUserId()));
-	set_text(values, nulls, J_APPLICATION,
-			 mig_printable_line(application_name, MIG_NAME_BYTES));
-	set_text(values, nulls, J_SERVER_VERSION, PG_VERSION);
-	set_text(values, nulls, J_EXTENSION_VERSION, MIG_VERSION);
+	set_column_text(values, nulls, J_TARGET, "");
+	set_column_text(values, nulls, J_SESSION_ROLE,
+					mig_user_name(GetSessionUserId()));
+	set_column_text(values, nulls, J_APPLICATION,
+					mig_printable_line(application_name, MIG_NAME_BYTES));
+	set_column_text(values, nulls, J_SERVER_VERSION, PG_VERSION);
+	set_column_text(values, nulls, J_EXTENSION_VERSION, MIG_VERSION);
 	values[J_BACKEND_PID] = Int32GetDatum(MyProcPid);
 	nulls[J_BACKEND_PID] = false;
 	nulls[J_XID] = !FullTransactionIdIsValid(xid);
@@ -290,7 +291,7 @@ timings_datum(const JournalShape *shape, const MigTiming *timings, int count)
 		bool		nulls[5] = {false};
 		Datum		values[5];
 
-		values[0] = CStringGetTextDatum(mig_part_name(timing->part));
+		values[0] = CStringGetTextDatum(mig_body_part_name(timing->part));
 		values[1] = Int32GetDatum(timing->line);
 		values[2] = CStringGetTextDatum(timing->tag);
 		values[3] = Float8GetDatum(timing->execution_ms);
@@ -328,7 +329,7 @@ part_of_name(const char *name)
 
 	for (part = MIG_UP; part < MIG_VERIFY; part++)
 	{
-		if (strcmp(mig_part_name(part), name) == 0)
+		if (strcmp(mig_body_part_name(part), name) == 0)
 			break;
 	}
 	return part;
@@ -373,13 +374,13 @@ mig_journal_read_timings(Datum array, const char *table, const char *row,
 	int			i;
 
 	get_shape(&shape);
-	elements = mig_array_elements(array, table, "statements", row,
-								  shape.timing_type, count);
+	elements = mig_sql_array_elements(array, table, "statements", row,
+									  shape.timing_type, count);
 	timings = palloc(sizeof(MigTiming) * Max(*count, 1));
 	for (i = 0; i < *count; i++)
 	{
 		if (!read_timing(&shape, elements[i], &timings[i]))
-			mig_refuse_value(table, "statements", row);
+			mig_sql_refuse_value(table, "statements", row);
 	}
 	return timings;
 }
@@ -387,17 +388,17 @@ mig_journal_read_timings(Datum array, const char *table, const char *row,
 static void
 set_failure_columns(Datum *values, bool *nulls, const MigFailure *failure)
 {
-	set_text(values, nulls, J_OUTCOME, failure ? "failure" : "success");
+	set_column_text(values, nulls, J_OUTCOME, failure ? "failure" : "success");
 	if (failure == NULL)
 		return;
-	set_text(values, nulls, J_SQLSTATE, failure->sqlstate);
-	set_text(values, nulls, J_MESSAGE, failure->message);
-	set_text(values, nulls, J_DETAIL, failure->detail);
-	set_text(values, nulls, J_HINT, failure->hint);
-	set_text(values, nulls, J_CONTEXT, failure->context);
+	set_column_text(values, nulls, J_SQLSTATE, failure->sqlstate);
+	set_column_text(values, nulls, J_MESSAGE, failure->message);
+	set_column_text(values, nulls, J_DETAIL, failure->detail);
+	set_column_text(values, nulls, J_HINT, failure->hint);
+	set_column_text(values, nulls, J_CONTEXT, failure->context);
 	if (!failure->in_body)
 		return;
-	set_text(values, nulls, J_PART, mig_part_name(failure->part));
+	set_column_text(values, nulls, J_PART, mig_body_part_name(failure->part));
 	values[J_STATEMENT] = Int32GetDatum(failure->statement);
 	nulls[J_STATEMENT] = false;
 	values[J_LINE] = Int32GetDatum(failure->line);
@@ -417,20 +418,20 @@ form_journal_tuple(const JournalShape *shape, const MigJournalRow *row,
 	values[J_EXECUTION_MS] = Float8GetDatum(row->execution_ms);
 	nulls[J_RUN] = nulls[J_N] = nulls[J_STARTED_AT] = false;
 	nulls[J_EXECUTION_MS] = false;
-	set_text(values, nulls, J_ACTION, row->action);
-	set_text(values, nulls, J_PROJECT, row->project);
-	set_text(values, nulls, J_VERSION, row->version);
-	set_text(values, nulls, J_NAME, row->name);
-	set_text(values, nulls, J_CHECKSUM, row->checksum);
-	set_text(values, nulls, J_DOWN_CHECKSUM, row->down_checksum);
-	set_text(values, nulls, J_BODY, row->body);
-	set_text(values, nulls, J_VERIFY_BODY, row->verify_body);
-	set_text(values, nulls, J_ROLE, row->role);
-	set_text(values, nulls, J_SEARCH_PATH,
-			 mig_printable_line(row->search_path, MIG_NOTE_BYTES));
-	set_text(values, nulls, J_NOTE,
-			 mig_printable_line(row->note, MIG_NOTE_BYTES));
-	set_text(values, nulls, J_PART, row->part);
+	set_column_text(values, nulls, J_ACTION, row->action);
+	set_column_text(values, nulls, J_PROJECT, row->project);
+	set_column_text(values, nulls, J_VERSION, row->version);
+	set_column_text(values, nulls, J_NAME, row->name);
+	set_column_text(values, nulls, J_CHECKSUM, row->checksum);
+	set_column_text(values, nulls, J_DOWN_CHECKSUM, row->down_checksum);
+	set_column_text(values, nulls, J_BODY, row->body);
+	set_column_text(values, nulls, J_VERIFY_BODY, row->verify_body);
+	set_column_text(values, nulls, J_ROLE, row->role);
+	set_column_text(values, nulls, J_SEARCH_PATH,
+					mig_printable_line(row->search_path, MIG_NOTE_BYTES));
+	set_column_text(values, nulls, J_NOTE,
+					mig_printable_line(row->note, MIG_NOTE_BYTES));
+	set_column_text(values, nulls, J_PART, row->part);
 	set_failure_columns(values, nulls, row->failure);
 	if (row->ntimings > 0)
 	{
@@ -446,7 +447,7 @@ form_journal_tuple(const JournalShape *shape, const MigJournalRow *row,
 }
 
 double
-mig_elapsed_ms(TimestampTz since)
+mig_journal_elapsed_ms(TimestampTz since)
 {
 	return Max(0, GetCurrentTimestamp() - since) / 1000.0;
 }
@@ -464,14 +465,14 @@ mig_journal_event(MigJournalRow *row, int64 run, const char *project,
 	row->role = mig_user_name(GetUserId());
 }
 
-MigBatch *
-mig_batch_begin(void)
+MigJournalBatch *
+mig_journal_batch_begin(void)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "migrate batch",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	MigBatch   *batch = palloc0(sizeof(MigBatch));
+	MigJournalBatch *batch = palloc0(sizeof(MigJournalBatch));
 
 	batch->context = context;
 	batch->rows = AllocSetContextCreate(context, "migrate batch rows",
@@ -500,7 +501,8 @@ buffer_row(RowBuffer *buffer, HeapTuple tuple)
 
 /* journal and journal_nulls are the values of the journal's row */
 static HeapTuple
-form_applied_tuple(const MigBatch *batch, const MigJournalRow *row, int64 seq,
+form_applied_tuple(const MigJournalBatch *batch, const MigJournalRow *row,
+				   int64 seq,
 				   const Datum *journal, const bool *journal_nulls)
 {
 	static const JournalColumn sources[A_SEQ] = {
@@ -539,7 +541,7 @@ catch_up_with_rows(void)
 	static SPIPlanPtr plan = NULL;
 	MigSqlScope scope;
 
-	mig_books_open(&scope);
+	mig_tables_open(&scope);
 	mig_sql_kept(&plan,
 				 "SELECT pg_catalog.setval('migrate.applied_seq', a.seq)"
 				 " FROM (SELECT seq FROM migrate.applied ORDER BY seq DESC LIMIT 1) a,"
@@ -547,11 +549,11 @@ catch_up_with_rows(void)
 				 " WHERE s.last_value OPERATOR(pg_catalog.<) a.seq"
 				 " OR s.last_value OPERATOR(pg_catalog.=) a.seq AND NOT s.is_called",
 				 0, NULL, NULL, NULL);
-	mig_books_close(&scope);
+	mig_tables_close(&scope);
 }
 
 int64
-mig_batch_add(MigBatch *batch, const MigJournalRow *row)
+mig_journal_batch_add(MigJournalBatch *batch, const MigJournalRow *row)
 {
 	MemoryContext old;
 	int64		seq = 0;
@@ -559,7 +561,7 @@ mig_batch_add(MigBatch *batch, const MigJournalRow *row)
 	bool		nulls[J_NCOLUMNS];
 
 	if (batch->journal.count >= BATCH_ROWS || batch->bytes >= BATCH_BYTES)
-		mig_batch_flush(batch);
+		mig_journal_batch_flush(batch);
 	old = MemoryContextSwitchTo(batch->context);
 	if (batch->project == NULL)
 	{
@@ -583,7 +585,7 @@ mig_batch_add(MigBatch *batch, const MigJournalRow *row)
 		if (!batch->seq_is_newest)
 			catch_up_with_rows();
 		batch->seq_is_newest = true;
-		seq = mig_sql_nextval(mig_books_relation("applied_seq"));
+		seq = mig_sql_nextval(mig_tables_relation("applied_seq"));
 		buffer_row(&batch->applied,
 				   form_applied_tuple(batch, row, seq, values, nulls));
 	}
@@ -592,8 +594,8 @@ mig_batch_add(MigBatch *batch, const MigJournalRow *row)
 }
 
 void
-mig_batch_add_body(MigBatch *batch, const char *hash, int64 run,
-				   const char *text)
+mig_journal_batch_add_body(MigJournalBatch *batch, const char *hash, int64 run,
+						   const char *text)
 {
 	MemoryContext old = MemoryContextSwitchTo(batch->rows);
 	BodyToStore *body = palloc(sizeof(BodyToStore));
@@ -612,7 +614,7 @@ mig_batch_add_body(MigBatch *batch, const char *hash, int64 run,
 }
 
 void
-mig_batch_end(MigBatch *batch)
+mig_journal_batch_end(MigJournalBatch *batch)
 {
 	MemoryContextDelete(batch->context);
 }
@@ -620,7 +622,7 @@ mig_batch_end(MigBatch *batch)
 static void
 take_from_ledger(const char *project, List *versions)
 {
-	static const MigKeyed applied_row = {
+	static const MigKeyLookup applied_row = {
 		"applied", 3, {"project", "target", "version"}, {NULL}
 	};
 	Oid			types[1] = {TIDARRAYOID};
@@ -628,10 +630,10 @@ take_from_ledger(const char *project, List *versions)
 
 	if (versions == NIL)
 		return;
-	values[0] = mig_keyed_tids(&applied_row, project, versions);
-	mig_sql("DELETE FROM migrate.applied"
-			" WHERE ctid OPERATOR(pg_catalog.=) ANY ($1)",
-			1, types, values, NULL);
+	values[0] = mig_key_lookup_tids(&applied_row, project, versions);
+	mig_sql_execute("DELETE FROM migrate.applied"
+					" WHERE ctid OPERATOR(pg_catalog.=) ANY ($1)",
+					1, types, values, NULL);
 }
 
 static int
@@ -689,10 +691,11 @@ replace_body(const BodyToStore *body, TupleDesc desc)
 
 	values[0] = CStringGetTextDatum(body->hash);
 	values[1] = heap_getattr(body->tuple, B_TEXT + 1, desc, &isnull);
-	mig_books_open(&scope);
-	mig_sql("UPDATE migrate.body SET text = $2"
-			" WHERE hash OPERATOR(pg_catalog.=) $1", 2, types, values, NULL);
-	mig_books_close(&scope);
+	mig_tables_open(&scope);
+	mig_sql_execute("UPDATE migrate.body SET text = $2"
+					" WHERE hash OPERATOR(pg_catalog.=) $1", 2, types, values,
+					NULL);
+	mig_tables_close(&scope);
 }
 
 /* store each distinct text that is not there; in order, for the index's sake */
@@ -708,7 +711,7 @@ insert_bodies(List *bodies)
 	if (bodies == NIL)
 		return;
 	list_sort(bodies, compare_bodies);
-	body_table = table_open(mig_books_relation("body"), RowExclusiveLock);
+	body_table = table_open(mig_tables_relation("body"), RowExclusiveLock);
 	index = index_open(MIG_PRIMARY_KEY_INDEX(body_table),
 					   RowExclusiveLock);
 	PushActiveSnapshot(GetLatestSnapshot());
@@ -735,51 +738,52 @@ insert_bodies(List *bodies)
 
 /* has a superuser put triggers, rules or constraints on the tables? */
 static bool
-needs_sql(MigBatch *batch)
+needs_sql(MigJournalBatch *batch)
 {
-	uint64		generation = mig_books_generation();
+	uint64		generation = mig_tables_generation();
 
 	/* nobody has touched the tables since it was asked */
 	if (generation != 0 && generation == batch->generation)
 		return batch->needs_sql;
-	batch->needs_sql = mig_bulk_needs_sql(mig_books_relation("journal")) ||
-		mig_bulk_needs_sql(mig_books_relation("applied")) ||
-		mig_bulk_needs_sql(mig_books_relation("body"));
+	batch->needs_sql =
+		mig_bulk_insert_needs_sql(mig_tables_relation("journal")) ||
+		mig_bulk_insert_needs_sql(mig_tables_relation("applied")) ||
+		mig_bulk_insert_needs_sql(mig_tables_relation("body"));
 	batch->generation = generation;
 	return batch->needs_sql;
 }
 
 void
-mig_batch_flush(MigBatch *batch)
+mig_journal_batch_flush(MigJournalBatch *batch)
 {
 	MigSqlScope scope;
 	bool		sql;
 
 	if (batch->journal.count == 0 && batch->bodies == NIL)
 		return;
-	(void) mig_books_owner();
+	(void) mig_tables_owner();
 	sql = batch->undone != NIL || needs_sql(batch);
 	if (sql)
-		mig_books_open(&scope);
+		mig_tables_open(&scope);
 
 	/* for what goes into TOAST tables */
 	PushActiveSnapshot(GetTransactionSnapshot());
 	if (batch->journal.count > 0)
-		mig_bulk_insert(mig_books_relation("journal"), batch->journal.tuples,
+		mig_bulk_insert(mig_tables_relation("journal"), batch->journal.tuples,
 						batch->journal.count);
 	take_from_ledger(batch->project, batch->undone);
 	if (batch->applied.count > 0)
-		mig_bulk_insert(mig_books_relation("applied"), batch->applied.tuples,
+		mig_bulk_insert(mig_tables_relation("applied"), batch->applied.tuples,
 						batch->applied.count);
 	insert_bodies(batch->bodies);
 	PopActiveSnapshot();
 	if (sql)
-		mig_books_close(&scope);
-	mig_batch_discard(batch);
+		mig_tables_close(&scope);
+	mig_journal_batch_discard(batch);
 }
 
 void
-mig_batch_discard(MigBatch *batch)
+mig_journal_batch_discard(MigJournalBatch *batch)
 {
 	memset(&batch->journal, 0, sizeof(RowBuffer));
 	memset(&batch->applied, 0, sizeof(RowBuffer));
@@ -817,26 +821,26 @@ failed_alike_before(Oid rowtype, bytea *packed, int quiet_seconds)
 	Int32GetDatum(quiet_seconds)};
 
 	return quiet_seconds > 0 &&
-		mig_sql("SELECT FROM migrate.journal j"
-				" WHERE j.project OPERATOR(pg_catalog.=) ($1).project"
-				" AND j.version IS NOT DISTINCT FROM ($1).version"
-				" AND j.action OPERATOR(pg_catalog.=) ($1).action"
-				" AND j.outcome OPERATOR(pg_catalog.=) 'failure'"
-				" AND j.sqlstate OPERATOR(pg_catalog.=) ($1).sqlstate"
-				" AND j.message OPERATOR(pg_catalog.=) ($1).message"
-				" AND j.body IS NOT DISTINCT FROM ($1).body"
-				" AND j.part IS NOT DISTINCT FROM ($1).part"
-				" AND j.statement IS NOT DISTINCT FROM ($1).statement"
-				" AND j.role OPERATOR(pg_catalog.=) ($1).role"
-				" AND NOT EXISTS (SELECT FROM migrate.journal k"
-				"  WHERE k.run OPERATOR(pg_catalog.>) j.run"
-				"  AND k.project OPERATOR(pg_catalog.=) j.project"
-				"  AND k.version IS NOT DISTINCT FROM j.version)"
-				" AND j.started_at OPERATOR(pg_catalog.>)"
-				"  (($1).started_at OPERATOR(pg_catalog.-)"
-				"   pg_catalog.make_interval(secs => $2))"
-				" AND j.started_at OPERATOR(pg_catalog.<=) ($1).started_at"
-				" LIMIT 1", 2, types, values, NULL) > 0;
+		mig_sql_execute("SELECT FROM migrate.journal j"
+						" WHERE j.project OPERATOR(pg_catalog.=) ($1).project"
+						" AND j.version IS NOT DISTINCT FROM ($1).version"
+						" AND j.action OPERATOR(pg_catalog.=) ($1).action"
+						" AND j.outcome OPERATOR(pg_catalog.=) 'failure'"
+						" AND j.sqlstate OPERATOR(pg_catalog.=) ($1).sqlstate"
+						" AND j.message OPERATOR(pg_catalog.=) ($1).message"
+						" AND j.body IS NOT DISTINCT FROM ($1).body"
+						" AND j.part IS NOT DISTINCT FROM ($1).part"
+						" AND j.statement IS NOT DISTINCT FROM ($1).statement"
+						" AND j.role OPERATOR(pg_catalog.=) ($1).role"
+						" AND NOT EXISTS (SELECT FROM migrate.journal k"
+						"  WHERE k.run OPERATOR(pg_catalog.>) j.run"
+						"  AND k.project OPERATOR(pg_catalog.=) j.project"
+						"  AND k.version IS NOT DISTINCT FROM j.version)"
+						" AND j.started_at OPERATOR(pg_catalog.>)"
+						"  (($1).started_at OPERATOR(pg_catalog.-)"
+						"   pg_catalog.make_interval(secs => $2))"
+						" AND j.started_at OPERATOR(pg_catalog.<=) ($1).started_at"
+						" LIMIT 1", 2, types, values, NULL) > 0;
 }
 
 bool
@@ -847,31 +851,31 @@ mig_journal_insert_packed(bytea *packed, const char *text, int quiet_seconds)
 	Datum		values[2];
 	bool		inserted = false;
 
-	mig_books_open(&scope);
-	types[0] = get_rel_type_id(mig_books_relation("journal"));
+	mig_tables_open(&scope);
+	types[0] = get_rel_type_id(mig_tables_relation("journal"));
 	types[1] = TEXTOID;
 	values[0] = PointerGetDatum(packed);
 	if (!failed_alike_before(types[0], packed, quiet_seconds))
 	{
-		mig_sql("INSERT INTO migrate.journal SELECT ($1).*",
-				1, types, values, NULL);
+		mig_sql_execute("INSERT INTO migrate.journal SELECT ($1).*",
+						1, types, values, NULL);
 		if (text != NULL)
 		{
 			values[1] = CStringGetTextDatum(text);
-			mig_sql("UPDATE migrate.body SET text = $2"
-					" WHERE hash OPERATOR(pg_catalog.=) ($1).body"
-					" AND text OPERATOR(pg_catalog.<>) $2",
-					2, types, values, NULL);
-			mig_sql("INSERT INTO migrate.body (run, hash, text)"
-					" SELECT ($1).run, ($1).body, $2"
-					" WHERE ($1).body IS NOT NULL AND NOT EXISTS ("
-					" SELECT FROM migrate.body x"
-					" WHERE x.hash OPERATOR(pg_catalog.=) ($1).body)",
-					2, types, values, NULL);
+			mig_sql_execute("UPDATE migrate.body SET text = $2"
+							" WHERE hash OPERATOR(pg_catalog.=) ($1).body"
+							" AND text OPERATOR(pg_catalog.<>) $2",
+							2, types, values, NULL);
+			mig_sql_execute("INSERT INTO migrate.body (run, hash, text)"
+							" SELECT ($1).run, ($1).body, $2"
+							" WHERE ($1).body IS NOT NULL AND NOT EXISTS ("
+							" SELECT FROM migrate.body x"
+							" WHERE x.hash OPERATOR(pg_catalog.=) ($1).body)",
+							2, types, values, NULL);
 		}
 		inserted = true;
 	}
-	mig_books_close(&scope);
+	mig_tables_close(&scope);
 	return inserted;
 }
 
@@ -888,35 +892,36 @@ mig_journal_prune(const char *project, Datum older_than)
 	Datum		values[2] = {CStringGetTextDatum(project), older_than};
 	int64		count;
 
-	mig_books_open(&scope);
-	mig_sql("LOCK TABLE migrate.body IN SHARE ROW EXCLUSIVE MODE", 0, NULL,
-			NULL, NULL);
-	count = mig_sql("DELETE FROM migrate.journal j"
-					" WHERE j.project OPERATOR(pg_catalog.=) $1"
-					" AND j.outcome OPERATOR(pg_catalog.=) 'failure'"
-					" AND j.started_at OPERATOR(pg_catalog.<)"
-					"  (pg_catalog.now() OPERATOR(pg_catalog.-) $2)"
+	mig_tables_open(&scope);
+	mig_sql_execute("LOCK TABLE migrate.body IN SHARE ROW EXCLUSIVE MODE", 0,
+					NULL,
+					NULL, NULL);
+	count = mig_sql_execute("DELETE FROM migrate.journal j"
+							" WHERE j.project OPERATOR(pg_catalog.=) $1"
+							" AND j.outcome OPERATOR(pg_catalog.=) 'failure'"
+							" AND j.started_at OPERATOR(pg_catalog.<)"
+							"  (pg_catalog.now() OPERATOR(pg_catalog.-) $2)"
 	/* what is not over yet, and what stands half-way */
-					" AND NOT EXISTS (SELECT FROM migrate.run r"
-					"  WHERE r.run OPERATOR(pg_catalog.=) j.run"
-					"  AND r.outcome IS NULL)"
-					" AND NOT EXISTS (SELECT FROM migrate.step s"
-					"  WHERE s.project OPERATOR(pg_catalog.=) j.project"
-					"  AND s.version OPERATOR(pg_catalog.=) j.version)",
-					2, types, values, NULL);
-	count += mig_sql("UPDATE migrate.journal j SET statements = NULL"
-					 " WHERE j.project OPERATOR(pg_catalog.=) $1"
-					 " AND j.statements IS NOT NULL"
-					 " AND j.started_at OPERATOR(pg_catalog.<)"
-					 "  (pg_catalog.now() OPERATOR(pg_catalog.-) $2)",
-					 2, types, values, NULL);
-	mig_sql("DELETE FROM migrate.body b WHERE NOT EXISTS ("
-			" SELECT FROM migrate.journal j"
-			" WHERE j.body OPERATOR(pg_catalog.=) b.hash)"
-			" AND NOT EXISTS ("
-			" SELECT FROM migrate.journal j"
-			" WHERE j.verify_body OPERATOR(pg_catalog.=) b.hash)",
-			0, NULL, NULL, NULL);
-	mig_books_close(&scope);
+							" AND NOT EXISTS (SELECT FROM migrate.run r"
+							"  WHERE r.run OPERATOR(pg_catalog.=) j.run"
+							"  AND r.outcome IS NULL)"
+							" AND NOT EXISTS (SELECT FROM migrate.step s"
+							"  WHERE s.project OPERATOR(pg_catalog.=) j.project"
+							"  AND s.version OPERATOR(pg_catalog.=) j.version)",
+							2, types, values, NULL);
+	count += mig_sql_execute("UPDATE migrate.journal j SET statements = NULL"
+							 " WHERE j.project OPERATOR(pg_catalog.=) $1"
+							 " AND j.statements IS NOT NULL"
+							 " AND j.started_at OPERATOR(pg_catalog.<)"
+							 "  (pg_catalog.now() OPERATOR(pg_catalog.-) $2)",
+							 2, types, values, NULL);
+	mig_sql_execute("DELETE FROM migrate.body b WHERE NOT EXISTS ("
+					" SELECT FROM migrate.journal j"
+					" WHERE j.body OPERATOR(pg_catalog.=) b.hash)"
+					" AND NOT EXISTS ("
+					" SELECT FROM migrate.journal j"
+					" WHERE j.verify_body OPERATOR(pg_catalog.=) b.hash)",
+					0, NULL, NULL, NULL);
+	mig_tables_close(&scope);
 	return count;
 }

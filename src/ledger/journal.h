@@ -41,12 +41,12 @@ typedef struct MigFailure
 } MigFailure;
 
 /* what a row of the journal does to the ledger */
-typedef enum MigEffect
+typedef enum MigLedgerEffect
 {
 	MIG_EFFECT_NONE,
 	MIG_EFFECT_APPLIED,			/* adds the version, or replaces its row */
 	MIG_EFFECT_UNDONE			/* takes it out */
-} MigEffect;
+} MigLedgerEffect;
 
 /* a row of migrate.journal, less what is the same for a whole session */
 typedef struct MigJournalRow
@@ -64,7 +64,7 @@ typedef struct MigJournalRow
 	const char *body;			/* exact hash of the text that ran */
 	const char *verify_body;
 	const char *part;			/* amend: which text was replaced */
-	MigEffect	effect;
+	MigLedgerEffect effect;
 	const char *how;			/* for the ledger */
 	bool		replace;		/* the version is in the ledger already */
 	int			ntimings;
@@ -78,10 +78,10 @@ typedef struct MigJournalRow
 } MigJournalRow;
 
 /* execution_ms from then to now; never less than 0: clocks are set */
-extern double mig_elapsed_ms(TimestampTz since);
+extern double mig_journal_elapsed_ms(TimestampTz since);
 
 /* rows on their way into the books; written together */
-typedef struct MigBatch MigBatch;
+typedef struct MigJournalBatch MigJournalBatch;
 
 /*
  * Number of a new run; numbers of failed runs are not given again, nor are
@@ -95,22 +95,24 @@ extern void mig_journal_event(MigJournalRow *row, int64 run,
 							  const char *note);
 
 /*
- * A batch lives in CurrentMemoryContext and is freed by mig_batch_end().  What
- * is added to it is written when there is enough of it, and by
- * mig_batch_flush(): the journal's rows, the ledger's share of them, and the
- * bodies that are not there yet.
+ * A batch lives in CurrentMemoryContext and is freed by
+ * mig_journal_batch_end().  What is added to it is written when there is
+ * enough of it, and by mig_journal_batch_flush(): the journal's rows, the
+ * ledger's share of them, and the bodies that are not there yet.
  */
-extern MigBatch *mig_batch_begin(void);
+extern MigJournalBatch *mig_journal_batch_begin(void);
 
 /* the place of a row of MIG_EFFECT_APPLIED in the order of application, else 0 */
-extern int64 mig_batch_add(MigBatch *batch, const MigJournalRow *row);
-extern void mig_batch_add_body(MigBatch *batch, const char *hash, int64 run,
-							   const char *text);
-extern void mig_batch_flush(MigBatch *batch);
+extern int64 mig_journal_batch_add(MigJournalBatch *batch,
+								   const MigJournalRow *row);
+extern void mig_journal_batch_add_body(MigJournalBatch *batch,
+									   const char *hash, int64 run,
+									   const char *text);
+extern void mig_journal_batch_flush(MigJournalBatch *batch);
 
 /* forget what has not been written: its transaction was rolled back */
-extern void mig_batch_discard(MigBatch *batch);
-extern void mig_batch_end(MigBatch *batch);
+extern void mig_journal_batch_discard(MigJournalBatch *batch);
+extern void mig_journal_batch_end(MigJournalBatch *batch);
 
 /*
  * A journal row as bytes that another process of the same database can

@@ -32,7 +32,7 @@
 #include "ledger/tables.h"
 
 static AttrNumber
-column_number(const MigKeyed *keyed, Relation rel, const char *name)
+column_number(const MigKeyLookup *lookup, Relation rel, const char *name)
 {
 	AttrNumber	number = get_attnum(RelationGetRelid(rel), name);
 
@@ -40,32 +40,32 @@ column_number(const MigKeyed *keyed, Relation rel, const char *name)
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_EXTENSION),
 				 errmsg("relation \"%s.%s\" is not as the extension has made it",
-						MIG_SCHEMA_NAME, keyed->table),
+						MIG_SCHEMA_NAME, lookup->table),
 				 errdetail("It has no column \"%s\".", name)));
 	return number;
 }
 
 /* a snapshot must be active */
 static SysScanDesc
-begin_scan(const MigKeyed *keyed, Relation rel, const char *const *key,
+begin_scan(const MigKeyLookup *lookup, Relation rel, const char *const *key,
 		   ScanKey keys)
 {
 	int			i;
 
-	for (i = 0; i < keyed->nkeys; i++)
+	for (i = 0; i < lookup->nkeys; i++)
 	{
-		ScanKeyInit(&keys[i], column_number(keyed, rel, keyed->keys[i]),
+		ScanKeyInit(&keys[i], column_number(lookup, rel, lookup->keys[i]),
 					BTEqualStrategyNumber, F_TEXTEQ,
 					CStringGetTextDatum(key[i]));
 		keys[i].sk_collation = C_COLLATION_OID;
 	}
 	return systable_beginscan(rel, MIG_PRIMARY_KEY_INDEX(rel), true,
-							  GetActiveSnapshot(), keyed->nkeys, keys);
+							  GetActiveSnapshot(), lookup->nkeys, keys);
 }
 
 bool
-mig_keyed_look_up(const MigKeyed *keyed, const char *const *key,
-				  Datum *values, bool *nulls)
+mig_key_lookup_row(const MigKeyLookup *lookup, const char *const *key,
+				   Datum *values, bool *nulls)
 {
 	ScanKeyData keys[MIG_KEY_COLUMNS];
 	SysScanDesc scan;
@@ -75,16 +75,16 @@ mig_keyed_look_up(const MigKeyed *keyed, const char *const *key,
 	bool		found;
 	int			i;
 
-	(void) mig_books_owner();
-	rel = table_open(mig_books_relation(keyed->table), AccessShareLock);
+	(void) mig_tables_owner();
+	rel = table_open(mig_tables_relation(lookup->table), AccessShareLock);
 	desc = RelationGetDescr(rel);
 	PushActiveSnapshot(GetTransactionSnapshot());
-	scan = begin_scan(keyed, rel, key, keys);
+	scan = begin_scan(lookup, rel, key, keys);
 	tuple = systable_getnext(scan);
 	found = HeapTupleIsValid(tuple);
-	for (i = 0; found && i < MIG_KEYED_WANTED && keyed->wanted[i]; i++)
+	for (i = 0; found && i < MIG_KEY_WANTED && lookup->wanted[i]; i++)
 	{
-		AttrNumber	column = column_number(keyed, rel, keyed->wanted[i]);
+		AttrNumber	column = column_number(lookup, rel, lookup->wanted[i]);
 		Form_pg_attribute attribute = TupleDescAttr(desc, column - 1);
 
 		values[i] = heap_getattr(tuple, column, desc, &nulls[i]);
@@ -99,15 +99,16 @@ mig_keyed_look_up(const MigKeyed *keyed, const char *const *key,
 }
 
 Datum
-mig_keyed_tids(const MigKeyed *keyed, const char *project, List *versions)
+mig_key_lookup_tids(const MigKeyLookup *lookup, const char *project,
+					List *versions)
 {
 	Datum	   *tids = palloc(sizeof(Datum) * (list_length(versions) + 1));
 	int			count = 0;
 	Relation	rel;
 	ListCell   *lc;
 
-	(void) mig_books_owner();
-	rel = table_open(mig_books_relation(keyed->table), RowExclusiveLock);
+	(void) mig_tables_owner();
+	rel = table_open(mig_tables_relation(lookup->table), RowExclusiveLock);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	foreach(lc, versions)
 	{
@@ -116,8 +117,8 @@ mig_keyed_tids(const MigKeyed *keyed, const char *project, List *versions)
 		SysScanDesc scan;
 		HeapTuple	tuple;
 
-		key[keyed->nkeys - 1] = lfirst(lc);
-		scan = begin_scan(keyed, rel, key, keys);
+		key[lookup->nkeys - 1] = lfirst(lc);
+		scan = begin_scan(lookup, rel, key, keys);
 		tuple = systable_getnext(scan);
 		if (HeapTupleIsValid(tuple))
 		{

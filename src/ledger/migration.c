@@ -39,39 +39,39 @@ list_to_array(List *strings)
 
 	foreach(lc, strings)
 		array[n++] = lfirst(lc);
-	return mig_text_array(array, n);
+	return mig_sql_text_array(array, n);
 }
 
 List *
-mig_ledger_projects(void)
+mig_migration_projects(void)
 {
 	MigSqlScope scope;
 	uint64		nrows;
 	uint64		row;
 	List	   *projects = NIL;
 
-	mig_books_open(&scope);
-	nrows = mig_sql("SELECT project FROM migrate.migration"
-					" UNION SELECT project FROM migrate.applied ORDER BY 1",
-					0, NULL, NULL, NULL);
+	mig_tables_open(&scope);
+	nrows = mig_sql_execute("SELECT project FROM migrate.migration"
+							" UNION SELECT project FROM migrate.applied ORDER BY 1",
+							0, NULL, NULL, NULL);
 	for (row = 0; row < nrows; row++)
 		projects = mig_sql_append(&scope, projects,
-								  mig_get_text(&scope, row, 1));
-	mig_books_close(&scope);
+								  mig_sql_get_text(&scope, row, 1));
+	mig_tables_close(&scope);
 	return projects;
 }
 
 void
-mig_ledger_tell_empty(const char *project, int elevel)
+mig_migration_tell_empty(const char *project, int elevel)
 {
-	List	   *projects = mig_ledger_projects();
+	List	   *projects = mig_migration_projects();
 
 	ereport(elevel,
 			(errcode(elevel >= ERROR ? MIG_ERRCODE_PENDING : ERRCODE_WARNING),
 			 errmsg("project \"%s\" has no migrations", project),
 			 projects != NIL ?
 			 errdetail("Projects of this database: %s.",
-					   mig_name_list(projects)) :
+					   mig_error_name_list(projects)) :
 			 errdetail("None are stored or applied in this database."),
 			 elevel >= ERROR ?
 			 errhint("Load them, or correct the name of the project or the database.  migrate.check('base') is content with nothing.") :
@@ -79,73 +79,74 @@ mig_ledger_tell_empty(const char *project, int elevel)
 }
 
 void
-mig_ledger_warn_if_empty(const char *project)
+mig_migration_warn_if_empty(const char *project)
 {
 	MigSqlScope scope;
 	Oid			types[1] = {TEXTOID};
 	Datum		values[1] = {CStringGetTextDatum(project)};
 	bool		empty;
 
-	mig_books_open(&scope);
-	mig_sql("SELECT NOT (EXISTS (SELECT FROM migrate.migration m"
-			"  WHERE m.project OPERATOR(pg_catalog.=) $1)"
-			" OR EXISTS (SELECT FROM migrate.applied a"
-			"  WHERE a.project OPERATOR(pg_catalog.=) $1))",
-			1, types, values, NULL);
-	empty = mig_get_bool(0, 1);
-	mig_books_close(&scope);
+	mig_tables_open(&scope);
+	mig_sql_execute("SELECT NOT (EXISTS (SELECT FROM migrate.migration m"
+					"  WHERE m.project OPERATOR(pg_catalog.=) $1)"
+					" OR EXISTS (SELECT FROM migrate.applied a"
+					"  WHERE a.project OPERATOR(pg_catalog.=) $1))",
+					1, types, values, NULL);
+	empty = mig_sql_get_bool(0, 1);
+	mig_tables_close(&scope);
 	if (empty)
-		mig_ledger_tell_empty(project, WARNING);
+		mig_migration_tell_empty(project, WARNING);
 }
 
 char *
-mig_ledger_newest_path(const char *project)
+mig_migration_newest_path(const char *project)
 {
 	MigSqlScope scope;
 	Oid			types[1] = {TEXTOID};
 	Datum		values[1] = {CStringGetTextDatum(project)};
 	char	   *path = NULL;
 
-	mig_books_open(&scope);
-	if (mig_sql("SELECT j.search_path FROM (SELECT a.run, a.n"
-				"  FROM migrate.applied a"
-				"  WHERE a.project OPERATOR(pg_catalog.=) $1"
-				"  AND a.target OPERATOR(pg_catalog.=) ''"
-				"  AND a.how OPERATOR(pg_catalog.=) 'apply'"
-				"  ORDER BY a.seq DESC LIMIT 1) a"
-				" JOIN migrate.journal j ON j.run OPERATOR(pg_catalog.=) a.run"
-				" AND j.n OPERATOR(pg_catalog.=) a.n",
-				1, types, values, NULL) > 0)
-		path = mig_get_text(&scope, 0, 1);
-	mig_books_close(&scope);
+	mig_tables_open(&scope);
+	if (mig_sql_execute("SELECT j.search_path FROM (SELECT a.run, a.n"
+						"  FROM migrate.applied a"
+						"  WHERE a.project OPERATOR(pg_catalog.=) $1"
+						"  AND a.target OPERATOR(pg_catalog.=) ''"
+						"  AND a.how OPERATOR(pg_catalog.=) 'apply'"
+						"  ORDER BY a.seq DESC LIMIT 1) a"
+						" JOIN migrate.journal j ON j.run OPERATOR(pg_catalog.=) a.run"
+						" AND j.n OPERATOR(pg_catalog.=) a.n",
+						1, types, values, NULL) > 0)
+		path = mig_sql_get_text(&scope, 0, 1);
+	mig_tables_close(&scope);
 	return path;
 }
 
 bool
-mig_ledger_state(const char *project, MigState *state)
+mig_state_read(const char *project, MigState *state)
 {
 	MigSqlScope scope;
 	Oid			types[1] = {TEXTOID};
 	Datum		values[1] = {CStringGetTextDatum(project)};
 	bool		found;
 
-	mig_books_open(&scope);
-	found = mig_sql("SELECT complete, applied, newest FROM migrate.state"
-					" WHERE project OPERATOR(pg_catalog.=) $1"
-					" AND target OPERATOR(pg_catalog.=) ''",
-					1, types, values, NULL) > 0;
+	mig_tables_open(&scope);
+	found =
+		mig_sql_execute("SELECT complete, applied, newest FROM migrate.state"
+						" WHERE project OPERATOR(pg_catalog.=) $1"
+						" AND target OPERATOR(pg_catalog.=) ''",
+						1, types, values, NULL) > 0;
 	if (found)
 	{
-		state->complete = mig_get_bool(0, 1);
-		state->applied = mig_get_int8(0, 2);
-		state->newest = mig_get_text(&scope, 0, 3);
+		state->complete = mig_sql_get_bool(0, 1);
+		state->applied = mig_sql_get_int8(0, 2);
+		state->newest = mig_sql_get_text(&scope, 0, 3);
 	}
-	mig_books_close(&scope);
+	mig_tables_close(&scope);
 	return found;
 }
 
 void
-mig_ledger_set_state(const char *project, const MigState *state)
+mig_state_write(const char *project, const MigState *state)
 {
 	MigSqlScope scope;
 	Oid			types[4] = {TEXTOID, BOOLOID, INT8OID, TEXTOID};
@@ -156,34 +157,34 @@ mig_ledger_set_state(const char *project, const MigState *state)
 	values[0] = CStringGetTextDatum(project);
 	values[1] = BoolGetDatum(state->complete);
 	values[2] = Int64GetDatum(state->applied);
-	values[3] = mig_text_datum(state->newest, &isnull);
+	values[3] = mig_sql_text_datum(state->newest, &isnull);
 	if (isnull)
 		nulls[3] = 'n';
-	mig_books_open(&scope);
-	mig_sql("INSERT INTO migrate.state (project, complete, applied, newest)"
-			" VALUES ($1, $2, $3, $4)"
-			" ON CONFLICT (project, target) DO UPDATE SET"
-			" complete = EXCLUDED.complete, applied = EXCLUDED.applied,"
-			" newest = EXCLUDED.newest",
-			4, types, values, nulls);
-	mig_books_close(&scope);
+	mig_tables_open(&scope);
+	mig_sql_execute("INSERT INTO migrate.state (project, complete, applied, newest)"
+					" VALUES ($1, $2, $3, $4)"
+					" ON CONFLICT (project, target) DO UPDATE SET"
+					" complete = EXCLUDED.complete, applied = EXCLUDED.applied,"
+					" newest = EXCLUDED.newest",
+					4, types, values, nulls);
+	mig_tables_close(&scope);
 }
 
 void
-mig_ledger_invalidate_state(void)
+mig_state_invalidate(void)
 {
 	static SPIPlanPtr plan = NULL;
 	MigSqlScope scope;
 
-	mig_books_open(&scope);
+	mig_tables_open(&scope);
 	mig_sql_kept(&plan,
 				 "UPDATE migrate.state SET complete = false WHERE complete",
 				 0, NULL, NULL, NULL);
-	mig_books_close(&scope);
+	mig_tables_close(&scope);
 }
 
 MigPolicy *
-mig_ledger_policy(const char *project)
+mig_policy_read(const char *project)
 {
 	static SPIPlanPtr plan = NULL;
 	MigSqlScope scope;
@@ -191,7 +192,7 @@ mig_ledger_policy(const char *project)
 	Datum		values[1] = {CStringGetTextDatum(project)};
 	MigPolicy  *policy = palloc0(sizeof(MigPolicy));
 
-	mig_books_open(&scope);
+	mig_tables_open(&scope);
 	if (mig_sql_kept(&plan,
 					 "SELECT role, search_path,"
 					 " out_of_order OPERATOR(pg_catalog.=) 'allow',"
@@ -202,20 +203,21 @@ mig_ledger_policy(const char *project)
 					 " WHERE project OPERATOR(pg_catalog.=) $1",
 					 1, types, values, NULL) > 0)
 	{
-		policy->role = mig_get_text(&scope, 0, 1);
-		policy->search_path = mig_get_text(&scope, 0, 2);
-		policy->allow_out_of_order = mig_get_bool(0, 3);
-		policy->protected = mig_get_bool(0, 4);
-		policy->require_down = mig_get_bool(0, 5);
-		policy->frozen_reason = mig_get_text(&scope, 0, 6);
-		policy->lint = mig_get_int4(0, 7);
-		policy->lint_off = mig_get_text_array(&scope, 0, 8,
-											  &policy->nlint_off);
-		policy->refuse_edits = mig_get_bool(0, 9);
+		policy->role = mig_sql_get_text(&scope, 0, 1);
+		policy->search_path = mig_sql_get_text(&scope, 0, 2);
+		policy->allow_out_of_order = mig_sql_get_bool(0, 3);
+		policy->protected = mig_sql_get_bool(0, 4);
+		policy->require_down = mig_sql_get_bool(0, 5);
+		policy->frozen_reason = mig_sql_get_text(&scope, 0, 6);
+		policy->lint = mig_sql_get_int4(0, 7);
+		policy->lint_off = mig_sql_get_text_array(&scope, 0, 8,
+												  &policy->nlint_off);
+		policy->refuse_edits = mig_sql_get_bool(0, 9);
 	}
-	mig_books_close(&scope);
+	mig_tables_close(&scope);
 	policy->sets_search_path = (policy->search_path != NULL);
-	policy->search_path = mig_settings_search_path(policy->search_path);
+	policy->search_path =
+		mig_session_settings_search_path(policy->search_path);
 	return policy;
 }
 
@@ -311,13 +313,13 @@ enum EntryColumn
 	" WHERE m.version IS NOT NULL OR a.version IS NOT NULL"
 
 /*
- * Like mig_row_text(), but the string of the row before serves again if it is
- * the same: few roles apply many migrations.
+ * Like mig_sql_row_text(), but the string of the row before serves again if it
+ * is the same: few roles apply many migrations.
  */
 static char *
 get_repeated_text(MigSqlScope *scope, const MigRow *row, int col, char *before)
 {
-	char	   *text = mig_row_text(scope, row, col);
+	char	   *text = mig_sql_row_text(scope, row, col);
 
 	if (text != NULL && before != NULL && strcmp(text, before) == 0)
 	{
@@ -330,17 +332,18 @@ get_repeated_text(MigSqlScope *scope, const MigRow *row, int col, char *before)
 static void
 read_standing(MigSqlScope *scope, const MigRow *row, MigEntry *entry)
 {
-	entry->version = mig_row_text_not_null(scope, row, E_VERSION);
-	entry->kind = mig_row_bool(row, E_KIND) ? MIG_REPEATABLE : MIG_VERSIONED;
-	entry->stored = mig_row_bool(row, E_STORED);
-	entry->applied = mig_row_bool(row, E_APPLIED);
-	entry->up_changed = mig_row_bool(row, E_UP_CHANGED);
-	entry->down_changed = mig_row_bool(row, E_DOWN_CHANGED);
-	entry->held_reason = mig_row_text(scope, row, E_HELD_REASON);
-	entry->run = mig_row_int8(row, E_RUN);
-	entry->seq = mig_row_int8(row, E_SEQ);
-	entry->partial = mig_row_bool(row, E_PARTIAL);
-	entry->partial_part = mig_row_bool(row, E_PARTLY_UNDONE) ?
+	entry->version = mig_sql_row_text_not_null(scope, row, E_VERSION);
+	entry->kind = mig_sql_row_bool(row, E_KIND) ? MIG_REPEATABLE :
+		MIG_VERSIONED;
+	entry->stored = mig_sql_row_bool(row, E_STORED);
+	entry->applied = mig_sql_row_bool(row, E_APPLIED);
+	entry->up_changed = mig_sql_row_bool(row, E_UP_CHANGED);
+	entry->down_changed = mig_sql_row_bool(row, E_DOWN_CHANGED);
+	entry->held_reason = mig_sql_row_text(scope, row, E_HELD_REASON);
+	entry->run = mig_sql_row_int8(row, E_RUN);
+	entry->seq = mig_sql_row_int8(row, E_SEQ);
+	entry->partial = mig_sql_row_bool(row, E_PARTIAL);
+	entry->partial_part = mig_sql_row_bool(row, E_PARTLY_UNDONE) ?
 		MIG_DOWN : MIG_UP;
 }
 
@@ -353,8 +356,8 @@ read_standing(MigSqlScope *scope, const MigRow *row, MigEntry *entry)
 static bool
 does_nothing(MigSqlScope *scope, const MigRow *row)
 {
-	char	   *up = mig_row_text(scope, row, E_EMPTY);
-	bool		result = up != NULL && mig_sqltext_is_empty(up);
+	char	   *up = mig_sql_row_text(scope, row, E_EMPTY);
+	bool		result = up != NULL && mig_lenient_scan_is_empty(up);
 
 	if (up != NULL)
 		pfree(up);
@@ -366,9 +369,9 @@ check_line(const MigEntry *entry, const char *column, const char *text,
 		   int bytes)
 {
 	if (text != NULL && !mig_is_line(text, bytes))
-		mig_refuse_value(entry->stored ? "migration" : "applied", column,
-						 mig_printable_line(entry->version,
-											MIG_EXCERPT_BYTES));
+		mig_sql_refuse_value(entry->stored ? "migration" : "applied", column,
+							 mig_printable_line(entry->version,
+												MIG_EXCERPT_BYTES));
 }
 
 /* a superuser can get past the constraints */
@@ -394,48 +397,48 @@ read_entry(MigSqlScope *scope, uint64 number, EntryDepth depth,
 {
 	MigRow		row;
 
-	mig_row_read(&row, number);
+	mig_sql_row_read(&row, number);
 	read_standing(scope, &row, entry);
 	if (depth < ENTRY_PLAN)
 	{
 		check_lines(entry);
 		return;
 	}
-	entry->name = mig_row_text_not_null(scope, &row, E_NAME);
-	entry->requires = mig_row_text_array(scope, &row, E_REQUIRES,
-										 &entry->nrequires);
-	entry->has_down = mig_row_bool(&row, E_HAS_DOWN) ||
+	entry->name = mig_sql_row_text_not_null(scope, &row, E_NAME);
+	entry->requires = mig_sql_row_text_array(scope, &row, E_REQUIRES,
+											 &entry->nrequires);
+	entry->has_down = mig_sql_row_bool(&row, E_HAS_DOWN) ||
 		does_nothing(scope, &row);
-	entry->has_verify = mig_row_bool(&row, E_HAS_VERIFY);
-	entry->irreversible = mig_row_bool(&row, E_IRREVERSIBLE);
-	entry->transactional = mig_row_int4(&row, E_TRANSACTIONAL);
-	entry->path = mig_row_text(scope, &row, E_PATH);
-	entry->down_path = mig_row_text(scope, &row, E_DOWN_PATH);
-	entry->verify_path = mig_row_text(scope, &row, E_VERIFY_PATH);
-	entry->lines[MIG_UP] = mig_row_int4(&row, E_UP_LINE);
-	entry->lines[MIG_DOWN] = mig_row_int4(&row, E_DOWN_LINE);
-	entry->lines[MIG_VERIFY] = mig_row_int4(&row, E_VERIFY_LINE);
-	entry->length = mig_row_int8(&row, E_LENGTH);
+	entry->has_verify = mig_sql_row_bool(&row, E_HAS_VERIFY);
+	entry->irreversible = mig_sql_row_bool(&row, E_IRREVERSIBLE);
+	entry->transactional = mig_sql_row_int4(&row, E_TRANSACTIONAL);
+	entry->path = mig_sql_row_text(scope, &row, E_PATH);
+	entry->down_path = mig_sql_row_text(scope, &row, E_DOWN_PATH);
+	entry->verify_path = mig_sql_row_text(scope, &row, E_VERIFY_PATH);
+	entry->lines[MIG_UP] = mig_sql_row_int4(&row, E_UP_LINE);
+	entry->lines[MIG_DOWN] = mig_sql_row_int4(&row, E_DOWN_LINE);
+	entry->lines[MIG_VERIFY] = mig_sql_row_int4(&row, E_VERIFY_LINE);
+	entry->length = mig_sql_row_int8(&row, E_LENGTH);
 	entry->how = get_repeated_text(scope, &row, E_HOW,
 								   before ? before->how : NULL);
-	entry->of_sqitch = mig_row_bool(&row, E_OF_SQITCH);
+	entry->of_sqitch = mig_sql_row_bool(&row, E_OF_SQITCH);
 	check_lines(entry);
 	if (entry->applied && entry->how == NULL)
-		mig_refuse_value("applied", "how", entry->version);
+		mig_sql_refuse_value("applied", "how", entry->version);
 	if (depth < ENTRY_DETAILS)
 		return;
-	entry->checksum = mig_row_text_not_null(scope, &row, E_CHECKSUM);
-	entry->down_checksum = mig_row_text(scope, &row, E_DOWN_CHECKSUM);
+	entry->checksum = mig_sql_row_text_not_null(scope, &row, E_CHECKSUM);
+	entry->down_checksum = mig_sql_row_text(scope, &row, E_DOWN_CHECKSUM);
 	entry->applied_by = get_repeated_text(scope, &row, E_APPLIED_BY,
 										  before ? before->applied_by : NULL);
 	if (entry->applied && entry->applied_by == NULL)
-		mig_refuse_value("applied", "applied_by", entry->version);
-	entry->applied_at = mig_row_timestamptz(&row, E_APPLIED_AT);
-	entry->execution_ms = mig_row_float8(&row, E_EXECUTION_MS);
+		mig_sql_refuse_value("applied", "applied_by", entry->version);
+	entry->applied_at = mig_sql_row_timestamptz(&row, E_APPLIED_AT);
+	entry->execution_ms = mig_sql_row_float8(&row, E_EXECUTION_MS);
 }
 
 void
-mig_ledger_removed_meanwhile(void)
+mig_migration_removed_meanwhile(void)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
@@ -465,10 +468,10 @@ open_entries(EntryCursor *cursor, const char *sql, const char *project,
 	char		nulls[2] = {' ', ' '};
 
 	if (versions != NULL)
-		values[1] = mig_text_array(versions, count);
+		values[1] = mig_sql_text_array(versions, count);
 	else
 		nulls[1] = 'n';
-	mig_books_open(&cursor->scope);
+	mig_tables_open(&cursor->scope);
 	cursor->portal = SPI_cursor_open_with_args(NULL, sql, 2, types, values,
 											   nulls, false, 0);
 }
@@ -486,11 +489,11 @@ static void
 close_entries(EntryCursor *cursor)
 {
 	SPI_cursor_close(cursor->portal);
-	mig_books_close(&cursor->scope);
+	mig_tables_close(&cursor->scope);
 }
 
 static int
-compare_version(const void *key, const void *entry)
+compare_entry_version(const void *key, const void *entry)
 {
 	return strcmp(key, ((const MigEntry *) entry)->version);
 }
@@ -498,8 +501,8 @@ compare_version(const void *key, const void *entry)
 static MigEntry *
 find_entry(MigSqlScope *scope, uint64 row, MigEntry *entries, int count)
 {
-	return bsearch(mig_get_text_not_null(scope, row, 1), entries, count,
-				   sizeof(MigEntry), compare_version);
+	return bsearch(mig_sql_get_text_not_null(scope, row, 1), entries, count,
+				   sizeof(MigEntry), compare_entry_version);
 }
 
 /*
@@ -515,18 +518,20 @@ forget_old_errors(MigSqlScope *scope, const char *project, List *versions,
 	uint64		nrows;
 	uint64		i;
 
-	nrows = mig_sql("SELECT version, pg_catalog.max(run) FROM migrate.journal"
-					" WHERE project OPERATOR(pg_catalog.=) $1"
-					" AND version OPERATOR(pg_catalog.=) ANY ($2)"
-					" AND outcome OPERATOR(pg_catalog.=) 'success'"
-					" AND action OPERATOR(pg_catalog.<>) ALL ("
-					"  ARRAY['hold', 'unhold']) GROUP BY version",
-					2, types, values, NULL);
+	nrows =
+		mig_sql_execute("SELECT version, pg_catalog.max(run) FROM migrate.journal"
+						" WHERE project OPERATOR(pg_catalog.=) $1"
+						" AND version OPERATOR(pg_catalog.=) ANY ($2)"
+						" AND outcome OPERATOR(pg_catalog.=) 'success'"
+						" AND action OPERATOR(pg_catalog.<>) ALL ("
+						"  ARRAY['hold', 'unhold']) GROUP BY version",
+						2, types, values, NULL);
 	for (i = 0; i < nrows; i++)
 	{
 		MigEntry   *entry = find_entry(scope, i, entries, count);
 
-		if (entry != NULL && mig_get_int8(i, 2) > failed_runs[entry - entries])
+		if (entry != NULL &&
+			mig_sql_get_int8(i, 2) > failed_runs[entry - entries])
 			entry->error = NULL;
 	}
 }
@@ -550,39 +555,40 @@ read_errors(const char *project, char **versions, int nversions,
 	uint64		i;
 
 	if (versions != NULL)
-		values[1] = mig_text_array(versions, nversions);
-	mig_books_open(&scope);
-	nrows = mig_sql(versions == NULL ?
-					"SELECT DISTINCT ON (version) version, checksum, run,"
-					" coalesce(message, '') FROM migrate.journal"
-					" WHERE project OPERATOR(pg_catalog.=) $1"
-					" AND outcome OPERATOR(pg_catalog.=) 'failure'"
-					" AND version IS NOT NULL"
-					" ORDER BY version, run DESC, n DESC" :
-					"SELECT DISTINCT ON (j.version) j.version, j.checksum,"
-					" j.run, coalesce(j.message, '')"
-					" FROM pg_catalog.unnest($2) v (version)"
-					ROW_OF("*", "migrate.journal WHERE outcome"
-						   " OPERATOR(pg_catalog.=) 'failure' AND", "v.version")
-					" j ON true WHERE j.version IS NOT NULL"
-					" ORDER BY j.version, j.run DESC, j.n DESC",
-					2, types, values, nulls);
+		values[1] = mig_sql_text_array(versions, nversions);
+	mig_tables_open(&scope);
+	nrows = mig_sql_execute(versions == NULL ?
+							"SELECT DISTINCT ON (version) version, checksum, run,"
+							" coalesce(message, '') FROM migrate.journal"
+							" WHERE project OPERATOR(pg_catalog.=) $1"
+							" AND outcome OPERATOR(pg_catalog.=) 'failure'"
+							" AND version IS NOT NULL"
+							" ORDER BY version, run DESC, n DESC" :
+							"SELECT DISTINCT ON (j.version) j.version, j.checksum,"
+							" j.run, coalesce(j.message, '')"
+							" FROM pg_catalog.unnest($2) v (version)"
+							ROW_OF("*", "migrate.journal WHERE outcome"
+								   " OPERATOR(pg_catalog.=) 'failure' AND",
+								   "v.version")
+							" j ON true WHERE j.version IS NOT NULL"
+							" ORDER BY j.version, j.run DESC, j.n DESC",
+							2, types, values, nulls);
 	for (i = 0; i < nrows; i++)
 	{
 		MigEntry   *entry = find_entry(&scope, i, entries, count);
-		char	   *checksum = mig_get_text(&scope, i, 2);
+		char	   *checksum = mig_sql_get_text(&scope, i, 2);
 
 		if (entry == NULL || !entry->stored ||
 			(entry->applied && !entry->up_changed) ||
 			checksum == NULL || strcmp(checksum, entry->checksum) != 0)
 			continue;
-		runs[entry - entries] = mig_get_int8(i, 3);
-		entry->error = mig_get_text(&scope, i, 4);
+		runs[entry - entries] = mig_sql_get_int8(i, 3);
+		entry->error = mig_sql_get_text(&scope, i, 4);
 		failed = mig_sql_append(&scope, failed, entry->version);
 	}
 	if (failed != NIL)
 		forget_old_errors(&scope, project, failed, runs, entries, count);
-	mig_books_close(&scope);
+	mig_tables_close(&scope);
 	pfree(runs);
 }
 
@@ -629,8 +635,8 @@ read_entries(const char *project, char **versions, int nversions, bool details,
 }
 
 void
-mig_ledger_scan(const char *project,
-				void (*take) (const MigEntry *entry, void *arg), void *arg)
+mig_migration_scan(const char *project,
+				   void (*take) (const MigEntry *entry, void *arg), void *arg)
 {
 	EntryCursor cursor;
 	MemoryContext caller = CurrentMemoryContext;
@@ -663,13 +669,13 @@ mig_ledger_scan(const char *project,
 }
 
 MigEntry *
-mig_ledger_entries(const char *project, bool details, int *count)
+mig_migration_entries(const char *project, bool details, int *count)
 {
 	return read_entries(project, NULL, 0, details, count);
 }
 
 MigEntry **
-mig_ledger_entries_of(const char *project, char **versions, int count)
+mig_migration_entries_of(const char *project, char **versions, int count)
 {
 	int			found;
 	MigEntry   *entries = read_entries(project, versions, count, false, &found);
@@ -679,7 +685,7 @@ mig_ledger_entries_of(const char *project, char **versions, int count)
 	for (i = 0; i < count; i++)
 	{
 		result[i] = bsearch(versions[i], entries, found, sizeof(MigEntry),
-							compare_version);
+							compare_entry_version);
 		if (result[i] == NULL)
 			return NULL;
 	}
@@ -687,7 +693,7 @@ mig_ledger_entries_of(const char *project, char **versions, int count)
 }
 
 MigEntry *
-mig_ledger_entry(const char *project, const char *version)
+mig_migration_entry(const char *project, const char *version)
 {
 	int			count;
 	MigEntry   *entry = read_entries(project, unconstify(char **, &version),
@@ -697,7 +703,7 @@ mig_ledger_entry(const char *project, const char *version)
 }
 
 const char *
-mig_texts_part(const MigTexts *texts, MigPart part)
+mig_migration_texts_part(const MigTexts *texts, MigPart part)
 {
 	switch (part)
 	{
@@ -712,7 +718,7 @@ mig_texts_part(const MigTexts *texts, MigPart part)
 }
 
 MigTexts *
-mig_ledger_texts(const char *project, MigEntry **entries, int count)
+mig_migration_texts(const char *project, MigEntry **entries, int count)
 {
 	MigSqlScope scope;
 	Oid			types[2] = {TEXTOID, TEXTARRAYOID};
@@ -725,47 +731,48 @@ mig_ledger_texts(const char *project, MigEntry **entries, int count)
 	for (i = 0; i < count; i++)
 		versions[i] = entries[i]->version;
 	values[0] = CStringGetTextDatum(project);
-	values[1] = mig_text_array(versions, count);
+	values[1] = mig_sql_text_array(versions, count);
 
-	mig_books_open(&scope);
-	mig_sql("SELECT v.ord::pg_catalog.int4, m.up, m.down, m.verify,"
-			" m.checksum, m.down_checksum,"
-			" m.up_author, m.up_trusted, m.down_author,"
-			" m.down_trusted, m.verify_author, m.verify_trusted,"
-			" m.source"
-			" FROM pg_catalog.unnest($2) WITH ORDINALITY AS v (version, ord)"
-			MIGRATION_OF("v.version"),
-			2, types, values, NULL);
+	mig_tables_open(&scope);
+	mig_sql_execute("SELECT v.ord::pg_catalog.int4, m.up, m.down, m.verify,"
+					" m.checksum, m.down_checksum,"
+					" m.up_author, m.up_trusted, m.down_author,"
+					" m.down_trusted, m.verify_author, m.verify_trusted,"
+					" m.source"
+					" FROM pg_catalog.unnest($2) WITH ORDINALITY AS v (version, ord)"
+					MIGRATION_OF("v.version"),
+					2, types, values, NULL);
 	for (i = 0; i < count; i++)
 	{
-		MigTexts   *text = &texts[mig_get_int4(i, 1) - 1];
+		MigTexts   *text = &texts[mig_sql_get_int4(i, 1) - 1];
 
-		if (mig_get_text(&scope, i, 2) == NULL)
-			mig_ledger_removed_meanwhile();
-		text->up = mig_get_text_not_null(&scope, i, 2);
-		text->down = mig_get_text(&scope, i, 3);
-		text->verify = mig_get_text(&scope, i, 4);
-		text->checksum = mig_get_text_not_null(&scope, i, 5);
-		text->down_checksum = mig_get_text(&scope, i, 6);
-		text->source = mig_get_text(&scope, i, 13);
+		if (mig_sql_get_text(&scope, i, 2) == NULL)
+			mig_migration_removed_meanwhile();
+		text->up = mig_sql_get_text_not_null(&scope, i, 2);
+		text->down = mig_sql_get_text(&scope, i, 3);
+		text->verify = mig_sql_get_text(&scope, i, 4);
+		text->checksum = mig_sql_get_text_not_null(&scope, i, 5);
+		text->down_checksum = mig_sql_get_text(&scope, i, 6);
+		text->source = mig_sql_get_text(&scope, i, 13);
 
 		/* of the text that is there now: an empty one has nothing to undo */
 		text->does_nothing = text->down == NULL &&
-			entries[mig_get_int4(i, 1) - 1]->has_down &&
-			mig_sqltext_is_empty(text->up);
+			entries[mig_sql_get_int4(i, 1) - 1]->has_down &&
+			mig_lenient_scan_is_empty(text->up);
 		for (part = MIG_UP; part <= MIG_VERIFY; part++)
 		{
-			text->authors[part].name = mig_get_text(&scope, i, 7 + 2 * part);
-			text->authors[part].trusted = mig_get_bool(i, 8 + 2 * part);
+			text->authors[part].name =
+				mig_sql_get_text(&scope, i, 7 + 2 * part);
+			text->authors[part].trusted = mig_sql_get_bool(i, 8 + 2 * part);
 		}
 	}
-	mig_books_close(&scope);
+	mig_tables_close(&scope);
 	return texts;
 }
 
 bool
-mig_ledger_stranger(const char *project, MigPart part, char **versions,
-					int count, char **version, MigAuthor *author)
+mig_migration_stranger(const char *project, MigPart part, char **versions,
+					   int count, char **version, MigAuthor *author)
 {
 	MigSqlScope scope;
 	Oid			types[3] = {TEXTOID, TEXTARRAYOID, BOOLOID};
@@ -773,46 +780,46 @@ mig_ledger_stranger(const char *project, MigPart part, char **versions,
 	bool		found;
 
 	values[0] = CStringGetTextDatum(project);
-	values[1] = mig_text_array(versions, count);
+	values[1] = mig_sql_text_array(versions, count);
 	values[2] = BoolGetDatum(part == MIG_UP);
-	mig_books_open(&scope);
-	found = mig_sql("SELECT m.version,"
-					" CASE WHEN NOT $3 THEN m.down_author"
-					"  WHEN m.up_trusted THEN m.verify_author"
-					"  ELSE m.up_author END"
-					" FROM pg_catalog.unnest($2) WITH ORDINALITY AS v (version, ord)"
-					MIGRATION_OF("v.version")
-					" WHERE CASE WHEN m.version IS NULL THEN false"
-					"  WHEN NOT $3"
-					"  THEN m.down IS NOT NULL AND NOT m.down_trusted"
-					"  WHEN m.up_trusted"
-					"  THEN m.verify IS NOT NULL AND NOT m.verify_trusted"
-					"  ELSE true END"
-					" ORDER BY v.ord LIMIT 1",
-					3, types, values, NULL) > 0;
+	mig_tables_open(&scope);
+	found = mig_sql_execute("SELECT m.version,"
+							" CASE WHEN NOT $3 THEN m.down_author"
+							"  WHEN m.up_trusted THEN m.verify_author"
+							"  ELSE m.up_author END"
+							" FROM pg_catalog.unnest($2) WITH ORDINALITY AS v (version, ord)"
+							MIGRATION_OF("v.version")
+							" WHERE CASE WHEN m.version IS NULL THEN false"
+							"  WHEN NOT $3"
+							"  THEN m.down IS NOT NULL AND NOT m.down_trusted"
+							"  WHEN m.up_trusted"
+							"  THEN m.verify IS NOT NULL AND NOT m.verify_trusted"
+							"  ELSE true END"
+							" ORDER BY v.ord LIMIT 1",
+							3, types, values, NULL) > 0;
 	if (found)
 	{
-		*version = mig_get_text(&scope, 0, 1);
-		author->name = mig_get_text(&scope, 0, 2);
+		*version = mig_sql_get_text(&scope, 0, 1);
+		author->name = mig_sql_get_text(&scope, 0, 2);
 		author->trusted = false;
 	}
-	mig_books_close(&scope);
+	mig_tables_close(&scope);
 	return found;
 }
 
 bool
-mig_ledger_is_applied(const char *project, const char *version)
+mig_migration_is_applied(const char *project, const char *version)
 {
-	static const MigKeyed applied_row = {
+	static const MigKeyLookup applied_row = {
 		"applied", 3, {"project", "target", "version"}, {NULL}
 	};
 	const char *key[] = {project, "", version};
 
-	return mig_keyed_look_up(&applied_row, key, NULL, NULL);
+	return mig_key_lookup_row(&applied_row, key, NULL, NULL);
 }
 
 List *
-mig_ledger_dependents(const char *project, List *versions)
+mig_migration_dependents(const char *project, List *versions)
 {
 	MigSqlScope scope;
 	Oid			types[2] = {TEXTOID, TEXTARRAYOID};
@@ -828,40 +835,41 @@ mig_ledger_dependents(const char *project, List *versions)
 							   psprintf("%s:%s", project, (char *) lfirst(lc)));
 	values[0] = CStringGetTextDatum(project);
 	values[1] = list_to_array(requirements);
-	mig_books_open(&scope);
-	nrows = mig_sql("SELECT pg_catalog.concat(m.project, ':', m.version)"
-					" FROM migrate.migration m JOIN migrate.applied a"
-					"  ON a.project OPERATOR(pg_catalog.=) m.project"
-					"  AND a.version OPERATOR(pg_catalog.=) m.version"
-					"  AND a.target OPERATOR(pg_catalog.=) ''"
-					" WHERE m.project OPERATOR(pg_catalog.<>) $1"
-					" AND m.requires OPERATOR(pg_catalog.&&) $2"
-					" ORDER BY 1",
-					2, types, values, NULL);
+	mig_tables_open(&scope);
+	nrows =
+		mig_sql_execute("SELECT pg_catalog.concat(m.project, ':', m.version)"
+						" FROM migrate.migration m JOIN migrate.applied a"
+						"  ON a.project OPERATOR(pg_catalog.=) m.project"
+						"  AND a.version OPERATOR(pg_catalog.=) m.version"
+						"  AND a.target OPERATOR(pg_catalog.=) ''"
+						" WHERE m.project OPERATOR(pg_catalog.<>) $1"
+						" AND m.requires OPERATOR(pg_catalog.&&) $2"
+						" ORDER BY 1",
+						2, types, values, NULL);
 	for (i = 0; i < nrows; i++)
 		dependents = mig_sql_append(&scope, dependents,
-									mig_get_text(&scope, i, 1));
-	mig_books_close(&scope);
+									mig_sql_get_text(&scope, i, 1));
+	mig_tables_close(&scope);
 	return dependents;
 }
 
 char *
-mig_ledger_last_role(const char *project)
+mig_migration_last_role(const char *project)
 {
 	MigSqlScope scope;
 	Oid			types[1] = {TEXTOID};
 	Datum		values[1] = {CStringGetTextDatum(project)};
 	char	   *role = NULL;
 
-	mig_books_open(&scope);
-	if (mig_sql("SELECT applied_by FROM migrate.applied"
-				" WHERE project OPERATOR(pg_catalog.=) $1"
-				" AND target OPERATOR(pg_catalog.=) ''"
-				" AND how OPERATOR(pg_catalog.=) 'apply'"
-				" ORDER BY seq DESC LIMIT 1",
-				1, types, values, NULL) > 0)
-		role = mig_get_text(&scope, 0, 1);
-	mig_books_close(&scope);
+	mig_tables_open(&scope);
+	if (mig_sql_execute("SELECT applied_by FROM migrate.applied"
+						" WHERE project OPERATOR(pg_catalog.=) $1"
+						" AND target OPERATOR(pg_catalog.=) ''"
+						" AND how OPERATOR(pg_catalog.=) 'apply'"
+						" ORDER BY seq DESC LIMIT 1",
+						1, types, values, NULL) > 0)
+		role = mig_sql_get_text(&scope, 0, 1);
+	mig_tables_close(&scope);
 	return role;
 }
 
@@ -888,7 +896,7 @@ has_deferrable_constraints(void)
  * refuses what is in a schema that the caller may not use.
  */
 List *
-mig_ledger_deferrable_constraints(void)
+mig_deferrable_constraints(void)
 {
 	MigSqlScope scope;
 	Oid			types[1] = {OIDOID};
@@ -899,34 +907,34 @@ mig_ledger_deferrable_constraints(void)
 
 	if (!has_deferrable_constraints())
 		return NIL;
-	mig_books_open(&scope);
-	nrows = mig_sql("SELECT n.nspname::pg_catalog.text,"
-					" c.conname::pg_catalog.text,"
-					" pg_catalog.bool_or(c.condeferred)"
-					" FROM pg_catalog.pg_constraint c"
-					" JOIN pg_catalog.pg_namespace n"
-					"  ON n.oid OPERATOR(pg_catalog.=) c.connamespace"
-					" WHERE c.condeferrable"
-					" AND NOT pg_catalog.pg_is_other_temp_schema(n.oid)"
-					" AND pg_catalog.has_schema_privilege($1, n.oid, 'USAGE')"
-					" AND c.conparentid OPERATOR(pg_catalog.=) 0"
-					" AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint o"
-					"  WHERE NOT o.condeferrable"
-					"  AND o.conname OPERATOR(pg_catalog.=) c.conname"
-					"  AND o.connamespace OPERATOR(pg_catalog.=) c.connamespace)"
-					" GROUP BY 1, 2",
-					1, types, values, NULL);
+	mig_tables_open(&scope);
+	nrows = mig_sql_execute("SELECT n.nspname::pg_catalog.text,"
+							" c.conname::pg_catalog.text,"
+							" pg_catalog.bool_or(c.condeferred)"
+							" FROM pg_catalog.pg_constraint c"
+							" JOIN pg_catalog.pg_namespace n"
+							"  ON n.oid OPERATOR(pg_catalog.=) c.connamespace"
+							" WHERE c.condeferrable"
+							" AND NOT pg_catalog.pg_is_other_temp_schema(n.oid)"
+							" AND pg_catalog.has_schema_privilege($1, n.oid, 'USAGE')"
+							" AND c.conparentid OPERATOR(pg_catalog.=) 0"
+							" AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint o"
+							"  WHERE NOT o.condeferrable"
+							"  AND o.conname OPERATOR(pg_catalog.=) c.conname"
+							"  AND o.connamespace OPERATOR(pg_catalog.=) c.connamespace)"
+							" GROUP BY 1, 2",
+							1, types, values, NULL);
 	for (i = 0; i < nrows; i++)
 	{
 		MigConstraint *constraint =
 			MemoryContextAlloc(scope.outer, sizeof(MigConstraint));
 
-		constraint->schema = mig_get_text(&scope, i, 1);
-		constraint->name = mig_get_text(&scope, i, 2);
-		constraint->deferred = mig_get_bool(i, 3);
+		constraint->schema = mig_sql_get_text(&scope, i, 1);
+		constraint->name = mig_sql_get_text(&scope, i, 2);
+		constraint->deferred = mig_sql_get_bool(i, 3);
 		constraints = mig_sql_append(&scope, constraints, constraint);
 	}
-	mig_books_close(&scope);
+	mig_tables_close(&scope);
 	return constraints;
 }
 
@@ -988,26 +996,26 @@ put_source(Tuplestorestate *rows, TupleDesc desc, int ord,
 	values[S_KIND] = CStringGetTextDatum(source->kind == MIG_REPEATABLE ?
 										 "repeatable" : "versioned");
 	values[S_UP] = CStringGetTextDatum(source->up);
-	values[S_DOWN] = mig_text_datum(source->down, &nulls[S_DOWN]);
-	values[S_VERIFY] = mig_text_datum(source->verify, &nulls[S_VERIFY]);
+	values[S_DOWN] = mig_sql_text_datum(source->down, &nulls[S_DOWN]);
+	values[S_VERIFY] = mig_sql_text_datum(source->verify, &nulls[S_VERIFY]);
 	values[S_REQUIRES] = list_to_array(source->requires);
 	values[S_TRANSACTIONAL] = BoolGetDatum(source->transactional == MIG_TX_ON);
 	nulls[S_TRANSACTIONAL] = source->transactional == MIG_TX_RECOGNIZE;
 	values[S_IRREVERSIBLE] = BoolGetDatum(source->irreversible);
-	values[S_PATH] = mig_text_datum(source->path, &nulls[S_PATH]);
-	values[S_DOWN_PATH] = mig_text_datum(source->down_path,
-										 &nulls[S_DOWN_PATH]);
-	values[S_VERIFY_PATH] = mig_text_datum(source->verify_path,
-										   &nulls[S_VERIFY_PATH]);
+	values[S_PATH] = mig_sql_text_datum(source->path, &nulls[S_PATH]);
+	values[S_DOWN_PATH] = mig_sql_text_datum(source->down_path,
+											 &nulls[S_DOWN_PATH]);
+	values[S_VERIFY_PATH] = mig_sql_text_datum(source->verify_path,
+											   &nulls[S_VERIFY_PATH]);
 	for (part = MIG_UP; part <= MIG_VERIFY; part++)
 	{
 		values[S_UP_LINE + part] = Int32GetDatum(source->lines[part]);
 		nulls[S_UP_LINE + part] = source->lines[part] == 0;
 	}
-	values[S_SOURCE] = mig_text_datum(source->source, &nulls[S_SOURCE]);
-	values[S_CHECKSUM] = mig_text_datum(checksum, &nulls[S_CHECKSUM]);
-	values[S_DOWN_CHECKSUM] = mig_text_datum(down_checksum,
-											 &nulls[S_DOWN_CHECKSUM]);
+	values[S_SOURCE] = mig_sql_text_datum(source->source, &nulls[S_SOURCE]);
+	values[S_CHECKSUM] = mig_sql_text_datum(checksum, &nulls[S_CHECKSUM]);
+	values[S_DOWN_CHECKSUM] = mig_sql_text_datum(down_checksum,
+												 &nulls[S_DOWN_CHECKSUM]);
 	tuplestore_putvalues(rows, desc, values, nulls);
 }
 
@@ -1048,14 +1056,14 @@ register_sources(List *sources, List *checksums, List *down_checksums)
 }
 
 bool
-mig_ledger_is_stored(const char *project, const char *version)
+mig_migration_is_stored(const char *project, const char *version)
 {
-	static const MigKeyed migration_row = {
+	static const MigKeyLookup migration_row = {
 		"migration", 2, {"project", "version"}, {NULL}
 	};
 	const char *key[] = {project, version};
 
-	return mig_keyed_look_up(&migration_row, key, NULL, NULL);
+	return mig_key_lookup_row(&migration_row, key, NULL, NULL);
 }
 
 /* what the journal may know of a source, and what it knows */
@@ -1081,31 +1089,31 @@ read_pasts(Datum *values, List *checksums, Past *pasts)
 	uint64		nrows;
 	uint64		i;
 
-	nrows = mig_sql("SELECT i.ord, j.what, j.hash FROM incoming i"
-					" FULL JOIN (SELECT DISTINCT x.version, x.what,"
-					"   CASE x.what WHEN 3 THEN x.down_checksum"
-					"    ELSE x.checksum END AS hash"
-					"  FROM (SELECT *, CASE WHEN outcome"
-					"    OPERATOR(pg_catalog.=) 'failure' THEN 2"
-					"    WHEN action OPERATOR(pg_catalog.=) 'apply' THEN 1"
-					"    WHEN action OPERATOR(pg_catalog.=) 'amend'"
-					"     AND part OPERATOR(pg_catalog.=) 'down' THEN 3"
-					"    END AS what FROM migrate.journal) x"
-					"  WHERE x.project OPERATOR(pg_catalog.=) $1"
-					"  AND x.version OPERATOR(pg_catalog.=) ANY ($2)"
-					"  AND x.what IS NOT NULL) j"
-					" ON j.version OPERATOR(pg_catalog.=) i.version",
-					2, types, values, NULL);
+	nrows = mig_sql_execute("SELECT i.ord, j.what, j.hash FROM incoming i"
+							" FULL JOIN (SELECT DISTINCT x.version, x.what,"
+							"   CASE x.what WHEN 3 THEN x.down_checksum"
+							"    ELSE x.checksum END AS hash"
+							"  FROM (SELECT *, CASE WHEN outcome"
+							"    OPERATOR(pg_catalog.=) 'failure' THEN 2"
+							"    WHEN action OPERATOR(pg_catalog.=) 'apply' THEN 1"
+							"    WHEN action OPERATOR(pg_catalog.=) 'amend'"
+							"     AND part OPERATOR(pg_catalog.=) 'down' THEN 3"
+							"    END AS what FROM migrate.journal) x"
+							"  WHERE x.project OPERATOR(pg_catalog.=) $1"
+							"  AND x.version OPERATOR(pg_catalog.=) ANY ($2)"
+							"  AND x.what IS NOT NULL) j"
+							" ON j.version OPERATOR(pg_catalog.=) i.version",
+							2, types, values, NULL);
 	for (i = 0; i < nrows; i++)
 	{
-		int			ord = mig_get_int4(i, 1);
+		int			ord = mig_sql_get_int4(i, 1);
 		char	   *hash = SPI_getvalue(SPI_tuptable->vals[i],
 										SPI_tuptable->tupdesc, 3);
 		Past	   *past = &pasts[ord];
 
 		if (hash == NULL)
 			continue;
-		switch (mig_get_int4(i, 2))
+		switch (mig_sql_get_int4(i, 2))
 		{
 			case SOURCE_RAN:
 				past->ran |= past->asked &&
@@ -1130,8 +1138,8 @@ read_pasts(Datum *values, List *checksums, Past *pasts)
  * failed: that is a way back.
  */
 MigComparison *
-mig_ledger_compare(const char *project, List *sources, List *checksums,
-				   List *down_checksums)
+mig_migration_compare(const char *project, List *sources, List *checksums,
+					  List *down_checksums)
 {
 	MigSqlScope scope;
 	Oid			types[2] = {TEXTOID, TEXTARRAYOID};
@@ -1148,52 +1156,53 @@ mig_ledger_compare(const char *project, List *sources, List *checksums,
 
 	foreach(lc, sources)
 		versions[foreach_current_index(lc)] = ((MigSource *) lfirst(lc))->version;
-	values[1] = mig_text_array(versions, count);
-	mig_books_open(&scope);
+	values[1] = mig_sql_text_array(versions, count);
+	mig_tables_open(&scope);
 	rows = register_sources(sources, checksums, down_checksums);
-	nrows = mig_sql("SELECT i.ord, m.version IS NOT NULL, a.version IS NOT NULL,"
-					" m.checksum OPERATOR(pg_catalog.=) i.checksum,"
-					" NOT (m.down_checksum IS DISTINCT FROM i.down_checksum),"
-					" m.kind OPERATOR(pg_catalog.=) i.kind,"
-					" m.kind OPERATOR(pg_catalog.=) i.kind"
-					"  AND m.requires OPERATOR(pg_catalog.=) i.requires"
-					"  AND m.irreversible OPERATOR(pg_catalog.=) i.irreversible"
-					"  AND NOT (m.transactional IS DISTINCT FROM i.transactional),"
-					" NOT (m.verify IS DISTINCT FROM i.verify),"
-					" m.name OPERATOR(pg_catalog.=) i.name"
-					"  AND NOT (m.path IS DISTINCT FROM i.path)"
-					"  AND NOT (m.down_path IS DISTINCT FROM i.down_path)"
-					"  AND NOT (m.verify_path IS DISTINCT FROM i.verify_path)"
-					"  AND NOT (m.up_line IS DISTINCT FROM i.up_line)"
-					"  AND NOT (m.down_line IS DISTINCT FROM i.down_line)"
-					"  AND NOT (m.verify_line IS DISTINCT FROM i.verify_line)"
-					"  AND NOT (m.source IS DISTINCT FROM i.source),"
-					" i.kind OPERATOR(pg_catalog.=) 'repeatable'"
-					"  AND m.checksum OPERATOR(pg_catalog.<>) i.checksum"
-					"  AND m.checksum IS NOT NULL,"
-					" CASE WHEN a.checksum OPERATOR(pg_catalog.=) i.checksum"
-					"  THEN m.checksum END,"
-					" CASE WHEN i.down_checksum IS NULL"
-					"  THEN m.down_checksum END"
-					" FROM incoming i"
-					MIGRATION_OF("i.version") APPLIED_OF("i.version"),
-					1, types, values, NULL);
+	nrows =
+		mig_sql_execute("SELECT i.ord, m.version IS NOT NULL, a.version IS NOT NULL,"
+						" m.checksum OPERATOR(pg_catalog.=) i.checksum,"
+						" NOT (m.down_checksum IS DISTINCT FROM i.down_checksum),"
+						" m.kind OPERATOR(pg_catalog.=) i.kind,"
+						" m.kind OPERATOR(pg_catalog.=) i.kind"
+						"  AND m.requires OPERATOR(pg_catalog.=) i.requires"
+						"  AND m.irreversible OPERATOR(pg_catalog.=) i.irreversible"
+						"  AND NOT (m.transactional IS DISTINCT FROM i.transactional),"
+						" NOT (m.verify IS DISTINCT FROM i.verify),"
+						" m.name OPERATOR(pg_catalog.=) i.name"
+						"  AND NOT (m.path IS DISTINCT FROM i.path)"
+						"  AND NOT (m.down_path IS DISTINCT FROM i.down_path)"
+						"  AND NOT (m.verify_path IS DISTINCT FROM i.verify_path)"
+						"  AND NOT (m.up_line IS DISTINCT FROM i.up_line)"
+						"  AND NOT (m.down_line IS DISTINCT FROM i.down_line)"
+						"  AND NOT (m.verify_line IS DISTINCT FROM i.verify_line)"
+						"  AND NOT (m.source IS DISTINCT FROM i.source),"
+						" i.kind OPERATOR(pg_catalog.=) 'repeatable'"
+						"  AND m.checksum OPERATOR(pg_catalog.<>) i.checksum"
+						"  AND m.checksum IS NOT NULL,"
+						" CASE WHEN a.checksum OPERATOR(pg_catalog.=) i.checksum"
+						"  THEN m.checksum END,"
+						" CASE WHEN i.down_checksum IS NULL"
+						"  THEN m.down_checksum END"
+						" FROM incoming i"
+						MIGRATION_OF("i.version") APPLIED_OF("i.version"),
+						1, types, values, NULL);
 	for (i = 0; i < nrows; i++)
 	{
-		int			ord = mig_get_int4(i, 1);
+		int			ord = mig_sql_get_int4(i, 1);
 		MigComparison *row = &result[ord];
 
-		row->stored = mig_get_bool(i, 2);
-		row->applied = mig_get_bool(i, 3);
-		row->same_up = mig_get_bool(i, 4);
-		row->same_down = mig_get_bool(i, 5);
-		row->same_kind = mig_get_bool(i, 6);
-		row->same_head = mig_get_bool(i, 7);
-		row->same_verify = mig_get_bool(i, 8);
-		row->same_place = mig_get_bool(i, 9);
-		pasts[ord].asked = mig_get_bool(i, 10);
-		pasts[ord].stored = mig_get_text(&scope, i, 11);
-		pasts[ord].down = mig_get_text(&scope, i, 12);
+		row->stored = mig_sql_get_bool(i, 2);
+		row->applied = mig_sql_get_bool(i, 3);
+		row->same_up = mig_sql_get_bool(i, 4);
+		row->same_down = mig_sql_get_bool(i, 5);
+		row->same_kind = mig_sql_get_bool(i, 6);
+		row->same_head = mig_sql_get_bool(i, 7);
+		row->same_verify = mig_sql_get_bool(i, 8);
+		row->same_place = mig_sql_get_bool(i, 9);
+		pasts[ord].asked = mig_sql_get_bool(i, 10);
+		pasts[ord].stored = mig_sql_get_text(&scope, i, 11);
+		pasts[ord].down = mig_sql_get_text(&scope, i, 12);
 		ask |= pasts[ord].asked || pasts[ord].down != NULL;
 	}
 	if (ask)
@@ -1204,7 +1213,7 @@ mig_ledger_compare(const char *project, List *sources, List *checksums,
 		result[i].amended_down = pasts[i].down_amended;
 	}
 	tuplestore_end(rows);
-	mig_books_close(&scope);
+	mig_tables_close(&scope);
 	return result;
 }
 
@@ -1213,8 +1222,8 @@ mig_ledger_compare(const char *project, List *sources, List *checksums,
  * where its plan is kept, or NULL.
  */
 static void
-write_sources(SPIPlanPtr *plan, const char *sql, const char *project,
-			  List *sources, const char *added_by)
+write_incoming(SPIPlanPtr *plan, const char *sql, const char *project,
+			   List *sources, const char *added_by)
 {
 	MigSqlScope scope;
 	Oid			types[2] = {TEXTOID, TEXTOID};
@@ -1224,87 +1233,90 @@ write_sources(SPIPlanPtr *plan, const char *sql, const char *project,
 
 	if (sources == NIL)
 		return;
-	mig_books_open(&scope);
+	mig_tables_open(&scope);
 	rows = register_sources(sources, NIL, NIL);
 	if (plan != NULL)
 		mig_sql_kept(plan, sql, 2, types, values, NULL);
 	else
-		mig_sql(sql, 2, types, values, NULL);
+		mig_sql_execute(sql, 2, types, values, NULL);
 	tuplestore_end(rows);
-	mig_books_close(&scope);
+	mig_tables_close(&scope);
 }
 
 void
-mig_ledger_insert(const char *project, List *sources, const char *added_by)
+mig_migration_insert(const char *project, List *sources, const char *added_by)
 {
 	static SPIPlanPtr plan = NULL;
 
-	write_sources(&plan, "INSERT INTO migrate.migration (project, version, name, kind,"
-				  " up, down, verify, requires, transactional, irreversible,"
-				  " path, down_path, verify_path, up_line, down_line,"
-				  " verify_line, source, added_by)"
-				  " SELECT $1, i.version, i.name, i.kind, i.up, i.down,"
-				  " i.verify, i.requires, i.transactional, i.irreversible,"
-				  " i.path, i.down_path, i.verify_path, i.up_line,"
-				  " i.down_line, i.verify_line, i.source, $2"
-				  " FROM incoming i ORDER BY i.ord",
-				  project, sources, added_by);
+	write_incoming(&plan,
+				   "INSERT INTO migrate.migration (project, version, name, kind,"
+				   " up, down, verify, requires, transactional, irreversible,"
+				   " path, down_path, verify_path, up_line, down_line,"
+				   " verify_line, source, added_by)"
+				   " SELECT $1, i.version, i.name, i.kind, i.up, i.down,"
+				   " i.verify, i.requires, i.transactional, i.irreversible,"
+				   " i.path, i.down_path, i.verify_path, i.up_line,"
+				   " i.down_line, i.verify_line, i.source, $2"
+				   " FROM incoming i ORDER BY i.ord",
+				   project, sources, added_by);
 }
 
 void
-mig_ledger_replace(const char *project, List *sources, const char *added_by)
+mig_migration_replace(const char *project, List *sources, const char *added_by)
 {
-	write_sources(NULL, "UPDATE migrate.migration m SET name = i.name,"
-				  " kind = i.kind, up = i.up, down = i.down,"
-				  " verify = i.verify, requires = i.requires,"
-				  " transactional = i.transactional,"
-				  " irreversible = i.irreversible, path = i.path,"
-				  " down_path = i.down_path, verify_path = i.verify_path,"
-				  " up_line = i.up_line, down_line = i.down_line,"
-				  " verify_line = i.verify_line,"
-				  " source = i.source, added_by = $2,"
-				  " added_at = pg_catalog.clock_timestamp()"
-				  " FROM incoming i"
-				  ROW_OF("ctid", "migrate.migration WHERE", "i.version") " r ON true"
-				  " WHERE m.ctid OPERATOR(pg_catalog.=) r.ctid",
-				  project, sources, added_by);
+	write_incoming(NULL, "UPDATE migrate.migration m SET name = i.name,"
+				   " kind = i.kind, up = i.up, down = i.down,"
+				   " verify = i.verify, requires = i.requires,"
+				   " transactional = i.transactional,"
+				   " irreversible = i.irreversible, path = i.path,"
+				   " down_path = i.down_path, verify_path = i.verify_path,"
+				   " up_line = i.up_line, down_line = i.down_line,"
+				   " verify_line = i.verify_line,"
+				   " source = i.source, added_by = $2,"
+				   " added_at = pg_catalog.clock_timestamp()"
+				   " FROM incoming i"
+				   ROW_OF("ctid", "migrate.migration WHERE",
+						  "i.version") " r ON true"
+				   " WHERE m.ctid OPERATOR(pg_catalog.=) r.ctid",
+				   project, sources, added_by);
 }
 
 void
-mig_ledger_move(const char *project, List *sources)
+mig_migration_move(const char *project, List *sources)
 {
-	write_sources(NULL, "UPDATE migrate.migration m SET name = i.name,"
-				  " path = i.path, down_path = i.down_path,"
-				  " verify_path = i.verify_path, up_line = i.up_line,"
-				  " down_line = i.down_line, verify_line = i.verify_line,"
-				  " source = i.source"
-				  " FROM incoming i"
-				  ROW_OF("ctid", "migrate.migration WHERE", "i.version") " r ON true"
-				  " WHERE m.ctid OPERATOR(pg_catalog.=) r.ctid",
-				  project, sources, "");
+	write_incoming(NULL, "UPDATE migrate.migration m SET name = i.name,"
+				   " path = i.path, down_path = i.down_path,"
+				   " verify_path = i.verify_path, up_line = i.up_line,"
+				   " down_line = i.down_line, verify_line = i.verify_line,"
+				   " source = i.source"
+				   " FROM incoming i"
+				   ROW_OF("ctid", "migrate.migration WHERE",
+						  "i.version") " r ON true"
+				   " WHERE m.ctid OPERATOR(pg_catalog.=) r.ctid",
+				   project, sources, "");
 }
 
 void
-mig_ledger_delete(const char *project, List *versions)
+mig_migration_delete(const char *project, List *versions)
 {
 	MigSqlScope scope;
 	Oid			types[2] = {TEXTOID, TEXTARRAYOID};
 	Datum		values[2] = {CStringGetTextDatum(project),
 	list_to_array(versions)};
 
-	mig_books_open(&scope);
-	mig_sql("DELETE FROM migrate.migration"
-			" WHERE project OPERATOR(pg_catalog.=) $1"
-			" AND version OPERATOR(pg_catalog.=) ANY ($2)",
-			2, types, values, NULL);
-	mig_books_close(&scope);
+	mig_tables_open(&scope);
+	mig_sql_execute("DELETE FROM migrate.migration"
+					" WHERE project OPERATOR(pg_catalog.=) $1"
+					" AND version OPERATOR(pg_catalog.=) ANY ($2)",
+					2, types, values, NULL);
+	mig_tables_close(&scope);
 }
 
 void
-mig_ledger_hold(const char *project, List *versions, const char *reason)
+mig_migration_hold(const char *project, List *versions, const char *reason)
 {
 	MigSqlScope scope;
-	static const MigKeyed migration_row = {
+	static const MigKeyLookup migration_row = {
 		"migration", 2, {"project", "version"}, {NULL}
 	};
 	Oid			types[2] = {TIDARRAYOID, TEXTOID};
@@ -1312,20 +1324,20 @@ mig_ledger_hold(const char *project, List *versions, const char *reason)
 	char		nulls[2] = {' ', ' '};
 	bool		isnull;
 
-	values[0] = mig_keyed_tids(&migration_row, project, versions);
-	values[1] = mig_text_datum(reason, &isnull);
+	values[0] = mig_key_lookup_tids(&migration_row, project, versions);
+	values[1] = mig_sql_text_datum(reason, &isnull);
 	if (isnull)
 		nulls[1] = 'n';
-	mig_books_open(&scope);
-	mig_sql("UPDATE migrate.migration SET held_reason = $2"
-			" WHERE ctid OPERATOR(pg_catalog.=) ANY ($1)",
-			2, types, values, nulls);
-	mig_books_close(&scope);
+	mig_tables_open(&scope);
+	mig_sql_execute("UPDATE migrate.migration SET held_reason = $2"
+					" WHERE ctid OPERATOR(pg_catalog.=) ANY ($1)",
+					2, types, values, nulls);
+	mig_tables_close(&scope);
 }
 
 void
-mig_ledger_amend(const char *project, const char *version,
-				 const MigTexts *texts, const char *added_by)
+mig_migration_amend(const char *project, const char *version,
+					const MigTexts *texts, const char *added_by)
 {
 	MigSqlScope scope;
 	Oid			types[6] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
@@ -1339,22 +1351,22 @@ mig_ledger_amend(const char *project, const char *version,
 	{
 		bool		isnull;
 
-		values[i] = mig_text_datum(strings[i], &isnull);
+		values[i] = mig_sql_text_datum(strings[i], &isnull);
 		nulls[i] = isnull ? 'n' : ' ';
 	}
-	mig_books_open(&scope);
-	mig_sql("UPDATE migrate.migration SET up = $3, down = $4, verify = $5,"
-			" irreversible = irreversible AND $4 IS NULL, added_by = $6,"
-			" added_at = pg_catalog.clock_timestamp()"
-			" WHERE project OPERATOR(pg_catalog.=) $1"
-			" AND version OPERATOR(pg_catalog.=) $2",
-			6, types, values, nulls);
-	mig_books_close(&scope);
+	mig_tables_open(&scope);
+	mig_sql_execute("UPDATE migrate.migration SET up = $3, down = $4, verify = $5,"
+					" irreversible = irreversible AND $4 IS NULL, added_by = $6,"
+					" added_at = pg_catalog.clock_timestamp()"
+					" WHERE project OPERATOR(pg_catalog.=) $1"
+					" AND version OPERATOR(pg_catalog.=) $2",
+					6, types, values, nulls);
+	mig_tables_close(&scope);
 }
 
 void
-mig_ledger_accept(const char *project, const char *version,
-				  const char *checksum, const char *down_checksum)
+mig_migration_accept(const char *project, const char *version,
+					 const char *checksum, const char *down_checksum)
 {
 	MigSqlScope scope;
 	Oid			types[4] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID};
@@ -1365,22 +1377,22 @@ mig_ledger_accept(const char *project, const char *version,
 	values[0] = CStringGetTextDatum(project);
 	values[1] = CStringGetTextDatum(version);
 	values[2] = CStringGetTextDatum(checksum);
-	values[3] = mig_text_datum(down_checksum, &isnull);
+	values[3] = mig_sql_text_datum(down_checksum, &isnull);
 	if (isnull)
 		nulls[3] = 'n';
-	mig_books_open(&scope);
-	mig_sql("UPDATE migrate.applied SET checksum = $3, down_checksum = $4"
-			" WHERE project OPERATOR(pg_catalog.=) $1"
-			" AND target OPERATOR(pg_catalog.=) ''"
-			" AND version OPERATOR(pg_catalog.=) $2",
-			4, types, values, nulls);
-	mig_books_close(&scope);
+	mig_tables_open(&scope);
+	mig_sql_execute("UPDATE migrate.applied SET checksum = $3, down_checksum = $4"
+					" WHERE project OPERATOR(pg_catalog.=) $1"
+					" AND target OPERATOR(pg_catalog.=) ''"
+					" AND version OPERATOR(pg_catalog.=) $2",
+					4, types, values, nulls);
+	mig_tables_close(&scope);
 }
 
 void
-mig_ledger_rename(const char *project, const char *version,
-				  const MigSource *source, const char *checksum,
-				  const char *down_checksum)
+mig_migration_rename(const char *project, const char *version,
+					 const MigSource *source, const char *checksum,
+					 const char *down_checksum)
 {
 	MigSqlScope scope;
 	Oid			types[6] = {TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
@@ -1394,14 +1406,14 @@ mig_ledger_rename(const char *project, const char *version,
 	{
 		bool		isnull;
 
-		values[i] = mig_text_datum(strings[i], &isnull);
+		values[i] = mig_sql_text_datum(strings[i], &isnull);
 		nulls[i] = isnull ? 'n' : ' ';
 	}
-	mig_books_open(&scope);
-	mig_sql("UPDATE migrate.applied SET version = $3, name = $4,"
-			" checksum = $5, down_checksum = $6"
-			" WHERE project OPERATOR(pg_catalog.=) $1"
-			" AND version OPERATOR(pg_catalog.=) $2",
-			6, types, values, nulls);
-	mig_books_close(&scope);
+	mig_tables_open(&scope);
+	mig_sql_execute("UPDATE migrate.applied SET version = $3, name = $4,"
+					" checksum = $5, down_checksum = $6"
+					" WHERE project OPERATOR(pg_catalog.=) $1"
+					" AND version OPERATOR(pg_catalog.=) $2",
+					6, types, values, nulls);
+	mig_tables_close(&scope);
 }

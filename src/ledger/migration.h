@@ -28,7 +28,8 @@ typedef struct MigTexts
 } MigTexts;
 
 /* one of them, or NULL; an empty down for what needs none */
-extern const char *mig_texts_part(const MigTexts *texts, MigPart part);
+extern const char *mig_migration_texts_part(const MigTexts *texts,
+											MigPart part);
 
 /* how a text that is to be stored compares with what is there */
 typedef struct MigComparison
@@ -47,32 +48,32 @@ typedef struct MigComparison
 } MigComparison;
 
 /* false if there is no row yet */
-extern bool mig_ledger_state(const char *project, MigState *state);
-extern void mig_ledger_set_state(const char *project, const MigState *state);
+extern bool mig_state_read(const char *project, MigState *state);
+extern void mig_state_write(const char *project, const MigState *state);
 
 /* the names of all projects that have a migration, stored or applied */
-extern List *mig_ledger_projects(void);
+extern List *mig_migration_projects(void);
 
 /*
  * Say, as an error or a warning, that a project has no migrations, for whoever
  * asks for one is mistaken in its name, or nothing was loaded.  The second one
  * looks, and warns if that is so.
  */
-extern void mig_ledger_tell_empty(const char *project, int elevel);
-extern void mig_ledger_warn_if_empty(const char *project);
+extern void mig_migration_tell_empty(const char *project, int elevel);
+extern void mig_migration_warn_if_empty(const char *project);
 
 /* search_path of what was run and applied last; NULL if that is not known */
-extern char *mig_ledger_newest_path(const char *project);
+extern char *mig_migration_newest_path(const char *project);
 
 /* the policy of a project; the defaults if it has no row */
-extern MigPolicy *mig_ledger_policy(const char *project);
+extern MigPolicy *mig_policy_read(const char *project);
 
 /*
  * All versions of a project, stored, applied or both, in bytewise order.
  * details also fills the checksums, and error of those that are not applied.
  */
-extern MigEntry *mig_ledger_entries(const char *project, bool details,
-									int *count);
+extern MigEntry *mig_migration_entries(const char *project, bool details,
+									   int *count);
 
 /*
  * The same one by one and in no order, for what does not need them together.
@@ -80,81 +81,84 @@ extern MigEntry *mig_ledger_entries(const char *project, bool details,
  * as the call of take, which is made in the caller's memory context and must
  * not run SQL.
  */
-extern void mig_ledger_scan(const char *project,
-							void (*take) (const MigEntry *entry, void *arg),
-							void *arg);
+extern void mig_migration_scan(const char *project,
+							   void (*take) (const MigEntry *entry, void *arg),
+							   void *arg);
 
 /* these, in their order, without details; NULL if one is not there */
-extern MigEntry **mig_ledger_entries_of(const char *project, char **versions,
-										int count);
+extern MigEntry **mig_migration_entries_of(const char *project,
+										   char **versions,
+										   int count);
 
 /* one of them, with details; NULL if there is none */
-extern MigEntry *mig_ledger_entry(const char *project, const char *version);
+extern MigEntry *mig_migration_entry(const char *project, const char *version);
 
 /* the texts of these entries, in their order; all must be stored */
-extern MigTexts *mig_ledger_texts(const char *project, MigEntry **entries,
-								  int count);
+extern MigTexts *mig_migration_texts(const char *project, MigEntry **entries,
+									 int count);
 
 /* raise the error of a row that somebody has deleted in between */
-extern void mig_ledger_removed_meanwhile(void);
+extern void mig_migration_removed_meanwhile(void);
 
 /*
  * The first of these versions, in their order, of which the part, or the verify
  * body that goes with an up body, is not trusted; false if there is none.
  */
-extern bool mig_ledger_stranger(const char *project, MigPart part,
-								char **versions, int count, char **version,
-								MigAuthor *author);
+extern bool mig_migration_stranger(const char *project, MigPart part,
+								   char **versions, int count, char **version,
+								   MigAuthor *author);
 
 /* by the primary key, so that it does not matter how many there are */
-extern bool mig_ledger_is_applied(const char *project, const char *version);
+extern bool mig_migration_is_applied(const char *project, const char *version);
 
 /* applied migrations of other projects that require one of these versions */
-extern List *mig_ledger_dependents(const char *project, List *versions);
+extern List *mig_migration_dependents(const char *project, List *versions);
 
 /* role under which the newest migration was applied, or NULL */
-extern char *mig_ledger_last_role(const char *project);
+extern char *mig_migration_last_role(const char *project);
 
 /* MigConstraint *, those whose names SET CONSTRAINTS can use */
-extern List *mig_ledger_deferrable_constraints(void);
+extern List *mig_deferrable_constraints(void);
 
 /* the same of a migration that may never have been applied */
-extern bool mig_ledger_is_stored(const char *project, const char *version);
+extern bool mig_migration_is_stored(const char *project, const char *version);
 
 /*
  * Compare sources (MigSource *) with the stored rows; result in their order.
  */
-extern MigComparison *mig_ledger_compare(const char *project, List *sources,
-										 List *checksums,
-										 List *down_checksums);
+extern MigComparison *mig_migration_compare(const char *project, List *sources,
+											List *checksums,
+											List *down_checksums);
 
 /* the gate parses and hashes what these store; added_by is its author */
-extern void mig_ledger_insert(const char *project, List *sources,
-							  const char *added_by);
-extern void mig_ledger_replace(const char *project, List *sources,
-							   const char *added_by);
+extern void mig_migration_insert(const char *project, List *sources,
+								 const char *added_by);
+extern void mig_migration_replace(const char *project, List *sources,
+								  const char *added_by);
 
 /* only name, path, lines and source: the texts are the same */
-extern void mig_ledger_move(const char *project, List *sources);
-extern void mig_ledger_delete(const char *project, List *versions);
-extern void mig_ledger_hold(const char *project, List *versions,
-							const char *reason);
+extern void mig_migration_move(const char *project, List *sources);
+extern void mig_migration_delete(const char *project, List *versions);
+extern void mig_migration_hold(const char *project, List *versions,
+							   const char *reason);
 
-/* new texts for an applied migration; mig_ledger_accept() is for the ledger */
-extern void mig_ledger_amend(const char *project, const char *version,
-							 const MigTexts *texts, const char *added_by);
+/*
+ * new texts for an applied migration; mig_migration_accept() is for the ledger
+ */
+extern void mig_migration_amend(const char *project, const char *version,
+								const MigTexts *texts, const char *added_by);
 
 /* what is stored under these checksums counts as what was applied */
-extern void mig_ledger_accept(const char *project, const char *version,
-							  const char *checksum,
-							  const char *down_checksum);
+extern void mig_migration_accept(const char *project, const char *version,
+								 const char *checksum,
+								 const char *down_checksum);
 
 /* the row of the ledger is that of this source from now on */
-extern void mig_ledger_rename(const char *project, const char *version,
-							  const MigSource *source, const char *checksum,
-							  const char *down_checksum);
+extern void mig_migration_rename(const char *project, const char *version,
+								 const MigSource *source, const char *checksum,
+								 const char *down_checksum);
 
 /* the gate's note that something may be pending now */
-extern void mig_ledger_invalidate_state(void);
+extern void mig_state_invalidate(void);
 
 #endif							/* MIG_LEDGER_MIGRATION_H */

@@ -55,34 +55,34 @@ typedef struct MigRunRow
 } MigRunRow;
 
 /* role and times are filled in; one that is not in the background is started */
-extern void mig_runbook_insert(const MigRunRow *row);
+extern void mig_run_insert(const MigRunRow *row);
 
 /* a background run has a process, which waits for the current transaction */
-extern void mig_runbook_set_worker(int64 run, int pid);
+extern void mig_run_set_worker(int64 run, int pid);
 
 /* is the process a worker of a background run, as pg_stat_activity has it? */
-extern bool mig_runbook_is_run_worker(int pid);
+extern bool mig_run_is_run_worker(int pid);
 
 /* the session of a background run begins to work; false if it has ended */
-extern bool mig_runbook_start(int64 run);
-extern void mig_runbook_end(int64 run, const char *outcome, int migrations);
+extern bool mig_run_start(int64 run);
+extern void mig_run_end(int64 run, const char *outcome, int migrations);
 
 /*
  * End one as failed if it is open, and has not begun if unstarted.  Returns the
  * number that its line in the journal can have, or 0.
  */
-extern int	mig_runbook_close(int64 run, bool unstarted);
+extern int	mig_run_close(int64 run, bool unstarted);
 
 /* a run that did nothing and whose failure is not worth a line */
-extern void mig_runbook_forget(int64 run);
+extern void mig_run_forget(int64 run);
 
 /* NULL if there is none; in CurrentMemoryContext */
-extern MigRunRow *mig_runbook_read(int64 run);
+extern MigRunRow *mig_run_read(int64 run);
 
 /*
  * Record the runs whose session is gone as interrupted, in the journal too.
  * Returns how many there were.  Whoever takes the runner lock calls it.
  */
-extern int	mig_runbook_sweep(void);
+extern int	mig_run_sweep(void);
 
 #endif							/* MIG_LEDGER_RUN_H */

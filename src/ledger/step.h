@@ -16,12 +16,12 @@
 #include "source/tokens.h"
 
 /* one body of one migration */
-typedef struct MigPartialKey
+typedef struct MigStepKey
 {
 	const char *project;
 	const char *version;
 	MigPart		part;
-} MigPartialKey;
+} MigStepKey;
 
 /*
  * What the steps of a body that are finished have left in the session, which
@@ -33,13 +33,13 @@ typedef struct MigStepSession
 	bool		trusted;		/* the session could become a superuser */
 	char	   *search_path;	/* that the body began with; NULL: any */
 	int			nsettings;
-	char	  **settings;		/* see mig_settings_changes() */
+	char	  **settings;		/* see mig_session_settings_changes() */
 	int			nresidue;
-	char	  **residue;		/* see mig_residue_left() */
-}			MigStepSession;
+	char	  **session_state;	/* see mig_session_state_left() */
+} MigStepSession;
 
 /* statements that were run together, or one that was run alone */
-typedef struct MigPartialStep
+typedef struct MigStepRow
 {
 	int			statement;		/* the first of them */
 	int			last_statement;
@@ -59,49 +59,49 @@ typedef struct MigPartialStep
 	char	  **definitions;	/* see exec/invalid_index.c */
 
 	MigStepSession session;		/* if it is finished */
-} MigPartialStep;
+} MigStepRow;
 
-/* of MigPartialStep *, in order; in CurrentMemoryContext */
-extern List *mig_partial_read(const MigPartialKey *key);
+/* of MigStepRow *, in order; in CurrentMemoryContext */
+extern List *mig_step_read(const MigStepKey *key);
 
 /* a step is going to be run, perhaps once more */
-extern void mig_partial_start(const MigPartialKey *key,
-							  const MigPartialStep *step, int64 run);
+extern void mig_step_start(const MigStepKey *key,
+						   const MigStepRow *step, int64 run);
 
 /* statement names the step; to be called in its last transaction */
-extern void mig_partial_finish(const MigPartialKey *key, int statement,
-							   double execution_ms, const MigTiming *timings,
-							   int ntimings, const MigStepSession * session);
+extern void mig_step_finish(const MigStepKey *key, int statement,
+							double execution_ms, const MigTiming *timings,
+							int ntimings, const MigStepSession *session);
 
 /* what that transaction has left, as is seen after its end */
-extern void mig_partial_set_session(const MigPartialKey *key, int statement,
-									const MigStepSession * session);
+extern void mig_step_set_session(const MigStepKey *key, int statement,
+								 const MigStepSession *session);
 
 /* may this session go on with the settings of that one? */
-extern bool mig_partial_may_take_over(const MigStepSession * session);
+extern bool mig_step_may_take_over(const MigStepSession *session);
 
 /* in a transaction that a started step is going to commit by itself */
-extern void mig_partial_count_commit(const MigPartialKey *key, int statement);
+extern void mig_step_count_commit(const MigStepKey *key, int statement);
 
 /* the step has not been started after all, unless it has committed anything */
-extern void mig_partial_forget_start(const MigPartialKey *key, int statement);
+extern void mig_step_forget_start(const MigStepKey *key, int statement);
 
 /* all rows of a version: it is not partly applied any more */
-extern void mig_partial_forget(const char *project, const char *version);
+extern void mig_step_forget(const char *project, const char *version);
 
 /*
  * Somebody says that the first so many statements, which end what hash is of,
  * are done and no other; 0 is a fresh start.  session may be NULL.
  */
-extern void mig_partial_declare(const MigPartialKey *key, int last_statement,
-								const MigBodyHash *hash, int64 run,
-								const MigStepSession * session);
+extern void mig_step_declare(const MigStepKey *key, int last_statement,
+							 const MigBodyHash *hash, int64 run,
+							 const MigStepSession *session);
 
 /* another version of the project that stands half-way, or NULL */
-extern char *mig_partial_other(const char *project, const char *version);
+extern char *mig_step_other(const char *project, const char *version);
 
 /* does a version have rows, and of which part?  Down if it has both. */
-extern bool mig_partial_exists(const char *project, const char *version,
-							   MigPart *part);
+extern bool mig_step_exists(const char *project, const char *version,
+							MigPart *part);
 
 #endif							/* MIG_LEDGER_STEP_H */

@@ -42,7 +42,7 @@ static const char *const table_names[] = {
 /*
  * What was found last, or InvalidOid once a message of the server has said that
  * it may have changed.  It is believed for the rest of the transaction that it
- * was found in, and in between mig_books_trust_begin() and its end: nothing
+ * was found in, and in between mig_tables_trust_begin() and its end: nothing
  * says that the version of the extension has changed.
  */
 static bool trust = false;
@@ -88,7 +88,7 @@ installed_version(Oid extension)
 }
 
 Oid
-mig_books_extension(void)
+mig_tables_extension(void)
 {
 	/* whoever drops it drops the tables as well */
 	if (is_trusted())
@@ -99,7 +99,7 @@ mig_books_extension(void)
 static Oid
 checked_extension(void)
 {
-	Oid			extension = mig_books_extension();
+	Oid			extension = mig_tables_extension();
 	char	   *version;
 
 	if (!OidIsValid(extension))
@@ -154,7 +154,7 @@ find_relation(const char *name)
 }
 
 Oid
-mig_books_relation(const char *name)
+mig_tables_relation(const char *name)
 {
 	Oid			relation = trusted_table(name);
 
@@ -162,7 +162,7 @@ mig_books_relation(const char *name)
 }
 
 void
-mig_books_check_columns(const char *name, int columns, int expected)
+mig_tables_check_columns(const char *name, int columns, int expected)
 {
 	if (columns != expected)
 		ereport(ERROR,
@@ -272,7 +272,7 @@ register_callbacks(void)
 }
 
 Oid
-mig_books_owner(void)
+mig_tables_owner(void)
 {
 	uint64		before = generation;
 	Oid			owner;
@@ -286,7 +286,7 @@ mig_books_owner(void)
 	/* unless one of them has changed while we looked at the others */
 	if (generation == before)
 	{
-		trusted_extension = mig_books_extension();
+		trusted_extension = mig_tables_extension();
 		trusted_owner = owner;
 		trusted_in = MIG_LOCAL_XID;
 	}
@@ -294,32 +294,32 @@ mig_books_owner(void)
 }
 
 uint64
-mig_books_generation(void)
+mig_tables_generation(void)
 {
 	return trust ? generation : 0;
 }
 
 void
-mig_books_trust_begin(void)
+mig_tables_trust_begin(void)
 {
 	trusted_owner = InvalidOid;
 	trust = true;
 }
 
 void
-mig_books_trust_end(void)
+mig_tables_trust_end(void)
 {
 	trust = false;
 }
 
 void
-mig_books_open(MigSqlScope *scope)
+mig_tables_open(MigSqlScope *scope)
 {
-	mig_sql_begin(scope, mig_books_owner());
+	mig_sql_begin(scope, mig_tables_owner());
 }
 
 void
-mig_books_close(MigSqlScope *scope)
+mig_tables_close(MigSqlScope *scope)
 {
 	mig_sql_end(scope);
 }

@@ -15,33 +15,33 @@
  * owner; once in a transaction, unless something may have changed.  Raises MIG_ERRCODE_EXTENSION if the extension is not installed, its
  * objects are older or newer than this library, or a table has been replaced.
  */
-extern Oid	mig_books_owner(void);
+extern Oid	mig_tables_owner(void);
 
 /*
  * Between begin and end that is also not done in each transaction, but for the
  * sequence; for runs that ask before and after each of many small ones.
  */
-extern void mig_books_trust_begin(void);
-extern void mig_books_trust_end(void);
+extern void mig_tables_trust_begin(void);
+extern void mig_tables_trust_end(void);
 
 /*
  * Changes whenever the definition of one of the tables may have changed; 0
  * outside of begin and end, where nobody looks.
  */
-extern uint64 mig_books_generation(void);
+extern uint64 mig_tables_generation(void);
 
 /* the extension's own OID; 0 if it is not installed in this database */
-extern Oid	mig_books_extension(void);
+extern Oid	mig_tables_extension(void);
 
 /* OID of one of the tables, or of the sequence */
-extern Oid	mig_books_relation(const char *name);
+extern Oid	mig_tables_relation(const char *name);
 
 /* raise MIG_ERRCODE_EXTENSION if somebody has altered a table */
-extern void mig_books_check_columns(const char *name, int columns,
-									int expected);
+extern void mig_tables_check_columns(const char *name, int columns,
+									 int expected);
 
 /* mig_sql_begin() as the owner of the tables, after checking them */
-extern void mig_books_open(MigSqlScope *scope);
-extern void mig_books_close(MigSqlScope *scope);
+extern void mig_tables_open(MigSqlScope *scope);
+extern void mig_tables_close(MigSqlScope *scope);
 
 #endif							/* MIG_LEDGER_TABLES_H */

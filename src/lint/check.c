@@ -55,12 +55,12 @@ mig_lint_place(const MigLint *lint, MigFinding *finding)
 	finding->name = lint->entry->name;
 	if (lint->body == NULL)
 		return;
-	finding->part = mig_part_name(lint->part);
+	finding->part = mig_body_part_name(lint->part);
 	if (lint->statement < 0)
 		return;
 	finding->statement = lint->statement + 1;
 	finding->line = lint->body->statements[lint->statement].line;
-	mig_label_of_entry(&label, lint->entry, lint->part, true);
+	mig_body_label_of_entry(&label, lint->entry, lint->part, true);
 	if (label.first_line > 0)
 		finding->path = label.path;
 }

@@ -142,7 +142,7 @@ mig_facts_columns(Oid relation)
 
 /* the name of a column, or NULL */
 static char *
-column_name(Oid relation, AttrNumber attnum)
+attribute_name(Oid relation, AttrNumber attnum)
 {
 	return attnum > 0 ? get_attname(relation, attnum, true) : NULL;
 }
@@ -167,8 +167,8 @@ index_of_tuple(HeapTuple tuple)
 	index->partial = !heap_attisnull(tuple, Anum_pg_index_indpred, NULL);
 	for (i = 0; i < form->indnkeyatts; i++)
 		index->columns = lappend(index->columns,
-								 column_name(form->indrelid,
-											 form->indkey.values[i]));
+								 attribute_name(form->indrelid,
+												form->indkey.values[i]));
 	return index;
 }
 
@@ -211,8 +211,8 @@ constrained_columns(HeapTuple tuple, TupleDesc desc, Oid relation)
 	array = DatumGetArrayTypeP(value);
 	for (i = 0; i < ARR_DIMS(array)[0]; i++)
 	{
-		char	   *name = column_name(relation,
-									   ((int16 *) ARR_DATA_PTR(array))[i]);
+		char	   *name = attribute_name(relation,
+										  ((int16 *) ARR_DATA_PTR(array))[i]);
 
 		if (name != NULL)
 			columns = lappend(columns, name);
@@ -365,7 +365,7 @@ mig_facts_enums_with(const char *label)
 }
 
 static bool
-has_constraint(Oid domain)
+domain_has_constraint(Oid domain)
 {
 	Relation	rel = table_open(ConstraintRelationId, AccessShareLock);
 	ScanKeyData key;
@@ -399,7 +399,7 @@ mig_facts_is_checked_domain(Oid type)
 			return false;
 		form = (Form_pg_type) GETSTRUCT(tuple);
 		checked = form->typtype == TYPTYPE_DOMAIN &&
-			(form->typnotnull || has_constraint(type));
+			(form->typnotnull || domain_has_constraint(type));
 		base = form->typtype == TYPTYPE_DOMAIN ? form->typbasetype : InvalidOid;
 		ReleaseSysCache(tuple);
 		if (checked)
@@ -512,8 +512,8 @@ without_no_op(FuncExpr *call)
 
 /* the conversion as ALTER TABLE would do it; NULL: none */
 static Node *
-conversion(const MigLintColumn *column, Oid type, int32 typmod,
-		   bool is_explicit)
+find_conversion(const MigLintColumn *column, Oid type, int32 typmod,
+				bool is_explicit)
 {
 	Node	   *node = (Node *) makeVar(1, 1, column->typid, column->typmod,
 										column->collation, 0);
@@ -589,7 +589,7 @@ mig_facts_cast(const MigLintColumn *column, Oid type, int32 typmod,
 
 	if (!OidIsValid(column->typid))
 		return MIG_CAST_UNKNOWN;
-	node = conversion(column, type, typmod, is_explicit);
+	node = find_conversion(column, type, typmod, is_explicit);
 	if (node == NULL)
 		return MIG_CAST_MISSING;
 	effect = effect_of_conversion(node);

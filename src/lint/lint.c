@@ -30,8 +30,8 @@
 #include "source/trial_parse.h"
 
 /* limits of what is read at once; one body may be larger than that */
-#define CHUNK_MIGRATIONS 512
-#define CHUNK_BYTES (1024 * 1024)
+#define LOADED_MIGRATIONS 512
+#define LOADED_BYTES (1024 * 1024)
 
 /* secrets that are reported of one body, and findings in one error */
 #define MAX_SECRETS 20
@@ -236,7 +236,7 @@ reaches_children(Node *stmt)
 }
 
 static void
-check_statement(MigLint *lint, const Rules *rules, Node *stmt)
+lint_statement(MigLint *lint, const Rules *rules, Node *stmt)
 {
 	NodeTag		tag = nodeTag(stmt);
 	bool		with_children = reaches_children(stmt);
@@ -255,7 +255,7 @@ check_statement(MigLint *lint, const Rules *rules, Node *stmt)
 		rule->check(lint, stmt);
 	}
 	lint->model->with_children = false;
-	mig_effects_apply(lint->model, stmt);
+	mig_model_apply(lint->model, stmt);
 	follow_foreign_keys(lint, stmt);
 	cut_transaction(lint);
 }
@@ -275,13 +275,13 @@ note_offs(MigLint *lint)
 
 /* false, and the rule "body-refused" knows, if no run will ever take the body */
 static bool
-try_body(MigLint *lint, const char *text)
+lint_refused_body(MigLint *lint, const char *text)
 {
 	MigLabel	label;
 	MigBody    *body;
 	ErrorData  *edata;
 
-	mig_label_of_entry(&label, lint->entry, lint->part, true);
+	mig_body_label_of_entry(&label, lint->entry, lint->part, true);
 	edata = mig_trial_parse(text, &label, &body, &lint->trees);
 	if (edata != NULL)
 	{
@@ -306,13 +306,13 @@ check_body(MigLint *lint, const Rules *rules, const char *text, MigPart part)
 
 	lint->part = part;
 	lint->off = NIL;
-	if (!try_body(lint, text))
+	if (!lint_refused_body(lint, text))
 		return;
 	if (part == MIG_UP)
 		lint->empty = lint->trees == NIL;
-	lint->text = mig_text_scan(lint->body->text);
-	lint->secret_what = mig_text_secret(lint->body->text, 0,
-										&lint->secret_location);
+	lint->text = mig_lint_text_scan(lint->body->text);
+	lint->secret_what = mig_lint_text_secret(lint->body->text, 0,
+											 &lint->secret_location);
 	lint->secrets = MAX_SECRETS;
 	lint->locks = lint->altered = NIL;
 	lint->cuts = 0;
@@ -335,7 +335,7 @@ check_body(MigLint *lint, const Rules *rules, const char *text, MigPart part)
 		lint->off = rules_off(lint, off_whole,
 							  statement->location + statement->length,
 							  &next_off);
-		check_statement(lint, rules, lfirst_node(RawStmt, lc)->stmt);
+		lint_statement(lint, rules, lfirst_node(RawStmt, lc)->stmt);
 		lint->statement++;
 	}
 	lint->off = off_whole;
@@ -357,7 +357,7 @@ verify_passes(const MigEntry *entry, const char *text)
 
 	if (text == NULL)
 		return false;
-	mig_label_of_entry(&label, entry, MIG_VERIFY, true);
+	mig_body_label_of_entry(&label, entry, MIG_VERIFY, true);
 	return mig_trial_parse(text, &label, &body, &trees) == NULL &&
 		mig_verify_always_passes(trees, entry->of_sqitch);
 }
@@ -396,15 +396,15 @@ check_migration(MigLint *lint, const Rules *rules, const MigTexts *texts,
 }
 
 static int
-chunk_size(const MigPlan *plan, int first)
+lint_window_size(const MigPlan *plan, int first)
 {
 	int64		bytes = 0;
 	int			count = 0;
 
-	while (first + count < plan->nsteps && count < CHUNK_MIGRATIONS)
+	while (first + count < plan->nsteps && count < LOADED_MIGRATIONS)
 	{
 		bytes += plan->steps[first + count]->length;
-		if (count > 0 && bytes > CHUNK_BYTES)
+		if (count > 0 && bytes > LOADED_BYTES)
 			break;
 		count++;
 	}
@@ -415,9 +415,9 @@ chunk_size(const MigPlan *plan, int first)
 static void
 check_plan(MigLint *lint, const Rules *rules, bool downs)
 {
-	MemoryContext chunk = AllocSetContextCreate(lint->context,
-												"migrate lint chunk",
-												ALLOCSET_DEFAULT_SIZES);
+	MemoryContext loaded = AllocSetContextCreate(lint->context,
+												 "migrate lint chunk",
+												 ALLOCSET_DEFAULT_SIZES);
 	MemoryContext one = AllocSetContextCreate(lint->context,
 											  "migrate lint migration",
 											  ALLOCSET_DEFAULT_SIZES);
@@ -429,11 +429,11 @@ check_plan(MigLint *lint, const Rules *rules, bool downs)
 	{
 		MigTexts   *texts;
 
-		MemoryContextReset(chunk);
-		MemoryContextSwitchTo(chunk);
-		count = chunk_size(lint->plan, first);
-		texts = mig_ledger_texts(lint->project_name,
-								 &lint->plan->steps[first], count);
+		MemoryContextReset(loaded);
+		MemoryContextSwitchTo(loaded);
+		count = lint_window_size(lint->plan, first);
+		texts = mig_migration_texts(lint->project_name,
+									&lint->plan->steps[first], count);
 		MemoryContextSwitchTo(one);
 		for (i = 0; i < count; i++)
 		{
@@ -527,7 +527,7 @@ check_downs(MigLint *lint)
 					   count == 1 ?
 					   "there is no down body: it cannot be rolled back" :
 					   psprintf("there is no down body, here and in other migrations: %s cannot be rolled back",
-								mig_name_list(downs->versions)),
+								mig_error_name_list(downs->versions)),
 					   "Write one, or say -- migrate:irreversible.");
 }
 
@@ -609,19 +609,19 @@ List *
 mig_lint(const char *project_name, const char *target, bool restricted,
 		 List *versions)
 {
-	MigPolicy  *policy = mig_ledger_policy(project_name);
+	MigPolicy  *policy = mig_policy_read(project_name);
 	MigPolicy	lenient = *policy;
 	int			count;
-	MigEntry   *entries = mig_ledger_entries(project_name, false, &count);
+	MigEntry   *entries = mig_migration_entries(project_name, false, &count);
 	MigProject *project = mig_plan_project(project_name, entries, count, true);
 	MigPlan    *plan;
 
 	if (count == 0)
-		mig_ledger_tell_empty(project_name, WARNING);
+		mig_migration_tell_empty(project_name, WARNING);
 	lenient.allow_out_of_order = true;
 	lenient.require_down = false;
 	plan = mig_plan_up(project, target, restricted, versions, &lenient,
-					   mig_ledger_is_applied);
+					   mig_migration_is_applied);
 	return lint_plan(project_name, project, plan, policy, true);
 }
 
@@ -652,7 +652,7 @@ mig_lint_link(const char *rule)
 
 /* migration "003" (003_a.sql:4): ... (rule) */
 static char *
-describe(const MigFinding *finding)
+describe_finding(const MigFinding *finding)
 {
 	if (finding->line == 0)
 		return psprintf("migration \"%s\": %s (%s)",
@@ -667,7 +667,7 @@ describe(const MigFinding *finding)
 }
 
 static void
-refuse(List *findings)
+refuse_findings(List *findings)
 {
 	StringInfoData detail;
 	ListCell   *lc;
@@ -682,7 +682,7 @@ refuse(List *findings)
 			continue;
 		if (++errors <= MAX_IN_DETAIL)
 			appendStringInfo(&detail, "%s%s", errors > 1 ? "\n" : "",
-							 describe(finding));
+							 describe_finding(finding));
 	}
 	if (errors == 0)
 		return;
@@ -713,14 +713,14 @@ mig_lint_before_run(const char *name, MigProject *project, MigPlan *plan,
 	old = MemoryContextSwitchTo(context);
 	findings = lint_plan(name, project, plan, policy, false);
 	if (policy->lint == MIG_LINT_REFUSE)
-		refuse(findings);
+		refuse_findings(findings);
 	foreach(lc, findings)
 	{
 		MigFinding *finding = (MigFinding *) lfirst(lc);
 
 		if (finding->severity != MIG_LINT_NOTE)
 			ereport(WARNING,
-					(errmsg("%s", describe(finding)),
+					(errmsg("%s", describe_finding(finding)),
 					 finding->instead ? errhint("%s", finding->instead) : 0));
 	}
 	MemoryContextSwitchTo(old);

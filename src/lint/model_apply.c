@@ -87,7 +87,7 @@ create_from_query(MigLintModel *model, const IntoClause *into, Node *query,
 {
 	MigLintRel *rel;
 
-	rel = mig_model_add(model, mig_table_schema(model, into->rel),
+	rel = mig_model_add(model, mig_model_table_schema(model, into->rel),
 						into->rel->relname, relkind);
 	rel->written = rel->constraints_known = true;
 	if (relkind == RELKIND_MATVIEW)
@@ -97,7 +97,7 @@ create_from_query(MigLintModel *model, const IntoClause *into, Node *query,
 static void
 create_view(MigLintModel *model, const ViewStmt *stmt)
 {
-	const char *schema = mig_table_schema(model, stmt->view);
+	const char *schema = mig_model_table_schema(model, stmt->view);
 	MigLintRel *rel = mig_model_find(model, schema, stmt->view->relname);
 
 	if (rel == NULL)
@@ -120,14 +120,15 @@ static void
 create_composite(MigLintModel *model, const RangeVar *range)
 {
 	model->types = lappend(model->types,
-						   psprintf("%s.%s", mig_table_schema(model, range),
+						   psprintf("%s.%s",
+									mig_model_table_schema(model, range),
 									range->relname));
 }
 
 static void
 create_sequence(MigLintModel *model, const RangeVar *range)
 {
-	mig_model_add(model, mig_table_schema(model, range), range->relname,
+	mig_model_add(model, mig_model_table_schema(model, range), range->relname,
 				  RELKIND_SEQUENCE);
 }
 
@@ -236,10 +237,10 @@ rename_something(MigLintModel *model, const RenameStmt *stmt)
 				mig_model_move(model, rel, rel->schema, stmt->newname);
 			break;
 		case OBJECT_COLUMN:
-			mig_table_rename_column(model, stmt);
+			mig_model_table_rename_column(model, stmt);
 			break;
 		case OBJECT_TABCONSTRAINT:
-			mig_table_rename_constraint(model, stmt);
+			mig_model_table_rename_constraint(model, stmt);
 			break;
 		case OBJECT_SCHEMA:
 			remember_gone(model, "schema", stmt->subname);
@@ -488,7 +489,7 @@ truncate_tables(MigLintModel *model, const TruncateStmt *stmt)
 }
 
 static void
-move_to_schema(MigLintModel *model, const AlterObjectSchemaStmt *stmt)
+model_move_to_schema(MigLintModel *model, const AlterObjectSchemaStmt *stmt)
 {
 	MigLintRel *rel = stmt->relation ?
 		mig_model_range(model, stmt->relation) : NULL;
@@ -506,14 +507,16 @@ apply_create(MigLintModel *model, Node *stmt)
 	switch (nodeTag(stmt))
 	{
 		case T_CreateStmt:
-			mig_table_create(model, (CreateStmt *) stmt, RELKIND_RELATION);
+			mig_model_table_create(model, (CreateStmt *) stmt,
+								   RELKIND_RELATION);
 			return true;
 		case T_CreateForeignTableStmt:
-			mig_table_create(model, &((CreateForeignTableStmt *) stmt)->base,
-							 RELKIND_FOREIGN_TABLE);
+			mig_model_table_create(model,
+								   &((CreateForeignTableStmt *) stmt)->base,
+								   RELKIND_FOREIGN_TABLE);
 			return true;
 		case T_IndexStmt:
-			mig_table_index(model, (IndexStmt *) stmt);
+			mig_model_table_index(model, (IndexStmt *) stmt);
 			return true;
 		case T_CreateTableAsStmt:
 			create_from_query(model, ((CreateTableAsStmt *) stmt)->into,
@@ -561,7 +564,7 @@ apply_change(MigLintModel *model, Node *stmt)
 	switch (nodeTag(stmt))
 	{
 		case T_AlterTableStmt:
-			mig_table_alter(model, (AlterTableStmt *) stmt);
+			mig_model_table_alter(model, (AlterTableStmt *) stmt);
 			return true;
 		case T_AlterEnumStmt:
 			alter_enum(model, (AlterEnumStmt *) stmt);
@@ -570,7 +573,7 @@ apply_change(MigLintModel *model, Node *stmt)
 			rename_something(model, (RenameStmt *) stmt);
 			return true;
 		case T_AlterObjectSchemaStmt:
-			move_to_schema(model, (AlterObjectSchemaStmt *) stmt);
+			model_move_to_schema(model, (AlterObjectSchemaStmt *) stmt);
 			return true;
 		case T_DropStmt:
 			drop_something(model, (DropStmt *) stmt);
@@ -622,7 +625,7 @@ apply_statement(MigLintModel *model, Node *stmt)
 }
 
 void
-mig_effects_apply(MigLintModel *model, Node *stmt)
+mig_model_apply(MigLintModel *model, Node *stmt)
 {
 	MemoryContext old = MemoryContextSwitchTo(model->context);
 

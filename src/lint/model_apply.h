@@ -11,6 +11,6 @@
 #include "lint/model.h"
 
 /* take in what a statement does, if it succeeds */
-extern void mig_effects_apply(MigLintModel *model, Node *stmt);
+extern void mig_model_apply(MigLintModel *model, Node *stmt);
 
 #endif							/* MIG_LINT_MODEL_APPLY_H */

@@ -21,7 +21,7 @@
 #include "lint/model_table.h"
 
 const char *
-mig_table_schema(MigLintModel *model, const RangeVar *range)
+mig_model_table_schema(MigLintModel *model, const RangeVar *range)
 {
 	if (range->relpersistence == RELPERSISTENCE_TEMP)
 		return "pg_temp";
@@ -45,7 +45,7 @@ string_list(List *names)
 
 /* the same strings in memory of the model */
 static List *
-copies(List *strings)
+copy_to_model(List *strings)
 {
 	List	   *result = NIL;
 	ListCell   *lc;
@@ -292,7 +292,8 @@ add_constraint(MigLintModel *model, MigLintRel *rel,
 	made->name = name_of_constraint(model, rel, constraint, made->kind, columns);
 	if (made->kind == CONSTRAINT_CHECK)
 	{
-		made->columns = copies(mig_model_proved_columns(constraint->raw_expr));
+		made->columns =
+			copy_to_model(mig_model_proved_columns(constraint->raw_expr));
 		made->uses = columns_of_check(constraint->raw_expr);
 	}
 	else if (made->kind == CONSTRAINT_FOREIGN)
@@ -310,7 +311,7 @@ add_constraint(MigLintModel *model, MigLintRel *rel,
 }
 
 bool
-mig_table_is_serial(const ColumnDef *column)
+mig_model_table_is_serial(const ColumnDef *column)
 {
 	static const char *const names[] = {
 		"serial", "serial4", "bigserial", "serial8", "smallserial", "serial2"
@@ -342,7 +343,7 @@ static void
 add_column(MigLintModel *model, MigLintRel *rel, const ColumnDef *definition)
 {
 	MigLintColumn *column = palloc0(sizeof(MigLintColumn));
-	bool		serial = mig_table_is_serial(definition);
+	bool		serial = mig_model_table_is_serial(definition);
 	ListCell   *lc;
 
 	column->name = pstrdup(definition->colname);
@@ -397,9 +398,10 @@ copy_columns_of(MigLintModel *model, MigLintRel *rel, const RangeVar *range)
  */
 
 void
-mig_table_create(MigLintModel *model, const CreateStmt *stmt, char relkind)
+mig_model_table_create(MigLintModel *model, const CreateStmt *stmt,
+					   char relkind)
 {
-	const char *schema = mig_table_schema(model, stmt->relation);
+	const char *schema = mig_model_table_schema(model, stmt->relation);
 	MigLintRel *rel;
 	ListCell   *lc;
 
@@ -440,7 +442,7 @@ mig_table_create(MigLintModel *model, const CreateStmt *stmt, char relkind)
 }
 
 void
-mig_table_index(MigLintModel *model, const IndexStmt *stmt)
+mig_model_table_index(MigLintModel *model, const IndexStmt *stmt)
 {
 	MigLintRel *rel = mig_model_range(model, stmt->relation);
 	List	   *columns = NIL;
@@ -520,7 +522,7 @@ remember_no_constraint(MigLintModel *model, const MigLintRel *rel,
 
 /* with the column go its indexes and the constraints that have it */
 static void
-drop_column(MigLintModel *model, MigLintRel *rel, const char *name)
+model_drop_column(MigLintModel *model, MigLintRel *rel, const char *name)
 {
 	MigLintColumn *column = mig_model_column(model, rel, name);
 	ListCell   *lc;
@@ -632,7 +634,7 @@ alter_table_command(MigLintModel *model, MigLintRel *rel,
 				add_column(model, rel, (ColumnDef *) command->def);
 			break;
 		case AT_DropColumn:
-			drop_column(model, rel, command->name);
+			model_drop_column(model, rel, command->name);
 			if (command->behavior == DROP_CASCADE)
 				model->cascaded = true;
 			break;
@@ -662,7 +664,7 @@ is_drop(const AlterTableCmd *command)
 }
 
 void
-mig_table_alter(MigLintModel *model, const AlterTableStmt *stmt)
+mig_model_table_alter(MigLintModel *model, const AlterTableStmt *stmt)
 {
 	MigLintRel *rel = mig_model_range(model, stmt->relation);
 	ListCell   *lc;
@@ -681,7 +683,7 @@ mig_table_alter(MigLintModel *model, const AlterTableStmt *stmt)
 
 /* a copy of the names with the new one in the place of the old one */
 static List *
-renamed(List *names, const RenameStmt *stmt)
+rename_in_list(List *names, const RenameStmt *stmt)
 {
 	List	   *copy = list_copy(names);
 	ListCell   *lc;
@@ -695,7 +697,7 @@ renamed(List *names, const RenameStmt *stmt)
 }
 
 void
-mig_table_rename_column(MigLintModel *model, const RenameStmt *stmt)
+mig_model_table_rename_column(MigLintModel *model, const RenameStmt *stmt)
 {
 	MigLintRel *rel = mig_model_range(model, stmt->relation);
 	MigLintColumn *column = rel ?
@@ -712,8 +714,8 @@ mig_table_rename_column(MigLintModel *model, const RenameStmt *stmt)
 		MigLintConstraint *constraint = palloc(sizeof(MigLintConstraint));
 
 		*constraint = *(MigLintConstraint *) lfirst(lc);
-		constraint->columns = renamed(constraint->columns, stmt);
-		constraint->uses = renamed(constraint->uses, stmt);
+		constraint->columns = rename_in_list(constraint->columns, stmt);
+		constraint->uses = rename_in_list(constraint->uses, stmt);
 		lfirst(lc) = constraint;
 	}
 	foreach(lc, mig_model_indexes(model, rel))
@@ -721,13 +723,13 @@ mig_table_rename_column(MigLintModel *model, const RenameStmt *stmt)
 		MigLintIndex *index = palloc(sizeof(MigLintIndex));
 
 		*index = *(MigLintIndex *) lfirst(lc);
-		index->columns = renamed(index->columns, stmt);
+		index->columns = rename_in_list(index->columns, stmt);
 		lfirst(lc) = index;
 	}
 }
 
 void
-mig_table_rename_constraint(MigLintModel *model, const RenameStmt *stmt)
+mig_model_table_rename_constraint(MigLintModel *model, const RenameStmt *stmt)
 {
 	MigLintRel *rel = mig_model_range(model, stmt->relation);
 	MigLintConstraint *constraint = rel ?

@@ -11,20 +11,21 @@
 #include "lint/model.h"
 
 /* the current memory context must be that of the model */
-extern void mig_table_create(MigLintModel *model, const CreateStmt *stmt,
-							 char relkind);
-extern void mig_table_index(MigLintModel *model, const IndexStmt *stmt);
-extern void mig_table_alter(MigLintModel *model, const AlterTableStmt *stmt);
-extern void mig_table_rename_column(MigLintModel *model,
-									const RenameStmt *stmt);
-extern void mig_table_rename_constraint(MigLintModel *model,
-										const RenameStmt *stmt);
+extern void mig_model_table_create(MigLintModel *model, const CreateStmt *stmt,
+								   char relkind);
+extern void mig_model_table_index(MigLintModel *model, const IndexStmt *stmt);
+extern void mig_model_table_alter(MigLintModel *model,
+								  const AlterTableStmt *stmt);
+extern void mig_model_table_rename_column(MigLintModel *model,
+										  const RenameStmt *stmt);
+extern void mig_model_table_rename_constraint(MigLintModel *model,
+											  const RenameStmt *stmt);
 
 /* is this a definition of a column as serial and the like? */
-extern bool mig_table_is_serial(const ColumnDef *column);
+extern bool mig_model_table_is_serial(const ColumnDef *column);
 
 /* the schema that the statement makes it in */
-extern const char *mig_table_schema(MigLintModel *model,
-									const RangeVar *range);
+extern const char *mig_model_table_schema(MigLintModel *model,
+										  const RangeVar *range);
 
 #endif							/* MIG_LINT_MODEL_TABLE_H */

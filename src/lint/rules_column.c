@@ -109,7 +109,7 @@ rewriting_kind(MigLint *lint, const ColumnDef *column)
 {
 	const Constraint *generated = column_constraint(column, CONSTR_GENERATED);
 
-	if (mig_table_is_serial(column))
+	if (mig_model_table_is_serial(column))
 		return "serial";
 	if (column_constraint(column, CONSTR_IDENTITY) != NULL)
 		return "an identity";
@@ -158,7 +158,7 @@ add_column_not_null(MigLint *lint, Node *stmt)
 			column_constraint(column, CONSTR_DEFAULT) != NULL ||
 			column_constraint(column, CONSTR_IDENTITY) != NULL ||
 			column_constraint(column, CONSTR_GENERATED) != NULL ||
-			mig_table_is_serial(column))
+			mig_model_table_is_serial(column))
 			continue;
 		mig_lint_report(lint, MIG_LINT_ERROR, rel,
 						psprintf("%s has no default and must not be null: that fails, for %s has rows",
@@ -172,7 +172,8 @@ add_column_not_null(MigLint *lint, Node *stmt)
 }
 
 static char *
-unique_in_steps(MigLint *lint, const MigLintRel *rel, const ColumnDef *column)
+unique_column_in_steps(MigLint *lint, const MigLintRel *rel,
+					   const ColumnDef *column)
 {
 	const char *quoted = mig_lint_quote(column->colname);
 	char	   *table = mig_lint_name(lint, rel);
@@ -224,7 +225,7 @@ add_column_unique(MigLint *lint, Node *stmt)
 								 mig_lint_quote(column->colname),
 								 mig_lint_name(lint, rel),
 								 mig_lint_how_much(lint, rel)),
-						unique_in_steps(lint, rel, column));
+						unique_column_in_steps(lint, rel, column));
 	}
 }
 
@@ -318,7 +319,7 @@ effect_of_type(MigLint *lint, const MigLintColumn *column,
 }
 
 static bool
-mentions(List *strings, const char *wanted)
+list_mentions(List *strings, const char *wanted)
 {
 	ListCell   *lc;
 
@@ -337,7 +338,7 @@ is_indexed(MigLint *lint, MigLintRel *rel, const char *column)
 
 	foreach(lc, mig_model_indexes(lint->model, rel))
 	{
-		if (mentions(((MigLintIndex *) lfirst(lc))->columns, column))
+		if (list_mentions(((MigLintIndex *) lfirst(lc))->columns, column))
 			return true;
 	}
 	return false;
@@ -352,7 +353,8 @@ is_checked(MigLint *lint, MigLintRel *rel, const char *column)
 	{
 		MigLintConstraint *constraint = (MigLintConstraint *) lfirst(lc);
 
-		if (constraint->kind == 'c' && mentions(constraint->columns, column))
+		if (constraint->kind == 'c' &&
+			list_mentions(constraint->columns, column))
 			return true;
 	}
 	return false;

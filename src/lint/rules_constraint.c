@@ -254,7 +254,8 @@ foreign_key_without_index(MigLint *lint, Node *stmt)
 			RangeVar   *range = ((CreateStmt *) stmt)->relation;
 
 			later->table = pstrdup(range->relname);
-			later->schema = pstrdup(mig_table_schema(lint->model, range));
+			later->schema =
+				pstrdup(mig_model_table_schema(lint->model, range));
 		}
 		foreach(lc2, key->columns)
 			later->columns = lappend(later->columns, pstrdup(lfirst(lc2)));
@@ -311,8 +312,8 @@ check_validates(MigLint *lint, Node *stmt)
 
 /* how to make the index of the constraint without blocking anybody */
 static char *
-unique_in_steps(MigLint *lint, const MigLintRel *rel,
-				const Constraint *constraint)
+unique_constraint_in_steps(MigLint *lint, const MigLintRel *rel,
+						   const Constraint *constraint)
 {
 	bool		primary = constraint->contype == CONSTR_PRIMARY;
 	const char *kind = primary ? "PRIMARY KEY" : "UNIQUE";
@@ -357,7 +358,7 @@ unique_blocks(MigLint *lint, Node *stmt)
 						psprintf("the index of %s is built on table %s under ACCESS EXCLUSIVE (%s): nobody can read or write it",
 								 primary ? "PRIMARY KEY" : "UNIQUE", name,
 								 mig_lint_how_much(lint, rel)),
-						unique_in_steps(lint, rel, constraint));
+						unique_constraint_in_steps(lint, rel, constraint));
 	}
 }
 
@@ -509,7 +510,7 @@ validate_in_same_migration(MigLint *lint, Node *stmt)
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
 						psprintf("VALIDATE CONSTRAINT reads table %s under %s (%s), which adding the constraint took: %s",
 								 mig_lint_name(lint, rel),
-								 mig_lock_mode_name(mode),
+								 mig_held_locks_mode_name(mode),
 								 mig_lint_how_much(lint, rel),
 								 mig_lint_nobody(mode)),
 						"Validate it in the next migration, and CALL migrate.apply_each().");

@@ -18,7 +18,7 @@
 
 /* data goes for good: an error if there is much of it */
 static MigSeverity
-loss(MigLint *lint, MigLintRel *rel)
+loss_severity(MigLint *lint, MigLintRel *rel)
 {
 	MigSeverity severity = mig_lint_scale(lint, rel);
 
@@ -26,7 +26,7 @@ loss(MigLint *lint, MigLintRel *rel)
 }
 
 static bool
-is_table(const MigLintRel *rel)
+is_table_of_rows(const MigLintRel *rel)
 {
 	return rel->relkind == RELKIND_RELATION ||
 		rel->relkind == RELKIND_PARTITIONED_TABLE;
@@ -45,7 +45,7 @@ drop_table(MigLint *lint, Node *node)
 		MigLintRel *rel = mig_model_names(lint->model, lfirst(lc));
 
 		if (!mig_lint_is_harmless(lint, rel))
-			mig_lint_report(lint, loss(lint, rel), rel,
+			mig_lint_report(lint, loss_severity(lint, rel), rel,
 							psprintf("DROP TABLE %s loses its rows (%s), and programs that still use it fail",
 									 mig_lint_name(lint, rel),
 									 mig_lint_how_much(lint, rel)),
@@ -54,7 +54,7 @@ drop_table(MigLint *lint, Node *node)
 }
 
 static void
-drop_column(MigLint *lint, Node *stmt)
+check_drop_column(MigLint *lint, Node *stmt)
 {
 	MigLintRel *rel = mig_lint_altered(lint, stmt);
 	ListCell   *lc;
@@ -119,7 +119,7 @@ truncate_loses_rows(MigLint *lint, Node *node)
 		MigLintRel *rel = mig_model_range(lint->model, lfirst_node(RangeVar, lc));
 
 		if (!mig_lint_is_harmless(lint, rel))
-			mig_lint_report(lint, loss(lint, rel), rel,
+			mig_lint_report(lint, loss_severity(lint, rel), rel,
 							psprintf("TRUNCATE loses the rows of %s (%s)",
 									 mig_lint_name(lint, rel),
 									 mig_lint_how_much(lint, rel)),
@@ -187,7 +187,8 @@ rename_column(MigLint *lint, Node *node)
 	if (stmt->renameType != OBJECT_COLUMN || lint->part != MIG_UP)
 		return;
 	rel = mig_model_range(lint->model, stmt->relation);
-	if (rel == NULL || !is_table(rel) || mig_lint_is_harmless(lint, rel))
+	if (rel == NULL || !is_table_of_rows(rel) ||
+		mig_lint_is_harmless(lint, rel))
 		return;
 	mig_lint_report(lint, MIG_LINT_WARNING, rel,
 					psprintf("programs that still use %s as the name of the column fail",
@@ -232,7 +233,7 @@ rename_schema(MigLint *lint, Node *node)
 }
 
 static void
-move_to_schema(MigLint *lint, Node *node)
+check_move_to_schema(MigLint *lint, Node *node)
 {
 	AlterObjectSchemaStmt *stmt = (AlterObjectSchemaStmt *) node;
 	MigLintRel *rel;
@@ -816,7 +817,7 @@ disable_trigger(MigLint *lint, Node *stmt)
 
 const MigLintRule mig_rules_drop[] = {
 	{"drop-table", false, T_DropStmt, drop_table},
-	{"drop-column", false, T_AlterTableStmt, drop_column},
+	{"drop-column", false, T_AlterTableStmt, check_drop_column},
 	{"drop-schema", false, T_DropStmt, drop_schema},
 	{"drop-database", false, T_DropdbStmt, drop_database},
 	{"drop-cascade", false, T_DropStmt, drop_cascade},
@@ -826,7 +827,7 @@ const MigLintRule mig_rules_drop[] = {
 	{"rename-column", false, T_RenameStmt, rename_column},
 	{"rename-table", false, T_RenameStmt, rename_table},
 	{"rename-schema", false, T_RenameStmt, rename_schema},
-	{"move-to-schema", false, T_AlterObjectSchemaStmt, move_to_schema},
+	{"move-to-schema", false, T_AlterObjectSchemaStmt, check_move_to_schema},
 	{"still-used", false, T_Invalid, still_used},
 	{"type-of-used-column", false, T_AlterTableStmt, type_of_used_column},
 	{"disable-trigger", false, T_AlterTableStmt, disable_trigger},

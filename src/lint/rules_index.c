@@ -244,7 +244,7 @@ drop_index_blocks(MigLint *lint, Node *node)
 }
 
 static bool
-has_option(List *options, const char *name)
+has_index_option(List *options, const char *name)
 {
 	ListCell   *lc;
 
@@ -271,7 +271,8 @@ reindex_blocks(MigLint *lint, Node *node)
 	MigLintRel *rel;
 	MigLintConstraint *constraint;
 
-	if (has_option(stmt->params, "concurrently") || stmt->relation == NULL)
+	if (has_index_option(stmt->params, "concurrently") ||
+		stmt->relation == NULL)
 		return;
 	rel = named = mig_model_range(lint->model, stmt->relation);
 	if (rel != NULL && stmt->kind == REINDEX_OBJECT_INDEX)
@@ -465,7 +466,7 @@ rewrite_table(MigLint *lint, Node *node)
 											 ((ClusterStmt *) node)->relation),
 					   "CLUSTER");
 	else if (IsA(node, VacuumStmt) &&
-			 has_option(((VacuumStmt *) node)->options, "full"))
+			 has_index_option(((VacuumStmt *) node)->options, "full"))
 		foreach(lc, ((VacuumStmt *) node)->rels)
 			report_rewrite(lint, mig_model_range(lint->model,
 												 lfirst_node(VacuumRelation, lc)->relation),
@@ -500,7 +501,7 @@ lock_table(MigLint *lint, Node *node)
 			continue;
 		mig_lint_report(lint, MIG_LINT_WARNING, rel,
 						psprintf("LOCK TABLE holds %s on table %s to the end of the migration: %s",
-								 mig_lock_mode_name(stmt->mode),
+								 mig_held_locks_mode_name(stmt->mode),
 								 mig_lint_name(lint, rel),
 								 mig_lint_nobody(stmt->mode)),
 						"Leave it to the statements to take the locks that they need.");

@@ -461,7 +461,7 @@ unknown_type(MigLint *lint, Node *stmt)
 	{
 		ColumnDef  *column = (ColumnDef *) lfirst(lc);
 
-		if (IsA(column, ColumnDef) && !mig_table_is_serial(column))
+		if (IsA(column, ColumnDef) && !mig_model_table_is_serial(column))
 			check_type(lint, column->typeName);
 	}
 }
@@ -470,7 +470,8 @@ static void
 check_free(MigLint *lint, const RangeVar *range, const char *kind)
 {
 	MigLintRel *rel = mig_model_find(lint->model,
-									 mig_table_schema(lint->model, range),
+									 mig_model_table_schema(lint->model,
+															range),
 									 range->relname);
 
 	/* an index goes with its table */
@@ -637,9 +638,9 @@ secret_in_body(MigLint *lint, Node *stmt)
 	while (lint->secret_what != NULL &&
 		   lint->secret_location < statement->location && lint->secrets > 0)
 	{
-		lint->secret_what = mig_text_secret(lint->body->text,
-											statement->location,
-											&lint->secret_location);
+		lint->secret_what = mig_lint_text_secret(lint->body->text,
+												 statement->location,
+												 &lint->secret_location);
 		lint->secrets--;
 	}
 	if (has_password(stmt))

@@ -318,7 +318,7 @@ locks_to_give_up(MigLint *lint, List *needed)
 		if (!is_covered(needed, lock))
 			appendStringInfo(&text, "%s%s on table %s (line %d)",
 							 text.len > 0 ? " and " : "",
-							 mig_lock_mode_name(lock->mode),
+							 mig_held_locks_mode_name(lock->mode),
 							 mig_lint_name(lint, lock->rel), lock->line);
 	}
 	return text.len > 0 ? text.data : NULL;
@@ -430,7 +430,7 @@ lock_on_busy_table(MigLint *lint, Node *stmt)
 			continue;
 		mig_lint_report(lint, MIG_LINT_WARNING, lock->rel,
 						psprintf("the statement takes %s on table %s, which is busy (%s): it waits for all who use it, and everybody else waits behind it",
-								 mig_lock_mode_name(lock->mode),
+								 mig_held_locks_mode_name(lock->mode),
 								 mig_lint_name(lint, lock->rel),
 								 mig_lint_how_much(lint, lock->rel)),
 						"Let a short migration do this and nothing else, with a low migrate.lock_timeout and migrate.lock_retries.");
@@ -475,7 +475,7 @@ lock_timeout_off(MigLint *lint, Node *node)
 		if (!zero)
 			return;
 	}
-	else if (mig_lock_timeout > 0 || stmt->kind == VAR_SET_CURRENT)
+	else if (mig_guc_lock_timeout > 0 || stmt->kind == VAR_SET_CURRENT)
 		return;
 	mig_lint_report(lint, MIG_LINT_WARNING, NULL,
 					"without a lock_timeout a statement waits for its lock as long as it takes, and everybody else waits behind it",
@@ -555,7 +555,7 @@ down_does_not_restore(MigLint *lint, Node *stmt)
 		RangeVar   *range = ((CreateStmt *) stmt)->relation;
 
 		if (was_lost(lint, psprintf("%s.%s.",
-									mig_table_schema(lint->model, range),
+									mig_model_table_schema(lint->model, range),
 									range->relname)))
 			mig_lint_report(lint, MIG_LINT_NOTE, NULL,
 							psprintf("table %s comes back without its rows",
@@ -702,7 +702,7 @@ verify_cannot_fail(MigLint *lint, Node *stmt)
 
 /* the versioned migration before this one in the order, or NULL */
 static const MigEntry *
-predecessor(const MigLint *lint, const MigEntry *entry)
+find_predecessor(const MigLint *lint, const MigEntry *entry)
 {
 	const MigEntry *before;
 
@@ -752,7 +752,7 @@ version_duplicate(MigLint *lint, Node *stmt)
 
 	if (lint->project->by_requirements || entry->kind != MIG_VERSIONED)
 		return;
-	neighbors[0] = predecessor(lint, entry);
+	neighbors[0] = find_predecessor(lint, entry);
 	neighbors[1] = entry->position + 1 < lint->project->count ?
 		lint->project->order[entry->position + 1] : NULL;
 	for (i = 0; i < lengthof(neighbors); i++)
@@ -812,7 +812,7 @@ static void
 version_gap(MigLint *lint, Node *stmt)
 {
 	int64		number = number_of(lint->entry);
-	int64		before = number_of(predecessor(lint, lint->entry));
+	int64		before = number_of(find_predecessor(lint, lint->entry));
 
 	if (lint->project->by_requirements || number < 0 || before < 0 ||
 		number - before <= 1 || !is_counted(lint))

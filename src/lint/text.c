@@ -207,7 +207,7 @@ scan_name(MigLintText *result, const char *text, const char *p)
 }
 
 MigLintText *
-mig_text_scan(const char *text)
+mig_lint_text_scan(const char *text)
 {
 	MigLintText *result = palloc0(sizeof(MigLintText));
 	const char *p = text;
@@ -344,7 +344,7 @@ is_url_with_password(const char *p)
 }
 
 const char *
-mig_text_secret(const char *text, int from, int *location)
+mig_lint_text_secret(const char *text, int from, int *location)
 {
 	const char *p;
 	const char *what = NULL;

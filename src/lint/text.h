@@ -32,12 +32,13 @@ typedef struct MigLongName
 } MigLongName;
 
 /* the comments and names of a body, which need not be correct SQL */
-extern MigLintText *mig_text_scan(const char *text);
+extern MigLintText *mig_lint_text_scan(const char *text);
 
 /*
  * Does this look like a secret?  Returns what it seems to be, or NULL, and its
  * place in *location, at or after from.
  */
-extern const char *mig_text_secret(const char *text, int from, int *location);
+extern const char *mig_lint_text_secret(const char *text, int from,
+										int *location);
 
 #endif							/* MIG_LINT_TEXT_H */

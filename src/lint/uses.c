@@ -182,8 +182,9 @@ describe_default(const FormData_pg_depend *depend, Oid relation,
 }
 
 static bool
-describe(const FormData_pg_depend *depend, Oid relation, AttrNumber attnum,
-		 MigLintUse *use)
+describe_dependency(const FormData_pg_depend *depend, Oid relation,
+					AttrNumber attnum,
+					MigLintUse *use)
 {
 	switch (depend->classid)
 	{
@@ -307,7 +308,7 @@ find_uses(List *uses, Oid catalog, Oid object, AttrNumber sub)
 
 		if (depend->deptype == DEPENDENCY_INTERNAL ||
 			!(catalog == TypeRelationId ? describe_for_type(depend, use) :
-			  describe(depend, object, sub, use)) ||
+			  describe_dependency(depend, object, sub, use)) ||
 			(catalog == RelationRelationId && goes_with(use, object, sub)) ||
 			is_listed(uses, use))
 			continue;

@@ -4,7 +4,7 @@
  *	  Texts and parsed bodies of some of the steps of a run.
  *
  * The texts of a long run may not fit into memory, and reading each on its own
- * would cost a query per migration: they are read in chunks of limited size.
+ * would cost a query per migration: they are read in portions of limited size.
  *
  *-------------------------------------------------------------------------
  */
@@ -15,32 +15,32 @@
 #include "base/checksum.h"
 #include "plan/loaded_bodies.h"
 
-/* the other limit of a chunk; one body may be larger than that on its own */
-#define CHUNK_BYTES (1024 * 1024)
+/* the other limit of a portion; one body may be larger than that on its own */
+#define LOADED_BYTES (1024 * 1024)
 
 void
-mig_chunk_init(MigChunk *chunk, MemoryContext context)
+mig_loaded_bodies_init(MigLoadedBodies *loaded, MemoryContext context)
 {
-	memset(chunk, 0, sizeof(MigChunk));
-	chunk->context = AllocSetContextCreate(context, "migrate chunk",
-										   ALLOCSET_DEFAULT_SIZES);
+	memset(loaded, 0, sizeof(MigLoadedBodies));
+	loaded->context = AllocSetContextCreate(context, "migrate chunk",
+											ALLOCSET_DEFAULT_SIZES);
 }
 
 static int
-chunk_size(const MigStep *steps, int nsteps, int first)
+window_size(const MigStep *steps, int nsteps, int first)
 {
 	int64		bytes = 0;
 	int			count = 0;
 
-	while (first + count < nsteps && count < MIG_CHUNK_MIGRATIONS)
+	while (first + count < nsteps && count < MIG_LOADED_MIGRATIONS)
 	{
 		const MigStep *step = &steps[first + count];
 
-		/* a chunk is read by version, so it has each one once */
+		/* a portion is read by version, so it has each one once */
 		if (step->part != steps[first].part)
 			break;
 		bytes += step->entry->length;
-		if (count > 0 && bytes > CHUNK_BYTES)
+		if (count > 0 && bytes > LOADED_BYTES)
 			break;
 		count++;
 	}
@@ -48,27 +48,29 @@ chunk_size(const MigStep *steps, int nsteps, int first)
 }
 
 void
-mig_chunk_load(MigChunk *chunk, const char *project, const MigStep *steps,
-			   int nsteps, int first)
+mig_loaded_bodies_load(MigLoadedBodies *loaded, const char *project,
+					   const MigStep *steps,
+					   int nsteps, int first)
 {
-	int			count = chunk_size(steps, nsteps, first);
+	int			count = window_size(steps, nsteps, first);
 	MemoryContext old;
 
-	if (chunk->count > 0 && chunk->first == first)
+	if (loaded->count > 0 && loaded->first == first)
 		return;
-	chunk->count = 0;
-	MemoryContextReset(chunk->context);
-	old = MemoryContextSwitchTo(chunk->context);
-	chunk->bodies = mig_texts_read(project, steps + first, count);
+	loaded->count = 0;
+	MemoryContextReset(loaded->context);
+	old = MemoryContextSwitchTo(loaded->context);
+	loaded->bodies = mig_runnable_read(project, steps + first, count);
 	MemoryContextSwitchTo(old);
-	chunk->first = first;
-	chunk->count = count;
+	loaded->first = first;
+	loaded->count = count;
 }
 
 const char *
-mig_chunk_own_transaction(const MigChunk *chunk, const MigStep *steps, int i)
+mig_loaded_bodies_own_transaction(const MigLoadedBodies *loaded,
+								  const MigStep *steps, int i)
 {
-	const MigStep *step = &steps[chunk->first + i];
+	const MigStep *step = &steps[loaded->first + i];
 	const MigStatement *statement;
 
 	if (step->entry->partial)
@@ -77,7 +79,8 @@ mig_chunk_own_transaction(const MigChunk *chunk, const MigStep *steps, int i)
 	/* what somebody has said is about the up body */
 	if (step->part == MIG_UP && step->entry->transactional == MIG_TX_ON)
 		return NULL;
-	statement = mig_body_own_transaction(mig_runnable_body(chunk->bodies[i].body));
+	statement =
+		mig_body_own_transaction(mig_runnable_body(loaded->bodies[i].body));
 	if (statement != NULL)
 		return statement->own_transaction;
 	if (step->part == MIG_UP && step->entry->transactional == MIG_TX_OFF)
@@ -86,34 +89,38 @@ mig_chunk_own_transaction(const MigChunk *chunk, const MigStep *steps, int i)
 }
 
 const char *
-mig_chunk_action(MigPart part)
+mig_loaded_bodies_action(MigPart part)
 {
 	return part == MIG_UP ? "apply" : "rollback";
 }
 
 const char *
-mig_chunk_text(const MigChunk *chunk, const MigStep *steps, int i)
+mig_loaded_bodies_text(const MigLoadedBodies *loaded, const MigStep *steps,
+					   int i)
 {
-	return mig_texts_part(chunk->bodies[i].texts, steps[chunk->first + i].part);
+	return mig_migration_texts_part(loaded->bodies[i].texts,
+									steps[loaded->first + i].part);
 }
 
 void
-mig_chunk_fill_row(const MigChunk *chunk, const MigStep *steps, int i,
-				   MigJournalRow *row)
+mig_loaded_bodies_fill_row(const MigLoadedBodies *loaded, const MigStep *steps,
+						   int i,
+						   MigJournalRow *row)
 {
-	const MigStep *step = &steps[chunk->first + i];
-	const MigTexts *texts = chunk->bodies[i].texts;
-	const char *text = mig_chunk_text(chunk, steps, i);
+	const MigStep *step = &steps[loaded->first + i];
+	const MigTexts *texts = loaded->bodies[i].texts;
+	const char *text = mig_loaded_bodies_text(loaded, steps, i);
 	const char *checksum = step->part == MIG_UP ?
 		texts->checksum : texts->down_checksum;
 
-	row->action = mig_chunk_action(step->part);
+	row->action = mig_loaded_bodies_action(step->part);
 	row->version = step->entry->version;
 	row->name = step->entry->name;
 	row->checksum = texts->checksum;
 	row->down_checksum = texts->down_checksum;
-	row->body = mig_exact_hash(text, checksum ? checksum : mig_checksum(text));
-	if (chunk->bodies[i].verify != NULL)
-		row->verify_body = mig_exact_hash(texts->verify,
-										  mig_checksum(texts->verify));
+	row->body = mig_checksum_exact(text,
+								   checksum ? checksum : mig_checksum(text));
+	if (loaded->bodies[i].verify != NULL)
+		row->verify_body = mig_checksum_exact(texts->verify,
+											  mig_checksum(texts->verify));
 }

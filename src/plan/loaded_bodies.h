@@ -11,46 +11,52 @@
 #include "ledger/journal.h"
 #include "plan/runnable.h"
 
-/* how many migrations a chunk has at most */
-#define MIG_CHUNK_MIGRATIONS 1024
+/* how many migrations a portion has at most */
+#define MIG_LOADED_MIGRATIONS 1024
 
 /* steps [first, first + count); the arrays begin with that of step first */
-typedef struct MigChunk
+typedef struct MigLoadedBodies
 {
 	MemoryContext context;
 	int			first;
 	int			count;			/* 0: nothing loaded */
 	MigStepTexts *bodies;
-} MigChunk;
+} MigLoadedBodies;
 
 /* what is loaded is kept in a child of context */
-extern void mig_chunk_init(MigChunk *chunk, MemoryContext context);
+extern void mig_loaded_bodies_init(MigLoadedBodies *loaded,
+								   MemoryContext context);
 
 /*
- * Load as many steps from number first on as fit into a chunk, instead of what
- * was there, unless it is there already.  At least one, and all of one part.
- * Raises what forbids to run a body: it does not parse, or is not the one
- * that has been stored.
+ * Load as many steps from number first on as fit into a portion, instead of
+ * what was there, unless it is there already.  At least one, and all of one
+ * part. Raises what forbids to run a body: it does not parse, or is not the
+ * one that has been stored.
  */
-extern void mig_chunk_load(MigChunk *chunk, const char *project,
-						   const MigStep *steps, int nsteps, int first);
+extern void mig_loaded_bodies_load(MigLoadedBodies *loaded,
+								   const char *project,
+								   const MigStep *steps, int nsteps,
+								   int first);
 
 /*
- * Why the step steps[chunk->first + i] cannot run in a transaction block, NULL
- * if it can.
+ * Why the step steps[portion->first + i] cannot run in a transaction block,
+ * NULL if it can.
  */
-extern const char *mig_chunk_own_transaction(const MigChunk *chunk,
-											 const MigStep *steps, int i);
+extern const char *mig_loaded_bodies_own_transaction(const MigLoadedBodies *loaded,
+													 const MigStep *steps,
+													 int i);
 
 /* "apply" or "rollback" */
-extern const char *mig_chunk_action(MigPart part);
+extern const char *mig_loaded_bodies_action(MigPart part);
 
-/* the text of step steps[chunk->first + i] */
-extern const char *mig_chunk_text(const MigChunk *chunk, const MigStep *steps,
-								  int i);
+/* the text of step steps[portion->first + i] */
+extern const char *mig_loaded_bodies_text(const MigLoadedBodies *loaded,
+										  const MigStep *steps,
+										  int i);
 
 /* the columns of a journal row that tell which body it is about */
-extern void mig_chunk_fill_row(const MigChunk *chunk, const MigStep *steps,
-							   int i, MigJournalRow *row);
+extern void mig_loaded_bodies_fill_row(const MigLoadedBodies *loaded,
+									   const MigStep *steps,
+									   int i, MigJournalRow *row);
 
 #endif							/* MIG_PLAN_LOADED_BODIES_H */

@@ -223,15 +223,15 @@ refuse_impossible_downs(const MigPlan *plan)
 		else if (entry->down_changed && entry->kind == MIG_VERSIONED)
 			changed = lappend(changed, entry);
 	}
-	mig_refuse_without_down(mig_plan_versions(lacking),
-							"Give it one with migrate.amend(), or undo its work by hand and then call migrate.unstamp().");
+	mig_error_refuse_without_down(mig_plan_versions(lacking),
+								  "Give it one with migrate.amend(), or undo its work by hand and then call migrate.unstamp().");
 	if (changed != NIL)
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_CHANGED),
 				 errmsg_plural("the down body of %d applied migration has changed",
 							   "the down bodies of %d applied migrations have changed",
 							   list_length(changed), list_length(changed)),
-				 errdetail("Changed: %s.", mig_name_list(mig_plan_versions(changed))),
+				 errdetail("Changed: %s.", mig_error_name_list(mig_plan_versions(changed))),
 				 errhint("Put the text back, or accept the new one with migrate.amend().")));
 }
 
@@ -295,7 +295,7 @@ refuse_foreign_dependents(const MigProject *project, const MigPlan *plan,
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_REQUIREMENT),
 				 errmsg("cannot roll back what migrations of other projects require"),
-				 errdetail("They are %s.", mig_name_list(dependents)),
+				 errdetail("They are %s.", mig_error_name_list(dependents)),
 				 errhint("Roll those back first.")));
 }
 

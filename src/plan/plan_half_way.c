@@ -54,7 +54,8 @@ refuse_past_half_way(const MigPlan *plan, MigPart part, const MigEntry *entry)
 	for (i = 0; i < plan->nsteps; i++)
 	{
 		MigEntry   *step = plan->steps[i];
-		int			order = mig_version_compare(step->version, entry->version);
+		int			order = mig_version_order_compare(step->version,
+													  entry->version);
 
 		if (step->kind == MIG_VERSIONED && entry->kind == MIG_VERSIONED &&
 			(part == MIG_UP ? order > 0 && step->nrequires == 0 : order < 0))
@@ -67,7 +68,7 @@ refuse_past_half_way(const MigPlan *plan, MigPart part, const MigEntry *entry)
 						entry->version),
 				 errdetail("Held: %s.  %s: %s.", entry->held_reason,
 						   part == MIG_UP ? "Pending" : "To be rolled back",
-						   mig_name_list(mig_plan_versions(past))),
+						   mig_error_name_list(mig_plan_versions(past))),
 				 errhint("Let it go on with migrate.unhold(%s), or set out_of_order to 'allow' in migrate.policy.",
 						 quote_literal_cstr(entry->version))));
 }

@@ -87,12 +87,12 @@ compare_entries(const void *a, const void *b)
 
 	if (left->kind != right->kind)
 		return left->kind == MIG_VERSIONED ? -1 : 1;
-	return mig_version_compare(left->version, right->version);
+	return mig_version_order_compare(left->version, right->version);
 }
 
 /* smallest position first; binaryheap keeps the greatest on top */
 static int
-compare_positions(Datum a, Datum b, void *arg)
+compare_heap_positions(Datum a, Datum b, void *arg)
 {
 	MigEntry   *entries = (MigEntry *) arg;
 	int			left = entries[DatumGetInt32(a)].position;
@@ -220,7 +220,7 @@ order_by_requirements(MigProject *project, const Graph *graph, bool strict)
 	int		   *first = palloc0(sizeof(int) * (count + 1));
 	int		   *dependents = palloc(sizeof(int) * Max(graph->nedges, 1));
 	bool	   *placed = palloc0(sizeof(bool) * count);
-	binaryheap *ready = binaryheap_allocate(count, compare_positions,
+	binaryheap *ready = binaryheap_allocate(count, compare_heap_positions,
 											project->entries);
 	int			nplaced = 0;
 	int			i;
@@ -404,6 +404,6 @@ mig_plan_warn_heads(const MigProject *project)
 		ereport(WARNING,
 				(errmsg("project \"%s\" has %d heads: %s",
 						project->name, list_length(heads),
-						mig_name_list(heads)),
+						mig_error_name_list(heads)),
 				 errhint("Add a migration that requires all of them, so that what follows has one order everywhere.")));
 }

@@ -24,10 +24,10 @@
 #include "plan/runnable.h"
 
 static MigProject *
-read_project(const char *name, bool strict)
+read_project_to_plan(const char *name, bool strict)
 {
 	int			count;
-	MigEntry   *entries = mig_ledger_entries(name, false, &count);
+	MigEntry   *entries = mig_migration_entries(name, false, &count);
 
 	return mig_plan_project(name, entries, count, strict);
 }
@@ -49,7 +49,7 @@ is_news(List **told, const char *version)
 
 /* what the plan passes over */
 static void
-notice_held(MigPrepared *prepared)
+notice_held(MigPlannedRun *prepared)
 {
 	ListCell   *lc;
 
@@ -107,9 +107,9 @@ schemas_gone(char *path)
 }
 
 List *
-mig_prepare_missing_schemas(const char *project)
+mig_plan_run_missing_schemas(const char *project)
 {
-	char	   *path = mig_ledger_newest_path(project);
+	char	   *path = mig_migration_newest_path(project);
 
 	return path ? schemas_gone(path) : NIL;
 }
@@ -120,14 +120,14 @@ warn_of_schemas(List *missing)
 	if (missing != NIL)
 		ereport(WARNING,
 				(errmsg("schemas that migrations were applied to are gone: %s",
-						mig_name_list(missing)),
+						mig_error_name_list(missing)),
 				 errhint(MIG_HINT_SCHEMAS_GONE)));
 }
 
 void
-mig_prepare_warn_of_schemas(const char *project)
+mig_plan_run_warn_of_schemas(const char *project)
 {
-	warn_of_schemas(mig_prepare_missing_schemas(project));
+	warn_of_schemas(mig_plan_run_missing_schemas(project));
 }
 
 static void
@@ -148,22 +148,22 @@ notice_nothing_pending(const MigProject *project)
 
 	if (project->count == 0)
 	{
-		mig_ledger_tell_empty(project->name, WARNING);
+		mig_migration_tell_empty(project->name, WARNING);
 		return;
 	}
 	mig_plan_state(project, &state);
 	notice_nothing_to_apply(state.applied, state.newest);
-	mig_prepare_warn_of_schemas(project->name);
+	mig_plan_run_warn_of_schemas(project->name);
 }
 
 bool
-mig_prepare_known_complete(const MigRunOptions *options)
+mig_plan_run_known_complete(const MigRunOptions *options)
 {
 	MigState	state;
 
 	if (options->target != NULL || options->restricted)
 		return false;
-	if (!mig_ledger_state(options->project, &state) || !state.complete ||
+	if (!mig_state_read(options->project, &state) || !state.complete ||
 		state.applied == 0)
 		return false;
 	notice_nothing_to_apply(state.applied, state.newest);
@@ -190,19 +190,19 @@ nothing_applied(const MigProject *project)
 }
 
 static void
-make_plan_up(const MigRunOptions *options, MigPrepared *prepared)
+make_plan_up(const MigRunOptions *options, MigPlannedRun *prepared)
 {
-	prepared->policy = mig_ledger_policy(options->project);
-	prepared->project = read_project(options->project, true);
+	prepared->policy = mig_policy_read(options->project);
+	prepared->project = read_project_to_plan(options->project, true);
 	prepared->plan = mig_plan_up(prepared->project, options->target,
 								 options->restricted, options->versions,
-								 prepared->policy, mig_ledger_is_applied);
+								 prepared->policy, mig_migration_is_applied);
 	prepared->ledger_was_empty = nothing_applied(prepared->project);
 }
 
 /* false if there is nothing to apply */
 static bool
-has_steps(MigPrepared *prepared)
+has_steps(MigPlannedRun *prepared)
 {
 	if (prepared->plan->nsteps > 0)
 		return true;
@@ -212,13 +212,13 @@ has_steps(MigPrepared *prepared)
 }
 
 bool
-mig_prepare_nothing_pending(const MigRunOptions *options)
+mig_plan_run_nothing_pending(const MigRunOptions *options)
 {
 	MemoryContext context =
 		AllocSetContextCreate(CurrentMemoryContext, "migrate first look",
 							  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	MigPrepared prepared = {0};
+	MigPlannedRun prepared = {0};
 	bool		nothing;
 
 	/* somebody may be at what stands half-way: the lock tells */
@@ -226,54 +226,55 @@ mig_prepare_nothing_pending(const MigRunOptions *options)
 	nothing = !mig_plan_has_half_way(prepared.project) &&
 		!has_steps(&prepared);
 	if (!nothing)
-		mig_guard_policy(options->project, prepared.policy);
+		mig_preflight_policy(options->project, prepared.policy);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 	return nothing;
 }
 
 bool
-mig_prepare_apply(const MigRunOptions *options, MigPrepared *prepared)
+mig_plan_run_apply(const MigRunOptions *options, MigPlannedRun *prepared)
 {
 	make_plan_up(options, prepared);
 	mig_plan_check_half_way(prepared->project, prepared->plan, MIG_UP,
 							prepared->policy);
 	if (!has_steps(prepared))
 		return false;
-	mig_guard_policy(options->project, prepared->policy);
-	mig_texts_refuse_strangers(options->project, MIG_UP, prepared->plan->steps,
-							   prepared->plan->nsteps);
+	mig_preflight_policy(options->project, prepared->policy);
+	mig_runnable_refuse_strangers(options->project, MIG_UP,
+								  prepared->plan->steps,
+								  prepared->plan->nsteps);
 	notice_held(prepared);
 	return true;
 }
 
 void
-mig_prepare_undo_guards(const MigRunOptions *options)
+mig_plan_run_undo_guards(const MigRunOptions *options)
 {
 	MigPolicy  *policy;
 
-	mig_guard_transaction("roll back migrations");
-	policy = mig_ledger_policy(options->project);
-	mig_guard_policy(options->project, policy);
+	mig_preflight_transaction("roll back migrations");
+	policy = mig_policy_read(options->project);
+	mig_preflight_policy(options->project, policy);
 	if (!options->dry_run)
-		mig_guard_destructive(options->project, policy, options->confirm);
+		mig_preflight_destructive(options->project, policy, options->confirm);
 }
 
 bool
-mig_prepare_undo(const MigRunOptions *options, const MigDownChoice *choice,
-				 MigPrepared *prepared)
+mig_plan_run_undo(const MigRunOptions *options, const MigDownChoice *choice,
+				  MigPlannedRun *prepared)
 {
 	ListCell   *lc;
 
 	/* it may have changed while we waited */
-	prepared->policy = mig_ledger_policy(options->project);
-	mig_guard_policy(options->project, prepared->policy);
+	prepared->policy = mig_policy_read(options->project);
+	mig_preflight_policy(options->project, prepared->policy);
 	if (!options->dry_run)
-		mig_guard_destructive(options->project, prepared->policy,
-							  options->confirm);
-	prepared->project = read_project(options->project, false);
+		mig_preflight_destructive(options->project, prepared->policy,
+								  options->confirm);
+	prepared->project = read_project_to_plan(options->project, false);
 	prepared->plan = mig_plan_down(prepared->project, choice,
-								   mig_ledger_dependents);
+								   mig_migration_dependents);
 	mig_plan_check_half_way(prepared->project, prepared->plan, MIG_DOWN,
 							prepared->policy);
 	notice_held(prepared);
@@ -283,22 +284,23 @@ mig_prepare_undo(const MigRunOptions *options, const MigDownChoice *choice,
 				(errmsg("repeatable migration \"%s\" has no down body and stays applied",
 						((MigEntry *) lfirst(lc))->version)));
 	if (prepared->project->count == 0)
-		mig_ledger_tell_empty(options->project, WARNING);
+		mig_migration_tell_empty(options->project, WARNING);
 	else if (prepared->plan->nsteps == 0)
 		ereport(NOTICE, (errmsg("nothing to roll back")));
-	mig_texts_refuse_strangers(options->project, MIG_DOWN,
-							   prepared->plan->steps, prepared->plan->nsteps);
+	mig_runnable_refuse_strangers(options->project, MIG_DOWN,
+								  prepared->plan->steps,
+								  prepared->plan->nsteps);
 	return prepared->plan->nsteps > 0;
 }
 
 bool
-mig_prepare_holds(const MigRunOptions *options, const MigPolicy *policy)
+mig_plan_run_holds(const MigRunOptions *options, const MigPolicy *policy)
 {
 	return options->hold_given ? options->hold : policy->protected;
 }
 
 void
-mig_prepare_notice_gaps(const char *highest, List *versions)
+mig_plan_run_notice_gaps(const char *highest, List *versions)
 {
 	List	   *gaps = NIL;
 	ListCell   *lc;
@@ -307,18 +309,18 @@ mig_prepare_notice_gaps(const char *highest, List *versions)
 		return;
 	foreach(lc, versions)
 	{
-		if (mig_version_compare(lfirst(lc), highest) < 0)
+		if (mig_version_order_compare(lfirst(lc), highest) < 0)
 			gaps = lappend(gaps, lfirst(lc));
 	}
 	if (gaps != NIL)
 		ereport(NOTICE,
 				(errmsg("%s will be out of order for apply(), because later versions are still applied",
-						mig_name_list(gaps)),
+						mig_error_name_list(gaps)),
 				 errhint("Hold what is to stay out with migrate.hold(), take it out with migrate.remove(), or let it be applied by out_of_order = 'allow' in migrate.policy.")));
 }
 
 void
-mig_prepare_warn(const MigProject *project, bool each)
+mig_plan_run_warn(const MigProject *project, bool each)
 {
 	/* of 17 and later; it does not raise an error that could be journalled */
 	const char *timeout = GetConfigOption("transaction_timeout", true, false);

@@ -24,7 +24,7 @@ typedef struct MigRunOptions
 	const char *confirm;		/* name of the database, if protected */
 } MigRunOptions;
 
-typedef struct MigPrepared
+typedef struct MigPlannedRun
 {
 	MigPolicy  *policy;
 	MigProject *project;
@@ -36,53 +36,53 @@ typedef struct MigPrepared
 	 * Begins as NIL, unless this is not the first plan of a run.
 	 */
 	List	   *told_held;
-} MigPrepared;
+} MigPlannedRun;
 
 /*
  * Is one look at migrate.state enough to know that nothing is pending?  Says
  * so to the client then.
  */
-extern bool mig_prepare_known_complete(const MigRunOptions *options);
+extern bool mig_plan_run_known_complete(const MigRunOptions *options);
 
 /*
  * The same by a plan without the lock, in memory that is given back.  If there
  * is something to do, raises what forbids the project to be run.
  */
-extern bool mig_prepare_nothing_pending(const MigRunOptions *options);
+extern bool mig_plan_run_nothing_pending(const MigRunOptions *options);
 
 /*
  * With the lock held: what to apply.  False if that is nothing, which the
  * client is told.  Raises what forbids it, the guards of plan/preflight.h
  * included.
  */
-extern bool mig_prepare_apply(const MigRunOptions *options,
-							  MigPrepared *prepared);
+extern bool mig_plan_run_apply(const MigRunOptions *options,
+							   MigPlannedRun *prepared);
 
 /*
  * What to undo: the guards that need no lock, and then, with the lock held,
  * the plan.  The latter is false if there is nothing to undo.
  */
-extern void mig_prepare_undo_guards(const MigRunOptions *options);
-extern bool mig_prepare_undo(const MigRunOptions *options,
-							 const MigDownChoice *choice,
-							 MigPrepared *prepared);
+extern void mig_plan_run_undo_guards(const MigRunOptions *options);
+extern bool mig_plan_run_undo(const MigRunOptions *options,
+							  const MigDownChoice *choice,
+							  MigPlannedRun *prepared);
 
 /* is what is undone to be held? */
-extern bool mig_prepare_holds(const MigRunOptions *options,
-							  const MigPolicy *policy);
+extern bool mig_plan_run_holds(const MigRunOptions *options,
+							   const MigPolicy *policy);
 
 /*
  * After an undo of versions (char *) for which mig_plan_can_leave_gap(): say
  * which of them will be out of order from now on, given the highest that is
  * still applied, or NULL.
  */
-extern void mig_prepare_notice_gaps(const char *highest, List *versions);
+extern void mig_plan_run_notice_gaps(const char *highest, List *versions);
 
 /*
  * There is something to do: tell the client of a setting that may end its
  * session in the middle, and of more heads than one.
  */
-extern void mig_prepare_warn(const MigProject *project, bool each);
+extern void mig_plan_run_warn(const MigProject *project, bool each);
 
 #define MIG_HINT_SCHEMAS_GONE \
 	"What was applied went with its schema: restore it, or say with migrate.stamp_to('base') that nothing is there, and apply again."
@@ -91,7 +91,7 @@ extern void mig_prepare_warn(const MigProject *project, bool each);
  * The schemas that the newest migration was run with, if all of them are gone.
  * It says nothing about a schema that was dropped and made again.
  */
-extern List *mig_prepare_missing_schemas(const char *project);
-extern void mig_prepare_warn_of_schemas(const char *project);
+extern List *mig_plan_run_missing_schemas(const char *project);
+extern void mig_plan_run_warn_of_schemas(const char *project);
 
 #endif							/* MIG_PLAN_RUN_H */

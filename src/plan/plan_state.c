@@ -25,7 +25,7 @@ mig_plan_can_leave_gap(const MigEntry *entry)
 }
 
 static void
-remember(char **version, const char *value)
+remember_version(char **version, const char *value)
 {
 	if (*version != NULL)
 		pfree(*version);
@@ -54,13 +54,13 @@ mig_plan_tally(MigTally *tally, const MigEntry *entry)
 	tally->applied++;
 	if (tally->newest == NULL || is_newer(entry, tally))
 	{
-		remember(&tally->newest, entry->version);
+		remember_version(&tally->newest, entry->version);
 		tally->newest_seq = entry->seq;
 	}
 	if (entry->kind == MIG_VERSIONED &&
 		(tally->highest == NULL ||
-		 mig_version_compare(tally->highest, entry->version) < 0))
-		remember(&tally->highest, entry->version);
+		 mig_version_order_compare(tally->highest, entry->version) < 0))
+		remember_version(&tally->highest, entry->version);
 }
 
 void

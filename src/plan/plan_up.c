@@ -32,7 +32,7 @@ refuse_changed(const MigProject *project)
 				 errmsg_plural("the text of %d applied migration has changed",
 							   "the texts of %d applied migrations have changed",
 							   list_length(changed), list_length(changed)),
-				 errdetail("Changed: %s.", mig_name_list(mig_plan_versions(changed))),
+				 errdetail("Changed: %s.", mig_error_name_list(mig_plan_versions(changed))),
 				 errhint("Put the applied text back, or accept the new one with migrate.amend().")));
 }
 
@@ -138,7 +138,7 @@ highest_applied(const MigProject *project)
 		if ((entry->applied || entry->partial) &&
 			entry->kind == MIG_VERSIONED &&
 			(highest == NULL ||
-			 mig_version_compare(highest->version, entry->version) < 0))
+			 mig_version_order_compare(highest->version, entry->version) < 0))
 			highest = entry;
 	}
 	return highest;
@@ -152,7 +152,7 @@ static bool
 is_late(const MigEntry *entry, const MigEntry *highest)
 {
 	return highest != NULL && mig_plan_can_leave_gap(entry) &&
-		mig_version_compare(entry->version, highest->version) < 0;
+		mig_version_order_compare(entry->version, highest->version) < 0;
 }
 
 List *
@@ -201,7 +201,7 @@ refuse_out_of_order(const MigPlan *plan, const MigProject *project)
 							   "%d pending migrations are out of order",
 							   list_length(late), list_length(late)),
 				 errdetail("Pending: %s.  Applied already%s: \"%s\".%s",
-						   mig_name_list(mig_plan_versions(late)),
+						   mig_error_name_list(mig_plan_versions(late)),
 						   newest->applied ? "" : " in part", newest->version,
 						   letters || !mig_version_is_number(newest->version) ?
 						   "  In the order of versions digits come before letters, and numbers count as such." : ""),
@@ -222,7 +222,8 @@ refuse_without_down(const MigPlan *plan)
 			!entry->irreversible)
 			lacking = lappend(lacking, entry);
 	}
-	mig_refuse_without_down(mig_plan_versions(lacking), MIG_HINT_POLICY_DOWN);
+	mig_error_refuse_without_down(mig_plan_versions(lacking),
+								  MIG_HINT_POLICY_DOWN);
 }
 
 /* what is wanted, in order, but first what stands half-way and what that needs */

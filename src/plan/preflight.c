@@ -26,7 +26,7 @@
 #include "plan/preflight.h"
 
 void
-mig_guard_transaction(const char *what)
+mig_preflight_transaction(const char *what)
 {
 	if (RecoveryInProgress())
 		ereport(ERROR,
@@ -47,13 +47,13 @@ mig_guard_transaction(const char *what)
 }
 
 bool
-mig_guard_can_write(void)
+mig_preflight_can_write(void)
 {
 	return !RecoveryInProgress() && !XactReadOnly && !IsolationUsesXactSnapshot();
 }
 
 void
-mig_guard_policy(const char *project, const MigPolicy *policy)
+mig_preflight_policy(const char *project, const MigPolicy *policy)
 {
 	const char *role = GetUserNameFromId(GetUserId(), false);
 	Oid			session_role;
@@ -71,7 +71,7 @@ mig_guard_policy(const char *project, const MigPolicy *policy)
 				 errmsg("migrations of project \"%s\" run as role \"%s\"",
 						project, policy->role),
 				 errdetail("The current role is \"%s\".", role),
-				 mig_guard_may_become_superuser(&session_role, &powerful) ?
+				 mig_preflight_may_become_superuser(&session_role, &powerful) ?
 				 errhint("Connect as %s, or SET ROLE to it, which will do only for bodies that a superuser has stored, as this session may become one.",
 						 quote_identifier(policy->role)) :
 				 errhint("SET ROLE %s first.",
@@ -79,8 +79,8 @@ mig_guard_policy(const char *project, const MigPolicy *policy)
 }
 
 void
-mig_guard_destructive(const char *project, const MigPolicy *policy,
-					  const char *confirm)
+mig_preflight_destructive(const char *project, const MigPolicy *policy,
+						  const char *confirm)
 {
 	if (!policy->protected)
 		return;
@@ -162,7 +162,7 @@ role_of_session(int i)
 }
 
 bool
-mig_guard_may_become_superuser(Oid *role, Oid *powerful)
+mig_preflight_may_become_superuser(Oid *role, Oid *powerful)
 {
 	Oid			before = InvalidOid;
 	int			i;
@@ -209,29 +209,30 @@ refuse_author(const char *version, MigPart part, const MigAuthor *author,
 }
 
 bool
-mig_guard_trusts_all(void)
+mig_preflight_trusts_all(void)
 {
 	Oid			role;
 	Oid			powerful;
 
-	return mig_trust_authors ||
-		!mig_guard_may_become_superuser(&role, &powerful);
+	return mig_guc_trust_authors ||
+		!mig_preflight_may_become_superuser(&role, &powerful);
 }
 
 void
-mig_guard_author(const char *version, MigPart part, const MigAuthor *author)
+mig_preflight_author(const char *version, MigPart part,
+					 const MigAuthor *author)
 {
 	Oid			role;
 	Oid			powerful;
 
-	if (author->trusted || mig_trust_authors)
+	if (author->trusted || mig_guc_trust_authors)
 		return;
-	if (mig_guard_may_become_superuser(&role, &powerful))
+	if (mig_preflight_may_become_superuser(&role, &powerful))
 		refuse_author(version, part, author, role, powerful);
 }
 
 void
-mig_guard_function(const char *name, const char *what)
+mig_preflight_function(const char *name, const char *what)
 {
 	Oid			namespace = get_namespace_oid(MIG_SCHEMA_NAME, false);
 	CatCList   *functions = SearchSysCacheList1(PROCNAMEARGSNSP,

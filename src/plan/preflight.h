@@ -15,39 +15,40 @@
  * isolation level that cannot see what an earlier runner committed.  what
  * completes "cannot ...".
  */
-extern void mig_guard_transaction(const char *what);
+extern void mig_preflight_transaction(const char *what);
 
-/* would mig_guard_transaction() let it pass? */
-extern bool mig_guard_can_write(void);
+/* would mig_preflight_transaction() let it pass? */
+extern bool mig_preflight_can_write(void);
 
 /* raise if the policy freezes the project or wants another role */
-extern void mig_guard_policy(const char *project, const MigPolicy *policy);
+extern void mig_preflight_policy(const char *project, const MigPolicy *policy);
 
 /* raise unless confirm names this database, where the policy protects it */
-extern void mig_guard_destructive(const char *project, const MigPolicy *policy,
-								  const char *confirm);
+extern void mig_preflight_destructive(const char *project,
+									  const MigPolicy *policy,
+									  const char *confirm);
 
 /*
  * Could code that runs in this session become a superuser, or do what amounts
  * to it?  SET ROLE makes no difference, since RESET ROLE undoes it.  Then *role
  * is a role of the session, and *powerful the one that it is or can become.
  */
-extern bool mig_guard_may_become_superuser(Oid *role, Oid *powerful);
+extern bool mig_preflight_may_become_superuser(Oid *role, Oid *powerful);
 
-/* is there nothing that mig_guard_author() would refuse here? */
-extern bool mig_guard_trusts_all(void);
+/* is there nothing that mig_preflight_author() would refuse here? */
+extern bool mig_preflight_trusts_all(void);
 
 /*
  * Raise if the session may become a superuser and a body that it is to run is
  * not trusted: whoever may store bodies would be superuser otherwise.
  */
-extern void mig_guard_author(const char *version, MigPart part,
-							 const MigAuthor *author);
+extern void mig_preflight_author(const char *version, MigPart part,
+								 const MigAuthor *author);
 
 /*
  * Raise ERRCODE_INSUFFICIENT_PRIVILEGE unless the current role may call a
  * function of the extension, since what it asks for is what that does.
  */
-extern void mig_guard_function(const char *name, const char *what);
+extern void mig_preflight_function(const char *name, const char *what);
 
 #endif							/* MIG_PLAN_PREFLIGHT_H */

@@ -100,29 +100,29 @@ report_timeout(Oid extension)
 	Int16GetDatum(RUNNER_LOCK)};
 	char	   *detail = NULL;
 
-	mig_books_open(&scope);
-	if (mig_sql("SELECT pg_catalog.format('Process %s of role \"%s\", application \"%s\", holds it; its transaction began at %s.',"
-				" a.pid, a.usename, a.application_name, a.xact_start)"
-				" FROM pg_catalog.pg_locks l"
-				" JOIN pg_catalog.pg_stat_activity a"
-				"  ON a.pid OPERATOR(pg_catalog.=) l.pid"
-				" WHERE l.locktype OPERATOR(pg_catalog.=) 'object'"
-				" AND l.database OPERATOR(pg_catalog.=) ("
-				"  SELECT d.oid FROM pg_catalog.pg_database d"
-				"  WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())"
-				" AND l.classid OPERATOR(pg_catalog.=)"
-				"  'pg_catalog.pg_extension'::pg_catalog.regclass"
-				" AND l.objid OPERATOR(pg_catalog.=) $1"
-				" AND l.objsubid OPERATOR(pg_catalog.=) $2 AND l.granted"
-				" AND l.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()"
-				" LIMIT 1", 2, types, values, NULL) > 0)
-		detail = mig_get_text(&scope, 0, 1);
-	mig_books_close(&scope);
+	mig_tables_open(&scope);
+	if (mig_sql_execute("SELECT pg_catalog.format('Process %s of role \"%s\", application \"%s\", holds it; its transaction began at %s.',"
+						" a.pid, a.usename, a.application_name, a.xact_start)"
+						" FROM pg_catalog.pg_locks l"
+						" JOIN pg_catalog.pg_stat_activity a"
+						"  ON a.pid OPERATOR(pg_catalog.=) l.pid"
+						" WHERE l.locktype OPERATOR(pg_catalog.=) 'object'"
+						" AND l.database OPERATOR(pg_catalog.=) ("
+						"  SELECT d.oid FROM pg_catalog.pg_database d"
+						"  WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())"
+						" AND l.classid OPERATOR(pg_catalog.=)"
+						"  'pg_catalog.pg_extension'::pg_catalog.regclass"
+						" AND l.objid OPERATOR(pg_catalog.=) $1"
+						" AND l.objsubid OPERATOR(pg_catalog.=) $2 AND l.granted"
+						" AND l.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()"
+						" LIMIT 1", 2, types, values, NULL) > 0)
+		detail = mig_sql_get_text(&scope, 0, 1);
+	mig_tables_close(&scope);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 			 errmsg("could not get the runner lock of extension \"%s\" within %d ms",
-					MIG_EXTENSION_NAME, mig_wait_timeout),
+					MIG_EXTENSION_NAME, mig_guc_wait_timeout),
 			 detail ? errdetail("%s", detail) : 0,
 			 errhint("Wait for the other run to end, or raise migrate.wait_timeout.")));
 }
@@ -131,7 +131,7 @@ static void
 set_lock_tag(LOCKTAG *tag, uint16 which)
 {
 	SET_LOCKTAG_OBJECT(*tag, MyDatabaseId, ExtensionRelationId,
-					   mig_books_extension(), which);
+					   mig_tables_extension(), which);
 	if (which == RUNNER_LOCK)
 		tag->locktag_lockmethodid = USER_LOCKMETHOD;
 }
@@ -211,7 +211,7 @@ try_lock(bool session)
 		mig_sql_write_anyway(true);
 	}
 	if (!held)
-		wrote = mig_runbook_sweep() > 0;
+		wrote = mig_run_sweep() > 0;
 	return true;
 }
 
@@ -228,10 +228,10 @@ pause_between_polls(void)
 static void
 check_waiting_time(TimestampTz start)
 {
-	if (mig_wait_timeout > 0 &&
+	if (mig_guc_wait_timeout > 0 &&
 		TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
-								   mig_wait_timeout))
-		report_timeout(mig_books_extension());
+								   mig_guc_wait_timeout))
+		report_timeout(mig_tables_extension());
 }
 
 /*
@@ -258,11 +258,11 @@ refuse_to_wait_for_statement(void)
 }
 
 void
-mig_lock_acquire(void)
+mig_run_lock_acquire(void)
 {
 	TimestampTz start = GetCurrentTimestamp();
 
-	mig_refuse_recursion();
+	mig_run_lock_refuse_recursion();
 	while (!try_lock(false))
 	{
 		refuse_to_wait_for_statement();
@@ -270,13 +270,13 @@ mig_lock_acquire(void)
 		pause_between_polls();
 	}
 	/* the extension may have been dropped while we waited */
-	(void) mig_books_owner();
+	(void) mig_tables_owner();
 }
 
 bool
-mig_lock_try(bool *held_before)
+mig_run_lock_try(bool *held_before)
 {
-	mig_refuse_recursion();
+	mig_run_lock_refuse_recursion();
 	*held_before = holds_lock();
 	return try_lock(false);
 }
@@ -304,7 +304,7 @@ release_if_held(const LOCKTAG *tag, LOCKMODE mode)
 static void
 set_run_tag(LOCKTAG *tag, int64 run)
 {
-	SET_LOCKTAG_OBJECT(*tag, MyDatabaseId, mig_books_relation("run"),
+	SET_LOCKTAG_OBJECT(*tag, MyDatabaseId, mig_tables_relation("run"),
 					   (uint32) run, (uint16) (run >> 32));
 }
 
@@ -323,7 +323,7 @@ keep_extension(void)
 }
 
 void
-mig_lock_renew_mark(void)
+mig_run_lock_renew_mark(void)
 {
 	keep_extension();
 	if (marked_run != 0)
@@ -331,7 +331,7 @@ mig_lock_renew_mark(void)
 }
 
 void
-mig_lock_mark_run(int64 run)
+mig_run_lock_mark_run(int64 run)
 {
 	if (marked_run != 0)
 		release_if_held(&run_mark, AccessShareLock);
@@ -343,7 +343,7 @@ mig_lock_mark_run(int64 run)
 }
 
 int
-mig_lock_run_holder(int64 run)
+mig_run_lock_run_holder(int64 run)
 {
 	MigSqlScope scope;
 	Oid			types[4] = {OIDOID, OIDOID, INT8OID, INT2OID};
@@ -351,24 +351,24 @@ mig_lock_run_holder(int64 run)
 	int			pid = 0;
 
 	values[0] = ObjectIdGetDatum(MyDatabaseId);
-	values[1] = ObjectIdGetDatum(mig_books_relation("run"));
+	values[1] = ObjectIdGetDatum(mig_tables_relation("run"));
 	values[2] = Int64GetDatum((int64) (uint32) run);
 	values[3] = Int16GetDatum((int16) (run >> 32));
-	mig_books_open(&scope);
-	if (mig_sql("SELECT l.pid FROM pg_catalog.pg_locks l"
-				" WHERE l.locktype OPERATOR(pg_catalog.=) 'object'"
-				" AND l.database OPERATOR(pg_catalog.=) $1"
-				" AND l.classid OPERATOR(pg_catalog.=) $2"
-				" AND l.objid::pg_catalog.int8 OPERATOR(pg_catalog.=) $3"
-				" AND l.objsubid OPERATOR(pg_catalog.=) $4"
-				" AND l.granted LIMIT 1", 4, types, values, NULL) > 0)
-		pid = mig_get_int4(0, 1);
-	mig_books_close(&scope);
+	mig_tables_open(&scope);
+	if (mig_sql_execute("SELECT l.pid FROM pg_catalog.pg_locks l"
+						" WHERE l.locktype OPERATOR(pg_catalog.=) 'object'"
+						" AND l.database OPERATOR(pg_catalog.=) $1"
+						" AND l.classid OPERATOR(pg_catalog.=) $2"
+						" AND l.objid::pg_catalog.int8 OPERATOR(pg_catalog.=) $3"
+						" AND l.objsubid OPERATOR(pg_catalog.=) $4"
+						" AND l.granted LIMIT 1", 4, types, values, NULL) > 0)
+		pid = mig_sql_get_int4(0, 1);
+	mig_tables_close(&scope);
 	return pid;
 }
 
 bool
-mig_lock_is_taken(void)
+mig_run_lock_is_taken(void)
 {
 	MigSqlScope scope;
 	Oid			types[3] = {OIDOID, OIDOID, INT2OID};
@@ -376,34 +376,34 @@ mig_lock_is_taken(void)
 	bool		taken;
 
 	values[0] = ObjectIdGetDatum(MyDatabaseId);
-	values[1] = ObjectIdGetDatum(mig_books_extension());
+	values[1] = ObjectIdGetDatum(mig_tables_extension());
 	values[2] = Int16GetDatum(RUNNER_LOCK);
-	mig_books_open(&scope);
-	taken = mig_sql("SELECT FROM pg_catalog.pg_locks l"
-					" WHERE l.locktype OPERATOR(pg_catalog.=) 'object'"
-					" AND l.database OPERATOR(pg_catalog.=) $1"
-					" AND l.classid OPERATOR(pg_catalog.=)"
-					"  'pg_catalog.pg_extension'::pg_catalog.regclass"
-					" AND l.objid OPERATOR(pg_catalog.=) $2"
-					" AND l.objsubid OPERATOR(pg_catalog.=) $3 AND l.granted"
-					" AND l.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()"
-					" LIMIT 1", 3, types, values, NULL) > 0;
-	mig_books_close(&scope);
+	mig_tables_open(&scope);
+	taken = mig_sql_execute("SELECT FROM pg_catalog.pg_locks l"
+							" WHERE l.locktype OPERATOR(pg_catalog.=) 'object'"
+							" AND l.database OPERATOR(pg_catalog.=) $1"
+							" AND l.classid OPERATOR(pg_catalog.=)"
+							"  'pg_catalog.pg_extension'::pg_catalog.regclass"
+							" AND l.objid OPERATOR(pg_catalog.=) $2"
+							" AND l.objsubid OPERATOR(pg_catalog.=) $3 AND l.granted"
+							" AND l.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()"
+							" LIMIT 1", 3, types, values, NULL) > 0;
+	mig_tables_close(&scope);
 	return taken;
 }
 
 bool
-mig_lock_try_session(void)
+mig_run_lock_try_session(void)
 {
-	mig_refuse_recursion();
+	mig_run_lock_refuse_recursion();
 	if (!try_lock(true))
 		return false;
-	mig_lock_renew_mark();
+	mig_run_lock_renew_mark();
 	return true;
 }
 
 void
-mig_lock_wait_session(void)
+mig_run_lock_wait_session(void)
 {
 	MemoryContext context = CurrentMemoryContext;
 	TimestampTz start = GetCurrentTimestamp();
@@ -417,12 +417,12 @@ mig_lock_wait_session(void)
 		mig_transaction_start();
 		MemoryContextSwitchTo(context);
 	}
-	(void) mig_books_owner();
-	mig_lock_renew_mark();
+	(void) mig_tables_owner();
+	mig_run_lock_renew_mark();
 }
 
 void
-mig_lock_yield_session(void)
+mig_run_lock_yield_session(void)
 {
 	if (!has_session_lock)
 		return;
@@ -434,9 +434,9 @@ mig_lock_yield_session(void)
 
 /* perhaps after an error, when nothing can be looked up */
 void
-mig_lock_release_session(void)
+mig_run_lock_release_session(void)
 {
-	mig_lock_yield_session();
+	mig_run_lock_yield_session();
 	if (marked_run != 0)
 		release_if_held(&run_mark, AccessShareLock);
 	marked_run = 0;
@@ -446,7 +446,7 @@ mig_lock_release_session(void)
 }
 
 bool
-mig_lock_held_session(void)
+mig_run_lock_held_session(void)
 {
 	return has_session_lock &&
 		(has_lock(&session_lock) || has_lock(&session_twin));
@@ -467,19 +467,19 @@ refuse_lost_lock(void)
  * is taken.
  */
 void
-mig_lock_regain_session(void)
+mig_run_lock_regain_session(void)
 {
-	if (!mig_lock_held_session())
+	if (!mig_run_lock_held_session())
 		refuse_lost_lock();
 	while (!has_lock(&session_twin) && !take_lock(&session_twin, true))
 		pause_between_polls();
 	if (!has_lock(&session_lock) && !take_lock(&session_lock, true))
 		refuse_lost_lock();
-	mig_lock_renew_mark();
+	mig_run_lock_renew_mark();
 }
 
 void
-mig_lock_statement_begin(void)
+mig_run_lock_statement_begin(void)
 {
 	LOCKTAG		tag;
 
@@ -492,11 +492,11 @@ mig_lock_statement_begin(void)
 	 * subtransaction keeps its transaction, and the statement would wait for
 	 * that if it found its snapshot.
 	 */
-	mig_lock_pause(2 * POLL_INTERVAL_MS);
+	mig_pause(2 * POLL_INTERVAL_MS);
 }
 
 void
-mig_lock_statement_end(void)
+mig_run_lock_statement_end(void)
 {
 	LOCKTAG		tag;
 
@@ -505,7 +505,7 @@ mig_lock_statement_end(void)
 }
 
 void
-mig_lock_release(void)
+mig_run_lock_release(void)
 {
 	LOCKTAG		tag;
 
@@ -518,10 +518,10 @@ mig_lock_release(void)
 }
 
 void
-mig_lock_recheck(void)
+mig_run_lock_recheck(void)
 {
 	if (has_session_lock)
-		mig_lock_regain_session();
+		mig_run_lock_regain_session();
 
 	/* the lock is on the extension that was */
 	if (!holds_lock())
@@ -534,7 +534,7 @@ mig_lock_recheck(void)
 }
 
 void
-mig_refuse_recursion(void)
+mig_run_lock_refuse_recursion(void)
 {
 	if (bodies_running)
 		ereport(ERROR,
@@ -544,31 +544,31 @@ mig_refuse_recursion(void)
 }
 
 bool
-mig_bodies_are_running(void)
+mig_run_lock_bodies_are_running(void)
 {
 	return bodies_running;
 }
 
 void
-mig_bodies_begin(void)
+mig_run_lock_bodies_begin(void)
 {
 	bodies_running = true;
 }
 
 void
-mig_bodies_begin_committing(void)
+mig_run_lock_bodies_begin_committing(void)
 {
 	bodies_running = bodies_commit = true;
 }
 
 void
-mig_bodies_end_committing(void)
+mig_run_lock_bodies_end_committing(void)
 {
 	bodies_commit = false;
 }
 
 void
-mig_bodies_end(void)
+mig_run_lock_bodies_end(void)
 {
 	bodies_running = bodies_commit = false;
 }
@@ -579,7 +579,7 @@ xact_callback(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_PRE_COMMIT:
-			if (bodies_commit && !mig_lock_held_session())
+			if (bodies_commit && !mig_run_lock_held_session())
 				refuse_lost_lock();
 			break;
 		case XACT_EVENT_PRE_PREPARE:
@@ -599,7 +599,7 @@ xact_callback(XactEvent event, void *arg)
 }
 
 void
-mig_runlock_init(void)
+mig_run_lock_init(void)
 {
 	RegisterXactCallback(xact_callback, NULL);
 }

@@ -39,8 +39,8 @@ mig_runnable_label(const MigRunnable *runnable)
 void
 mig_runnable_check(const MigRunnable *runnable)
 {
-	mig_guard_author(runnable->label.version, runnable->label.part,
-					 runnable->author);
+	mig_preflight_author(runnable->label.version, runnable->label.part,
+						 runnable->author);
 }
 
 /* a gate can be switched off: hash again what is going to run */
@@ -53,7 +53,7 @@ check_hash(const MigEntry *entry, MigPart part, const char *text,
 	ereport(ERROR,
 			(errcode(MIG_ERRCODE_CHANGED),
 			 errmsg("the %s body of migration \"%s\" does not have its checksum",
-					mig_part_name(part), entry->version),
+					mig_body_part_name(part), entry->version),
 			 errdetail("It was changed behind the back of the table's trigger."),
 			 errhint("Put the text back, or store it again.")));
 }
@@ -63,7 +63,7 @@ static const MigRunnable *
 make_runnable(const MigEntry *entry, MigPart part, const MigTexts *texts)
 {
 	static const MigAuthor nobody = {NULL, true};
-	const char *text = mig_texts_part(texts, part);
+	const char *text = mig_migration_texts_part(texts, part);
 	bool		made_up = part == MIG_DOWN && texts->does_nothing;
 	MigRunnable *runnable;
 
@@ -73,7 +73,7 @@ make_runnable(const MigEntry *entry, MigPart part, const MigTexts *texts)
 		check_hash(entry, part, text, part == MIG_UP ?
 				   texts->checksum : texts->down_checksum);
 	runnable = palloc(sizeof(MigRunnable));
-	mig_label_of_entry(&runnable->label, entry, part, false);
+	mig_body_label_of_entry(&runnable->label, entry, part, false);
 	runnable->author = made_up ? &nobody : &texts->authors[part];
 	mig_runnable_check(runnable);
 	runnable->body = mig_body_parse(text, &runnable->label);
@@ -81,7 +81,7 @@ make_runnable(const MigEntry *entry, MigPart part, const MigTexts *texts)
 }
 
 MigStepTexts *
-mig_texts_read(const char *project, const MigStep *steps, int count)
+mig_runnable_read(const char *project, const MigStep *steps, int count)
 {
 	MigEntry  **entries = palloc(sizeof(MigEntry *) * Max(count, 1));
 	MigStepTexts *result = palloc0(sizeof(MigStepTexts) * Max(count, 1));
@@ -90,13 +90,13 @@ mig_texts_read(const char *project, const MigStep *steps, int count)
 
 	for (i = 0; i < count; i++)
 		entries[i] = steps[i].entry;
-	texts = mig_ledger_texts(project, entries, count);
+	texts = mig_migration_texts(project, entries, count);
 	for (i = 0; i < count; i++)
 	{
 		result[i].texts = &texts[i];
 		result[i].body = make_runnable(entries[i], steps[i].part, &texts[i]);
 		if (result[i].body == NULL)
-			mig_ledger_removed_meanwhile();
+			mig_migration_removed_meanwhile();
 		if (steps[i].part == MIG_UP)
 			result[i].verify = make_runnable(entries[i], MIG_VERIFY, &texts[i]);
 	}
@@ -104,20 +104,21 @@ mig_texts_read(const char *project, const MigStep *steps, int count)
 }
 
 void
-mig_texts_refuse_strangers(const char *project, MigPart part,
-						   MigEntry **entries, int count)
+mig_runnable_refuse_strangers(const char *project, MigPart part,
+							  MigEntry **entries, int count)
 {
 	char	  **versions;
 	char	   *version;
 	MigAuthor	author;
 	int			i;
 
-	if (count == 0 || mig_guard_trusts_all())
+	if (count == 0 || mig_preflight_trusts_all())
 		return;
 	versions = palloc(sizeof(char *) * count);
 	for (i = 0; i < count; i++)
 		versions[i] = entries[i]->version;
-	if (mig_ledger_stranger(project, part, versions, count, &version, &author))
-		mig_guard_author(version, part, &author);
+	if (mig_migration_stranger(project, part, versions, count, &version,
+							   &author))
+		mig_preflight_author(version, part, &author);
 	pfree(versions);
 }

@@ -39,15 +39,16 @@ typedef struct MigStepTexts
  * MIG_ERRCODE_CHANGED if one is not what was stored, and whatever is wrong with
  * a body that does not parse.  The result is in CurrentMemoryContext.
  */
-extern MigStepTexts *mig_texts_read(const char *project, const MigStep *steps,
-									int count);
+extern MigStepTexts *mig_runnable_read(const char *project,
+									   const MigStep *steps,
+									   int count);
 
 /*
- * Raise now what mig_texts_read() will, if one of these is not to be run here.
- * This decides nothing: it only tells before a part of the run is done.
+ * Raise now what mig_runnable_read() will, if one of these is not to be run
+ * here. This decides nothing: it only tells before a part of the run is done.
  */
-extern void mig_texts_refuse_strangers(const char *project, MigPart part,
-									   MigEntry **entries, int count);
+extern void mig_runnable_refuse_strangers(const char *project, MigPart part,
+										  MigEntry **entries, int count);
 
 /* the parsed body and its label, which live as long as the runnable */
 extern const MigBody *mig_runnable_body(const MigRunnable *runnable);

@@ -15,7 +15,7 @@
 #include "ledger/migration.h"
 #include "plan/step_window.h"
 
-struct MigAgendaItem
+struct MigStepWindowItem
 {
 	char	   *version;
 	int64		seq;			/* what the ledger had when it was planned */
@@ -23,7 +23,7 @@ struct MigAgendaItem
 };
 
 static void
-set_item(MigAgendaItem *item, const MigEntry *entry)
+set_item(MigStepWindowItem *item, const MigEntry *entry)
 {
 	item->version = pstrdup(entry->version);
 	item->seq = entry->seq;
@@ -45,68 +45,68 @@ copy_entry(MigEntry *entry, const MigEntry *from)
 
 /* make room for the steps from number first on, and their entries */
 static MigEntry *
-begin_steps(MigAgenda *agenda, int first)
+begin_steps(MigStepWindow *window, int first)
 {
 	MigEntry   *entries;
 	int			i;
 
-	MemoryContextReset(agenda->context);
-	agenda->first = first;
-	agenda->count = Min(agenda->nsteps - first, MIG_CHUNK_MIGRATIONS);
-	agenda->steps = MemoryContextAlloc(agenda->context,
-									   sizeof(MigStep) * agenda->count);
-	entries = MemoryContextAlloc(agenda->context,
-								 sizeof(MigEntry) * agenda->count);
-	for (i = 0; i < agenda->count; i++)
+	MemoryContextReset(window->context);
+	window->first = first;
+	window->count = Min(window->nsteps - first, MIG_LOADED_MIGRATIONS);
+	window->steps = MemoryContextAlloc(window->context,
+									   sizeof(MigStep) * window->count);
+	entries = MemoryContextAlloc(window->context,
+								 sizeof(MigEntry) * window->count);
+	for (i = 0; i < window->count; i++)
 	{
-		agenda->steps[i].part = agenda->part;
-		agenda->steps[i].entry = &entries[i];
+		window->steps[i].part = window->part;
+		window->steps[i].entry = &entries[i];
 	}
 	return entries;
 }
 
 void
-mig_agenda_begin(MigAgenda *agenda, MigPart part, const MigPlan *plan)
+mig_step_window_begin(MigStepWindow *window, MigPart part, const MigPlan *plan)
 {
 	MemoryContext old;
 	MigEntry   *entries;
 	int			i;
 
-	agenda->context = AllocSetContextCreate(CurrentMemoryContext,
+	window->context = AllocSetContextCreate(CurrentMemoryContext,
 											"migrate next steps",
 											ALLOCSET_DEFAULT_SIZES);
-	agenda->part = part;
-	agenda->nsteps = plan->nsteps;
-	agenda->items = palloc_extended(sizeof(MigAgendaItem) * plan->nsteps,
+	window->part = part;
+	window->nsteps = plan->nsteps;
+	window->items = palloc_extended(sizeof(MigStepWindowItem) * plan->nsteps,
 									MCXT_ALLOC_HUGE);
 	for (i = 0; i < plan->nsteps; i++)
-		set_item(&agenda->items[i], plan->steps[i]);
-	entries = begin_steps(agenda, 0);
-	old = MemoryContextSwitchTo(agenda->context);
-	for (i = 0; i < agenda->count; i++)
+		set_item(&window->items[i], plan->steps[i]);
+	entries = begin_steps(window, 0);
+	old = MemoryContextSwitchTo(window->context);
+	for (i = 0; i < window->count; i++)
 		copy_entry(&entries[i], plan->steps[i]);
 	MemoryContextSwitchTo(old);
 }
 
 bool
-mig_agenda_read(MigAgenda *agenda, const char *project, int first)
+mig_step_window_read(MigStepWindow *window, const char *project, int first)
 {
-	MigEntry   *entries = begin_steps(agenda, first);
+	MigEntry   *entries = begin_steps(window, first);
 	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext,
 												  "migrate read steps",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(scratch);
-	char	  **versions = palloc(sizeof(char *) * agenda->count);
+	char	  **versions = palloc(sizeof(char *) * window->count);
 	MigEntry  **read;
 	int			i;
 
-	for (i = 0; i < agenda->count; i++)
-		versions[i] = agenda->items[first + i].version;
-	read = mig_ledger_entries_of(project, versions, agenda->count);
-	MemoryContextSwitchTo(agenda->context);
-	for (i = 0; read != NULL && i < agenda->count; i++)
+	for (i = 0; i < window->count; i++)
+		versions[i] = window->items[first + i].version;
+	read = mig_migration_entries_of(project, versions, window->count);
+	MemoryContextSwitchTo(window->context);
+	for (i = 0; read != NULL && i < window->count; i++)
 	{
-		const MigAgendaItem *item = &agenda->items[first + i];
+		const MigStepWindowItem *item = &window->items[first + i];
 
 		copy_entry(&entries[i], read[i]);
 
@@ -120,17 +120,17 @@ mig_agenda_read(MigAgenda *agenda, const char *project, int first)
 }
 
 List *
-mig_agenda_rest(const MigAgenda *agenda, int first)
+mig_step_window_rest(const MigStepWindow *window, int first)
 {
 	List	   *rest = NIL;
 	int			i;
 
-	for (i = first; i < agenda->nsteps; i++)
+	for (i = first; i < window->nsteps; i++)
 	{
 		MigApplication *application = palloc(sizeof(MigApplication));
 
-		application->version = pstrdup(agenda->items[i].version);
-		application->seq = agenda->items[i].seq;
+		application->version = pstrdup(window->items[i].version);
+		application->seq = window->items[i].seq;
 		rest = lappend(rest, application);
 	}
 	return rest;

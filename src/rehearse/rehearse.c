@@ -44,16 +44,16 @@ typedef struct Rehearsal
 	const MigDownChoice *choice;	/* NULL: apply */
 	MigRehearsalSink sink;
 	void	   *sink_arg;
-	MigPrepared prepared;
+	MigPlannedRun prepared;
 
 	int			nsteps;
 	MigStep    *steps;
-	MigChunk	chunk;
+	MigLoadedBodies loaded;
 	MigExecution execution;
 	MigObserver observer;
 	MigEffects *effects;
 	MemoryContext scratch;		/* one migration */
-	MigResidue *residue;		/* what the session had before */
+	MigSessionState *session_state; /* what the session had before */
 
 	int			current;		/* step that is running, -1: none */
 	int			rows;			/* of the current step */
@@ -68,7 +68,7 @@ typedef struct Rehearsal
  */
 
 static void
-put_row(Rehearsal *rehearsal, MigRehearsed *row)
+put_rehearsed_row(Rehearsal *rehearsal, MigRehearsed *row)
 {
 	const MigStep *step = &rehearsal->steps[rehearsal->current];
 
@@ -105,7 +105,7 @@ put_skipped(Rehearsal *rehearsal, const char *reason,
 	init_row(rehearsal, &row);
 	row.skipped = reason;
 	row.failure = failure;
-	put_row(rehearsal, &row);
+	put_rehearsed_row(rehearsal, &row);
 }
 
 
@@ -121,23 +121,23 @@ describe_failure(Rehearsal *rehearsal, ErrorData *edata, MigFailure *failure)
 	MigHintFacts hints;
 
 	memset(failure, 0, sizeof(MigFailure));
-	mig_execution_locate(execution, edata, failure);
+	mig_execute_locate(execution, edata, failure);
 	hints.project = rehearsal->options->project;
 	hints.role = mig_user_name(GetUserId());
 	hints.ledger_was_empty = rehearsal->prepared.ledger_was_empty;
 	hints.undoes = failure->in_body && failure->part == MIG_DOWN;
 	hints.blockers_named = false;
-	if (mig_locktrace_is_lock_failure(edata))
+	if (mig_lock_wait_is_lock_failure(edata))
 	{
 		bool		autovacuum;
-		char	   *blockers = mig_locktrace_blockers(&autovacuum);
+		char	   *blockers = mig_lock_wait_blockers(&autovacuum);
 
 		if (blockers != NULL)
 			mig_error_add_detail(edata, blockers);
 		hints.blockers_named = (blockers != NULL);
 	}
-	mig_hint_add(edata, &hints);
-	mig_failure_from_error(failure, edata);
+	mig_error_hint_add(edata, &hints);
+	mig_failure_record_from_error(failure, edata);
 }
 
 /* may this error be there only because something was left out? */
@@ -191,7 +191,7 @@ why_not_rehearsed(const Rehearsal *rehearsal, const ErrorData *edata)
  */
 
 static MigDecision
-decide(void *arg)
+decide_plan(void *arg)
 {
 	Rehearsal  *rehearsal = (Rehearsal *) arg;
 	const MigExecution *execution = &rehearsal->execution;
@@ -230,8 +230,9 @@ begin_statement(void *arg)
 {
 	Rehearsal  *rehearsal = (Rehearsal *) arg;
 
-	mig_effects_statement_begin(rehearsal->effects,
-								rehearsal->execution.label->part == MIG_VERIFY);
+	mig_statement_effects_before(rehearsal->effects,
+								 rehearsal->execution.label->part ==
+								 MIG_VERIFY);
 }
 
 static void
@@ -243,8 +244,8 @@ end_statement(const MigTiming *timing, void *arg)
 	init_row(rehearsal, &row);
 	row.execution_ms = timing->execution_ms;
 	row.row_count = timing->row_count;
-	row.effects = mig_effects_statement_end(rehearsal->effects, timing->tag);
-	put_row(rehearsal, &row);
+	row.effects = mig_statement_effects_after(rehearsal->effects, timing->tag);
+	put_rehearsed_row(rehearsal, &row);
 	if (strcmp(timing->tag, "ALTER TYPE") == 0 && rehearsal->alter_type < 0)
 		rehearsal->alter_type = rehearsal->current;
 }
@@ -256,7 +257,7 @@ statement_failed(ErrorData *edata, void *arg)
 	const char *reason = why_not_rehearsed(rehearsal, edata);
 	MigFailure	failure;
 
-	mig_effects_statement_failed(rehearsal->effects);
+	mig_statement_effects_failed(rehearsal->effects);
 	if (reason == NULL)
 		return false;
 	describe_failure(rehearsal, edata, &failure);
@@ -284,7 +285,7 @@ show_step(Rehearsal *rehearsal)
 static void
 run_bodies(Rehearsal *rehearsal, int i)
 {
-	const MigStepTexts *bodies = &rehearsal->chunk.bodies[i];
+	const MigStepTexts *bodies = &rehearsal->loaded.bodies[i];
 	MigExecution *execution = &rehearsal->execution;
 
 	mig_execute_migration_begin();
@@ -299,15 +300,15 @@ run_bodies(Rehearsal *rehearsal, int i)
 }
 
 static void
-run_step(Rehearsal *rehearsal)
+rehearse_step(Rehearsal *rehearsal)
 {
-	int			i = rehearsal->current - rehearsal->chunk.first;
+	int			i = rehearsal->current - rehearsal->loaded.first;
 	MigRehearsed row;
 
 	rehearsal->rows = 0;
-	mig_execution_reset(&rehearsal->execution);
+	mig_execute_reset(&rehearsal->execution);
 	if (rehearsal->current > 0)
-		mig_effects_next_migration(rehearsal->effects);
+		mig_statement_effects_next_migration(rehearsal->effects);
 	show_step(rehearsal);
 	if (rehearsal->steps[rehearsal->current].entry->partial)
 	{
@@ -316,11 +317,11 @@ run_step(Rehearsal *rehearsal)
 		return;
 	}
 	run_bodies(rehearsal, i);
-	mig_execution_reset(&rehearsal->execution);
+	mig_execute_reset(&rehearsal->execution);
 	if (rehearsal->rows > 0)
 		return;
 	init_row(rehearsal, &row);
-	put_row(rehearsal, &row);
+	put_rehearsed_row(rehearsal, &row);
 }
 
 /*
@@ -328,55 +329,56 @@ run_step(Rehearsal *rehearsal)
  * back.
  */
 static void
-run_steps(void *arg)
+rehearse_steps(void *arg)
 {
 	Rehearsal  *rehearsal = (Rehearsal *) arg;
 	MemoryContext old = CurrentMemoryContext;
 	int			guc_level = NewGUCNestLevel();
 	int			i;
 
-	mig_bodies_begin();
-	mig_execute_pin_settings(&rehearsal->execution,
+	mig_run_lock_bodies_begin();
+	mig_execute_set_settings(&rehearsal->execution,
 							 rehearsal->prepared.policy->search_path,
 							 rehearsal->prepared.policy->sets_search_path);
-	mig_locktrace_reset();
-	mig_locktrace_begin();
+	mig_lock_wait_reset();
+	mig_lock_wait_begin();
 	mig_execute_note_deferrable(&rehearsal->execution);
-	rehearsal->effects = mig_effects_begin(CurrentMemoryContext);
+	rehearsal->effects = mig_statement_effects_begin(CurrentMemoryContext);
 	for (i = 0; i < rehearsal->nsteps; i++)
 	{
 		rehearsal->current = -1;
-		if (i < rehearsal->chunk.first ||
-			i >= rehearsal->chunk.first + rehearsal->chunk.count)
+		if (i < rehearsal->loaded.first ||
+			i >= rehearsal->loaded.first + rehearsal->loaded.count)
 		{
-			/* it may refer to a body of the chunk that goes */
-			mig_execution_reset(&rehearsal->execution);
-			mig_chunk_load(&rehearsal->chunk, rehearsal->options->project,
-						   rehearsal->steps, rehearsal->nsteps, i);
+			/* it may refer to a body of the portion that goes */
+			mig_execute_reset(&rehearsal->execution);
+			mig_loaded_bodies_load(&rehearsal->loaded,
+								   rehearsal->options->project,
+								   rehearsal->steps, rehearsal->nsteps, i);
 		}
 		rehearsal->current = i;
 		MemoryContextSwitchTo(rehearsal->scratch);
-		run_step(rehearsal);
+		rehearse_step(rehearsal);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(rehearsal->scratch);
 	}
 	mig_execute_check_rest(&rehearsal->execution);
 	rehearsal->current = -1;
 	mig_progress_unmark();
-	mig_lock_recheck();
+	mig_run_lock_recheck();
 	AtEOXact_GUC(false, guc_level);
 }
 
 /* every body must be there and parse before the first one runs */
 static void
-check_bodies(Rehearsal *rehearsal)
+check_bodies_parse(Rehearsal *rehearsal)
 {
 	int			first;
 
 	for (first = 0; first < rehearsal->nsteps;
-		 first += rehearsal->chunk.count)
-		mig_chunk_load(&rehearsal->chunk, rehearsal->options->project,
-					   rehearsal->steps, rehearsal->nsteps, first);
+		 first += rehearsal->loaded.count)
+		mig_loaded_bodies_load(&rehearsal->loaded, rehearsal->options->project,
+							   rehearsal->steps, rehearsal->nsteps, first);
 }
 
 
@@ -396,10 +398,10 @@ put_failure(Rehearsal *rehearsal, ErrorData *edata)
 	describe_failure(rehearsal, edata, &failure);
 	row.failure = &failure;
 	if (row.statement > 0)
-		row.execution_ms = mig_elapsed_ms(rehearsal->statement_start);
-	put_row(rehearsal, &row);
+		row.execution_ms = mig_journal_elapsed_ms(rehearsal->statement_start);
+	put_rehearsed_row(rehearsal, &row);
 
-	mig_execution_reset(&rehearsal->execution);
+	mig_execute_reset(&rehearsal->execution);
 	for (i = rehearsal->current + 1; i < rehearsal->nsteps; i++)
 	{
 		rehearsal->current = i;
@@ -410,7 +412,7 @@ put_failure(Rehearsal *rehearsal, ErrorData *edata)
 }
 
 static void
-add_steps(Rehearsal *rehearsal, MigPart part)
+add_plan_steps(Rehearsal *rehearsal, MigPart part)
 {
 	const MigPlan *plan = rehearsal->prepared.plan;
 	int			i;
@@ -427,54 +429,54 @@ add_steps(Rehearsal *rehearsal, MigPart part)
 
 /* false if there is nothing to do */
 static bool
-prepare(Rehearsal *rehearsal)
+plan_rehearsal(Rehearsal *rehearsal)
 {
 	const MigRunOptions *options = rehearsal->options;
-	MigPrepared *prepared = &rehearsal->prepared;
+	MigPlannedRun *prepared = &rehearsal->prepared;
 
 	if (rehearsal->choice == NULL)
 	{
-		mig_guard_transaction("rehearse migrations");
-		mig_lock_acquire();
-		if (!mig_prepare_apply(options, prepared))
+		mig_preflight_transaction("rehearse migrations");
+		mig_run_lock_acquire();
+		if (!mig_plan_run_apply(options, prepared))
 			return false;
-		add_steps(rehearsal, MIG_UP);
+		add_plan_steps(rehearsal, MIG_UP);
 	}
 	else
 	{
-		mig_prepare_undo_guards(options);
-		mig_lock_acquire();
-		if (!mig_prepare_undo(options, rehearsal->choice, prepared))
+		mig_plan_run_undo_guards(options);
+		mig_run_lock_acquire();
+		if (!mig_plan_run_undo(options, rehearsal->choice, prepared))
 			return false;
-		add_steps(rehearsal, MIG_DOWN);
+		add_plan_steps(rehearsal, MIG_DOWN);
 	}
-	mig_prepare_warn(prepared->project, false);
+	mig_plan_run_warn(prepared->project, false);
 	return true;
 }
 
 static void
 stop_watching(void)
 {
-	mig_effects_end();
-	mig_locktrace_end();
-	mig_bodies_end();
+	mig_statement_effects_end();
+	mig_lock_wait_end();
+	mig_run_lock_bodies_end();
 	mig_progress_restore();
 }
 
 /* everything that is rolled back */
 static void
-rehearse(void *arg)
+rehearse_plan(void *arg)
 {
 	Rehearsal  *rehearsal = (Rehearsal *) arg;
 	ErrorData  *edata;
 
-	if (!prepare(rehearsal))
+	if (!plan_rehearsal(rehearsal))
 		return;
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
-	mig_chunk_init(&rehearsal->chunk, CurrentMemoryContext);
-	check_bodies(rehearsal);
-	edata = mig_subxact_run(run_steps, rehearsal, false);
+	mig_loaded_bodies_init(&rehearsal->loaded, CurrentMemoryContext);
+	check_bodies_parse(rehearsal);
+	edata = mig_subxact_run(rehearse_steps, rehearsal, false);
 	stop_watching();
 	if (edata != NULL && rehearsal->current >= 0)
 		mig_execute_explain_timeout(edata,
@@ -493,15 +495,15 @@ rehearse(void *arg)
 }
 
 static void
-note_residue(void *arg)
+note_session_state(void *arg)
 {
-	((Rehearsal *) arg)->residue = mig_residue_note();
+	((Rehearsal *) arg)->session_state = mig_session_state_note();
 }
 
 static void
-remove_residue(void *arg)
+restore_session_state(void *arg)
 {
-	mig_residue_remove(((Rehearsal *) arg)->residue);
+	mig_session_state_remove(((Rehearsal *) arg)->session_state);
 }
 
 /* even a look at the session locks something, if not for long */
@@ -519,14 +521,14 @@ run_rehearsal(Rehearsal *rehearsal)
 {
 	ErrorData  *edata;
 
-	mig_refuse_recursion();
-	run_rolled_back(note_residue, rehearsal);
+	mig_run_lock_refuse_recursion();
+	run_rolled_back(note_session_state, rehearsal);
 	rehearsal->scratch = AllocSetContextCreate(CurrentMemoryContext,
 											   "migrate one migration",
 											   ALLOCSET_DEFAULT_SIZES);
-	mig_execution_init(&rehearsal->execution, CurrentMemoryContext);
-	rehearsal->execution.residue = rehearsal->residue;
-	rehearsal->observer.decide = decide;
+	mig_execute_init(&rehearsal->execution, CurrentMemoryContext);
+	rehearsal->execution.session_state = rehearsal->session_state;
+	rehearsal->observer.decide = decide_plan;
 	rehearsal->observer.begin = begin_statement;
 	rehearsal->observer.end = end_statement;
 	rehearsal->observer.failed = statement_failed;
@@ -534,9 +536,9 @@ run_rehearsal(Rehearsal *rehearsal)
 	rehearsal->execution.observer = &rehearsal->observer;
 	rehearsal->current = -1;
 	rehearsal->alter_type = -1;
-	edata = mig_subxact_run(rehearse, rehearsal, false);
+	edata = mig_subxact_run(rehearse_plan, rehearsal, false);
 	stop_watching();
-	run_rolled_back(remove_residue, rehearsal);
+	run_rolled_back(restore_session_state, rehearsal);
 	if (edata != NULL)
 		ReThrowError(edata);
 }

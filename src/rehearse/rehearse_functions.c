@@ -24,8 +24,8 @@
 #include "rehearse/rehearse.h"
 #include "source/body.h"
 
-PG_FUNCTION_INFO_V1(mig_rehearse);
-PG_FUNCTION_INFO_V1(mig_rehearse_rollback);
+PG_FUNCTION_INFO_V1(migrate_rehearse);
+PG_FUNCTION_INFO_V1(migrate_rehearse_rollback);
 
 /* columns of the result, from 0 */
 #define COLUMN_EFFECTS 10
@@ -76,7 +76,7 @@ lock_datum(const MigLockTaken *lock, TupleDesc desc)
 
 	values[0] = CStringGetTextDatum(lock->relation);
 	values[1] = CStringGetTextDatum(lock->kind);
-	values[2] = CStringGetTextDatum(mig_lock_mode_name(lock->mode));
+	values[2] = CStringGetTextDatum(mig_held_locks_mode_name(lock->mode));
 	values[3] = BoolGetDatum(lock->blocks_reads);
 	values[4] = BoolGetDatum(lock->blocks_writes);
 	values[5] = BoolGetDatum(lock->held_before);
@@ -172,20 +172,24 @@ put_rehearsed(const MigRehearsed *row, void *arg)
 	values[0] = CStringGetTextDatum(row->version);
 	values[1] = CStringGetTextDatum(row->name);
 	values[2] = Int32GetDatum(row->statement);
-	values[3] = mig_text_datum(row->tag, &nulls[3]);
+	values[3] = mig_sql_text_datum(row->tag, &nulls[3]);
 	values[4] = Float8GetDatum(row->execution_ms);
 	nulls[4] = (row->statement == 0 || row->skipped != NULL);
-	values[5] = mig_text_datum(failure ? failure->message : NULL, &nulls[5]);
-	values[6] = mig_text_datum(row->skipped, &nulls[6]);
-	values[7] = CStringGetTextDatum(mig_part_name(row->part));
+	values[5] = mig_sql_text_datum(failure ? failure->message : NULL,
+								   &nulls[5]);
+	values[6] = mig_sql_text_datum(row->skipped, &nulls[6]);
+	values[7] = CStringGetTextDatum(mig_body_part_name(row->part));
 	values[8] = Int32GetDatum(row->line);
 	nulls[2] = nulls[8] = (row->statement == 0);
 	values[9] = Int64GetDatum((int64) row->row_count);
 	nulls[9] = (row->effects == NULL);
 	put_effects(result, row->effects, values, nulls);
-	values[19] = mig_text_datum(failure ? failure->sqlstate : NULL, &nulls[19]);
-	values[20] = mig_text_datum(failure ? failure->hint : NULL, &nulls[20]);
-	values[21] = mig_text_datum(failure ? failure->detail : NULL, &nulls[21]);
+	values[19] = mig_sql_text_datum(failure ? failure->sqlstate : NULL,
+									&nulls[19]);
+	values[20] = mig_sql_text_datum(failure ? failure->hint : NULL,
+									&nulls[20]);
+	values[21] = mig_sql_text_datum(failure ? failure->detail : NULL,
+									&nulls[21]);
 	tuplestore_putvalues(result->rsinfo->setResult, result->rsinfo->setDesc,
 						 values, nulls);
 	MemoryContextSwitchTo(old);
@@ -205,7 +209,7 @@ init_result(FunctionCallInfo fcinfo, RehearsalResult *result)
 }
 
 Datum
-mig_rehearse(PG_FUNCTION_ARGS)
+migrate_rehearse(PG_FUNCTION_ARGS)
 {
 	MigRunOptions options;
 	RehearsalResult result;
@@ -213,16 +217,16 @@ mig_rehearse(PG_FUNCTION_ARGS)
 	init_result(fcinfo, &result);
 	memset(&options, 0, sizeof(options));
 	options.dry_run = true;
-	options.target = mig_arg_version(fcinfo, 0);
+	options.target = mig_argument_version(fcinfo, 0);
 	options.restricted = !PG_ARGISNULL(1);
-	options.versions = mig_arg_text_list(fcinfo, 1);
-	options.project = mig_arg_project(fcinfo, 2);
+	options.versions = mig_argument_text_list(fcinfo, 1);
+	options.project = mig_argument_project(fcinfo, 2);
 	mig_rehearse_up(&options, put_rehearsed, &result);
 	return (Datum) 0;
 }
 
 Datum
-mig_rehearse_rollback(PG_FUNCTION_ARGS)
+migrate_rehearse_rollback(PG_FUNCTION_ARGS)
 {
 	MigRunOptions options;
 	MigDownChoice choice;
@@ -232,13 +236,13 @@ mig_rehearse_rollback(PG_FUNCTION_ARGS)
 	memset(&options, 0, sizeof(options));
 	memset(&choice, 0, sizeof(choice));
 	options.dry_run = true;
-	options.project = mig_arg_project(fcinfo, 3);
+	options.project = mig_argument_project(fcinfo, 3);
 	if (!PG_ARGISNULL(1) && !PG_ARGISNULL(2))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("only one of \"target\" and \"versions\" can be given")));
-	choice.target = mig_arg_version(fcinfo, 1);
-	choice.versions = mig_arg_text_list(fcinfo, 2);
+	choice.target = mig_argument_version(fcinfo, 1);
+	choice.versions = mig_argument_text_list(fcinfo, 2);
 	if (choice.target != NULL)
 		choice.kind = MIG_DOWN_TO;
 	else if (!PG_ARGISNULL(2))
@@ -246,7 +250,7 @@ mig_rehearse_rollback(PG_FUNCTION_ARGS)
 	else
 	{
 		choice.kind = MIG_DOWN_STEPS;
-		choice.steps = mig_arg_steps(fcinfo, 0);
+		choice.steps = mig_argument_steps(fcinfo, 0);
 	}
 	mig_rehearse_down(&options, &choice, put_rehearsed, &result);
 	return (Datum) 0;

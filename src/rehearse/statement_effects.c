@@ -63,14 +63,14 @@
 #include "rehearse/statement_effects.h"
 
 /* what is known of a relation */
-typedef struct Known
+typedef struct KnownRelation
 {
 	Oid			relation;		/* hash key */
 	int			statement;		/* number of that which touched it last */
 	bool		created;		/* by a statement that was watched */
 	bool		emptied;		/* by one before */
 
-	MigOwnLock	lock;			/* in the lock table */
+	MigHeldLock lock;			/* in the lock table */
 	LOCKMASK	fast;			/* outside of it, at the statement's end */
 	int			fast_statement;
 	LOCKMASK	seen;			/* held at the end of a statement before */
@@ -80,7 +80,7 @@ typedef struct Known
 	bool		has_scans;
 	int64		scans;			/* at the end of the statement before */
 	int64		rows;
-} Known;
+} KnownRelation;
 
 struct MigEffects
 {
@@ -102,7 +102,7 @@ struct MigEffects
 	BufferUsage buffers;
 	int			ntouched;
 	int			max_touched;
-	Known	  **touched;
+	KnownRelation **touched;
 };
 
 /* a row of pg_class, as far as it matters */
@@ -119,16 +119,16 @@ typedef struct ClassRow
 } ClassRow;
 
 /* a relation that was created or dropped, or has a new file */
-typedef struct Change
+typedef struct ClassChange
 {
 	Oid			relation;
 	char	   *name;
 	char		relkind;
 	Oid			filenode;
-} Change;
+} ClassChange;
 
 /* while statement_end() is at work */
-typedef struct Report
+typedef struct EffectsReport
 {
 	MigEffects *effects;
 	MigStatementEffects *result;
@@ -137,7 +137,7 @@ typedef struct Report
 	List	   *dropped;
 	List	   *reindexed;
 	List	   *truncated;		/* of Oid */
-} Report;
+} EffectsReport;
 
 /* what DDL takes, as opposed to queries */
 #define STRONG_MODES \
@@ -155,15 +155,17 @@ static bool hook_installed = false;
  * Which relations
  */
 
-static Known *
+static KnownRelation *
 look_up(MigEffects *effects, Oid relation, bool *found)
 {
-	Known	   *known = hash_search(effects->known, &relation, HASH_ENTER,
-									found);
+	KnownRelation *known =
+		hash_search(effects->known, &relation, HASH_ENTER,
+					found);
 
 	if (!*found)
 	{
-		memset((char *) known + sizeof(Oid), 0, sizeof(Known) - sizeof(Oid));
+		memset((char *) known + sizeof(Oid), 0,
+			   sizeof(KnownRelation) - sizeof(Oid));
 		known->statement = -1;
 		known->fast_statement = -1;
 	}
@@ -172,7 +174,8 @@ look_up(MigEffects *effects, Oid relation, bool *found)
 
 /* the backend's own counters, which the server sends off later */
 static void
-read_scans(MigEffects *effects, Oid relation, int64 *scans, int64 *rows)
+read_scan_counters(MigEffects *effects, Oid relation, int64 *scans,
+				   int64 *rows)
 {
 	MemoryContext old = MemoryContextSwitchTo(effects->scratch);
 	Datum		argument = ObjectIdGetDatum(relation);
@@ -185,11 +188,11 @@ read_scans(MigEffects *effects, Oid relation, int64 *scans, int64 *rows)
 }
 
 /* the statement has something to do with this relation */
-static Known *
-touch(MigEffects *effects, Oid relation)
+static KnownRelation *
+note_relation(MigEffects *effects, Oid relation)
 {
 	bool		found;
-	Known	   *known = look_up(effects, relation, &found);
+	KnownRelation *known = look_up(effects, relation, &found);
 
 	if (known->statement == effects->statement)
 		return known;
@@ -198,7 +201,7 @@ touch(MigEffects *effects, Oid relation)
 	{
 		effects->max_touched *= 2;
 		effects->touched = repalloc_huge(effects->touched,
-										 sizeof(Known *) * effects->max_touched);
+										 sizeof(KnownRelation *) * effects->max_touched);
 	}
 	effects->touched[effects->ntouched++] = known;
 	return known;
@@ -208,12 +211,12 @@ touch(MigEffects *effects, Oid relation)
 static void
 touch_early(MigEffects *effects, Oid relation)
 {
-	Known	   *known = touch(effects, relation);
+	KnownRelation *known = note_relation(effects, relation);
 
 	if (!known->has_scans && !known->created)
 	{
 		known->has_scans = true;
-		read_scans(effects, relation, &known->scans, &known->rows);
+		read_scan_counters(effects, relation, &known->scans, &known->rows);
 	}
 }
 
@@ -250,7 +253,7 @@ note_query(QueryDesc *query, int flags)
 }
 
 static void
-note_lock(const MigOwnLock *lock, void *arg)
+note_lock(const MigHeldLock *lock, void *arg)
 {
 	MigEffects *effects = (MigEffects *) arg;
 
@@ -258,7 +261,7 @@ note_lock(const MigOwnLock *lock, void *arg)
 		lock->tag.locktag_type != LOCKTAG_RELATION ||
 		lock->tag.locktag_field1 != MyDatabaseId)
 		return;
-	touch(effects, lock->tag.locktag_field2)->lock = *lock;
+	note_relation(effects, lock->tag.locktag_field2)->lock = *lock;
 }
 
 static void
@@ -266,18 +269,18 @@ note_fast_lock(Oid relation, LOCKMASK modes, void *arg)
 {
 	MigEffects *effects = (MigEffects *) arg;
 	bool		found;
-	Known	   *known = look_up(effects, relation, &found);
+	KnownRelation *known = look_up(effects, relation, &found);
 
 	known->fast = modes;
 	known->fast_statement = effects->statement;
 	if ((modes & ~known->seen) != 0)
-		(void) touch(effects, relation);
+		(void) note_relation(effects, relation);
 }
 
 static LOCKMASK
-modes_held(const MigEffects *effects, const Known *known)
+modes_held(const MigEffects *effects, const KnownRelation *known)
 {
-	LOCKMASK	modes = mig_ownlocks_modes(&known->lock);
+	LOCKMASK	modes = mig_held_locks_modes(&known->lock);
 
 	if (known->fast_statement == effects->statement)
 		modes |= known->fast;
@@ -302,7 +305,8 @@ touch_all_held(MigEffects *effects, const char *tag)
 		if (strcmp(tag, tags[i]) != 0)
 			continue;
 		foreach(lc, effects->held)
-			(void) touch(effects, ((Known *) lfirst(lc))->relation);
+			(void) note_relation(effects,
+								 ((KnownRelation *) lfirst(lc))->relation);
 	}
 }
 
@@ -384,7 +388,7 @@ read_row_now(Oid relation, ClassRow *row)
 }
 
 static char *
-qualified_name(MigEffects *effects, const ClassRow *row, bool is_old)
+qualified_class_name(MigEffects *effects, const ClassRow *row, bool is_old)
 {
 	char	   *schema = schema_name(row->schema,
 									 is_old ? effects->before : NULL);
@@ -425,7 +429,7 @@ kind_name(const ClassRow *row)
 }
 
 static bool
-is_table(const ClassRow *row)
+is_table_class(const ClassRow *row)
 {
 	return row->relkind == RELKIND_RELATION || row->relkind == RELKIND_MATVIEW;
 }
@@ -458,7 +462,7 @@ relation_bytes(Oid oid, bool with_toast)
  * when that was, so what TRUNCATE left in an earlier statement is remembered.
  */
 static bool
-is_truncated(Known *known, const char *tag)
+is_truncated(KnownRelation *known, const char *tag)
 {
 	Relation	relation;
 	bool		truncated = false;
@@ -479,17 +483,18 @@ static List *
 add_change(List *changes, MigEffects *effects, Oid relation,
 		   const ClassRow *row, bool is_old)
 {
-	Change	   *change = palloc(sizeof(Change));
+	ClassChange *change = palloc(sizeof(ClassChange));
 
 	change->relation = relation;
-	change->name = qualified_name(effects, row, is_old);
+	change->name = qualified_class_name(effects, row, is_old);
 	change->relkind = row->relkind;
 	change->filenode = row->filenode;
 	return lappend(changes, change);
 }
 
 static void
-report_new_file(Report *report, Known *known, const ClassRow *row)
+report_new_file(EffectsReport *report, KnownRelation *known,
+				const ClassRow *row)
 {
 	MigStatementEffects *result = report->result;
 	char	   *name;
@@ -497,9 +502,9 @@ report_new_file(Report *report, Known *known, const ClassRow *row)
 	if (row->relkind == RELKIND_INDEX)
 		report->reindexed = add_change(report->reindexed, report->effects,
 									   known->relation, row, false);
-	if (!is_table(row))
+	if (!is_table_class(row))
 		return;
-	name = qualified_name(report->effects, row, false);
+	name = qualified_class_name(report->effects, row, false);
 	if (is_truncated(known, report->tag))
 	{
 		result->truncated = lappend(result->truncated, name);
@@ -514,12 +519,13 @@ report_new_file(Report *report, Known *known, const ClassRow *row)
 }
 
 static void
-report_lock(Report *report, Known *known, const ClassRow *before, LOCKMODE mode,
+report_lock(EffectsReport *report, KnownRelation *known,
+			const ClassRow *before, LOCKMODE mode,
 			bool held_before)
 {
 	MigLockTaken *lock = palloc0(sizeof(MigLockTaken));
 
-	lock->relation = qualified_name(report->effects, before, true);
+	lock->relation = qualified_class_name(report->effects, before, true);
 	lock->kind = kind_name(before);
 	lock->mode = mode;
 	lock->blocks_reads = DoLockModesConflict(mode, AccessShareLock);
@@ -537,7 +543,8 @@ report_lock(Report *report, Known *known, const ClassRow *before, LOCKMODE mode,
  * strongest, if it is stronger than these.
  */
 static LOCKMODE
-taken_again(MigEffects *effects, const Known *known, LOCKMODE stronger_than)
+taken_again(MigEffects *effects, const KnownRelation *known,
+			LOCKMODE stronger_than)
 {
 	LOCKMODE	mode;
 	LOCKTAG		tag;
@@ -548,7 +555,7 @@ taken_again(MigEffects *effects, const Known *known, LOCKMODE stronger_than)
 	for (mode = MaxLockMode; mode > stronger_than; mode--)
 	{
 		if ((known->seen & STRONG_MODES & LOCKBIT_ON(mode)) != 0 &&
-			mig_ownlocks_release(&tag, mode, false))
+			mig_held_locks_release(&tag, mode, false))
 			return mode;
 	}
 	return NoLock;
@@ -559,7 +566,8 @@ taken_again(MigEffects *effects, const Known *known, LOCKMODE stronger_than)
  * do so with the views of information_schema.
  */
 static bool
-is_worth_telling(const Known *known, const ClassRow *row, LOCKMODE mode)
+is_worth_telling(const KnownRelation *known, const ClassRow *row,
+				 LOCKMODE mode)
 {
 	if (kind_name(row) == NULL || is_toast(row))
 		return false;
@@ -571,7 +579,7 @@ is_worth_telling(const Known *known, const ClassRow *row, LOCKMODE mode)
 
 /* for the statements to come, unless the locks will be gone */
 static void
-remember_locks(MigEffects *effects, Known *known, LOCKMASK held,
+remember_locks(MigEffects *effects, KnownRelation *known, LOCKMASK held,
 			   LOCKMASK taken)
 {
 	MemoryContext old;
@@ -593,7 +601,8 @@ remember_locks(MigEffects *effects, Known *known, LOCKMASK held,
  * off somebody whom the locks before it did not.
  */
 static void
-check_locks(Report *report, Known *known, const ClassRow *before)
+check_locks(EffectsReport *report, KnownRelation *known,
+			const ClassRow *before)
 {
 	MigEffects *effects = report->effects;
 	LOCKMASK	held = modes_held(effects, known);
@@ -607,9 +616,9 @@ check_locks(Report *report, Known *known, const ClassRow *before)
 	if (known->migration != effects->migration)
 		known->taken = 0;
 	known->migration = effects->migration;
-	mode = mig_ownlocks_strongest(taken);
+	mode = mig_held_locks_strongest(taken);
 	again = taken_again(effects, known,
-						Max(mode, mig_ownlocks_strongest(known->taken)));
+						Max(mode, mig_held_locks_strongest(known->taken)));
 	if (again != NoLock)
 	{
 		taken |= LOCKBIT_ON(again);
@@ -617,27 +626,27 @@ check_locks(Report *report, Known *known, const ClassRow *before)
 	}
 
 	/* a lock that keeps nobody off who was not kept off before is not new */
-	news = mig_ownlocks_conflicts(LOCKBIT_ON(mode)) &
-		~mig_ownlocks_conflicts(known->taken);
+	news = mig_held_locks_conflicts(LOCKBIT_ON(mode)) &
+		~mig_held_locks_conflicts(known->taken);
 	remember_locks(effects, known, held, taken);
 	if (mode != NoLock && news != 0 && is_worth_telling(known, before, mode))
 		report_lock(report, known, before, mode, again != NoLock);
 }
 
 static void
-check_scans(Report *report, Known *known, const ClassRow *row)
+check_scans(EffectsReport *report, KnownRelation *known, const ClassRow *row)
 {
 	MigTableScan *scan;
 	int64		scans;
 	int64		rows;
 
-	if (!known->has_scans || !is_table(row))
+	if (!known->has_scans || !is_table_class(row))
 		return;
-	read_scans(report->effects, known->relation, &scans, &rows);
+	read_scan_counters(report->effects, known->relation, &scans, &rows);
 	if (scans > known->scans && rows > known->rows)
 	{
 		scan = palloc(sizeof(MigTableScan));
-		scan->relation = qualified_name(report->effects, row, true);
+		scan->relation = qualified_class_name(report->effects, row, true);
 		scan->scans = scans - known->scans;
 		scan->rows = rows - known->rows;
 		report->result->scans = lappend(report->result->scans, scan);
@@ -651,7 +660,7 @@ check_scans(Report *report, Known *known, const ClassRow *row)
  * rewritten, scanned, locked.
  */
 static void
-check_relation(Report *report, Relation catalog, Known *known)
+check_relation(EffectsReport *report, Relation catalog, KnownRelation *known)
 {
 	MigEffects *effects = report->effects;
 	ClassRow	before;
@@ -693,7 +702,7 @@ check_relation(Report *report, Relation catalog, Known *known)
  * taken over.
  */
 static bool
-take_rebuilt_index(Report *report, const Change *dropped)
+take_rebuilt_index(EffectsReport *report, const ClassChange *dropped)
 {
 	ListCell   *lc;
 
@@ -702,7 +711,7 @@ take_rebuilt_index(Report *report, const Change *dropped)
 		return false;
 	foreach(lc, report->created)
 	{
-		Change	   *created = (Change *) lfirst(lc);
+		ClassChange *created = (ClassChange *) lfirst(lc);
 
 		if (created->relkind != dropped->relkind ||
 			strcmp(created->name, dropped->name) != 0)
@@ -747,7 +756,7 @@ names_of(List *changes)
 
 	foreach(lc, changes)
 	{
-		Change	   *change = (Change *) lfirst(lc);
+		ClassChange *change = (ClassChange *) lfirst(lc);
 
 		/* a row type is no relation to its users */
 		if (change->relkind != RELKIND_COMPOSITE_TYPE)
@@ -762,19 +771,19 @@ names_of(List *changes)
  * for no rows.
  */
 static void
-finish_report(Report *report)
+finish_report(EffectsReport *report)
 {
 	MigStatementEffects *result = report->result;
 	ListCell   *lc;
 
 	foreach(lc, report->dropped)
 	{
-		if (take_rebuilt_index(report, (Change *) lfirst(lc)))
+		if (take_rebuilt_index(report, (ClassChange *) lfirst(lc)))
 			report->dropped = foreach_delete_current(report->dropped, lc);
 	}
 	foreach(lc, report->reindexed)
 	{
-		Change	   *change = (Change *) lfirst(lc);
+		ClassChange *change = (ClassChange *) lfirst(lc);
 
 		/* an index that is empty because its table is was not built */
 		if (list_member_oid(report->truncated,
@@ -810,7 +819,7 @@ count_usage(const MigEffects *effects, MigStatementEffects *result)
  */
 
 static void
-install(void)
+install_hook(void)
 {
 	static bool registered = false;
 
@@ -828,7 +837,7 @@ install(void)
 
 /* somebody who came after us has our address: then it stays, and does nothing */
 static void
-uninstall(void)
+remove_hook(void)
 {
 	if (!hook_installed || ExecutorStart_hook != note_query)
 		return;
@@ -843,11 +852,11 @@ note_baseline(MigEffects *effects)
 	int			i;
 
 	effects->statement++;
-	mig_ownlocks_visit_new(&effects->marks, note_lock, effects);
-	mig_ownlocks_visit_fast(note_fast_lock, effects);
+	mig_held_locks_visit_new(&effects->marks, note_lock, effects);
+	mig_held_locks_visit_fast(note_fast_lock, effects);
 	for (i = 0; i < effects->ntouched; i++)
 	{
-		Known	   *known = effects->touched[i];
+		KnownRelation *known = effects->touched[i];
 
 		known->seen = modes_held(effects, known);
 		if ((known->seen & STRONG_MODES) != 0)
@@ -857,7 +866,7 @@ note_baseline(MigEffects *effects)
 }
 
 MigEffects *
-mig_effects_begin(MemoryContext parent)
+mig_statement_effects_begin(MemoryContext parent)
 {
 	MemoryContext context = AllocSetContextCreate(parent, "migrate effects",
 												  ALLOCSET_DEFAULT_SIZES);
@@ -870,37 +879,37 @@ mig_effects_begin(MemoryContext parent)
 											 ALLOCSET_SMALL_SIZES);
 	memset(&control, 0, sizeof(control));
 	control.keysize = sizeof(Oid);
-	control.entrysize = sizeof(Known);
+	control.entrysize = sizeof(KnownRelation);
 	control.hcxt = context;
 	effects->known = hash_create("migrate relations", 64, &control,
 								 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	effects->max_touched = 64;
-	effects->touched = palloc(sizeof(Known *) * effects->max_touched);
+	effects->touched = palloc(sizeof(KnownRelation *) * effects->max_touched);
 	note_baseline(effects);
 	effects->held_before = (effects->held != NIL);
 	MemoryContextSwitchTo(old);
-	install();
+	install_hook();
 	watching = effects;
 	return effects;
 }
 
 void
-mig_effects_end(void)
+mig_statement_effects_end(void)
 {
-	uninstall();
+	remove_hook();
 	watching = NULL;
 	in_statement = false;
 }
 
 void
-mig_effects_next_migration(MigEffects *effects)
+mig_statement_effects_next_migration(MigEffects *effects)
 {
 	effects->migration++;
 	effects->held_before = (effects->held != NIL);
 }
 
 void
-mig_effects_statement_begin(MigEffects *effects, bool transient)
+mig_statement_effects_before(MigEffects *effects, bool transient)
 {
 	effects->statement++;
 	effects->ntouched = 0;
@@ -922,7 +931,7 @@ mig_effects_statement_begin(MigEffects *effects, bool transient)
 }
 
 void
-mig_effects_statement_failed(MigEffects *effects)
+mig_statement_effects_failed(MigEffects *effects)
 {
 	in_statement = false;
 }
@@ -944,9 +953,9 @@ give_up_owner(MigEffects *effects)
 }
 
 MigStatementEffects *
-mig_effects_statement_end(MigEffects *effects, const char *tag)
+mig_statement_effects_after(MigEffects *effects, const char *tag)
 {
-	Report		report = {0};
+	EffectsReport report = {0};
 	MigLockMarks marks = effects->marks;
 	Relation	catalog;
 	int			i;
@@ -959,13 +968,13 @@ mig_effects_statement_end(MigEffects *effects, const char *tag)
 	/* see what it did, and hear of it */
 	CommandCounterIncrement();
 	in_statement = false;
-	mig_ownlocks_visit_new(&effects->marks, note_lock, effects);
-	mig_ownlocks_visit_fast(note_fast_lock, effects);
+	mig_held_locks_visit_new(&effects->marks, note_lock, effects);
+	mig_held_locks_visit_fast(note_fast_lock, effects);
 	touch_all_held(effects, tag);
 	catalog = table_open(RelationRelationId, AccessShareLock);
 	for (i = 0; i < effects->ntouched; i++)
 	{
-		Known	   *known = effects->touched[i];
+		KnownRelation *known = effects->touched[i];
 
 		if (!IsCatalogRelationOid(known->relation))
 			check_relation(&report, catalog, known);

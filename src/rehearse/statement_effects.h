@@ -54,16 +54,16 @@ typedef struct MigStatementEffects
  * Begin to watch the statements of a run.  The locks that the transaction has
  * are not those of any statement.  Everything is kept in a child of context.
  */
-extern MigEffects *mig_effects_begin(MemoryContext context);
+extern MigEffects *mig_statement_effects_begin(MemoryContext context);
 
 /* also after an error; does nothing if nothing is watched */
-extern void mig_effects_end(void);
+extern void mig_statement_effects_end(void);
 
 /*
  * What follows belongs to another migration: a lock that one before has taken
  * is reported anew if this one would have taken it as well.
  */
-extern void mig_effects_next_migration(MigEffects *effects);
+extern void mig_statement_effects_next_migration(MigEffects *effects);
 
 /*
  * What encloses a statement.  Both must be called in the same subtransaction,
@@ -71,11 +71,11 @@ extern void mig_effects_next_migration(MigEffects *effects);
  * CurrentMemoryContext.  A transient statement will be rolled back before the
  * run is, so that later ones do not find what it has locked and done.
  */
-extern void mig_effects_statement_begin(MigEffects *effects, bool transient);
-extern MigStatementEffects *mig_effects_statement_end(MigEffects *effects,
-													  const char *tag);
+extern void mig_statement_effects_before(MigEffects *effects, bool transient);
+extern MigStatementEffects *mig_statement_effects_after(MigEffects *effects,
+														const char *tag);
 
 /* instead of the end: the statement was rolled back, and so was its owner */
-extern void mig_effects_statement_failed(MigEffects *effects);
+extern void mig_statement_effects_failed(MigEffects *effects);
 
 #endif							/* MIG_REHEARSE_STATEMENT_EFFECTS_H */

@@ -75,7 +75,7 @@ append_utf8(StringInfo buf, const char *p, const char *end, bool markup)
 	}
 	if (p[0] == '\r' && p + 1 < end && p[1] == '\n')
 		return 1;
-	hidden = mig_hidden_character(p, PG_UTF8, &hidden_length);
+	hidden = mig_report_text_hidden_character(p, PG_UTF8, &hidden_length);
 	code = utf8_to_unicode((const unsigned char *) p);
 	if (hidden != 0 || is_noncharacter(code))
 		append_hidden(buf, code, markup);
@@ -94,7 +94,7 @@ append_range(StringInfo buf, const char *p, const char *end, bool markup)
 }
 
 void
-mig_html_text(StringInfo buf, const char *text)
+mig_report_escape_text(StringInfo buf, const char *text)
 {
 	const char *utf8 = to_utf8(text);
 
@@ -102,7 +102,7 @@ mig_html_text(StringInfo buf, const char *text)
 }
 
 void
-mig_html_attribute(StringInfo buf, const char *text)
+mig_report_escape_attribute(StringInfo buf, const char *text)
 {
 	const char *utf8 = to_utf8(text);
 
@@ -110,8 +110,9 @@ mig_html_attribute(StringInfo buf, const char *text)
 }
 
 void
-mig_html_lines(StringInfo buf, const char *text, const char *prefix,
-			   int first_line, int max_lines, MigLineMark mark, void *arg)
+mig_report_escape_lines(StringInfo buf, const char *text, const char *prefix,
+						int first_line, int max_lines, MigLineMark mark,
+						void *arg)
 {
 	const char *p = to_utf8(text);
 	int			line;

@@ -5,7 +5,7 @@
  *
  * The page has everything that it needs, no script, and a policy that forbids
  * the browser to load or to run anything.  All text from the database goes
- * through mig_html_text().
+ * through mig_report_escape_text().
  *
  *-------------------------------------------------------------------------
  */
@@ -35,19 +35,19 @@ static void
 append_tagged(StringInfo buf, const char *tag, const char *text)
 {
 	appendStringInfo(buf, "<%s>", tag);
-	mig_html_text(buf, text);
+	mig_report_escape_text(buf, text);
 	appendStringInfo(buf, "</%s>", tag);
 }
 
 /* a name, which may be of any length */
 static void
-append_name(StringInfo buf, const char *tag, const char *name)
+append_html_name(StringInfo buf, const char *tag, const char *name)
 {
 	int			length = strlen(name);
 	int			shown = pg_mbcharcliplen(name, length, MAX_NAME);
 
 	appendStringInfo(buf, "<%s>", tag);
-	mig_html_text(buf, pnstrdup(name, shown));
+	mig_report_escape_text(buf, pnstrdup(name, shown));
 	if (shown < length)
 		appendStringInfoString(buf, "&hellip;");
 	appendStringInfo(buf, "</%s>", tag);
@@ -56,11 +56,11 @@ append_name(StringInfo buf, const char *tag, const char *name)
 static void
 append_migration(StringInfo buf, const char *version, const char *name)
 {
-	append_name(buf, "code", version);
+	append_html_name(buf, "code", version);
 	if (name != NULL && name[0] != '\0')
 	{
 		appendStringInfoChar(buf, ' ');
-		append_name(buf, "bdi", name);
+		append_html_name(buf, "bdi", name);
 	}
 }
 
@@ -73,7 +73,7 @@ append_head(StringInfo buf, const MigReport *report)
 						   "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
 						   "<meta name=\"color-scheme\" content=\"light dark\">\n"
 						   "<title>Migrations of ");
-	mig_html_attribute(buf, report->database);
+	mig_report_escape_attribute(buf, report->database);
 	appendStringInfo(buf, "</title>\n<style>\n%s</style>\n</head>\n<body>\n",
 					 mig_report_style);
 }
@@ -90,9 +90,9 @@ static void
 append_facts(StringInfo buf, const MigReport *report)
 {
 	appendStringInfoString(buf, "<ul class=\"facts\">\n");
-	append_fact(buf, "", mig_show_count(report->nsteps), "pending");
+	append_fact(buf, "", mig_report_text_count(report->nsteps), "pending");
 	appendStringInfo(buf, "<li><b>%s</b>applied",
-					 mig_show_count(report->applied));
+					 mig_report_text_count(report->applied));
 	if (report->newest != NULL)
 	{
 		appendStringInfoString(buf, ", newest ");
@@ -101,17 +101,21 @@ append_facts(StringInfo buf, const MigReport *report)
 	appendStringInfoString(buf, "</li>\n");
 	if (report->counts.errors > 0)
 		append_fact(buf, "error",
-					psprintf("&#10006; %s", mig_show_count(report->counts.errors)),
+					psprintf("&#10006; %s",
+							 mig_report_text_count(report->counts.errors)),
 					report->counts.errors == 1 ? "error found" : "errors found");
 	if (report->counts.warnings > 0)
 		append_fact(buf, "warning",
-					psprintf("&#9650; %s", mig_show_count(report->counts.warnings)),
+					psprintf("&#9650; %s",
+							 mig_report_text_count(report->counts.warnings)),
 					report->counts.warnings == 1 ? "warning" : "warnings");
 	if (report->rehearsed)
-		append_fact(buf, "", mig_show_ms(report->execution_ms), "rehearsed");
+		append_fact(buf, "", mig_report_text_ms(report->execution_ms),
+					"rehearsed");
 	if (report->nattention > 0)
 		append_fact(buf, "warning",
-					psprintf("&#9650; %s", mig_show_count(report->nattention)),
+					psprintf("&#9650; %s",
+							 mig_report_text_count(report->nattention)),
 					report->nattention == 1 ? "needs a look" : "need a look");
 	appendStringInfoString(buf, "</ul>\n");
 }
@@ -135,7 +139,7 @@ append_verdict(StringInfo buf, const MigReport *report)
 	appendStringInfo(buf, "<div class=\"verdict boxed %s\"><p class=\"head\"><b>%s ",
 					 is_good ? "good" : "error",
 					 is_good ? "&#10004;" : sign_of("error"));
-	mig_html_text(buf, report->verdict_text);
+	mig_report_escape_text(buf, report->verdict_text);
 	appendStringInfoString(buf, "</b></p>\n");
 	if (report->verdict == MIG_VERDICT_FAILS)
 	{
@@ -159,7 +163,7 @@ append_title(StringInfo buf, const MigReport *report)
 		append_tagged(buf, "code", report->target);
 	}
 	appendStringInfo(buf, " &middot; %s</p>\n<h1>Migrations of ",
-					 mig_show_time(report->made_at));
+					 mig_report_text_time(report->made_at));
 	append_tagged(buf, "bdi", report->database);
 	appendStringInfoString(buf, "</h1>\n");
 	append_verdict(buf, report);
@@ -174,16 +178,16 @@ append_error(StringInfo buf, const char *title, const MigReportError *error)
 		return;
 	appendStringInfo(buf, "<div class=\"boxed error\"><p class=\"head\"><b>%s %s</b> <code>%s</code></p>\n<p>",
 					 sign_of("error"), title, error->sqlstate);
-	mig_html_text(buf, error->message);
+	mig_report_escape_text(buf, error->message);
 	if (error->detail != NULL)
 	{
 		appendStringInfoString(buf, "</p>\n<p>");
-		mig_html_text(buf, error->detail);
+		mig_report_escape_text(buf, error->detail);
 	}
 	if (error->hint != NULL)
 	{
 		appendStringInfoString(buf, "</p>\n<p class=\"soft\">");
-		mig_html_text(buf, error->hint);
+		mig_report_escape_text(buf, error->hint);
 	}
 	appendStringInfoString(buf, "</p></div>\n");
 }
@@ -207,7 +211,7 @@ append_failure(StringInfo buf, const MigReportEntry *entry)
 	if (entry->failed_at == NULL)
 		return;
 	appendStringInfo(buf, "<p class=\"soft small\">%s, as ",
-					 mig_show_time(entry->failed_at));
+					 mig_report_text_time(entry->failed_at));
 	append_tagged(buf, "bdi", entry->failed_by);
 	appendStringInfoString(buf, "</p>\n");
 }
@@ -284,17 +288,18 @@ append_body(StringInfo buf, const char *title, const MigReportStep *step,
 		return;
 	appendStringInfo(buf, "<details%s><summary>%s, %s</summary>\n<pre class=\"sql\" dir=\"ltr\">",
 					 open ? " open" : "", title,
-					 mig_show_many(body->lines, "line", "lines"));
-	mig_html_lines(buf, body->text, psprintf("%s%d", part, step->step),
-				   body->first_line, MAX_LINES, mark_line, &marked);
+					 mig_report_text_many(body->lines, "line", "lines"));
+	mig_report_escape_lines(buf, body->text,
+							psprintf("%s%d", part, step->step),
+							body->first_line, MAX_LINES, mark_line, &marked);
 	appendStringInfoString(buf, "</pre>\n");
 	if (body->lines > MAX_LINES)
 		appendStringInfo(buf, "<p class=\"soft\">%s more</p>\n",
-						 mig_show_many(body->lines - MAX_LINES, "line",
-									   "lines"));
+						 mig_report_text_many(body->lines - MAX_LINES, "line",
+											  "lines"));
 	else if (strlen(body->text) < body->bytes)
 		appendStringInfo(buf, "<p class=\"soft\">%s more</p>\n",
-						 mig_show_bytes(body->bytes - strlen(body->text)));
+						 mig_report_text_bytes(body->bytes - strlen(body->text)));
 	appendStringInfoString(buf, "</details>\n");
 }
 
@@ -318,7 +323,7 @@ append_about(StringInfo buf, const MigReport *report,
 	appendStringInfoString(buf, step->own_transaction ?
 						   "several transactions: " : "one transaction");
 	if (step->own_transaction)
-		mig_html_text(buf, step->reason);
+		mig_report_escape_text(buf, step->reason);
 	if (report->plan_error == NULL && !step->has_down)
 		appendStringInfoString(buf, step->irreversible ?
 							   " &middot; irreversible" :
@@ -328,8 +333,8 @@ append_about(StringInfo buf, const MigReport *report,
 
 /* a place in a body, as a link to it if it is shown */
 static void
-append_line(StringInfo buf, const MigReportStep *step, const char *part,
-			int line)
+append_line_link(StringInfo buf, const MigReportStep *step, const char *part,
+				 int line)
 {
 	const MigReportBody *body = mig_report_body(step, part);
 	char	   *place = mig_report_place(step, part, line);
@@ -340,17 +345,17 @@ append_line(StringInfo buf, const MigReportStep *step, const char *part,
 		line - body->first_line < Min(MAX_LINES, body->lines))
 	{
 		appendStringInfo(buf, "<a href=\"#%s%d-%d\">", part, step->step, line);
-		mig_html_text(buf, place);
+		mig_report_escape_text(buf, place);
 		appendStringInfoString(buf, "</a>");
 	}
 	else
-		mig_html_text(buf, place);
+		mig_report_escape_text(buf, place);
 }
 
 static void
 append_relation(StringInfo buf, const char *relation, int64 bytes, double rows)
 {
-	const char *size = mig_show_size(bytes, rows);
+	const char *size = mig_report_text_size(bytes, rows);
 
 	append_tagged(buf, "code", relation);
 	if (size != NULL)
@@ -364,12 +369,12 @@ append_instead(StringInfo buf, const char *instead)
 	if (strchr(instead, ';') == NULL)
 	{
 		appendStringInfoString(buf, "<p class=\"small\"><b>Instead:</b> ");
-		mig_html_text(buf, instead);
+		mig_report_escape_text(buf, instead);
 		appendStringInfoString(buf, "</p>\n");
 		return;
 	}
 	appendStringInfoString(buf, "<p class=\"small\"><b>Instead:</b></p>\n<pre class=\"instead\" dir=\"ltr\">");
-	mig_html_text(buf, instead);
+	mig_report_escape_text(buf, instead);
 	appendStringInfoString(buf, "</pre>\n");
 }
 
@@ -385,10 +390,10 @@ append_finding(StringInfo buf, const MigReportStep *step,
 	if (finding->line > 0)
 	{
 		appendStringInfoString(buf, " &middot; ");
-		append_line(buf, step, finding->part, finding->line);
+		append_line_link(buf, step, finding->part, finding->line);
 	}
 	appendStringInfoString(buf, "</p>\n<p>");
-	mig_html_text(buf, finding->message);
+	mig_report_escape_text(buf, finding->message);
 	appendStringInfoString(buf, "</p>\n");
 	if (finding->instead != NULL)
 		append_instead(buf, finding->instead);
@@ -463,8 +468,10 @@ append_effects(StringInfo buf, const MigReportStatement *statement)
 	appendStringInfoString(buf, "<p class=\"small soft\">");
 	if (statement->row_count > 0)
 	{
-		appendStringInfoString(buf, mig_show_many(statement->row_count, "row",
-												  "rows"));
+		appendStringInfoString(buf,
+							   mig_report_text_many(statement->row_count,
+													"row",
+													"rows"));
 		separator = " &middot; ";
 	}
 	for (i = 0; i < statement->nscans; i++)
@@ -474,7 +481,7 @@ append_effects(StringInfo buf, const MigReportStatement *statement)
 		separator = " &middot; ";
 	}
 	appendStringInfo(buf, "%s%s of WAL</p>\n", separator,
-					 mig_show_bytes(statement->wal_bytes));
+					 mig_report_text_bytes(statement->wal_bytes));
 }
 
 /* when a statement ran, within the time of its migration */
@@ -501,10 +508,10 @@ append_statement(StringInfo buf, const MigReportStep *step,
 		append_tagged(buf, "b", statement->tag);
 		appendStringInfoChar(buf, ' ');
 	}
-	append_line(buf, step, statement->part, statement->line);
+	append_line_link(buf, step, statement->part, statement->line);
 	appendStringInfo(buf, "</span><span>%s</span></div>\n",
 					 statement->skipped != NULL ? "not run" :
-					 mig_show_ms(statement->execution_ms));
+					 mig_report_text_ms(statement->execution_ms));
 	if (statement->skipped == NULL)
 		append_meter(buf, step, statement);
 	if (statement->skipped != NULL)
@@ -513,7 +520,7 @@ append_statement(StringInfo buf, const MigReportStep *step,
 	{
 		appendStringInfo(buf, "<div class=\"boxed error\"><p class=\"head\"><b>%s %s</b></p>\n<p>",
 						 sign_of("error"), statement->sqlstate);
-		mig_html_text(buf, statement->message);
+		mig_report_escape_text(buf, statement->message);
 		appendStringInfoString(buf, "</p>\n");
 		if (statement->hint != NULL)
 			append_tagged(buf, "p", statement->hint);
@@ -534,13 +541,13 @@ append_outcome(StringInfo buf, const MigReportStep *step)
 	else if (step->skipped >= step->nstatements)
 		appendStringInfoString(buf, "not run");
 	else
-		appendStringInfoString(buf, mig_show_ms(step->execution_ms));
+		appendStringInfoString(buf, mig_report_text_ms(step->execution_ms));
 	if (step->worst == NULL)
 		return;
 	appendStringInfo(buf, ", with %s on ", step->worst->mode);
 	append_relation(buf, step->worst->relation, step->worst->bytes,
 					step->worst->rows);
-	appendStringInfo(buf, " for %s", mig_show_ms(step->worst_ms));
+	appendStringInfo(buf, " for %s", mig_report_text_ms(step->worst_ms));
 }
 
 /* a sentence, and a list of statements */
@@ -556,8 +563,8 @@ append_rehearsal(StringInfo buf, const MigReport *report,
 	append_outcome(buf, step);
 	appendStringInfo(buf, "</p>\n<details%s><summary>%s</summary>\n<ol class=\"list statements\">\n",
 					 step->nstatements <= OPEN_STATEMENTS ? " open" : "",
-					 mig_show_many(step->nstatements, "statement",
-								   "statements"));
+					 mig_report_text_many(step->nstatements, "statement",
+										  "statements"));
 	for (i = 0; i < step->nstatements; i++)
 		append_statement(buf, step, &step->statements[i]);
 	appendStringInfoString(buf, "</ol></details>\n");
@@ -594,8 +601,8 @@ append_counts(StringInfo buf, const MigReportCounts *counts)
 			continue;
 		appendStringInfo(buf, "%s<span class=\"%s\">%s %s</span>",
 						 any ? ", " : "", classes[i], sign_of(classes[i]),
-						 mig_show_many(numbers[i], classes[i],
-									   psprintf("%ss", classes[i])));
+						 mig_report_text_many(numbers[i], classes[i],
+											  psprintf("%ss", classes[i])));
 		any = true;
 	}
 	if (!any)
@@ -723,7 +730,7 @@ append_rules(StringInfo buf, const MigReport *report)
 			const MigReportStep *step = &report->steps[lfirst_int(lc2)];
 
 			appendStringInfo(buf, "%s<a href=\"#m%d\">", separator, step->step);
-			append_name(buf, "code", step->version);
+			append_html_name(buf, "code", step->version);
 			appendStringInfoString(buf, "</a>");
 			separator = ", ";
 		}
@@ -749,16 +756,16 @@ append_latest(StringInfo buf, const MigReport *report)
 		appendStringInfoString(buf, "<tr><td>");
 		append_migration(buf, entry->version, entry->name);
 		appendStringInfo(buf, "</td><td>%s</td><td>",
-						 mig_show_time(entry->applied_at));
+						 mig_report_text_time(entry->applied_at));
 		append_tagged(buf, "bdi", entry->applied_by);
 		appendStringInfo(buf, "</td><td class=\"right\">%s</td></tr>\n",
 						 strcmp(entry->how, "apply") == 0 ?
-						 mig_show_ms(entry->execution_ms) : entry->how);
+						 mig_report_text_ms(entry->execution_ms) : entry->how);
 	}
 	appendStringInfoString(buf, "</tbody>\n</table>\n");
 	if (report->applied > report->nlatest)
 		appendStringInfo(buf, "<p class=\"soft small\">%s more</p>\n",
-						 mig_show_count(report->applied - report->nlatest));
+						 mig_report_text_count(report->applied - report->nlatest));
 	appendStringInfoString(buf, "</div>\n</section>\n");
 }
 
@@ -766,12 +773,12 @@ static void
 append_footer(StringInfo buf, const MigReport *report)
 {
 	appendStringInfo(buf, "<footer>Made %s as ",
-					 mig_show_time(report->made_at));
+					 mig_report_text_time(report->made_at));
 	append_tagged(buf, "bdi", report->role);
 	appendStringInfoString(buf, " by migrate ");
-	mig_html_text(buf, report->extension_version);
+	mig_report_escape_text(buf, report->extension_version);
 	appendStringInfoString(buf, " in PostgreSQL ");
-	mig_html_text(buf, report->server_version);
+	mig_report_escape_text(buf, report->server_version);
 	appendStringInfoString(buf, "</footer>\n</body>\n</html>\n");
 }
 
@@ -784,7 +791,7 @@ mig_report_html(const MigReport *report)
 	append_head(&buf, report);
 	append_title(&buf, report);
 	append_attention(&buf, report);
-	mig_html_timeline(&buf, report);
+	mig_report_timeline(&buf, report);
 	append_pending(&buf, report);
 	append_rules(&buf, report);
 	append_latest(&buf, report);

@@ -20,7 +20,7 @@
 
 /* begin an element of an array or, with a key, of an object */
 static void
-element(StringInfo buf, const char *key)
+begin_element(StringInfo buf, const char *key)
 {
 	char		last = buf->len > 0 ? buf->data[buf->len - 1] : '[';
 
@@ -33,7 +33,7 @@ element(StringInfo buf, const char *key)
 static void
 put_text(StringInfo buf, const char *key, const char *value)
 {
-	element(buf, key);
+	begin_element(buf, key);
 	if (value == NULL)
 		appendStringInfoString(buf, "null");
 	else
@@ -43,14 +43,14 @@ put_text(StringInfo buf, const char *key, const char *value)
 static void
 put_int(StringInfo buf, const char *key, int64 value)
 {
-	element(buf, key);
+	begin_element(buf, key);
 	appendStringInfo(buf, INT64_FORMAT, value);
 }
 
 static void
 put_bool(StringInfo buf, const char *key, bool value)
 {
-	element(buf, key);
+	begin_element(buf, key);
 	appendStringInfoString(buf, value ? "true" : "false");
 }
 
@@ -59,7 +59,7 @@ put_float(StringInfo buf, const char *key, double value)
 {
 	char		digits[DOUBLE_SHORTEST_DECIMAL_LEN];
 
-	element(buf, key);
+	begin_element(buf, key);
 	if (isnan(value) || isinf(value))
 		appendStringInfoString(buf, "null");
 	else
@@ -72,7 +72,7 @@ put_float(StringInfo buf, const char *key, double value)
 static void
 put_error(StringInfo buf, const char *key, const MigReportError *error)
 {
-	element(buf, key);
+	begin_element(buf, key);
 	if (error == NULL)
 	{
 		appendStringInfoString(buf, "null");
@@ -98,7 +98,7 @@ put_rehearsal_error(StringInfo buf, const MigReport *report)
 		return;
 	}
 	failed = report->failed->failed;
-	element(buf, "rehearsal_error");
+	begin_element(buf, "rehearsal_error");
 	appendStringInfoChar(buf, '{');
 	put_text(buf, "sqlstate", failed->sqlstate);
 	put_text(buf, "message", failed->message);
@@ -119,17 +119,17 @@ put_applied(StringInfo buf, const MigReport *report)
 {
 	int			i;
 
-	element(buf, "applied");
+	begin_element(buf, "applied");
 	appendStringInfoChar(buf, '{');
 	put_int(buf, "count", report->applied);
 	put_text(buf, "newest", report->newest);
-	element(buf, "latest");
+	begin_element(buf, "latest");
 	appendStringInfoChar(buf, '[');
 	for (i = 0; i < report->nlatest; i++)
 	{
 		const MigReportEntry *entry = report->latest[i];
 
-		element(buf, NULL);
+		begin_element(buf, NULL);
 		appendStringInfoChar(buf, '{');
 		put_text(buf, "version", entry->version);
 		put_text(buf, "name", entry->name);
@@ -149,13 +149,13 @@ put_attention(StringInfo buf, const MigReport *report)
 {
 	int			i;
 
-	element(buf, "attention");
+	begin_element(buf, "attention");
 	appendStringInfoChar(buf, '[');
 	for (i = 0; i < report->nattention; i++)
 	{
 		const MigReportEntry *entry = report->attention[i];
 
-		element(buf, NULL);
+		begin_element(buf, NULL);
 		appendStringInfoChar(buf, '{');
 		put_text(buf, "version", entry->version);
 		put_text(buf, "name", entry->name);
@@ -177,7 +177,7 @@ put_attention(StringInfo buf, const MigReport *report)
 static void
 put_counts(StringInfo buf, const char *key, const MigReportCounts *counts)
 {
-	element(buf, key);
+	begin_element(buf, key);
 	appendStringInfo(buf, "{\"error\":%d,\"warning\":%d,\"note\":%d}",
 					 counts->errors, counts->warnings, counts->notes);
 }
@@ -188,11 +188,11 @@ put_findings(StringInfo buf, const MigReportStep *step)
 	ListCell   *lc;
 
 	put_counts(buf, "lint", &step->counts);
-	element(buf, "findings");
+	begin_element(buf, "findings");
 	appendStringInfoChar(buf, '[');
 	foreach(lc, step->findings)
 	{
-		element(buf, NULL);
+		begin_element(buf, NULL);
 		appendStringInfoString(buf, ((MigReportFinding *) lfirst(lc))->json);
 	}
 	appendStringInfoChar(buf, ']');
@@ -201,7 +201,7 @@ put_findings(StringInfo buf, const MigReportStep *step)
 static void
 put_lock(StringInfo buf, const MigReportLock *lock)
 {
-	element(buf, NULL);
+	begin_element(buf, NULL);
 	appendStringInfoChar(buf, '{');
 	put_text(buf, "relation", lock->relation);
 	put_text(buf, "kind", lock->kind);
@@ -227,9 +227,9 @@ put_statement(StringInfo buf, const MigReportStatement *statement)
 	int			i;
 
 	Assert(statement->json[0] == '{');
-	element(buf, NULL);
+	begin_element(buf, NULL);
 	appendStringInfoChar(buf, '{');
-	element(buf, "locks");
+	begin_element(buf, "locks");
 	appendStringInfoChar(buf, '[');
 	for (i = 0; i < statement->nlocks; i++)
 		put_lock(buf, &statement->locks[i]);
@@ -241,7 +241,7 @@ put_rehearsal(StringInfo buf, const MigReportStep *step)
 {
 	int			i;
 
-	element(buf, "rehearsal");
+	begin_element(buf, "rehearsal");
 	appendStringInfoChar(buf, '{');
 	put_float(buf, "execution_ms", step->execution_ms);
 	put_int(buf, "skipped", step->skipped);
@@ -252,7 +252,7 @@ put_rehearsal(StringInfo buf, const MigReportStep *step)
 		put_float(buf, "held_ms", step->worst_ms);
 	else
 		put_text(buf, "held_ms", NULL);
-	element(buf, "statements");
+	begin_element(buf, "statements");
 	appendStringInfoChar(buf, '[');
 	for (i = 0; i < step->nstatements; i++)
 		put_statement(buf, &step->statements[i]);
@@ -262,7 +262,7 @@ put_rehearsal(StringInfo buf, const MigReportStep *step)
 static void
 put_step(StringInfo buf, const MigReport *report, const MigReportStep *step)
 {
-	element(buf, NULL);
+	begin_element(buf, NULL);
 	appendStringInfoChar(buf, '{');
 	put_int(buf, "step", step->step);
 	put_text(buf, "version", step->version);
@@ -315,7 +315,7 @@ mig_report_json(const MigReport *report)
 	put_bool(&buf, "rehearsed", report->rehearsed);
 	put_rehearsal_error(&buf, report);
 	put_float(&buf, "execution_ms", report->execution_ms);
-	element(&buf, "pending");
+	begin_element(&buf, "pending");
 	appendStringInfoChar(&buf, '[');
 	for (i = 0; i < report->nsteps; i++)
 		put_step(&buf, report, &report->steps[i]);

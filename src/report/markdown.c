@@ -69,7 +69,8 @@ append_inline(StringInfo buf, const char *text, int max_length, bool code)
 		appendStringInfoString(buf, "<code>");
 	for (; *text; text += length)
 	{
-		unsigned int hidden = mig_hidden_character(text, encoding, &length);
+		unsigned int hidden = mig_report_text_hidden_character(text, encoding,
+															   &length);
 
 		if (shown++ == max_length)
 		{
@@ -172,7 +173,8 @@ append_block(StringInfo buf, const char *text, int length)
 	appendStringInfoString(buf, "sql\n");
 	for (; text < end; text += step)
 	{
-		unsigned int hidden = mig_hidden_character(text, encoding, &step);
+		unsigned int hidden = mig_report_text_hidden_character(text, encoding,
+															   &step);
 
 		if (hidden == '\r' && text + 1 < end && text[1] == '\n')
 			continue;
@@ -200,14 +202,15 @@ append_body(StringInfo buf, const char *title, const MigReportBody *body)
 	for (i = 0; i < length; i++)
 		lines += body->text[i] == '\n';
 	appendStringInfo(buf, "\n<details><summary>%s (%s)</summary>\n\n", title,
-					 mig_show_many(body->lines, "line", "lines"));
+					 mig_report_text_many(body->lines, "line", "lines"));
 	append_block(buf, body->text, length);
 	if (length < body->bytes && lines > 0)
 		appendStringInfo(buf, "\n%s more.\n",
-						 mig_show_many(body->lines - lines, "line", "lines"));
+						 mig_report_text_many(body->lines - lines, "line",
+											  "lines"));
 	else if (length < body->bytes)
 		appendStringInfo(buf, "\n%s more.\n",
-						 mig_show_bytes(body->bytes - length));
+						 mig_report_text_bytes(body->bytes - length));
 	appendStringInfoString(buf, "\n</details>\n");
 }
 
@@ -240,14 +243,15 @@ append_title(StringInfo buf, const MigReport *report)
 		append_code(buf, report->project);
 	}
 	append_verdict(buf, report);
-	appendStringInfo(buf, "\n**%s pending**", mig_show_count(report->nsteps));
+	appendStringInfo(buf, "\n**%s pending**",
+					 mig_report_text_count(report->nsteps));
 	if (report->target != NULL)
 	{
 		appendStringInfoString(buf, " up to ");
 		append_code(buf, report->target);
 	}
 	appendStringInfo(buf, " &middot; %s applied",
-					 mig_show_count(report->applied));
+					 mig_report_text_count(report->applied));
 	if (report->newest != NULL)
 	{
 		appendStringInfoString(buf, ", newest ");
@@ -284,7 +288,7 @@ append_more_row(StringInfo buf, int count, int columns)
 {
 	if (count <= 0)
 		return;
-	appendStringInfo(buf, "| %s more |", mig_show_count(count));
+	appendStringInfo(buf, "| %s more |", mig_report_text_count(count));
 	while (--columns > 0)
 		appendStringInfoString(buf, " |");
 	appendStringInfoChar(buf, '\n');
@@ -342,24 +346,26 @@ append_counts(StringInfo buf, const MigReportCounts *counts)
 	if (counts->errors > 0)
 	{
 		appendStringInfo(buf, ":x: %s",
-						 mig_show_many(counts->errors, "error", "errors"));
+						 mig_report_text_many(counts->errors, "error",
+											  "errors"));
 		separator = ", ";
 	}
 	if (counts->warnings > 0)
 	{
 		appendStringInfo(buf, "%s:warning: %s", separator,
-						 mig_show_many(counts->warnings, "warning", "warnings"));
+						 mig_report_text_many(counts->warnings, "warning",
+											  "warnings"));
 		separator = ", ";
 	}
 	if (counts->notes > 0)
 		appendStringInfo(buf, "%s%s", separator,
-						 mig_show_many(counts->notes, "note", "notes"));
+						 mig_report_text_many(counts->notes, "note", "notes"));
 }
 
 static void
 append_relation(StringInfo buf, const char *relation, int64 bytes, double rows)
 {
-	const char *size = mig_show_size(bytes, rows);
+	const char *size = mig_report_text_size(bytes, rows);
 
 	append_code(buf, relation);
 	if (size != NULL)
@@ -396,15 +402,16 @@ append_outcome(StringInfo buf, const MigReportStep *step)
 		appendStringInfoString(buf, "not run");
 		return;
 	}
-	appendStringInfoString(buf, mig_show_ms(step->execution_ms));
+	appendStringInfoString(buf, mig_report_text_ms(step->execution_ms));
 	if (step->skipped > 0)
-		appendStringInfo(buf, ", %s not run", mig_show_count(step->skipped));
+		appendStringInfo(buf, ", %s not run",
+						 mig_report_text_count(step->skipped));
 	if (step->worst == NULL)
 		return;
 	appendStringInfo(buf, "; %s on ", step->worst->mode);
 	append_relation(buf, step->worst->relation, step->worst->bytes,
 					step->worst->rows);
-	appendStringInfo(buf, " for %s", mig_show_ms(step->worst_ms));
+	appendStringInfo(buf, " for %s", mig_report_text_ms(step->worst_ms));
 }
 
 static void
@@ -533,7 +540,8 @@ append_findings(StringInfo buf, const MigReportStep *step, bool down)
 		append_finding(buf, step, finding);
 	}
 	if (count > MAX_ROWS)
-		appendStringInfo(buf, "\n%s more.\n", mig_show_count(count - MAX_ROWS));
+		appendStringInfo(buf, "\n%s more.\n",
+						 mig_report_text_count(count - MAX_ROWS));
 	appendStringInfoString(buf, "\n</details>\n");
 }
 
@@ -566,8 +574,10 @@ append_effects(StringInfo buf, const MigReportStatement *statement)
 	}
 	if (statement->row_count > 0)
 		appendStringInfo(buf, "%s, ",
-						 mig_show_many(statement->row_count, "row", "rows"));
-	appendStringInfo(buf, "%s of WAL", mig_show_bytes(statement->wal_bytes));
+						 mig_report_text_many(statement->row_count, "row",
+											  "rows"));
+	appendStringInfo(buf, "%s of WAL",
+					 mig_report_text_bytes(statement->wal_bytes));
 	for (i = 0; i < statement->nlocks; i++)
 	{
 		const MigReportLock *lock = &statement->locks[i];
@@ -600,7 +610,7 @@ append_rehearsal(StringInfo buf, const MigReportStep *step)
 	else if (step->skipped >= step->nstatements)
 		appendStringInfoString(buf, "not run");
 	else
-		appendStringInfoString(buf, mig_show_ms(step->execution_ms));
+		appendStringInfoString(buf, mig_report_text_ms(step->execution_ms));
 	appendStringInfoString(buf, "</summary>\n\n| line | statement | time | what it did |\n|---:|---|---:|---|\n");
 	for (i = 0; i < Min(step->nstatements, MAX_ROWS); i++)
 	{
@@ -613,7 +623,7 @@ append_rehearsal(StringInfo buf, const MigReportStep *step)
 		if (statement->tag != NULL)
 			append_inline(buf, statement->tag, MAX_NAME, false);
 		appendStringInfo(buf, " | %s | ", statement->skipped != NULL ? "" :
-						 mig_show_ms(statement->execution_ms));
+						 mig_report_text_ms(statement->execution_ms));
 		append_effects(buf, statement);
 		appendStringInfoString(buf, " |\n");
 	}
@@ -653,7 +663,8 @@ render_step(const MigReport *report, const MigReportStep *step, bool bodies)
 	}
 	else if (report->bodies_shown)
 		appendStringInfo(&buf, "\nSQL: %s, left out here.\n",
-						 mig_show_many(step->up.lines, "line", "lines"));
+						 mig_report_text_many(step->up.lines, "line",
+											  "lines"));
 	return buf.data;
 }
 
@@ -690,8 +701,8 @@ append_steps(StringInfo buf, const MigReport *report, int room)
 	}
 	if (i < report->nsteps)
 		appendStringInfo(buf, "\n**%s more**, which have no room in a comment.\n",
-						 mig_show_many(report->nsteps - i, "migration",
-									   "migrations"));
+						 mig_report_text_many(report->nsteps - i, "migration",
+											  "migrations"));
 }
 
 static void
@@ -709,11 +720,12 @@ append_latest(StringInfo buf, const MigReport *report)
 
 		appendStringInfoString(buf, "| ");
 		append_migration(buf, entry->version, entry->name);
-		appendStringInfo(buf, " | %s | ", mig_show_time(entry->applied_at));
+		appendStringInfo(buf, " | %s | ",
+						 mig_report_text_time(entry->applied_at));
 		append_code(buf, entry->applied_by);
 		appendStringInfo(buf, " | %s |\n",
 						 strcmp(entry->how, "apply") == 0 ?
-						 mig_show_ms(entry->execution_ms) : entry->how);
+						 mig_report_text_ms(entry->execution_ms) : entry->how);
 	}
 	append_more_row(buf, report->applied - i, 4);
 	appendStringInfoString(buf, "\n</details>\n");
@@ -722,7 +734,8 @@ append_latest(StringInfo buf, const MigReport *report)
 static void
 append_footer(StringInfo buf, const MigReport *report)
 {
-	appendStringInfo(buf, "\n<sub>%s as ", mig_show_time(report->made_at));
+	appendStringInfo(buf, "\n<sub>%s as ",
+					 mig_report_text_time(report->made_at));
 	append_code(buf, report->role);
 	appendStringInfoString(buf, ", PostgreSQL ");
 	append_inline(buf, report->server_version, MAX_NAME, false);

@@ -67,7 +67,7 @@ close_as_caller(MigSqlScope *scope)
 
 /* run one of our statements whose parameters are texts, some of them null */
 static uint64
-ask(const char *sql, int nargs, const char *const *args)
+run_query(const char *sql, int nargs, const char *const *args)
 {
 	Oid			types[2] = {TEXTOID, TEXTOID};
 	Datum		values[2];
@@ -79,10 +79,10 @@ ask(const char *sql, int nargs, const char *const *args)
 	{
 		bool		isnull;
 
-		values[i] = mig_text_datum(args[i], &isnull);
+		values[i] = mig_sql_text_datum(args[i], &isnull);
 		nulls[i] = isnull ? 'n' : ' ';
 	}
-	return mig_sql(sql, nargs, types, values, nulls);
+	return mig_sql_execute(sql, nargs, types, values, nulls);
 }
 
 /* an array for the rows of the last result, in the caller's context */
@@ -102,45 +102,45 @@ gather_head(MigReport *report)
 	MigSqlScope scope;
 
 	open_locked(&scope);
-	(void) ask("SELECT pg_catalog.current_database()::pg_catalog.text,"
-			   " pg_catalog.current_setting('server_version'),"
-			   " migrate.version(), current_user::pg_catalog.text,"
-			   " " UTC("pg_catalog.clock_timestamp()") ","
-			   " CASE WHEN $2 IS NOT NULL THEN migrate.current($1) END,"
-			   " pg_catalog.has_column_privilege('migrate.migration', 'up', 'SELECT')"
-			   " AND pg_catalog.has_column_privilege('migrate.migration', 'down', 'SELECT')",
-			   2, args);
-	report->database = mig_get_text(&scope, 0, 1);
-	report->server_version = mig_get_text(&scope, 0, 2);
-	report->extension_version = mig_get_text(&scope, 0, 3);
-	report->role = mig_get_text(&scope, 0, 4);
-	report->made_at = mig_get_text(&scope, 0, 5);
-	report->newest = mig_get_text(&scope, 0, 6);
-	report->bodies_shown = mig_get_bool(0, 7);
+	(void) run_query("SELECT pg_catalog.current_database()::pg_catalog.text,"
+					 " pg_catalog.current_setting('server_version'),"
+					 " migrate.version(), current_user::pg_catalog.text,"
+					 " " UTC("pg_catalog.clock_timestamp()") ","
+					 " CASE WHEN $2 IS NOT NULL THEN migrate.current($1) END,"
+					 " pg_catalog.has_column_privilege('migrate.migration', 'up', 'SELECT')"
+					 " AND pg_catalog.has_column_privilege('migrate.migration', 'down', 'SELECT')",
+					 2, args);
+	report->database = mig_sql_get_text(&scope, 0, 1);
+	report->server_version = mig_sql_get_text(&scope, 0, 2);
+	report->extension_version = mig_sql_get_text(&scope, 0, 3);
+	report->role = mig_sql_get_text(&scope, 0, 4);
+	report->made_at = mig_sql_get_text(&scope, 0, 5);
+	report->newest = mig_sql_get_text(&scope, 0, 6);
+	report->bodies_shown = mig_sql_get_bool(0, 7);
 	close_as_caller(&scope);
 }
 
 static void
-read_entry(MigSqlScope *scope, uint64 row, MigReportEntry *entry)
+read_report_entry(MigSqlScope *scope, uint64 row, MigReportEntry *entry)
 {
-	entry->version = mig_get_text_not_null(scope, row, 1);
-	entry->name = mig_get_text_not_null(scope, row, 2);
-	entry->kind = mig_get_text_not_null(scope, row, 3);
-	entry->state = mig_get_text_not_null(scope, row, 4);
-	entry->how = mig_get_text(scope, row, 5);
-	entry->applied_at = mig_get_text(scope, row, 6);
-	entry->applied_by = mig_get_text(scope, row, 7);
-	entry->execution_ms = mig_get_float8(row, 8);
-	entry->path = mig_get_text(scope, row, 9);
-	entry->held_reason = mig_get_text(scope, row, 10);
-	entry->error = mig_get_text(scope, row, 11);
-	entry->sqlstate = mig_get_text(scope, row, 12);
-	entry->hint = mig_get_text(scope, row, 13);
-	entry->part = mig_get_text(scope, row, 14);
-	entry->statement = mig_get_int4(row, 15);
-	entry->line = mig_get_int4(row, 16);
-	entry->failed_at = mig_get_text(scope, row, 17);
-	entry->failed_by = mig_get_text(scope, row, 18);
+	entry->version = mig_sql_get_text_not_null(scope, row, 1);
+	entry->name = mig_sql_get_text_not_null(scope, row, 2);
+	entry->kind = mig_sql_get_text_not_null(scope, row, 3);
+	entry->state = mig_sql_get_text_not_null(scope, row, 4);
+	entry->how = mig_sql_get_text(scope, row, 5);
+	entry->applied_at = mig_sql_get_text(scope, row, 6);
+	entry->applied_by = mig_sql_get_text(scope, row, 7);
+	entry->execution_ms = mig_sql_get_float8(row, 8);
+	entry->path = mig_sql_get_text(scope, row, 9);
+	entry->held_reason = mig_sql_get_text(scope, row, 10);
+	entry->error = mig_sql_get_text(scope, row, 11);
+	entry->sqlstate = mig_sql_get_text(scope, row, 12);
+	entry->hint = mig_sql_get_text(scope, row, 13);
+	entry->part = mig_sql_get_text(scope, row, 14);
+	entry->statement = mig_sql_get_int4(row, 15);
+	entry->line = mig_sql_get_int4(row, 16);
+	entry->failed_at = mig_sql_get_text(scope, row, 17);
+	entry->failed_by = mig_sql_get_text(scope, row, 18);
 }
 
 /*
@@ -172,26 +172,26 @@ gather_entries(MigReport *report)
 
 	open_locked(&scope);
 	report->nentries =
-		ask("SELECT s.version, s.name, s.kind, s.state, s.how,"
-			" " UTC("s.applied_at") ", s.applied_by, s.execution_ms, s.path,"
-			" m.held_reason, coalesce(s.error, f.message), f.sqlstate,"
-			" f.hint, f.part, f.statement, f.line, " UTC("f.started_at") ","
-			" f.role"
-			" FROM migrate.status($1) WITH ORDINALITY s"
-			" FULL JOIN (SELECT version, held_reason FROM migrate.migration"
-			"  WHERE project" EQ "$1) m ON m.version" EQ "s.version"
-			" FULL JOIN (SELECT DISTINCT ON (x.version) x.*"
-			"  FROM migrate.failure x WHERE x.project" EQ "$1"
-			"  ORDER BY x.version, x.run DESC, x.n DESC) f"
-			" ON f.version" EQ "CASE WHEN s.error IS NOT NULL"
-			"  OR s.state" EQ "'partial' THEN s.version END"
-			" ORDER BY s.ordinality",
-			1, args);
+		run_query("SELECT s.version, s.name, s.kind, s.state, s.how,"
+				  " " UTC("s.applied_at") ", s.applied_by, s.execution_ms, s.path,"
+				  " m.held_reason, coalesce(s.error, f.message), f.sqlstate,"
+				  " f.hint, f.part, f.statement, f.line, " UTC("f.started_at") ","
+				  " f.role"
+				  " FROM migrate.status($1) WITH ORDINALITY s"
+				  " FULL JOIN (SELECT version, held_reason FROM migrate.migration"
+				  "  WHERE project" EQ "$1) m ON m.version" EQ "s.version"
+				  " FULL JOIN (SELECT DISTINCT ON (x.version) x.*"
+				  "  FROM migrate.failure x WHERE x.project" EQ "$1"
+				  "  ORDER BY x.version, x.run DESC, x.n DESC) f"
+				  " ON f.version" EQ "CASE WHEN s.error IS NOT NULL"
+				  "  OR s.state" EQ "'partial' THEN s.version END"
+				  " ORDER BY s.ordinality",
+				  1, args);
 	report->nentries = without_rest(report->nentries);
 	report->entries = rows_for(&scope, report->nentries,
 							   sizeof(MigReportEntry));
 	for (i = 0; i < report->nentries; i++)
-		read_entry(&scope, i, &report->entries[i]);
+		read_report_entry(&scope, i, &report->entries[i]);
 	close_as_caller(&scope);
 }
 
@@ -240,7 +240,8 @@ note_downs(MigReport *report)
 
 	for (i = 0; i < report->nsteps; i++)
 		versions[i] = report->steps[i].version;
-	entries = mig_ledger_entries_of(report->project, versions, report->nsteps);
+	entries = mig_migration_entries_of(report->project, versions,
+									   report->nsteps);
 	for (i = 0; i < report->nsteps; i++)
 		report->steps[i].has_down = entries[i]->has_down;
 }
@@ -267,34 +268,34 @@ gather_plan(void *arg)
 	int			i;
 
 	open_locked(&scope);
-	nsteps = ask("SELECT p.version, p.step, p.name, m.kind, m.path,"
-				 " m.added_by, p.own_transaction, p.reason, m.irreversible,"
-				 " coalesce(m.down_path, m.path),"
-				 " coalesce(m.up_line, 0), coalesce(m.down_line, 0)"
-				 " FROM migrate.plan($2, $1) p"
-				 " FULL JOIN (SELECT version, kind, path, added_by, irreversible,"
-				 "  down_path, up_line, down_line FROM migrate.migration"
-				 "  WHERE project" EQ "$1) m"
-				 " ON m.version" EQ "p.version ORDER BY p.step",
-				 2, args);
+	nsteps = run_query("SELECT p.version, p.step, p.name, m.kind, m.path,"
+					   " m.added_by, p.own_transaction, p.reason, m.irreversible,"
+					   " coalesce(m.down_path, m.path),"
+					   " coalesce(m.up_line, 0), coalesce(m.down_line, 0)"
+					   " FROM migrate.plan($2, $1) p"
+					   " FULL JOIN (SELECT version, kind, path, added_by, irreversible,"
+					   "  down_path, up_line, down_line FROM migrate.migration"
+					   "  WHERE project" EQ "$1) m"
+					   " ON m.version" EQ "p.version ORDER BY p.step",
+					   2, args);
 	nsteps = without_rest(nsteps);
 	report->steps = rows_for(&scope, nsteps, sizeof(MigReportStep));
 	for (i = 0; i < nsteps; i++)
 	{
 		MigReportStep *step = &report->steps[i];
 
-		step->version = mig_get_text_not_null(&scope, i, 1);
-		step->step = mig_get_int4(i, 2);
-		step->name = mig_get_text_not_null(&scope, i, 3);
-		step->kind = mig_get_text_not_null(&scope, i, 4);
-		step->up.path = mig_get_text(&scope, i, 5);
-		step->added_by = mig_get_text_not_null(&scope, i, 6);
-		step->own_transaction = mig_get_bool(i, 7);
-		step->reason = mig_get_text_not_null(&scope, i, 8);
-		step->irreversible = mig_get_bool(i, 9);
-		step->down.path = mig_get_text(&scope, i, 10);
-		set_first_line(&step->up, mig_get_int4(i, 11));
-		set_first_line(&step->down, mig_get_int4(i, 12));
+		step->version = mig_sql_get_text_not_null(&scope, i, 1);
+		step->step = mig_sql_get_int4(i, 2);
+		step->name = mig_sql_get_text_not_null(&scope, i, 3);
+		step->kind = mig_sql_get_text_not_null(&scope, i, 4);
+		step->up.path = mig_sql_get_text(&scope, i, 5);
+		step->added_by = mig_sql_get_text_not_null(&scope, i, 6);
+		step->own_transaction = mig_sql_get_bool(i, 7);
+		step->reason = mig_sql_get_text_not_null(&scope, i, 8);
+		step->irreversible = mig_sql_get_bool(i, 9);
+		step->down.path = mig_sql_get_text(&scope, i, 10);
+		set_first_line(&step->up, mig_sql_get_int4(i, 11));
+		set_first_line(&step->down, mig_sql_get_int4(i, 12));
 	}
 	close_as_caller(&scope);
 	report->nsteps = nsteps;
@@ -341,9 +342,9 @@ pending_instead_of_plan(MigReport *report)
 static void
 read_body(MigSqlScope *scope, uint64 row, int col, MigReportBody *body)
 {
-	body->text = mig_get_text(scope, row, col);
-	body->bytes = mig_get_int8(row, col + 1);
-	body->lines = mig_get_int8(row, col + 2);
+	body->text = mig_sql_get_text(scope, row, col);
+	body->bytes = mig_sql_get_int8(row, col + 1);
+	body->lines = mig_sql_get_int8(row, col + 2);
 }
 
 /* what rows about migrations are joined with, to know which step they are of */
@@ -355,7 +356,7 @@ versions_of_steps(const MigReport *report)
 
 	for (i = 0; i < report->nsteps; i++)
 		versions[i] = report->steps[i].version;
-	return mig_text_array(versions, report->nsteps);
+	return mig_sql_text_array(versions, report->nsteps);
 }
 
 #define STEPS(parameter) \
@@ -378,16 +379,16 @@ gather_bodies(MigReport *report, int body_limit)
 	values[2] = Int32GetDatum(body_limit);
 
 	open_locked(&scope);
-	nrows = mig_sql("SELECT v.n, " BODY_COLUMNS("m.up") ", "
-					BODY_COLUMNS("m.down")
-					" FROM " STEPS("$2")
-					" FULL JOIN (SELECT version, up, down FROM migrate.migration"
-					"  WHERE project" EQ "$1 AND version" EQ "ANY ($2)) m"
-					" ON m.version" EQ "v.version",
-					3, types, values, NULL);
+	nrows = mig_sql_execute("SELECT v.n, " BODY_COLUMNS("m.up") ", "
+							BODY_COLUMNS("m.down")
+							" FROM " STEPS("$2")
+							" FULL JOIN (SELECT version, up, down FROM migrate.migration"
+							"  WHERE project" EQ "$1 AND version" EQ "ANY ($2)) m"
+							" ON m.version" EQ "v.version",
+							3, types, values, NULL);
 	for (row = 0; row < nrows; row++)
 	{
-		MigReportStep *step = &report->steps[mig_get_int8(row, 1) - 1];
+		MigReportStep *step = &report->steps[mig_sql_get_int8(row, 1) - 1];
 
 		read_body(&scope, row, 2, &step->up);
 		read_body(&scope, row, 5, &step->down);
@@ -416,17 +417,17 @@ read_finding(MigSqlScope *scope, uint64 row)
 {
 	MigReportFinding *finding = rows_for(scope, 1, sizeof(MigReportFinding));
 
-	finding->part = mig_get_text(scope, row, 2);
-	finding->line = mig_get_int4(row, 3);
-	finding->rule = mig_get_text_not_null(scope, row, 4);
-	finding->severity = mig_get_text_not_null(scope, row, 5);
-	finding->relation = mig_get_text(scope, row, 6);
-	finding->bytes = mig_get_int8(row, 7);
-	finding->rows = mig_get_float8(row, 8);
-	finding->message = mig_get_text_not_null(scope, row, 9);
-	finding->instead = mig_get_text(scope, row, 10);
-	finding->link = mig_get_text(scope, row, 11);
-	finding->json = mig_get_text(scope, row, 12);
+	finding->part = mig_sql_get_text(scope, row, 2);
+	finding->line = mig_sql_get_int4(row, 3);
+	finding->rule = mig_sql_get_text_not_null(scope, row, 4);
+	finding->severity = mig_sql_get_text_not_null(scope, row, 5);
+	finding->relation = mig_sql_get_text(scope, row, 6);
+	finding->bytes = mig_sql_get_int8(row, 7);
+	finding->rows = mig_sql_get_float8(row, 8);
+	finding->message = mig_sql_get_text_not_null(scope, row, 9);
+	finding->instead = mig_sql_get_text(scope, row, 10);
+	finding->link = mig_sql_get_text(scope, row, 11);
+	finding->json = mig_sql_get_text(scope, row, 12);
 	return finding;
 }
 
@@ -446,23 +447,23 @@ gather_findings(void *arg)
 	uint64		row;
 
 	values[0] = CStringGetTextDatum(report->project);
-	values[1] = mig_text_datum(report->target, &no_target);
+	values[1] = mig_sql_text_datum(report->target, &no_target);
 	nulls[1] = no_target ? 'n' : ' ';
 	values[2] = versions_of_steps(report);
 
 	open_as_caller(&scope);
-	nrows = mig_sql("SELECT v.n, f.body, f.line, f.rule, f.severity,"
-					" f.relation, coalesce(f.relation_bytes, -1),"
-					" coalesce(f.relation_rows, -1), f.message, f.instead,"
-					" f.link, (pg_catalog.to_jsonb(f) OPERATOR(pg_catalog.-)"
-					"  '{version,name,ordinality}'::pg_catalog.text[])::pg_catalog.text"
-					" FROM migrate.lint($2, NULL, $1) WITH ORDINALITY f"
-					" JOIN " STEPS("$3") " ON v.version" EQ "f.version"
-					" ORDER BY f.ordinality",
-					3, types, values, nulls);
+	nrows = mig_sql_execute("SELECT v.n, f.body, f.line, f.rule, f.severity,"
+							" f.relation, coalesce(f.relation_bytes, -1),"
+							" coalesce(f.relation_rows, -1), f.message, f.instead,"
+							" f.link, (pg_catalog.to_jsonb(f) OPERATOR(pg_catalog.-)"
+							"  '{version,name,ordinality}'::pg_catalog.text[])::pg_catalog.text"
+							" FROM migrate.lint($2, NULL, $1) WITH ORDINALITY f"
+							" JOIN " STEPS("$3") " ON v.version" EQ "f.version"
+							" ORDER BY f.ordinality",
+							3, types, values, nulls);
 	for (row = 0; row < nrows; row++)
 	{
-		MigReportStep *step = &report->steps[mig_get_int8(row, 1) - 1];
+		MigReportStep *step = &report->steps[mig_sql_get_int8(row, 1) - 1];
 		MigReportFinding *finding = read_finding(&scope, row);
 		MemoryContext old = MemoryContextSwitchTo(scope.outer);
 
@@ -499,7 +500,7 @@ read_locks(MigSqlScope *scope, uint64 row, int col,
 	int			i;
 
 	for (i = 0; i < lengthof(fields); i++)
-		fields[i] = mig_get_text_array(scope, row, col + i, &count);
+		fields[i] = mig_sql_get_text_array(scope, row, col + i, &count);
 	statement->nlocks = count;
 	statement->locks = rows_for(scope, count, sizeof(MigReportLock));
 	for (i = 0; i < count; i++)
@@ -522,8 +523,8 @@ read_scans(MigSqlScope *scope, uint64 row, int col,
 		   MigReportStatement *statement)
 {
 	int			count;
-	char	  **relations = mig_get_text_array(scope, row, col, &count);
-	char	  **rows = mig_get_text_array(scope, row, col + 1, &count);
+	char	  **relations = mig_sql_get_text_array(scope, row, col, &count);
+	char	  **rows = mig_sql_get_text_array(scope, row, col + 1, &count);
 	int			i;
 
 	statement->nscans = count;
@@ -538,23 +539,23 @@ read_scans(MigSqlScope *scope, uint64 row, int col,
 static void
 read_statement(MigSqlScope *scope, uint64 row, MigReportStatement *statement)
 {
-	statement->part = mig_get_text(scope, row, 2);
-	statement->statement = mig_get_int4(row, 3);
-	statement->line = mig_get_int4(row, 4);
-	statement->tag = mig_get_text(scope, row, 5);
-	statement->execution_ms = mig_get_float8(row, 6);
-	statement->row_count = mig_get_int8(row, 7);
-	statement->wal_bytes = mig_get_int8(row, 8);
-	statement->rewritten = mig_get_text(scope, row, 9);
-	statement->reindexed = mig_get_text(scope, row, 10);
-	statement->created = mig_get_text(scope, row, 11);
-	statement->dropped = mig_get_text(scope, row, 12);
-	statement->truncated = mig_get_text(scope, row, 13);
-	statement->skipped = mig_get_text(scope, row, 14);
-	statement->sqlstate = mig_get_text(scope, row, 15);
-	statement->message = mig_get_text(scope, row, 16);
-	statement->hint = mig_get_text(scope, row, 17);
-	statement->json = mig_get_text(scope, row, 18);
+	statement->part = mig_sql_get_text(scope, row, 2);
+	statement->statement = mig_sql_get_int4(row, 3);
+	statement->line = mig_sql_get_int4(row, 4);
+	statement->tag = mig_sql_get_text(scope, row, 5);
+	statement->execution_ms = mig_sql_get_float8(row, 6);
+	statement->row_count = mig_sql_get_int8(row, 7);
+	statement->wal_bytes = mig_sql_get_int8(row, 8);
+	statement->rewritten = mig_sql_get_text(scope, row, 9);
+	statement->reindexed = mig_sql_get_text(scope, row, 10);
+	statement->created = mig_sql_get_text(scope, row, 11);
+	statement->dropped = mig_sql_get_text(scope, row, 12);
+	statement->truncated = mig_sql_get_text(scope, row, 13);
+	statement->skipped = mig_sql_get_text(scope, row, 14);
+	statement->sqlstate = mig_sql_get_text(scope, row, 15);
+	statement->message = mig_sql_get_text(scope, row, 16);
+	statement->hint = mig_sql_get_text(scope, row, 17);
+	statement->json = mig_sql_get_text(scope, row, 18);
 	read_locks(scope, row, 19, statement);
 	read_scans(scope, row, 27, statement);
 }
@@ -652,34 +653,37 @@ gather_rehearsal(void *arg)
 	int			row;
 
 	values[0] = CStringGetTextDatum(report->project);
-	values[1] = mig_text_datum(report->target, &no_target);
+	values[1] = mig_sql_text_datum(report->target, &no_target);
 	nulls[1] = no_target ? 'n' : ' ';
 	values[2] = versions_of_steps(report);
 
 	open_as_caller(&scope);
-	nrows = mig_sql("SELECT v.n, r.body, r.statement, r.line, r.tag,"
-					" r.execution_ms, r.row_count, r.wal_bytes,"
-					NAMES("rewritten") "," NAMES("reindexed") ","
-					NAMES("created") "," NAMES("dropped") ","
-					NAMES("truncated") ", r.skipped, r.sqlstate, r.message,"
-					" r.hint, (pg_catalog.to_jsonb(r) OPERATOR(pg_catalog.-)"
-					"  '{version,name,detail,ordinality,locks}'::pg_catalog.text[])::pg_catalog.text,"
-					FIELD("locks", "held_before") ","
-					FIELD("locks", "relation") "," FIELD("locks", "kind") ","
-					FIELD("locks", "mode") "," FIELD("locks", "blocks_reads") ","
-					FIELD("locks", "blocks_writes") ","
-					FIELD("locks", "bytes") ","
-					FIELD("locks", "estimated_rows") ","
-					FIELD("scans", "relation") "," FIELD("scans", "row_count")
-					" FROM migrate.rehearse($2, NULL, $1) WITH ORDINALITY r"
-					" JOIN " STEPS("$3") " ON v.version" EQ "r.version"
-					" ORDER BY v.n, r.ordinality",
-					3, types, values, nulls);
+	nrows = mig_sql_execute("SELECT v.n, r.body, r.statement, r.line, r.tag,"
+							" r.execution_ms, r.row_count, r.wal_bytes,"
+							NAMES("rewritten") "," NAMES("reindexed") ","
+							NAMES("created") "," NAMES("dropped") ","
+							NAMES("truncated") ", r.skipped, r.sqlstate, r.message,"
+							" r.hint, (pg_catalog.to_jsonb(r) OPERATOR(pg_catalog.-)"
+							"  '{version,name,detail,ordinality,locks}'::pg_catalog.text[])::pg_catalog.text,"
+							FIELD("locks", "held_before") ","
+							FIELD("locks", "relation") "," FIELD("locks",
+																 "kind") ","
+							FIELD("locks", "mode") "," FIELD("locks",
+															 "blocks_reads") ","
+							FIELD("locks", "blocks_writes") ","
+							FIELD("locks", "bytes") ","
+							FIELD("locks", "estimated_rows") ","
+							FIELD("scans", "relation") "," FIELD("scans",
+																 "row_count")
+							" FROM migrate.rehearse($2, NULL, $1) WITH ORDINALITY r"
+							" JOIN " STEPS("$3") " ON v.version" EQ "r.version"
+							" ORDER BY v.n, r.ordinality",
+							3, types, values, nulls);
 	statements = rows_for(&scope, nrows, sizeof(MigReportStatement));
 	owners = rows_for(&scope, nrows, sizeof(int));
 	for (row = 0; row < nrows; row++)
 	{
-		owners[row] = mig_get_int8(row, 1) - 1;
+		owners[row] = mig_sql_get_int8(row, 1) - 1;
 		read_statement(&scope, row, &statements[row]);
 	}
 	close_as_caller(&scope);
@@ -697,7 +701,7 @@ gather_rehearsal(void *arg)
  * that a report can show.
  */
 static MigReportError *
-attempt(void (*gather) (void *arg), MigReport *report)
+gather_or_catch(void (*gather) (void *arg), MigReport *report)
 {
 	ErrorData  *edata = mig_subxact_run(gather, report, true);
 	MigReportError *error;
@@ -804,7 +808,7 @@ refused_findings(const MigReport *report)
 	ListCell   *lc;
 	int			i;
 
-	if (mig_ledger_policy(report->project)->lint != MIG_LINT_REFUSE)
+	if (mig_policy_read(report->project)->lint != MIG_LINT_REFUSE)
 		return 0;
 	for (i = 0; i < report->nsteps; i++)
 		foreach(lc, report->steps[i].findings)
@@ -819,12 +823,12 @@ refused_findings(const MigReport *report)
 
 /* the verdict: what keeps the plan from running comes first */
 static void
-judge(MigReport *report)
+decide_verdict(MigReport *report)
 {
 	const MigReportError *error = report->plan_error ? report->plan_error :
 		report->rehearsal_error ? report->rehearsal_error : report->lint_error;
 	int			refused = refused_findings(report);
-	List	   *missing = mig_prepare_missing_schemas(report->project);
+	List	   *missing = mig_plan_run_missing_schemas(report->project);
 	int			skipped = 0;
 	int			i;
 
@@ -861,7 +865,7 @@ judge(MigReport *report)
 	else if (report->nsteps == 0 && missing != NIL)
 		set_verdict(report, MIG_VERDICT_GONE,
 					psprintf("schemas that migrations were applied to are gone: %s",
-							 mig_name_list(missing)));
+							 mig_error_name_list(missing)));
 	else if (report->nsteps == 0)
 		set_verdict(report, MIG_VERDICT_NOTHING, "nothing is pending");
 	else if (!report->rehearsed)
@@ -926,21 +930,21 @@ mig_report_gather(const char *project, const char *target, bool rehearse,
 	gather_head(report);
 	if (report->nentries == 0)
 	{
-		judge(report);
+		decide_verdict(report);
 		return report;
 	}
 	select_entries(report);
-	report->plan_error = attempt(gather_plan, report);
+	report->plan_error = gather_or_catch(gather_plan, report);
 	if (report->plan_error != NULL)
 		pending_instead_of_plan(report);
 	gather_bodies(report, body_limit);
 
 	/* these need a plan too */
 	if (report->plan_error == NULL)
-		report->lint_error = attempt(gather_findings, report);
+		report->lint_error = gather_or_catch(gather_findings, report);
 	if (report->plan_error == NULL && rehearse)
-		report->rehearsal_error = attempt(gather_rehearsal, report);
+		report->rehearsal_error = gather_or_catch(gather_rehearsal, report);
 	agree_on_sizes(report);
-	judge(report);
+	decide_verdict(report);
 	return report;
 }

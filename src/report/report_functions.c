@@ -17,7 +17,7 @@
 #include "report/markdown.h"
 #include "report/report.h"
 
-PG_FUNCTION_INFO_V1(mig_report);
+PG_FUNCTION_INFO_V1(migrate_report);
 
 /* a format of report(); body_limit is how many characters of a body it shows */
 typedef struct ReportFormat
@@ -50,13 +50,14 @@ find_report_format(const char *name)
 }
 
 Datum
-mig_report(PG_FUNCTION_ARGS)
+migrate_report(PG_FUNCTION_ARGS)
 {
 	const ReportFormat *format =
-		find_report_format(mig_arg_required_text(fcinfo, 0, "format"));
-	MigReport  *report = mig_report_gather(mig_arg_project(fcinfo, 3),
-										   mig_arg_version(fcinfo, 1),
-										   mig_arg_bool(fcinfo, 2, "rehearse"),
+		find_report_format(mig_argument_required_text(fcinfo, 0, "format"));
+	MigReport  *report = mig_report_gather(mig_argument_project(fcinfo, 3),
+										   mig_argument_version(fcinfo, 1),
+										   mig_argument_bool(fcinfo, 2,
+															 "rehearse"),
 										   format->body_limit);
 
 	PG_RETURN_TEXT_P(cstring_to_text(format->render(report)));

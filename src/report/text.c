@@ -14,7 +14,7 @@
 #include "report/text.h"
 
 char *
-mig_show_bytes(int64 bytes)
+mig_report_text_bytes(int64 bytes)
 {
 	static const char *const units[] = {"kB", "MB", "GB", "TB", "PB"};
 	double		value = bytes;
@@ -31,7 +31,7 @@ mig_show_bytes(int64 bytes)
 }
 
 char *
-mig_show_count(double count)
+mig_report_text_count(double count)
 {
 	char	   *digits = psprintf("%.0f", count < 0 ? -count : count);
 	int			length = strlen(digits);
@@ -51,7 +51,7 @@ mig_show_count(double count)
 }
 
 char *
-mig_show_ms(double ms)
+mig_report_text_ms(double ms)
 {
 	int			seconds;
 
@@ -71,7 +71,7 @@ mig_show_ms(double ms)
  * time as report/report.c has it; what is not of that form is shown as it is
  */
 char *
-mig_show_time(const char *time)
+mig_report_text_time(const char *time)
 {
 	if (strlen(time) < 16 || time[10] != 'T')
 		return pstrdup(time);
@@ -79,20 +79,21 @@ mig_show_time(const char *time)
 }
 
 char *
-mig_show_many(int64 count, const char *one, const char *many)
+mig_report_text_many(int64 count, const char *one, const char *many)
 {
-	return psprintf("%s %s", mig_show_count(count), count == 1 ? one : many);
+	return psprintf("%s %s", mig_report_text_count(count),
+					count == 1 ? one : many);
 }
 
 char *
-mig_show_size(int64 bytes, double rows)
+mig_report_text_size(int64 bytes, double rows)
 {
 	char	   *count;
 
 	if (rows < 0)
-		return bytes < 0 ? NULL : mig_show_bytes(bytes);
+		return bytes < 0 ? NULL : mig_report_text_bytes(bytes);
 	count = psprintf(rows == 1 ? "about %s row" : "about %s rows",
-					 mig_show_count(rows));
+					 mig_report_text_count(rows));
 	return bytes < 0 ? count :
-		psprintf("%s, %s", mig_show_bytes(bytes), count);
+		psprintf("%s, %s", mig_report_text_bytes(bytes), count);
 }

@@ -110,7 +110,7 @@ add_bars(Band *band, const MigReportStatement *statement)
 }
 
 static void
-collect(Picture *picture)
+collect_bars(Picture *picture)
 {
 	const MigReport *report = picture->report;
 	int			i;
@@ -163,15 +163,15 @@ append_head(Picture *picture, const Band *band, int y)
 	append_percent(picture, "width", step->execution_ms);
 	appendStringInfo(buf, "/>\n<text class=\"version\" x=\"4\" y=\"%d\">",
 					 y + 20);
-	mig_html_attribute(buf, step->version);
+	mig_report_escape_attribute(buf, step->version);
 	appendStringInfoChar(buf, ' ');
 	if (step->name != NULL)
-		mig_html_attribute(buf, pnstrdup(step->name,
-										 pg_mbcliplen(step->name,
-													  strlen(step->name), 60)));
+		mig_report_escape_attribute(buf, pnstrdup(step->name,
+												  pg_mbcliplen(step->name,
+															   strlen(step->name), 60)));
 	appendStringInfo(buf, "<tspan class=\"held\" dx=\"6\">%s%s</tspan></text>\n",
 					 step->skipped >= step->nstatements ? "not run" :
-					 mig_show_ms(step->execution_ms),
+					 mig_report_text_ms(step->execution_ms),
 					 step->failed != NULL ? ", then it fails" : "");
 }
 
@@ -208,11 +208,12 @@ append_bar(Picture *picture, const Band *band, const Bar *bar, int y)
 	append_percent(picture, "x", bar->start);
 	append_percent(picture, "width", bar->end - bar->start);
 	appendStringInfo(buf, "><title>%s on ", bar->lock->mode);
-	mig_html_attribute(buf, bar->lock->relation);
+	mig_report_escape_attribute(buf, bar->lock->relation);
 	appendStringInfoString(buf, ", migration ");
-	mig_html_attribute(buf, band->step->version);
+	mig_report_escape_attribute(buf, band->step->version);
 	appendStringInfo(buf, ", from line %d on: %s</title></rect>\n",
-					 bar->statement->line, mig_show_ms(bar->end - bar->start));
+					 bar->statement->line,
+					 mig_report_text_ms(bar->end - bar->start));
 }
 
 /* what the bar is: near it, if it begins late */
@@ -225,9 +226,10 @@ append_label(Picture *picture, const Bar *bar, int y)
 	appendStringInfo(buf, "<text class=\"mode\" %s y=\"%d\">%s on <tspan class=\"relation\">",
 					 late ? "x=\"100%\" dx=\"-4\" text-anchor=\"end\"" : "x=\"4\"",
 					 y + 14, bar->lock->mode);
-	mig_html_attribute(buf, bar->lock->relation);
+	mig_report_escape_attribute(buf, bar->lock->relation);
 	appendStringInfo(buf, "</tspan><tspan class=\"held\" dx=\"6\">line %d &#183; %s &#183; %s</tspan></text>\n",
-					 bar->statement->line, mig_show_ms(bar->end - bar->start),
+					 bar->statement->line,
+					 mig_report_text_ms(bar->end - bar->start),
 					 effects[bar->strength]);
 }
 
@@ -258,7 +260,8 @@ append_times(Picture *picture, int height)
 	for (i = 0; i < lengthof(anchors); i++)
 		appendStringInfo(picture->buf, "<text class=\"time\" x=\"%d%%\" y=\"%d\" text-anchor=\"%s\">%s</text>\n",
 						 50 * i, height - 6, anchors[i],
-						 i == 0 ? "0" : mig_show_ms(picture->total * i / 2));
+						 i == 0 ? "0" :
+						 mig_report_text_ms(picture->total * i / 2));
 }
 
 static void
@@ -290,16 +293,17 @@ append_remarks(StringInfo buf, const MigReport *report)
 			continue;
 		appendStringInfo(buf, "<p class=\"small\"><b class=\"error\">&#10006; <a class=\"error\" href=\"#m%d\">",
 						 step->step);
-		mig_html_text(buf, step->version);
+		mig_report_escape_text(buf, step->version);
 		appendStringInfo(buf, "</a> fails</b> in line %d, after %s: ",
-						 step->failed->line, mig_show_ms(step->execution_ms));
-		mig_html_text(buf, step->failed->message);
+						 step->failed->line,
+						 mig_report_text_ms(step->execution_ms));
+		mig_report_escape_text(buf, step->failed->message);
 		appendStringInfoString(buf, "</p>\n");
 	}
 	if (skipped > 0)
 		appendStringInfo(buf, "<p class=\"small\">%s not run, and %s.</p>\n",
-						 mig_show_many(skipped, "statement was",
-									   "statements were"),
+						 mig_report_text_many(skipped, "statement was",
+											  "statements were"),
 						 skipped == 1 ? "has no bar" : "have no bars");
 }
 
@@ -324,18 +328,19 @@ append_picture(Picture *picture)
 	appendStringInfoString(buf, "</svg></div>\n");
 	if (picture->left_out > 0)
 		appendStringInfo(buf, "<p class=\"soft\">%s more</p>\n",
-						 mig_show_many(picture->left_out, "lock", "locks"));
+						 mig_report_text_many(picture->left_out, "lock",
+											  "locks"));
 }
 
 void
-mig_html_timeline(StringInfo buf, const MigReport *report)
+mig_report_timeline(StringInfo buf, const MigReport *report)
 {
 	Picture		picture = {buf, report, NIL, 0, 0, 0};
 
 	if (!report->rehearsed)
 		return;
 	picture.total = report->execution_ms;
-	collect(&picture);
+	collect_bars(&picture);
 	if (picture.bands == NIL || picture.total <= 0)
 		return;
 	appendStringInfoString(buf, "<section>\n<h2>Locks over time</h2>\n<div class=\"card\">\n"

@@ -13,6 +13,6 @@
 #include "report/report.h"
 
 /* a section with an SVG; nothing if nothing was locked */
-extern void mig_html_timeline(StringInfo buf, const MigReport *report);
+extern void mig_report_timeline(StringInfo buf, const MigReport *report);
 
 #endif							/* MIG_REPORT_TIMELINE_H */

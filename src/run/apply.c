@@ -14,8 +14,8 @@
  * at the end of the run, inside the subtransaction, so that a migration's
  * change and its ledger row commit together or not at all.
  *
- * Bodies are fetched and parsed in chunks of limited size.  All are looked at
- * before the first one runs, so that what cannot run in a transaction is
+ * Bodies are fetched and parsed in portions of limited size.  All are looked
+ * at before the first one runs, so that what cannot run in a transaction is
  * refused before anything has been touched.
  *
  *-------------------------------------------------------------------------
@@ -57,7 +57,7 @@ typedef struct StepCost
 	int64		seq;			/* in the order of application */
 } StepCost;
 
-typedef struct Run
+typedef struct ApplyRun
 {
 	const MigRunOptions *options;
 	const char *action;
@@ -70,10 +70,10 @@ typedef struct Run
 	int			nsteps;
 	MigStep    *steps;
 	StepCost   *costs;			/* of each step */
-	MigChunk	chunk;
-	MigBatch   *batch;
+	MigLoadedBodies loaded;
+	MigJournalBatch *batch;
 	MigExecution execution;
-	MigResidue *residue;		/* what the session had before the run */
+	MigSessionState *session_state; /* what the session had before the run */
 	MemoryContext scratch;		/* one migration */
 
 	int			current;		/* step that is running, -1: none */
@@ -83,18 +83,18 @@ typedef struct Run
 	TimestampTz run_started_at;
 	MigLockSchedule schedule;
 	char	   *blockers;		/* whom the last attempt waited for, or NULL */
-} Run;
+} ApplyRun;
 
 
 /*
  * Before the run
  */
 
-static Run *
+static ApplyRun *
 run_begin(const MigRunOptions *options, const char *action,
-		  const MigPrepared *prepared)
+		  const MigPlannedRun *prepared)
 {
-	Run		   *run = palloc0(sizeof(Run));
+	ApplyRun   *run = palloc0(sizeof(ApplyRun));
 
 	run->options = options;
 	run->action = action;
@@ -106,12 +106,12 @@ run_begin(const MigRunOptions *options, const char *action,
 	run->scratch = AllocSetContextCreate(CurrentMemoryContext,
 										 "migrate one migration",
 										 ALLOCSET_DEFAULT_SIZES);
-	mig_execution_init(&run->execution, CurrentMemoryContext);
+	mig_execute_init(&run->execution, CurrentMemoryContext);
 	return run;
 }
 
 static void
-add_steps(Run *run, MigPart part, MigEntry **entries, int count)
+add_run_steps(ApplyRun *run, MigPart part, MigEntry **entries, int count)
 {
 	int			i;
 
@@ -135,12 +135,12 @@ add_steps(Run *run, MigPart part, MigEntry **entries, int count)
  */
 
 static void
-load_chunk(Run *run, int first)
+load_bodies(ApplyRun *run, int first)
 {
-	/* it may refer to a body of the chunk that goes */
-	mig_execution_reset(&run->execution);
-	mig_chunk_load(&run->chunk, run->options->project, run->steps,
-				   run->nsteps, first);
+	/* it may refer to a body of the portion that goes */
+	mig_execute_reset(&run->execution);
+	mig_loaded_bodies_load(&run->loaded, run->options->project, run->steps,
+						   run->nsteps, first);
 }
 
 /*
@@ -148,7 +148,7 @@ load_chunk(Run *run, int first)
  * and be able to run in a transaction.
  */
 static void
-check_bodies(Run *run)
+check_transactional(ApplyRun *run)
 {
 	List	   *refused = NIL;
 	bool	   *named = palloc0(sizeof(bool) * run->project->count);
@@ -156,12 +156,13 @@ check_bodies(Run *run)
 	int			first;
 	int			i;
 
-	for (first = 0; first < run->nsteps; first += run->chunk.count)
+	for (first = 0; first < run->nsteps; first += run->loaded.count)
 	{
-		load_chunk(run, first);
-		for (i = 0; i < run->chunk.count; i++)
+		load_bodies(run, first);
+		for (i = 0; i < run->loaded.count; i++)
 		{
-			const char *why = mig_chunk_own_transaction(&run->chunk, run->steps, i);
+			const char *why = mig_loaded_bodies_own_transaction(&run->loaded,
+																run->steps, i);
 			const MigEntry *entry = run->steps[first + i].entry;
 
 			if (why == NULL)
@@ -181,7 +182,7 @@ check_bodies(Run *run)
 							   "%d migrations cannot run in a transaction block",
 							   list_length(refused), list_length(refused)),
 				 errdetail("Migrations: %s.  The first one: %s.",
-						   mig_name_list(refused), reason),
+						   mig_error_name_list(refused), reason),
 				 errhint("CALL migrate.%s() can, outside of a transaction block.",
 						 strcmp(run->action, "apply") == 0 ? "apply_each" :
 						 strcmp(run->action, "rollback") == 0 ? "rollback_each" :
@@ -194,12 +195,12 @@ check_bodies(Run *run)
  */
 
 static void
-fill_journal_row(Run *run, MigJournalRow *row, double execution_ms)
+fill_journal_row(ApplyRun *run, MigJournalRow *row, double execution_ms)
 {
 	MigStep    *step = &run->steps[run->current];
 
-	mig_chunk_fill_row(&run->chunk, run->steps,
-					   run->current - run->chunk.first, row);
+	mig_loaded_bodies_fill_row(&run->loaded, run->steps,
+							   run->current - run->loaded.first, row);
 	row->run = run->id;
 	row->n = run->recorded + 1;
 	row->project = run->options->project;
@@ -217,11 +218,11 @@ fill_journal_row(Run *run, MigJournalRow *row, double execution_ms)
 }
 
 static void
-record_step(Run *run, double execution_ms)
+record_step(ApplyRun *run, double execution_ms)
 {
 	MigStep    *step = &run->steps[run->current];
 	const MigStepTexts *bodies =
-		&run->chunk.bodies[run->current - run->chunk.first];
+		&run->loaded.bodies[run->current - run->loaded.first];
 	const MigTexts *texts = bodies->texts;
 	MigJournalRow row;
 
@@ -233,11 +234,12 @@ record_step(Run *run, double execution_ms)
 	fill_journal_row(run, &row, execution_ms);
 	row.effect = step->part == MIG_UP ? MIG_EFFECT_APPLIED : MIG_EFFECT_UNDONE;
 	row.how = "apply";
-	run->costs[run->current].seq = mig_batch_add(run->batch, &row);
-	mig_batch_add_body(run->batch, row.body, run->id,
-					   mig_texts_part(texts, step->part));
+	run->costs[run->current].seq = mig_journal_batch_add(run->batch, &row);
+	mig_journal_batch_add_body(run->batch, row.body, run->id,
+							   mig_migration_texts_part(texts, step->part));
 	if (row.verify_body != NULL)
-		mig_batch_add_body(run->batch, row.verify_body, run->id, texts->verify);
+		mig_journal_batch_add_body(run->batch, row.verify_body, run->id,
+								   texts->verify);
 	run->recorded++;
 }
 
@@ -246,20 +248,20 @@ record_step(Run *run, double execution_ms)
  * what the journal gets at the end.
  */
 static void
-run_step(Run *run)
+apply_step(ApplyRun *run)
 {
 	MigStep    *step = &run->steps[run->current];
 	const MigStepTexts *bodies =
-		&run->chunk.bodies[run->current - run->chunk.first];
+		&run->loaded.bodies[run->current - run->loaded.first];
 	instr_time	start;
 	instr_time	duration;
 	double		execution_ms;
 
 	run->execution.progress.run = run->id;
-	run->execution.progress.action = mig_chunk_action(step->part);
+	run->execution.progress.action = mig_loaded_bodies_action(step->part);
 	run->execution.progress.position = run->current + 1;
 	run->execution.progress.total = run->nsteps;
-	mig_execution_reset(&run->execution);
+	mig_execute_reset(&run->execution);
 	mig_progress_mark(false);
 	run->started_at = GetCurrentTimestamp();
 	run->wal_start = GetXLogInsertRecPtr();
@@ -287,7 +289,7 @@ run_step(Run *run)
 }
 
 static void
-run_steps(Run *run)
+apply_steps(ApplyRun *run)
 {
 	MemoryContext old = CurrentMemoryContext;
 	int			i;
@@ -297,38 +299,39 @@ run_steps(Run *run)
 		/* what fails from here on is not the migration before */
 		run->current = -1;
 		if (i > 0 && run->steps[i].part != run->steps[i - 1].part)
-			mig_batch_flush(run->batch);
-		if (i < run->chunk.first || i >= run->chunk.first + run->chunk.count)
-			load_chunk(run, i);
+			mig_journal_batch_flush(run->batch);
+		if (i < run->loaded.first ||
+			i >= run->loaded.first + run->loaded.count)
+			load_bodies(run, i);
 		run->current = i;
 		MemoryContextSwitchTo(run->scratch);
-		run_step(run);
+		apply_step(run);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(run->scratch);
 	}
 	run->current = -1;
 	mig_execute_check_rest(&run->execution);
-	mig_residue_remove(run->residue);
+	mig_session_state_remove(run->session_state);
 	mig_progress_unmark();
-	mig_lock_recheck();
-	mig_batch_flush(run->batch);
+	mig_run_lock_recheck();
+	mig_journal_batch_flush(run->batch);
 }
 
 static void
-hold_undone(Run *run)
+hold_undone(ApplyRun *run)
 {
 	List	   *versions = NIL;
 	int			i;
 
 	for (i = 0; i < run->nsteps; i++)
 		versions = lappend(versions, run->steps[i].entry->version);
-	mig_ledger_hold(run->options->project, versions,
-					psprintf("rolled back by run " INT64_FORMAT, run->id));
+	mig_migration_hold(run->options->project, versions,
+					   psprintf("rolled back by run " INT64_FORMAT, run->id));
 }
 
 /* tell migrate.state, and this run's copy of the entries, what has been done */
 static void
-update_state(Run *run)
+update_state(ApplyRun *run)
 {
 	MigState	state;
 	int			i;
@@ -343,28 +346,28 @@ update_state(Run *run)
 		entry->seq = run->costs[i].seq;
 	}
 	mig_plan_state(run->project, &state);
-	mig_ledger_set_state(run->options->project, &state);
+	mig_state_write(run->options->project, &state);
 }
 
 /* everything that is rolled back together when it fails */
 static void
 run_everything(void *arg)
 {
-	Run		   *run = (Run *) arg;
+	ApplyRun   *run = (ApplyRun *) arg;
 	int			guc_level = NewGUCNestLevel();
 
-	mig_bodies_begin();
-	mig_execute_pin_settings(&run->execution, run->policy->search_path,
+	mig_run_lock_bodies_begin();
+	mig_execute_set_settings(&run->execution, run->policy->search_path,
 							 run->policy->sets_search_path);
-	mig_locktrace_begin();
+	mig_lock_wait_begin();
 	mig_execute_note_deferrable(&run->execution);
-	run_steps(run);
-	mig_locktrace_end();
-	mig_bodies_end();
+	apply_steps(run);
+	mig_lock_wait_end();
+	mig_run_lock_bodies_end();
 	if (run->id != 0)
 	{
 		if (strcmp(run->action, "rollback") == 0 &&
-			mig_prepare_holds(run->options, run->policy))
+			mig_plan_run_holds(run->options, run->policy))
 			hold_undone(run);
 		update_state(run);
 	}
@@ -377,15 +380,15 @@ run_everything(void *arg)
  */
 
 static void
-journal_failure_here(Run *run, const MigJournalRow *row, const char *text)
+journal_failure_here(ApplyRun *run, const MigJournalRow *row, const char *text)
 {
-	MigBatch   *batch = mig_batch_begin();
+	MigJournalBatch *batch = mig_journal_batch_begin();
 
-	mig_batch_add(batch, row);
+	mig_journal_batch_add(batch, row);
 	if (text != NULL)
-		mig_batch_add_body(batch, row->body, run->id, text);
-	mig_batch_flush(batch);
-	mig_batch_end(batch);
+		mig_journal_batch_add_body(batch, row->body, run->id, text);
+	mig_journal_batch_flush(batch);
+	mig_journal_batch_end(batch);
 	mig_progress_notify(mig_progress_payload(row->run, row->project,
 											 row->version, row->action,
 											 row->failure->sqlstate,
@@ -393,10 +396,11 @@ journal_failure_here(Run *run, const MigJournalRow *row, const char *text)
 }
 
 static void
-report_failure(const Run *run, const MigJournalRow *row, MigRunSink sink,
+report_failure(const ApplyRun *run, const MigJournalRow *row,
+			   MigApplySink sink,
 			   void *arg)
 {
-	MigRunResult result;
+	MigApplyResult result;
 
 	memset(&result, 0, sizeof(result));
 	result.run = run->id;
@@ -414,7 +418,7 @@ report_failure(const Run *run, const MigJournalRow *row, MigRunSink sink,
  * or report it.
  */
 static void
-fail(Run *run, ErrorData *edata, MigRunSink sink, void *arg)
+fail_run(ApplyRun *run, ErrorData *edata, MigApplySink sink, void *arg)
 {
 	MigHintFacts hints;
 	MigFailure	failure;
@@ -428,7 +432,7 @@ fail(Run *run, ErrorData *edata, MigRunSink sink, void *arg)
 	memset(&failure, 0, sizeof(failure));
 	memset(&row, 0, sizeof(row));
 	if (run->current >= 0)
-		mig_execution_locate(&run->execution, edata, &failure);
+		mig_execute_locate(&run->execution, edata, &failure);
 	hints.project = run->options->project;
 	hints.role = run->role;
 	hints.ledger_was_empty = run->ledger_was_empty;
@@ -436,14 +440,14 @@ fail(Run *run, ErrorData *edata, MigRunSink sink, void *arg)
 	hints.blockers_named = (run->blockers != NULL);
 	if (run->blockers != NULL)
 		mig_error_add_detail(edata, run->blockers);
-	mig_hint_add(edata, &hints);
-	mig_failure_from_error(&failure, edata);
+	mig_error_hint_add(edata, &hints);
+	mig_failure_record_from_error(&failure, edata);
 	if (run->current >= 0)
 	{
 		run->recorded = run->current;
-		fill_journal_row(run, &row, mig_elapsed_ms(run->started_at));
-		text = mig_chunk_text(&run->chunk, run->steps,
-							  run->current - run->chunk.first);
+		fill_journal_row(run, &row, mig_journal_elapsed_ms(run->started_at));
+		text = mig_loaded_bodies_text(&run->loaded, run->steps,
+									  run->current - run->loaded.first);
 	}
 	else
 	{
@@ -452,7 +456,7 @@ fail(Run *run, ErrorData *edata, MigRunSink sink, void *arg)
 		row.action = run->action;
 		row.project = run->options->project;
 		row.started_at = run->run_started_at;
-		row.execution_ms = mig_elapsed_ms(run->run_started_at);
+		row.execution_ms = mig_journal_elapsed_ms(run->run_started_at);
 		row.role = run->role;
 		row.note = run->options->note;
 	}
@@ -460,7 +464,7 @@ fail(Run *run, ErrorData *edata, MigRunSink sink, void *arg)
 
 	if (run->id != 0)
 	{
-		mig_failure_log(&row);
+		mig_failure_record_log(&row);
 		if (raise)
 			mig_failure_record(&row, text);
 		else
@@ -472,20 +476,20 @@ fail(Run *run, ErrorData *edata, MigRunSink sink, void *arg)
 }
 
 static void
-report_results(const Run *run, MigRunSink sink, void *arg)
+report_results(const ApplyRun *run, MigApplySink sink, void *arg)
 {
 	int			i;
 
 	for (i = 0; i < run->nsteps; i++)
 	{
 		const MigStep *step = &run->steps[i];
-		MigRunResult result;
+		MigApplyResult result;
 
 		memset(&result, 0, sizeof(result));
 		result.run = run->id;
 		result.version = step->entry->version;
 		result.name = step->entry->name;
-		result.action = mig_chunk_action(step->part);
+		result.action = mig_loaded_bodies_action(step->part);
 		result.statements = run->costs[i].statements;
 		result.execution_ms = run->costs[i].execution_ms;
 		sink(&result, arg);
@@ -493,16 +497,16 @@ report_results(const Run *run, MigRunSink sink, void *arg)
 }
 
 static void
-remove_residue(void *arg)
+restore_session_state(void *arg)
 {
-	mig_residue_remove(((Run *) arg)->residue);
+	mig_session_state_remove(((ApplyRun *) arg)->session_state);
 }
 
 /* what a roll-back does not take away would fail the next attempt */
 static void
-clean_session(Run *run)
+restore_session(ApplyRun *run)
 {
-	ErrorData  *edata = mig_subxact_insist(remove_residue, run);
+	ErrorData  *edata = mig_subxact_insist(restore_session_state, run);
 
 	if (edata != NULL)
 		ereport(WARNING,
@@ -511,7 +515,7 @@ clean_session(Run *run)
 }
 
 static ErrorData *
-run_attempt(Run *run)
+run_attempt(ApplyRun *run)
 {
 	ErrorData  *edata;
 
@@ -519,30 +523,30 @@ run_attempt(Run *run)
 	run->recorded = 0;
 	run->blockers = NULL;
 	MemoryContextReset(run->scratch);
-	mig_locktrace_reset();
-	run->batch = mig_batch_begin();
+	mig_lock_wait_reset();
+	run->batch = mig_journal_batch_begin();
 	edata = mig_subxact_run(run_everything, run, !run->options->dry_run);
-	mig_locktrace_end();
-	mig_bodies_end();
+	mig_lock_wait_end();
+	mig_run_lock_bodies_end();
 	if (edata != NULL && run->current >= 0)
 		mig_execute_explain_timeout(edata,
 									run->steps[run->current].entry->version);
 	mig_execute_migration_end();
-	mig_batch_end(run->batch);
+	mig_journal_batch_end(run->batch);
 	if (edata != NULL)
-		clean_session(run);
+		restore_session(run);
 	return edata;
 }
 
 static void
 pause_run(void *arg)
 {
-	mig_lock_pause(*(int *) arg);
+	mig_pause(*(int *) arg);
 }
 
 /* the error if somebody cancels, which takes the place of failure */
 static ErrorData *
-pause_before_retry(const Run *run, const ErrorData *failure)
+pause_before_retry(const ApplyRun *run, const ErrorData *failure)
 {
 	int			ms = mig_lock_schedule_pause_ms(&run->schedule);
 	ErrorData  *edata;
@@ -563,7 +567,7 @@ pause_before_retry(const Run *run, const ErrorData *failure)
  * tried often enough.  Each attempt that fails gives up the locks of the run.
  */
 static ErrorData *
-run_attempts(Run *run)
+run_attempts(ApplyRun *run)
 {
 	mig_lock_schedule_begin(&run->schedule, 0);
 	run->execution.schedule = &run->schedule;
@@ -572,9 +576,9 @@ run_attempts(Run *run)
 		ErrorData  *edata = run_attempt(run);
 		ErrorData  *canceled;
 
-		if (edata == NULL || !mig_locktrace_is_lock_failure(edata))
+		if (edata == NULL || !mig_lock_wait_is_lock_failure(edata))
 			return edata;
-		run->blockers = mig_locktrace_blockers(&run->schedule.autovacuum);
+		run->blockers = mig_lock_wait_blockers(&run->schedule.autovacuum);
 
 		/* what is not a migration's is not known to leave nothing behind */
 		if (run->current < 0 || !mig_lock_schedule_next(&run->schedule))
@@ -587,7 +591,7 @@ run_attempts(Run *run)
 
 /* run the steps that were added, with the lock held */
 static void
-run_execute(Run *run, MigRunSink sink, void *arg)
+run_execute(ApplyRun *run, MigApplySink sink, void *arg)
 {
 	ErrorData  *edata;
 	const MigStep *last = &run->steps[run->nsteps - 1];
@@ -597,25 +601,26 @@ run_execute(Run *run, MigRunSink sink, void *arg)
 		elog(ERROR, "could not connect to SPI");
 	run->costs = palloc_extended(sizeof(StepCost) * run->nsteps,
 								 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	mig_chunk_init(&run->chunk, CurrentMemoryContext);
-	check_bodies(run);
-	run->residue = run->execution.residue = mig_residue_note();
+	mig_loaded_bodies_init(&run->loaded, CurrentMemoryContext);
+	check_transactional(run);
+	run->session_state = run->execution.session_state =
+		mig_session_state_note();
 	if (!run->options->dry_run)
 		run->id = mig_journal_next_run();
 	edata = run_attempts(run);
 	mig_progress_restore();
 	if (edata != NULL)
-		fail(run, edata, sink, arg);
+		fail_run(run, edata, sink, arg);
 	else
 	{
 		/* unless the caller may have said LISTEN in this transaction */
 		if (!IsTransactionBlock())
-			mig_residue_end_listening(run->residue);
+			mig_session_state_end_listening(run->session_state);
 		if (run->id != 0)
 			mig_progress_notify(mig_progress_payload(run->id, run->options->project,
 													 last->entry->version,
 													 run->action, NULL,
-													 mig_elapsed_ms(run->run_started_at)));
+													 mig_journal_elapsed_ms(run->run_started_at)));
 		report_results(run, sink, arg);
 		if (IsTransactionBlock() && run->id != 0)
 			ereport(NOTICE,
@@ -636,56 +641,56 @@ run_execute(Run *run, MigRunSink sink, void *arg)
  * transaction block it would keep the lock until the end of the block.
  */
 static void
-note_complete(const char *name, const MigProject *project)
+write_complete_state(const char *name, const MigProject *project)
 {
 	MigState	state;
 
 	mig_plan_state(project, &state);
 	if (state.complete && !IsTransactionBlock())
-		mig_ledger_set_state(name, &state);
+		mig_state_write(name, &state);
 	else
-		mig_lock_release();
+		mig_run_lock_release();
 }
 
 void
-mig_run_apply(const MigRunOptions *options, MigRunSink sink, void *arg)
+mig_apply_up(const MigRunOptions *options, MigApplySink sink, void *arg)
 {
-	MigPrepared prepared = {0};
-	Run		   *run;
+	MigPlannedRun prepared = {0};
+	ApplyRun   *run;
 	bool		held_before = true;
 
-	mig_refuse_recursion();
-	if (mig_prepare_known_complete(options))
+	mig_run_lock_refuse_recursion();
+	if (mig_plan_run_known_complete(options))
 		return;
-	if (!mig_guard_can_write() || !mig_lock_try(&held_before))
+	if (!mig_preflight_can_write() || !mig_run_lock_try(&held_before))
 	{
-		if (mig_prepare_nothing_pending(options))
+		if (mig_plan_run_nothing_pending(options))
 			return;
-		mig_guard_transaction("apply migrations");
-		mig_lock_acquire();
+		mig_preflight_transaction("apply migrations");
+		mig_run_lock_acquire();
 	}
-	if (!mig_prepare_apply(options, &prepared))
+	if (!mig_plan_run_apply(options, &prepared))
 	{
 		if (!held_before)
-			note_complete(options->project, prepared.project);
+			write_complete_state(options->project, prepared.project);
 		return;
 	}
-	mig_prepare_warn(prepared.project, false);
+	mig_plan_run_warn(prepared.project, false);
 	mig_lint_before_run(options->project, prepared.project, prepared.plan,
 						prepared.policy);
 	run = run_begin(options, "apply", &prepared);
-	add_steps(run, MIG_UP, prepared.plan->steps, prepared.plan->nsteps);
+	add_run_steps(run, MIG_UP, prepared.plan->steps, prepared.plan->nsteps);
 	run_execute(run, sink, arg);
 }
 
 static bool
 prepare_undo(const MigRunOptions *options, const MigDownChoice *choice,
-			 MigPrepared *prepared)
+			 MigPlannedRun *prepared)
 {
-	mig_refuse_recursion();
-	mig_prepare_undo_guards(options);
-	mig_lock_acquire();
-	return mig_prepare_undo(options, choice, prepared);
+	mig_run_lock_refuse_recursion();
+	mig_plan_run_undo_guards(options);
+	mig_run_lock_acquire();
+	return mig_plan_run_undo(options, choice, prepared);
 }
 
 static void
@@ -701,49 +706,50 @@ notice_gaps(const MigProject *project, const MigPlan *plan)
 			versions = lappend(versions, plan->steps[i]->version);
 	}
 	mig_plan_tally_all(&tally, project);
-	mig_prepare_notice_gaps(tally.highest, versions);
+	mig_plan_run_notice_gaps(tally.highest, versions);
 }
 
 void
-mig_run_rollback(const MigRunOptions *options, const MigDownChoice *choice,
-				 MigRunSink sink, void *arg)
+mig_apply_down(const MigRunOptions *options, const MigDownChoice *choice,
+			   MigApplySink sink, void *arg)
 {
-	MigPrepared prepared = {0};
-	Run		   *run;
+	MigPlannedRun prepared = {0};
+	ApplyRun   *run;
 
 	if (!prepare_undo(options, choice, &prepared))
 		return;
 	run = run_begin(options, "rollback", &prepared);
-	add_steps(run, MIG_DOWN, prepared.plan->steps, prepared.plan->nsteps);
+	add_run_steps(run, MIG_DOWN, prepared.plan->steps, prepared.plan->nsteps);
 	run_execute(run, sink, arg);
 	if (options->dry_run || prepared.policy->allow_out_of_order ||
-		mig_prepare_holds(options, prepared.policy))
+		mig_plan_run_holds(options, prepared.policy))
 		return;
 	notice_gaps(prepared.project, prepared.plan);
 }
 
 static int
-compare_positions(const void *a, const void *b)
+compare_entry_positions(const void *a, const void *b)
 {
 	return (*(MigEntry *const *) a)->position - (*(MigEntry *const *) b)->position;
 }
 
 void
-mig_run_redo(const MigRunOptions *options, int steps, MigRunSink sink,
-			 void *arg)
+mig_apply_redo(const MigRunOptions *options, int steps, MigApplySink sink,
+			   void *arg)
 {
 	MigDownChoice choice = {MIG_DOWN_STEPS};
-	MigPrepared prepared = {0};
+	MigPlannedRun prepared = {0};
 	MigPlan    *plan;
-	Run		   *run;
+	ApplyRun   *run;
 
 	choice.steps = steps;
 	if (!prepare_undo(options, &choice, &prepared))
 		return;
 	plan = prepared.plan;
 	run = run_begin(options, "redo", &prepared);
-	add_steps(run, MIG_DOWN, plan->steps, plan->nsteps);
-	qsort(plan->steps, plan->nsteps, sizeof(MigEntry *), compare_positions);
-	add_steps(run, MIG_UP, plan->steps, plan->nsteps);
+	add_run_steps(run, MIG_DOWN, plan->steps, plan->nsteps);
+	qsort(plan->steps, plan->nsteps, sizeof(MigEntry *),
+		  compare_entry_positions);
+	add_run_steps(run, MIG_UP, plan->steps, plan->nsteps);
 	run_execute(run, sink, arg);
 }

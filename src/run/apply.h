@@ -12,7 +12,7 @@
 #include "plan/plan_run.h"
 
 /* one migration that was run; valid during the call of the sink */
-typedef struct MigRunResult
+typedef struct MigApplyResult
 {
 	int64		run;			/* 0: a dry run has no number */
 	const char *version;		/* NULL: failed outside of any migration */
@@ -21,9 +21,9 @@ typedef struct MigRunResult
 	int			statements;
 	double		execution_ms;
 	const MigFailure *failure;
-} MigRunResult;
+} MigApplyResult;
 
-typedef void (*MigRunSink) (const MigRunResult *result, void *arg);
+typedef void (*MigApplySink) (const MigApplyResult *result, void *arg);
 
 /*
  * Apply what is pending, undo, or undo and apply again.  All or nothing: an
@@ -31,12 +31,12 @@ typedef void (*MigRunSink) (const MigRunResult *result, void *arg);
  * again with its own SQLSTATE, or handed to the sink if options->raise is
  * false.  What forbids the run before it starts is raised in any case.
  */
-extern void mig_run_apply(const MigRunOptions *options, MigRunSink sink,
-						  void *arg);
-extern void mig_run_rollback(const MigRunOptions *options,
-							 const MigDownChoice *choice, MigRunSink sink,
-							 void *arg);
-extern void mig_run_redo(const MigRunOptions *options, int steps,
-						 MigRunSink sink, void *arg);
+extern void mig_apply_up(const MigRunOptions *options, MigApplySink sink,
+						 void *arg);
+extern void mig_apply_down(const MigRunOptions *options,
+						   const MigDownChoice *choice, MigApplySink sink,
+						   void *arg);
+extern void mig_apply_redo(const MigRunOptions *options, int steps,
+						   MigApplySink sink, void *arg);
 
 #endif							/* MIG_RUN_APPLY_H */

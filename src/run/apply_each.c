@@ -62,11 +62,11 @@
 /* entries after which memory is given back to the operating system */
 #define LARGE_PROJECT 500
 
-typedef struct Each
+typedef struct EachRun
 {
 	const MigRunOptions *options;
 	const MigDownChoice *choice;	/* NULL: apply */
-	MigEachResult *result;
+	MigApplyEachResult *result;
 	MigPart		part;
 	bool		background;
 	bool		has_row;		/* in migrate.run */
@@ -89,12 +89,12 @@ typedef struct Each
 	List	   *told_held;		/* versions (char *) of which the client knows */
 	List	   *gaps;			/* versions (char *), see
 								 * mig_plan_can_leave_gap() */
-	MigAgenda	agenda;
-	MigChunk	chunk;			/* of the agenda's steps */
-	MigBatch   *batch;
+	MigStepWindow window;
+	MigLoadedBodies loaded;		/* of the window's steps */
+	MigJournalBatch *batch;
 	MigExecution execution;
 	List	   *settings;		/* of the session, before the run */
-	MigResidue *residue;		/* what else the session had by then */
+	MigSessionState *session_state; /* what else the session had by then */
 	bool		pinned;			/* it has others now */
 	int			nentries;		/* of the project */
 
@@ -108,7 +108,7 @@ typedef struct Each
 	char	   *tried;			/* NULL: none yet */
 	char	   *blockers;		/* whom the last attempt waited for, or NULL */
 	bool		in_vain;		/* another attempt would fail like the last */
-} Each;
+} EachRun;
 
 
 /*
@@ -116,7 +116,7 @@ typedef struct Each
  */
 
 static void
-write_run_row(Each *each)
+write_run_row(EachRun *each)
 {
 	MigRunRow	row;
 
@@ -126,45 +126,46 @@ write_run_row(Each *each)
 	memset(&row, 0, sizeof(row));
 	row.run = each->result->run;
 	row.project = unconstify(char *, each->options->project);
-	row.action = unconstify(char *, mig_chunk_action(each->part));
+	row.action = unconstify(char *, mig_loaded_bodies_action(each->part));
 	row.target = unconstify(char *, each->choice ? each->choice->target :
 							each->options->target);
 	row.restricted = each->options->restricted;
 	row.versions = each->options->versions;
 	row.note = unconstify(char *, each->options->note);
 	row.backend_pid = MyProcPid;
-	mig_runbook_insert(&row);
-	mig_lock_mark_run(row.run);
+	mig_run_insert(&row);
+	mig_run_lock_mark_run(row.run);
 }
 
 /* let migrate.state know if nothing is left to do */
 static void
-note_complete(const char *name, const MigTally *tally)
+write_complete_tally(const char *name, const MigTally *tally)
 {
 	MigState	state;
 
 	mig_plan_tally_state(tally, &state);
 	if (state.complete)
-		mig_ledger_set_state(name, &state);
+		mig_state_write(name, &state);
 }
 
 /* what a run does before its first migration */
 static void
-begin_run(Each *each, const MigPrepared *prepared)
+begin_run(EachRun *each, const MigPlannedRun *prepared)
 {
 	each->begun = true;
 	each->ledger_was_empty = prepared->ledger_was_empty;
 	write_run_row(each);
 	each->has_row = true;
-	each->batch = mig_batch_begin();
+	each->batch = mig_journal_batch_begin();
 	if (each->part == MIG_UP)
-		mig_prepare_warn(prepared->project, true);
+		mig_plan_run_warn(prepared->project, true);
 	else
-		mig_ledger_invalidate_state();
+		mig_state_invalidate();
 
 	/* for the whole run, since it takes time */
-	each->settings = mig_settings_save();
-	each->residue = each->execution.residue = mig_residue_note();
+	each->settings = mig_session_settings_save();
+	each->session_state = each->execution.session_state =
+		mig_session_state_note();
 	each->pinned = true;
 }
 
@@ -174,13 +175,14 @@ begin_run(Each *each, const MigPrepared *prepared)
  * everything that is there now.
  */
 static const MigDownChoice *
-choice_of_rest(Each *each)
+choice_of_rest(EachRun *each)
 {
 	if (!each->begun || each->choice->kind == MIG_DOWN_TO)
 		return each->choice;
 	each->rest.kind = MIG_DOWN_APPLICATIONS;
-	each->rest.applications = mig_agenda_rest(&each->agenda,
-											  each->agenda.first + each->next);
+	each->rest.applications = mig_step_window_rest(&each->window,
+												   each->window.first +
+												   each->next);
 	return &each->rest;
 }
 
@@ -197,7 +199,7 @@ copy_strings(List *strings)
 
 /* there is something to do: keep of the plan what the run needs of it */
 static void
-keep_plan(Each *each, const MigPrepared *prepared)
+keep_plan(EachRun *each, const MigPlannedRun *prepared)
 {
 	MigPolicy  *policy = prepared->policy;
 
@@ -212,51 +214,51 @@ keep_plan(Each *each, const MigPrepared *prepared)
 	MemoryContextSwitchTo(each->planned);
 	each->search_path = pstrdup(policy->search_path);
 	each->path_is_policys = policy->sets_search_path;
-	mig_execute_pin_session(&each->execution, each->search_path,
+	mig_execute_set_session(&each->execution, each->search_path,
 							each->path_is_policys);
 	each->holds = each->part == MIG_DOWN &&
-		mig_prepare_holds(each->options, policy);
+		mig_plan_run_holds(each->options, policy);
 	each->gaps_matter = each->part == MIG_DOWN && !each->holds &&
 		!policy->allow_out_of_order;
-	mig_agenda_begin(&each->agenda, each->part, prepared->plan);
+	mig_step_window_begin(&each->window, each->part, prepared->plan);
 }
 
 /* with the lock held: find out what there is to do */
 static void
 make_plan(void *arg)
 {
-	Each	   *each = (Each *) arg;
+	EachRun    *each = (EachRun *) arg;
 	MemoryContext context = AllocSetContextCreate(each->context,
 												  "migrate plan",
 												  ALLOCSET_DEFAULT_SIZES);
-	MigPrepared prepared = {0};
+	MigPlannedRun prepared = {0};
 	bool		something;
 
 	MemoryContextSwitchTo(context);
 	prepared.told_held = each->told_held;
 	if (each->part == MIG_UP)
-		something = mig_prepare_apply(each->options, &prepared);
+		something = mig_plan_run_apply(each->options, &prepared);
 	else
-		something = mig_prepare_undo(each->options, choice_of_rest(each),
-									 &prepared);
+		something = mig_plan_run_undo(each->options, choice_of_rest(each),
+									  &prepared);
 	each->nentries = prepared.project->count;
 	if (something)
 		keep_plan(each, &prepared);
 	else
 	{
-		each->agenda.nsteps = 0;
+		each->window.nsteps = 0;
 		if (each->part == MIG_UP)
 		{
 			MigTally	tally = {0};
 
 			mig_plan_tally_all(&tally, prepared.project);
-			note_complete(each->options->project, &tally);
+			write_complete_tally(each->options->project, &tally);
 		}
 	}
 	MemoryContextSwitchTo(each->context);
 	each->told_held = copy_strings(prepared.told_held);
 	MemoryContextDelete(context);
-	each->chunk.count = 0;
+	each->loaded.count = 0;
 	each->next = 0;
 	each->stale = false;
 }
@@ -267,7 +269,7 @@ make_plan(void *arg)
  */
 
 static void
-fill_row(Each *each, MigJournalRow *row)
+fill_row(EachRun *each, MigJournalRow *row)
 {
 	memset(row, 0, sizeof(MigJournalRow));
 	row->run = each->result->run;
@@ -278,15 +280,15 @@ fill_row(Each *each, MigJournalRow *row)
 	row->note = each->options->note;
 	if (each->current < 0)
 	{
-		row->action = mig_chunk_action(each->part);
+		row->action = mig_loaded_bodies_action(each->part);
 		row->started_at = each->run_started_at;
-		row->execution_ms = mig_elapsed_ms(each->run_started_at);
+		row->execution_ms = mig_journal_elapsed_ms(each->run_started_at);
 		return;
 	}
-	mig_chunk_fill_row(&each->chunk, each->agenda.steps,
-					   each->current - each->chunk.first, row);
+	mig_loaded_bodies_fill_row(&each->loaded, each->window.steps,
+							   each->current - each->loaded.first, row);
 	row->started_at = each->started_at;
-	row->execution_ms = mig_elapsed_ms(each->started_at);
+	row->execution_ms = mig_journal_elapsed_ms(each->started_at);
 	row->ntimings = each->execution.ntimings;
 	row->timings = each->execution.timings;
 	row->wal_start = each->wal_start;
@@ -295,52 +297,54 @@ fill_row(Each *each, MigJournalRow *row)
 
 /* the step that is running */
 static MigStep *
-current_step(const Each *each)
+current_step(const EachRun *each)
 {
-	return &each->agenda.steps[each->current];
+	return &each->window.steps[each->current];
 }
 
 static const MigEntry *
-current_entry(const Each *each)
+current_entry(const EachRun *each)
 {
 	return current_step(each)->entry;
 }
 
 /* how many steps are left, this one included */
 static int
-steps_left(const Each *each)
+steps_left(const EachRun *each)
 {
-	return each->agenda.nsteps - each->agenda.first - each->current;
+	return each->window.nsteps - each->window.first - each->current;
 }
 
 /* in the migration's last transaction */
 static void
-record(void *arg)
+record_migration(void *arg)
 {
-	Each	   *each = (Each *) arg;
+	EachRun    *each = (EachRun *) arg;
 	const MigEntry *entry = current_entry(each);
-	int			i = each->current - each->chunk.first;
+	int			i = each->current - each->loaded.first;
 	MigJournalRow row;
 
-	mig_lock_recheck();
+	mig_run_lock_recheck();
 	fill_row(each, &row);
 	row.effect = each->part == MIG_UP ? MIG_EFFECT_APPLIED : MIG_EFFECT_UNDONE;
 	row.how = "apply";
 	row.replace = each->part == MIG_UP && entry->applied;
-	mig_batch_add(each->batch, &row);
-	mig_batch_add_body(each->batch, row.body, row.run,
-					   mig_chunk_text(&each->chunk, each->agenda.steps, i));
+	mig_journal_batch_add(each->batch, &row);
+	mig_journal_batch_add_body(each->batch, row.body, row.run,
+							   mig_loaded_bodies_text(&each->loaded,
+													  each->window.steps, i));
 	if (row.verify_body != NULL)
-		mig_batch_add_body(each->batch, row.verify_body, row.run,
-						   each->chunk.bodies[i].texts->verify);
-	mig_batch_flush(each->batch);
+		mig_journal_batch_add_body(each->batch, row.verify_body, row.run,
+								   each->loaded.bodies[i].texts->verify);
+	mig_journal_batch_flush(each->batch);
 	if (each->holds)
 	{
 		/* the gate would take it for a change by the body */
-		mig_bodies_end();
-		mig_ledger_hold(each->options->project, list_make1(entry->version),
-						psprintf("rolled back by run " INT64_FORMAT, row.run));
-		mig_bodies_begin();
+		mig_run_lock_bodies_end();
+		mig_migration_hold(each->options->project, list_make1(entry->version),
+						   psprintf("rolled back by run " INT64_FORMAT,
+									row.run));
+		mig_run_lock_bodies_begin();
 	}
 	mig_progress_notify(mig_progress_payload(row.run, row.project, row.version,
 											 row.action, NULL,
@@ -353,41 +357,44 @@ record(void *arg)
  * whether the migration may still be run, and has its place in the plan.
  */
 static void
-look_again(Each *each)
+look_again(EachRun *each)
 {
 	const char *project = each->options->project;
 
 	if (!mig_recheck_policy(project))
-		mig_guard_policy(project, mig_ledger_policy(project));
+		mig_preflight_policy(project, mig_policy_read(project));
 	each->stale = !mig_recheck_plan(project, each->part, current_entry(each));
 }
 
 static void
-load_chunk(void *arg)
+load_bodies_of_window(void *arg)
 {
-	Each	   *each = (Each *) arg;
+	EachRun    *each = (EachRun *) arg;
 
-	mig_execution_reset(&each->execution);
-	if (each->next >= each->agenda.count)
+	mig_execute_reset(&each->execution);
+	if (each->next >= each->window.count)
 	{
-		each->stale = !mig_agenda_read(&each->agenda, each->options->project,
-									   each->agenda.first + each->agenda.count);
-		each->chunk.count = 0;
+		each->stale = !mig_step_window_read(&each->window,
+											each->options->project,
+											each->window.first +
+											each->window.count);
+		each->loaded.count = 0;
 		each->next = 0;
 		if (each->stale)
 			return;
 	}
-	mig_chunk_load(&each->chunk, each->options->project, each->agenda.steps,
-				   each->agenda.count, each->next);
+	mig_loaded_bodies_load(&each->loaded, each->options->project,
+						   each->window.steps,
+						   each->window.count, each->next);
 }
 
 /* the body and its record, in one transaction */
 static void
 run_in_transaction(void *arg)
 {
-	Each	   *each = (Each *) arg;
+	EachRun    *each = (EachRun *) arg;
 	const MigStepTexts *bodies =
-		&each->chunk.bodies[each->current - each->chunk.first];
+		&each->loaded.bodies[each->current - each->loaded.first];
 
 	MemoryContextSwitchTo(each->migration);
 	mig_progress_mark(true);
@@ -397,11 +404,11 @@ run_in_transaction(void *arg)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	MemoryContextSwitchTo(each->migration);
-	mig_bodies_begin();
+	mig_run_lock_bodies_begin();
 	mig_execute_body(&each->execution, bodies->body);
 	if (bodies->verify != NULL)
 		mig_execute_body(&each->execution, bodies->verify);
-	record(each);
+	record_migration(each);
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "could not disconnect from SPI");
 }
@@ -409,7 +416,7 @@ run_in_transaction(void *arg)
 static void
 look_before_steps(void *arg)
 {
-	Each	   *each = (Each *) arg;
+	EachRun    *each = (EachRun *) arg;
 
 	mig_progress_mark(true);
 	look_again(each);
@@ -417,7 +424,8 @@ look_before_steps(void *arg)
 
 /* let the error say how many statements are committed, and how to go on */
 static void
-hint_where_it_stands(Each *each, ErrorData *edata, const MigStepwise *stepwise)
+hint_where_it_stands(EachRun *each, ErrorData *edata,
+					 const MigNontransactional *stepwise)
 {
 	const char *call = each->part == MIG_UP ? "apply_each" : "rollback_each";
 	const char *stands;
@@ -455,7 +463,8 @@ hint_where_it_stands(Each *each, ErrorData *edata, const MigStepwise *stepwise)
  * lock_timeout, each attempt would build all of it again to be ended there.
  */
 static void
-refuse_vain_build(Each *each, ErrorData *edata, const MigStepwise *stepwise)
+refuse_vain_build(EachRun *each, ErrorData *edata,
+				  const MigNontransactional *stepwise)
 {
 	if (!stepwise->left_build || LockTimeout <= 0 ||
 		edata->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
@@ -471,10 +480,10 @@ refuse_vain_build(Each *each, ErrorData *edata, const MigStepwise *stepwise)
  * or DO, which may commit.  In rollback(), where it must not, it needs no mark.
  */
 static bool
-may_commit(const Each *each)
+may_commit(const EachRun *each)
 {
 	const MigBody *body =
-		mig_runnable_body(each->chunk.bodies[each->current - each->chunk.first].body);
+		mig_runnable_body(each->loaded.bodies[each->current - each->loaded.first].body);
 	int			i;
 
 	if (each->part == MIG_UP ||
@@ -493,12 +502,12 @@ may_commit(const Each *each)
  * which has been recorded, or NULL.
  */
 static ErrorData *
-run_in_steps(Each *each)
+run_in_steps(EachRun *each)
 {
 	const MigStepTexts *bodies =
-		&each->chunk.bodies[each->current - each->chunk.first];
+		&each->loaded.bodies[each->current - each->loaded.first];
 	const MigStep *step = current_step(each);
-	MigStepwise stepwise;
+	MigNontransactional stepwise;
 	ErrorData  *edata = mig_transaction_run(look_before_steps, each);
 
 	if (edata != NULL || each->stale)
@@ -516,9 +525,9 @@ run_in_steps(Each *each)
 	stepwise.path_is_policys = each->path_is_policys;
 	stepwise.run = each->result->run;
 	stepwise.execution = &each->execution;
-	stepwise.finish = record;
+	stepwise.finish = record_migration;
 	stepwise.finish_arg = each;
-	edata = mig_stepwise_run(&stepwise);
+	edata = mig_nontransactional_run(&stepwise);
 	if (edata != NULL)
 	{
 		refuse_vain_build(each, edata, &stepwise);
@@ -532,10 +541,10 @@ run_in_steps(Each *each)
  * that was put off for example.  Our own name the migration.
  */
 static void
-add_context(const Each *each, ErrorData *edata)
+add_context(const EachRun *each, ErrorData *edata)
 {
 	const MigEntry *entry = current_entry(each);
-	const char *part = mig_part_name(each->part);
+	const char *part = mig_body_part_name(each->part);
 	char	   *place;
 
 	if (each->execution.statement >= 0)
@@ -556,25 +565,25 @@ add_context(const Each *each, ErrorData *edata)
 
 /* does the current migration need several transactions? */
 static bool
-takes_steps(const Each *each)
+takes_steps(const EachRun *each)
 {
 	return may_commit(each) ||
-		mig_chunk_own_transaction(&each->chunk, each->agenda.steps,
-								  each->current - each->chunk.first) != NULL;
+		mig_loaded_bodies_own_transaction(&each->loaded, each->window.steps,
+										  each->current - each->loaded.first) != NULL;
 }
 
 /* run one migration and record it; returns its error, or NULL */
 static ErrorData *
-run_step(Each *each)
+run_migration(EachRun *each)
 {
 	ErrorData  *edata;
 
-	mig_locktrace_begin();
-	mig_execution_reset(&each->execution);
+	mig_lock_wait_begin();
+	mig_execute_reset(&each->execution);
 	each->started_at = GetCurrentTimestamp();
 	each->wal_start = GetXLogInsertRecPtr();
 	each->execution.progress.run = each->result->run;
-	each->execution.progress.action = mig_chunk_action(each->part);
+	each->execution.progress.action = mig_loaded_bodies_action(each->part);
 	each->execution.progress.position = each->result->migrations + 1;
 	each->execution.progress.total = each->result->migrations + steps_left(each);
 	mig_execute_migration_begin();
@@ -584,12 +593,12 @@ run_step(Each *each)
 		edata = mig_transaction_run(run_in_transaction, each);
 	if (edata != NULL)
 	{
-		mig_batch_discard(each->batch);
+		mig_journal_batch_discard(each->batch);
 		mig_execute_explain_timeout(edata,
 									current_entry(each)->version);
 		add_context(each, edata);
 	}
-	mig_locktrace_end();
+	mig_lock_wait_end();
 	mig_execute_migration_end();
 	return edata;
 }
@@ -601,32 +610,32 @@ run_step(Each *each)
 
 typedef struct Failing
 {
-	Each	   *each;
+	EachRun    *each;
 	MigJournalRow *row;
 	const char *text;
 } Failing;
 
 static void
-remove_residue(void *arg)
+restore_session_state(void *arg)
 {
-	mig_residue_remove(((Each *) arg)->residue);
+	mig_session_state_remove(((EachRun *) arg)->session_state);
 }
 
 /* have the session as it was before the run */
 static void
 restore_session(void *arg)
 {
-	Each	   *each = (Each *) arg;
+	EachRun    *each = (EachRun *) arg;
 
 	if (!each->pinned)
 		return;
-	mig_settings_restore(each->settings);
-	mig_residue_remove(each->residue);
+	mig_session_settings_restore(each->settings);
+	mig_session_state_remove(each->session_state);
 }
 
 /* what a roll-back does not take away would fail the next attempt */
 static void
-clean_session(Each *each, void (*function) (void *arg))
+restore_session_in_transaction(EachRun *each, void (*function) (void *arg))
 {
 	ErrorData  *edata = mig_transaction_insist(function, each);
 
@@ -640,25 +649,25 @@ static void
 record_failure(void *arg)
 {
 	Failing    *failing = (Failing *) arg;
-	Each	   *each = failing->each;
+	EachRun    *each = failing->each;
 
 	bool		recorded;
 
 	/* who waits for a run in the background reads its error there */
-	recorded = mig_failure_insert_here(failing->row, failing->text,
-									   each->background);
+	recorded = mig_failure_record_insert_here(failing->row, failing->text,
+											  each->background);
 	if (recorded || each->result->migrations > 0)
-		mig_runbook_end(each->result->run, MIG_RUN_FAILURE,
-						each->result->migrations);
+		mig_run_end(each->result->run, MIG_RUN_FAILURE,
+					each->result->migrations);
 	else
-		mig_runbook_forget(each->result->run);
+		mig_run_forget(each->result->run);
 }
 
 /*
  * The transaction is rolled back: journal why, and raise it again.
  */
 static void
-fail(Each *each, ErrorData *edata)
+journal_and_raise(EachRun *each, ErrorData *edata)
 {
 	MigHintFacts hints;
 	MigFailure	failure;
@@ -666,13 +675,13 @@ fail(Each *each, ErrorData *edata)
 	Failing		failing = {each, &row, NULL};
 	ErrorData  *second;
 
-	mig_books_trust_end();
+	mig_tables_trust_end();
 	mig_progress_restore();
 	memset(&failure, 0, sizeof(failure));
-	clean_session(each, restore_session);
+	restore_session_in_transaction(each, restore_session);
 	if (each->result->run == 0)
 		ReThrowError(edata);	/* it had not begun */
-	mig_execution_locate(&each->execution, edata, &failure);
+	mig_execute_locate(&each->execution, edata, &failure);
 	hints.project = each->options->project;
 	hints.role = each->role;
 	hints.ledger_was_empty = each->ledger_was_empty;
@@ -680,14 +689,15 @@ fail(Each *each, ErrorData *edata)
 	hints.blockers_named = (each->blockers != NULL);
 	if (each->blockers != NULL)
 		mig_error_add_detail(edata, each->blockers);
-	mig_hint_add(edata, &hints);
-	mig_failure_from_error(&failure, edata);
+	mig_error_hint_add(edata, &hints);
+	mig_failure_record_from_error(&failure, edata);
 	fill_row(each, &row);
 	row.failure = &failure;
 	if (each->current >= 0)
-		failing.text = mig_chunk_text(&each->chunk, each->agenda.steps,
-									  each->current - each->chunk.first);
-	mig_failure_log(&row);
+		failing.text = mig_loaded_bodies_text(&each->loaded,
+											  each->window.steps,
+											  each->current - each->loaded.first);
+	mig_failure_record_log(&row);
 
 	second = mig_transaction_insist(record_failure, &failing);
 	if (second != NULL)
@@ -704,43 +714,43 @@ fail(Each *each, ErrorData *edata)
  */
 
 static void
-find_blockers(void *arg)
+find_blockers_of_failure(void *arg)
 {
-	Each	   *each = (Each *) arg;
+	EachRun    *each = (EachRun *) arg;
 	MigPart		part;
 
-	mig_lock_renew_mark();		/* the error has taken it */
-	each->blockers = mig_locktrace_blockers(&each->schedule.autovacuum);
-	each->half_way = mig_partial_exists(each->options->project,
-										current_entry(each)->version, &part);
+	mig_run_lock_renew_mark();	/* the error has taken it */
+	each->blockers = mig_lock_wait_blockers(&each->schedule.autovacuum);
+	each->half_way = mig_step_exists(each->options->project,
+									 current_entry(each)->version, &part);
 }
 
 static void
 pause_between_attempts(void *arg)
 {
-	mig_lock_pause(*(int *) arg);
+	mig_pause(*(int *) arg);
 }
 
 static void
 wait_for_lock(void *arg)
 {
-	mig_lock_wait_session();
+	mig_run_lock_wait_session();
 }
 
 static void
-run_or_fail(Each *each, void (*function) (void *arg))
+run_or_fail(EachRun *each, void (*function) (void *arg))
 {
 	ErrorData  *edata = mig_transaction_run(function, each);
 
 	if (edata != NULL)
-		fail(each, edata);
+		journal_and_raise(each, edata);
 }
 
 /* what the step that was run last consists of */
 static const MigStepTexts *
-last_texts(const Each *each)
+last_texts(const EachRun *each)
 {
-	return &each->chunk.bodies[each->next - each->chunk.first];
+	return &each->loaded.bodies[each->next - each->loaded.first];
 }
 
 /*
@@ -750,29 +760,29 @@ last_texts(const Each *each)
 static void
 end_migration(void *arg)
 {
-	Each	   *each = (Each *) arg;
+	EachRun    *each = (EachRun *) arg;
 	const MigStepTexts *texts = last_texts(each);
 
 	if (texts->verify != NULL)
-		(void) mig_residue_end_migration(each->residue,
-										 mig_runnable_body(texts->verify));
-	(void) mig_residue_end_migration(each->residue,
-									 mig_runnable_body(texts->body));
+		(void) mig_session_state_end_migration(each->session_state,
+											   mig_runnable_body(texts->verify));
+	(void) mig_session_state_end_migration(each->session_state,
+										   mig_runnable_body(texts->body));
 }
 
 static bool
-may_have_left_something(const Each *each)
+may_have_left_something(const EachRun *each)
 {
 	const MigStepTexts *texts = last_texts(each);
 	const MigBody *body = mig_runnable_body(texts->body);
 
 	return texts->verify != NULL ||
-		mig_residue_may_differ(body, 0, body->nstatements);
+		mig_session_state_may_differ(body, 0, body->nstatements);
 }
 
 /* what it raises is about the run, and no migration */
 static void
-plan_again(Each *each)
+plan_again(EachRun *each)
 {
 	each->current = -1;
 	each->blockers = NULL;
@@ -782,7 +792,7 @@ plan_again(Each *each)
 static void
 regain_lock(void *arg)
 {
-	mig_lock_regain_session();
+	mig_run_lock_regain_session();
 }
 
 /*
@@ -792,7 +802,7 @@ regain_lock(void *arg)
  * before anything that others could do.
  */
 static void
-pause_and_plan_again(Each *each, const ErrorData *failure)
+pause_and_plan_again(EachRun *each, const ErrorData *failure)
 {
 	int			ms = mig_lock_schedule_pause_ms(&each->schedule);
 	ErrorData  *edata;
@@ -801,14 +811,14 @@ pause_and_plan_again(Each *each, const ErrorData *failure)
 		mig_progress_notice_retry(current_entry(each)->version,
 								  &each->schedule, ms, each->blockers);
 	if (!each->half_way)
-		mig_lock_yield_session();
+		mig_run_lock_yield_session();
 	edata = mig_transaction_run(pause_between_attempts, &ms);
 	if (edata != NULL)
 	{
 		mig_error_add_detail(edata,
 							 psprintf(_("The migration was to be tried again after this error: %s"),
 									  failure->message));
-		fail(each, edata);
+		journal_and_raise(each, edata);
 	}
 	run_or_fail(each, each->half_way ? regain_lock : wait_for_lock);
 	if (each->half_way)
@@ -819,12 +829,12 @@ pause_and_plan_again(Each *each, const ErrorData *failure)
 
 /* the attempts at a migration go on when it comes again in a new plan */
 static void
-begin_attempt(Each *each)
+begin_attempt(EachRun *each)
 {
 	const char *version = current_entry(each)->version;
 
 	each->blockers = NULL;
-	mig_locktrace_reset();
+	mig_lock_wait_reset();
 	if (each->tried != NULL && strcmp(each->tried, version) == 0)
 		return;
 	if (each->tried != NULL)
@@ -835,15 +845,15 @@ begin_attempt(Each *each)
 }
 
 static bool
-may_try_again(Each *each, const ErrorData *edata)
+may_try_again(EachRun *each, const ErrorData *edata)
 {
-	if (!mig_locktrace_is_lock_failure(edata))
+	if (!mig_lock_wait_is_lock_failure(edata))
 		return false;
-	(void) mig_transaction_run(find_blockers, each);
+	(void) mig_transaction_run(find_blockers_of_failure, each);
 	if (each->in_vain || !mig_lock_schedule_next(&each->schedule))
 		return false;
 	if (!takes_steps(each))
-		clean_session(each, remove_residue);
+		restore_session_in_transaction(each, restore_session_state);
 	return true;
 }
 
@@ -853,7 +863,7 @@ may_try_again(Each *each, const ErrorData *edata)
  */
 
 static void
-report_step(Each *each)
+report_step(EachRun *each)
 {
 	const MigEntry *entry = current_entry(each);
 	int			before = each->result->migrations++;
@@ -873,10 +883,10 @@ report_step(Each *each)
 static void
 finish_background_row(void *arg)
 {
-	Each	   *each = (Each *) arg;
+	EachRun    *each = (EachRun *) arg;
 
 	if (each->has_row)
-		mig_runbook_end(each->result->run, MIG_RUN_SUCCESS, 0);
+		mig_run_end(each->result->run, MIG_RUN_SUCCESS, 0);
 }
 
 static void
@@ -888,35 +898,35 @@ add_to_tally(const MigEntry *entry, void *arg)
 static void
 finish_run(void *arg)
 {
-	Each	   *each = (Each *) arg;
+	EachRun    *each = (EachRun *) arg;
 	MigTally	tally = {0};
 
-	mig_ledger_scan(each->options->project, add_to_tally, &tally);
-	note_complete(each->options->project, &tally);
+	mig_migration_scan(each->options->project, add_to_tally, &tally);
+	write_complete_tally(each->options->project, &tally);
 	if (each->gaps_matter)
-		mig_prepare_notice_gaps(tally.highest, each->gaps);
-	mig_runbook_end(each->result->run, MIG_RUN_SUCCESS,
-					each->result->migrations);
+		mig_plan_run_notice_gaps(tally.highest, each->gaps);
+	mig_run_end(each->result->run, MIG_RUN_SUCCESS,
+				each->result->migrations);
 	restore_session(each);
 }
 
 /* a step, or a look at what else there is to do */
 static void
-run_next(Each *each)
+run_next(EachRun *each)
 {
 	ErrorData  *edata;
 
-	if (each->next >= each->chunk.first + each->chunk.count)
-		run_or_fail(each, load_chunk);
+	if (each->next >= each->loaded.first + each->loaded.count)
+		run_or_fail(each, load_bodies_of_window);
 	if (!each->stale)
 	{
 		each->current = each->next;
 		begin_attempt(each);
-		edata = run_step(each);
+		edata = run_migration(each);
 		if (edata != NULL)
 		{
 			if (!may_try_again(each, edata))
-				fail(each, edata);
+				journal_and_raise(each, edata);
 			pause_and_plan_again(each, edata);
 			return;
 		}
@@ -934,9 +944,9 @@ run_next(Each *each)
 }
 
 static void
-run_all(Each *each)
+run_all(EachRun *each)
 {
-	while (each->agenda.first + each->next < each->agenda.nsteps)
+	while (each->window.first + each->next < each->window.nsteps)
 	{
 		MemoryContextSwitchTo(each->migration);
 		run_next(each);
@@ -946,17 +956,17 @@ run_all(Each *each)
 	each->pinned = false;
 }
 
-static Each *
-begin(const MigRunOptions *options, const MigDownChoice *choice,
-	  int64 background, MigEachResult *result)
+static EachRun *
+begin_call(const MigRunOptions *options, const MigDownChoice *choice,
+		   int64 background, MigApplyEachResult *result)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "migrate run",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	Each	   *each = palloc0(sizeof(Each));
+	EachRun    *each = palloc0(sizeof(EachRun));
 
-	memset(result, 0, sizeof(MigEachResult));
+	memset(result, 0, sizeof(MigApplyEachResult));
 	result->run = background;
 	each->options = options;
 	each->choice = choice;
@@ -971,15 +981,15 @@ begin(const MigRunOptions *options, const MigDownChoice *choice,
 											ALLOCSET_DEFAULT_SIZES);
 	each->current = -1;
 	each->run_started_at = GetCurrentTimestamp();
-	mig_chunk_init(&each->chunk, context);
-	mig_execution_init(&each->execution, context);
+	mig_loaded_bodies_init(&each->loaded, context);
+	mig_execute_init(&each->execution, context);
 	MemoryContextSwitchTo(old);
 	return each;
 }
 
 /* with the lock held */
 static void
-run(Each *each)
+run_plan(EachRun *each)
 {
 	MemoryContextSwitchTo(each->context);
 	run_or_fail(each, make_plan);
@@ -989,8 +999,8 @@ run(Each *each)
 		run_or_fail(each, finish_background_row);
 
 	/* not before what it protects is committed */
-	mig_lock_release_session();
-	each->result->execution_ms = mig_elapsed_ms(each->run_started_at);
+	mig_run_lock_release_session();
+	each->result->execution_ms = mig_journal_elapsed_ms(each->run_started_at);
 	mig_progress_unmark();
 	mig_progress_restore();
 }
@@ -999,34 +1009,34 @@ run(Each *each)
 static void
 begin_apply(void *arg)
 {
-	Each	   *each = (Each *) arg;
+	EachRun    *each = (EachRun *) arg;
 
-	mig_refuse_recursion();
-	mig_lock_mark_run(each->result->run);
-	if (mig_prepare_known_complete(each->options))
+	mig_run_lock_refuse_recursion();
+	mig_run_lock_mark_run(each->result->run);
+	if (mig_plan_run_known_complete(each->options))
 		return;
 	each->pending = true;
-	if (mig_guard_can_write() && mig_lock_try_session())
+	if (mig_preflight_can_write() && mig_run_lock_try_session())
 	{
 		each->locked = true;
 		return;
 	}
-	if (mig_prepare_nothing_pending(each->options))
+	if (mig_plan_run_nothing_pending(each->options))
 		each->pending = false;
 	else
-		mig_guard_transaction("apply migrations");
+		mig_preflight_transaction("apply migrations");
 }
 
 static void
 begin_undo(void *arg)
 {
-	Each	   *each = (Each *) arg;
+	EachRun    *each = (EachRun *) arg;
 
-	mig_refuse_recursion();
-	mig_lock_mark_run(0);
-	mig_prepare_undo_guards(each->options);
+	mig_run_lock_refuse_recursion();
+	mig_run_lock_mark_run(0);
+	mig_plan_run_undo_guards(each->options);
 	each->pending = true;
-	each->locked = mig_lock_try_session();
+	each->locked = mig_run_lock_try_session();
 }
 
 /*
@@ -1046,13 +1056,13 @@ give_memory_back(void)
  * released in any case.
  */
 static void
-run_under_lock(Each *each, void (*begin_function) (void *arg))
+run_under_lock(EachRun *each, void (*begin_function) (void *arg))
 {
 	MemoryContext old = CurrentMemoryContext;
 	int			nentries;
 
 	MemoryContextSwitchTo(each->context);
-	mig_books_trust_begin();
+	mig_tables_trust_begin();
 
 	/* it is for each statement, and not for how long others take */
 	disable_timeout(STATEMENT_TIMEOUT, false);
@@ -1063,17 +1073,17 @@ run_under_lock(Each *each, void (*begin_function) (void *arg))
 		{
 			if (!each->locked)
 				run_or_fail(each, wait_for_lock);
-			run(each);
+			run_plan(each);
 		}
 		else
 			run_or_fail(each, finish_background_row);
 	}
 	PG_FINALLY();
 	{
-		mig_lock_release_session();
+		mig_run_lock_release_session();
 	}
 	PG_END_TRY();
-	mig_books_trust_end();
+	mig_tables_trust_end();
 	MemoryContextSwitchTo(old);
 	nentries = each->nentries;
 	MemoryContextDelete(each->context);
@@ -1082,15 +1092,15 @@ run_under_lock(Each *each, void (*begin_function) (void *arg))
 }
 
 void
-mig_each_apply(const MigRunOptions *options, int64 background,
-			   MigEachResult *result)
+mig_apply_each_up(const MigRunOptions *options, int64 background,
+				  MigApplyEachResult *result)
 {
-	run_under_lock(begin(options, NULL, background, result), begin_apply);
+	run_under_lock(begin_call(options, NULL, background, result), begin_apply);
 }
 
 void
-mig_each_rollback(const MigRunOptions *options, const MigDownChoice *choice,
-				  MigEachResult *result)
+mig_apply_each_down(const MigRunOptions *options, const MigDownChoice *choice,
+					MigApplyEachResult *result)
 {
-	run_under_lock(begin(options, choice, 0, result), begin_undo);
+	run_under_lock(begin_call(options, choice, 0, result), begin_undo);
 }

@@ -10,13 +10,13 @@
 
 #include "plan/plan_run.h"
 
-typedef struct MigEachResult
+typedef struct MigApplyEachResult
 {
 	int64		run;			/* 0: there was nothing to do */
 	int			migrations;
 	int64		statements;
 	double		execution_ms;
-} MigEachResult;
+} MigApplyEachResult;
 
 /*
  * Apply what is pending, or undo.  Every migration is committed together with
@@ -30,10 +30,10 @@ typedef struct MigEachResult
  * nothing connected to SPI.  Returns in another transaction.
  * CurrentMemoryContext must outlive transactions.
  */
-extern void mig_each_apply(const MigRunOptions *options, int64 background,
-						   MigEachResult *result);
-extern void mig_each_rollback(const MigRunOptions *options,
-							  const MigDownChoice *choice,
-							  MigEachResult *result);
+extern void mig_apply_each_up(const MigRunOptions *options, int64 background,
+							  MigApplyEachResult *result);
+extern void mig_apply_each_down(const MigRunOptions *options,
+								const MigDownChoice *choice,
+								MigApplyEachResult *result);
 
 #endif							/* MIG_RUN_APPLY_EACH_H */

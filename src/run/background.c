@@ -14,7 +14,7 @@
  *
  * A run is canceled by its row as long as its session has not begun, and by a
  * signal then.  The signal goes to the process which the lock manager says is
- * at that run, see mig_lock_mark_run(); what a table says is not asked.
+ * at that run, see mig_run_lock_mark_run(); what a table says is not asked.
  *
  * Who waits holds no snapshot, since a concurrent index build of the run waits
  * for every snapshot that is older.
@@ -100,7 +100,7 @@ check_role(Oid role)
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for role %u", role);
 	form = (Form_pg_authid) GETSTRUCT(tuple);
-	can_login = form->rolcanlogin || !MIG_WORKER_NEEDS_LOGIN;
+	can_login = form->rolcanlogin || !MIG_BGWORKER_NEEDS_LOGIN;
 	limit = form->rolsuper ? -1 : form->rolconnlimit;
 	ReleaseSysCache(tuple);
 
@@ -161,13 +161,13 @@ mig_background_start(const MigRunOptions *options)
 {
 	MigRunRow	row;
 
-	mig_refuse_recursion();
-	mig_guard_transaction("start a run");
-	mig_guard_policy(options->project, mig_ledger_policy(options->project));
+	mig_run_lock_refuse_recursion();
+	mig_preflight_transaction("start a run");
+	mig_preflight_policy(options->project, mig_policy_read(options->project));
 	check_role(GetUserId());
 	check_database();
-	mig_launch_check();
-	mig_ledger_warn_if_empty(options->project);
+	mig_background_launch_check();
+	mig_migration_warn_if_empty(options->project);
 
 	memset(&row, 0, sizeof(row));
 	row.run = mig_journal_next_run();
@@ -180,8 +180,8 @@ mig_background_start(const MigRunOptions *options)
 	row.note = unconstify(char *, options->note);
 	row.settings = current_settings();
 	row.backend_pid = MyProcPid;	/* until it has a worker */
-	mig_runbook_insert(&row);
-	mig_launch_at_commit(row.run);
+	mig_run_insert(&row);
+	mig_background_launch_at_commit(row.run);
 	return row.run;
 }
 
@@ -191,7 +191,7 @@ mig_background_start(const MigRunOptions *options)
  */
 
 static void
-refuse_unknown(int64 run)
+refuse_unknown_run(int64 run)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -202,7 +202,7 @@ refuse_unknown(int64 run)
 void
 mig_background_refuse_own(int64 run)
 {
-	MigRunRow  *row = mig_runbook_read(run);
+	MigRunRow  *row = mig_run_read(run);
 
 	if (row != NULL && TransactionIdIsCurrentTransactionId(row->xmin))
 		ereport(ERROR,
@@ -220,18 +220,19 @@ readable_body(MigSqlScope *scope, int64 run)
 	Oid			types[1] = {INT8OID};
 	Datum		values[1] = {Int64GetDatum(run)};
 
-	if (pg_class_aclcheck(mig_books_relation("body"), GetUserId(),
+	if (pg_class_aclcheck(mig_tables_relation("body"), GetUserId(),
 						  ACL_SELECT) != ACLCHECK_OK ||
-		pg_class_aclcheck(mig_books_relation("journal"), GetUserId(),
+		pg_class_aclcheck(mig_tables_relation("journal"), GetUserId(),
 						  ACL_SELECT) != ACLCHECK_OK)
 		return NULL;
-	if (mig_sql("SELECT b.text FROM migrate.journal j JOIN migrate.body b"
-				" ON b.hash OPERATOR(pg_catalog.=) j.body"
-				" WHERE j.run OPERATOR(pg_catalog.=) $1"
-				" AND j.outcome OPERATOR(pg_catalog.=) 'failure'"
-				" ORDER BY j.n DESC LIMIT 1", 1, types, values, NULL) == 0)
+	if (mig_sql_execute("SELECT b.text FROM migrate.journal j JOIN migrate.body b"
+						" ON b.hash OPERATOR(pg_catalog.=) j.body"
+						" WHERE j.run OPERATOR(pg_catalog.=) $1"
+						" AND j.outcome OPERATOR(pg_catalog.=) 'failure'"
+						" ORDER BY j.n DESC LIMIT 1", 1, types, values,
+						NULL) == 0)
 		return NULL;
-	return mig_get_text(scope, 0, 1);
+	return mig_sql_get_text(scope, 0, 1);
 }
 
 /* what the journal has of the error of a run, as far as the caller may see */
@@ -251,8 +252,9 @@ typedef struct RunError
  * that of the file on which the statement begins.
  */
 static void
-locate(RunError *error, const char *text, int statement_number, int line,
-	   int position)
+locate_in_body(RunError *error, const char *text, int statement_number,
+			   int line,
+			   int position)
 {
 	MigLabel	label = {0};
 	MigBody    *body;
@@ -266,14 +268,14 @@ locate(RunError *error, const char *text, int statement_number, int line,
 	if (statement_number < 1 || statement_number > body->nstatements ||
 		position > pg_mbstrlen(text))
 		return;
-	mig_statement_place(&place, &label, body, statement_number - 1);
-	place.at = mig_byte_offset(body->text, position);
+	mig_body_statement_place(&place, &label, body, statement_number - 1);
+	place.at = mig_error_byte_offset(body->text, position);
 	if (place.at < place.from || place.at > place.to)
 		return;
 	if (line > body->statements[statement_number - 1].line &&
 		line < PG_INT32_MAX / 2)
 		place.first_line += line - body->statements[statement_number - 1].line;
-	error->query = mig_place_query(&place, &error->position);
+	error->query = mig_error_place_query(&place, &error->position);
 }
 
 /*
@@ -296,26 +298,28 @@ read_error(int64 run, RunError *error)
 
 	/* as the caller: the view hides what he may not read */
 	mig_sql_begin(&scope, GetUserId());
-	found = mig_sql("SELECT f.sqlstate, f.message, f.detail, f.hint, f.context,"
-					" f.\"position\", f.statement, f.line"
-					" FROM migrate.failure f"
-					" WHERE f.run OPERATOR(pg_catalog.=) $1"
-					" ORDER BY f.n DESC LIMIT 1", 1, types, values, NULL) > 0;
+	found =
+		mig_sql_execute("SELECT f.sqlstate, f.message, f.detail, f.hint, f.context,"
+						" f.\"position\", f.statement, f.line"
+						" FROM migrate.failure f"
+						" WHERE f.run OPERATOR(pg_catalog.=) $1"
+						" ORDER BY f.n DESC LIMIT 1", 1, types, values, NULL) >
+		0;
 	if (found)
 	{
-		error->sqlstate = mig_get_text(&scope, 0, 1);
-		error->message = mig_get_text(&scope, 0, 2);
-		error->detail = mig_get_text(&scope, 0, 3);
-		error->hint = mig_get_text(&scope, 0, 4);
-		error->context = mig_get_text(&scope, 0, 5);
-		position = mig_get_int4(0, 6);
-		statement = mig_get_int4(0, 7);
-		line = mig_get_int4(0, 8);
+		error->sqlstate = mig_sql_get_text(&scope, 0, 1);
+		error->message = mig_sql_get_text(&scope, 0, 2);
+		error->detail = mig_sql_get_text(&scope, 0, 3);
+		error->hint = mig_sql_get_text(&scope, 0, 4);
+		error->context = mig_sql_get_text(&scope, 0, 5);
+		position = mig_sql_get_int4(0, 6);
+		statement = mig_sql_get_int4(0, 7);
+		line = mig_sql_get_int4(0, 8);
 		text = readable_body(&scope, run);
 	}
 	mig_sql_end(&scope);
 	if (position > 0 && text != NULL)
-		locate(error, text, statement, line, position);
+		locate_in_body(error, text, statement, line, position);
 	return found;
 }
 
@@ -325,7 +329,7 @@ raise_error_of(int64 run)
 	RunError	error;
 	const char *s;
 
-	if (!read_error(run, &error) || !mig_is_error_code(error.sqlstate))
+	if (!read_error(run, &error) || !mig_error_is_code(error.sqlstate))
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_RUN_FAILED),
 				 errmsg("run " INT64_FORMAT " has failed", run),
@@ -347,10 +351,10 @@ raise_error_of(int64 run)
 static const char *
 look_at(int64 run)
 {
-	MigRunRow  *row = mig_runbook_read(run);
+	MigRunRow  *row = mig_run_read(run);
 
 	if (row == NULL)
-		refuse_unknown(run);
+		refuse_unknown_run(run);
 	if (row->outcome != NULL)
 		return row->outcome;
 	return row->alive ? NULL : MIG_RUN_INTERRUPTED;
@@ -420,7 +424,7 @@ static bool
 close_run(const MigRunRow *row, bool unstarted, const MigFailure *failure)
 {
 	MigJournalRow journal;
-	int			n = mig_runbook_close(row->run, unstarted);
+	int			n = mig_run_close(row->run, unstarted);
 
 	if (n == 0)
 		return false;
@@ -428,7 +432,7 @@ close_run(const MigRunRow *row, bool unstarted, const MigFailure *failure)
 					  row->note);
 	journal.n = n;
 	journal.failure = failure;
-	(void) mig_failure_insert_here(&journal, NULL, true);
+	(void) mig_failure_record_insert_here(&journal, NULL, true);
 	return true;
 }
 
@@ -461,7 +465,7 @@ cancel_now(const MigRunRow *row)
 		failure.message = "the run was canceled before it had begun";
 		return close_run(row, true, &failure);
 	}
-	pid = mig_lock_run_holder(row->run);
+	pid = mig_run_lock_run_holder(row->run);
 	if (pid == 0)
 		return false;
 	if (kill(pid, SIGINT) != 0)
@@ -485,9 +489,9 @@ mig_background_cancel(int64 run)
 		MigRunRow  *row;
 
 		pgstat_clear_backend_activity_snapshot();
-		row = mig_runbook_read(run);
+		row = mig_run_read(run);
 		if (row == NULL)
-			refuse_unknown(run);
+			refuse_unknown_run(run);
 		check_may_cancel(row);
 		if (row->outcome != NULL)
 			return false;
@@ -497,7 +501,7 @@ mig_background_cancel(int64 run)
 			TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
 									   CANCEL_WAIT_MS))
 			return false;
-		mig_lock_pause(CANCEL_POLL_MS);
+		mig_pause(CANCEL_POLL_MS);
 	}
 }
 
@@ -529,8 +533,8 @@ apply_settings(List *settings)
 }
 
 static void
-append_argument(StringInfo sql, const char *name, const char *value,
-				const char *type)
+append_call_argument(StringInfo sql, const char *name, const char *value,
+					 const char *type)
 {
 	appendStringInfo(sql, "%s%s => %s::pg_catalog.%s",
 					 sql->data[sql->len - 1] == '(' ? "" : ", ", name,
@@ -547,9 +551,9 @@ call_of(const MigRunRow *row)
 	initStringInfo(&sql);
 	initStringInfo(&versions);
 	appendStringInfoString(&sql, "CALL migrate.apply_each(");
-	append_argument(&sql, "target", row->target, "text");
-	append_argument(&sql, "note", row->note, "text");
-	append_argument(&sql, "project", row->project, "text");
+	append_call_argument(&sql, "target", row->target, "text");
+	append_call_argument(&sql, "note", row->note, "text");
+	append_call_argument(&sql, "project", row->project, "text");
 	if (row->restricted)
 	{
 		foreach(lc, row->versions)
@@ -593,14 +597,14 @@ begin_work(void *arg)
 
 	PushActiveSnapshot(GetTransactionSnapshot());
 	MemoryContextSwitchTo(work->context);
-	mig_lock_mark_run(work->run);
-	work->row = mig_runbook_read(work->run);
+	mig_run_lock_mark_run(work->run);
+	work->row = mig_run_read(work->run);
 	if (work->row == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("run " INT64_FORMAT " does not exist", work->run),
 				 errdetail("Its row was deleted from migrate.run before its background worker had begun.")));
-	if (mig_runbook_start(work->run))
+	if (mig_run_start(work->run))
 	{
 		apply_settings(work->row->settings);
 		work->sql = call_of(work->row);
@@ -642,7 +646,7 @@ fail_work(Work *work, ErrorData *edata)
 	ErrorData  *second = NULL;
 
 	memset(&failure, 0, sizeof(failure));
-	mig_failure_from_error(&failure, edata);
+	mig_failure_record_from_error(&failure, edata);
 	work->failure = &failure;
 	if (work->row != NULL)
 		second = mig_transaction_insist(record_error, work);

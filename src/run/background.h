@@ -20,7 +20,8 @@ extern int64 mig_background_start(const MigRunOptions *options);
 
 /*
  * Wait until a run has ended, at most timeout_ms (-1: for ever), and raise its
- * error if it failed.  To be called as mig_each_apply().  Returns the outcome.
+ * error if it failed.  To be called as mig_apply_each_up().  Returns the
+ * outcome.
  */
 extern const char *mig_background_wait(int64 run, double timeout_ms);
 

@@ -74,17 +74,17 @@ count_workers(Oid role, int *all, int *own)
 	ObjectIdGetDatum(role)};
 
 	pgstat_clear_backend_activity_snapshot();
-	mig_books_open(&scope);
-	mig_sql("SELECT pg_catalog.count(*)::pg_catalog.int4,"
-			" pg_catalog.count(*) FILTER (WHERE"
-			"  a.datid OPERATOR(pg_catalog.=) $1"
-			"  AND a.usesysid OPERATOR(pg_catalog.=) $2)::pg_catalog.int4"
-			" FROM pg_catalog.pg_stat_get_activity(NULL) a"
-			" WHERE a.backend_type OPERATOR(pg_catalog.=) '"
-			MIG_RUN_WORKER_TYPE "'", 2, types, values, NULL);
-	*all = mig_get_int4(0, 1);
-	*own = mig_get_int4(0, 2);
-	mig_books_close(&scope);
+	mig_tables_open(&scope);
+	mig_sql_execute("SELECT pg_catalog.count(*)::pg_catalog.int4,"
+					" pg_catalog.count(*) FILTER (WHERE"
+					"  a.datid OPERATOR(pg_catalog.=) $1"
+					"  AND a.usesysid OPERATOR(pg_catalog.=) $2)::pg_catalog.int4"
+					" FROM pg_catalog.pg_stat_get_activity(NULL) a"
+					" WHERE a.backend_type OPERATOR(pg_catalog.=) '"
+					MIG_RUN_WORKER_TYPE "'", 2, types, values, NULL);
+	*all = mig_sql_get_int4(0, 1);
+	*own = mig_sql_get_int4(0, 2);
+	mig_tables_close(&scope);
 }
 
 static void
@@ -113,7 +113,7 @@ check_room(Oid role)
 }
 
 void
-mig_launch_check(void)
+mig_background_launch_check(void)
 {
 	if (is_pending())
 		ereport(ERROR,
@@ -163,7 +163,7 @@ register_worker(const MigRunRequest *request)
 	worker.bgw_restart_time = BGW_NEVER_RESTART;
 	worker.bgw_notify_pid = MyProcPid;
 	strlcpy(worker.bgw_library_name, MIG_EXTENSION_NAME, BGW_MAXLEN);
-	strlcpy(worker.bgw_function_name, "mig_run_worker_main", BGW_MAXLEN);
+	strlcpy(worker.bgw_function_name, "mig_bgworker_run_main", BGW_MAXLEN);
 	snprintf(worker.bgw_name, BGW_MAXLEN, "migrate run " INT64_FORMAT,
 			 request->run);
 	strlcpy(worker.bgw_type, MIG_RUN_WORKER_TYPE, BGW_MAXLEN);
@@ -189,7 +189,7 @@ wait_until_counted(BackgroundWorkerHandle *handle)
 									   MAX_WAIT_MS))
 	{
 		pgstat_clear_backend_activity_snapshot();
-		if (mig_runbook_is_run_worker(pid))
+		if (mig_run_is_run_worker(pid))
 			break;
 		pause_a_moment();
 	}
@@ -197,7 +197,7 @@ wait_until_counted(BackgroundWorkerHandle *handle)
 
 /* start the worker, and wait until it counts as a connection of the role */
 static void
-launch(const MigRunRequest *request)
+launch_run(const MigRunRequest *request)
 {
 	BackgroundWorkerHandle *handle;
 	MigRunRow  *row;
@@ -205,9 +205,9 @@ launch(const MigRunRequest *request)
 	pid_t		pid;
 
 	/* canceled or deleted by its own transaction, or the extension dropped */
-	if (!OidIsValid(mig_books_extension()))
+	if (!OidIsValid(mig_tables_extension()))
 		return;
-	row = mig_runbook_read(request->run);
+	row = mig_run_read(request->run);
 	if (row == NULL || row->outcome != NULL)
 		return;
 	lock_launching(&tag);
@@ -219,7 +219,7 @@ launch(const MigRunRequest *request)
 				 errmsg("could not start a background worker"),
 				 errdetail("It ended at once."),
 				 errhint("The server log says why.")));
-	mig_runbook_set_worker(request->run, pid);
+	mig_run_set_worker(request->run, pid);
 	wait_until_counted(handle);
 	LockRelease(&tag, ExclusiveLock, false);
 }
@@ -240,7 +240,7 @@ at_transaction_end(XactEvent event, void *arg)
 				break;
 			pending.run = 0;
 			PushActiveSnapshot(GetTransactionSnapshot());
-			launch(&request);
+			launch_run(&request);
 			PopActiveSnapshot();
 			break;
 		case XACT_EVENT_PRE_PREPARE:
@@ -261,7 +261,7 @@ at_transaction_end(XactEvent event, void *arg)
 }
 
 void
-mig_launch_at_commit(int64 run)
+mig_background_launch_at_commit(int64 run)
 {
 	static bool registered = false;
 

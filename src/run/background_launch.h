@@ -26,13 +26,13 @@ typedef struct MigRunRequest
 } MigRunRequest;
 
 /* raise an error unless the current transaction may start one more run */
-extern void mig_launch_check(void);
+extern void mig_background_launch_check(void);
 
 /*
  * Have a worker begin with a run of the current role when the transaction
  * commits, if its row of migrate.run is there and open by then.  If there is
  * no worker to be had, the commit fails.
  */
-extern void mig_launch_at_commit(int64 run);
+extern void mig_background_launch_at_commit(int64 run);
 
 #endif							/* MIG_RUN_BACKGROUND_LAUNCH_H */

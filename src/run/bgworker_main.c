@@ -50,23 +50,24 @@ set_worker_settings(void)
 }
 
 void
-mig_failure_worker_main(Datum main_arg)
+mig_bgworker_failure_main(Datum main_arg)
 {
-	const MigFailureRequest *request = mig_worker_attach(main_arg);
+	const MigFailureRequest *request = mig_bgworker_attach(main_arg);
 	bool		inserted;
 
 	set_worker_settings();
 	pgstat_report_activity(STATE_RUNNING, "recording a failed migration");
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	inserted = mig_failure_insert(request);
+	inserted = mig_failure_record_insert(request);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
-	mig_worker_reply(inserted ? MIG_WORKER_DONE : MIG_WORKER_NOTHING_TO_DO);
+	mig_bgworker_reply(inserted ? MIG_BGWORKER_DONE :
+					   MIG_BGWORKER_NOTHING_TO_DO);
 }
 
 void
-mig_run_worker_main(Datum main_arg)
+mig_bgworker_run_main(Datum main_arg)
 {
 	mig_background_main();
 }

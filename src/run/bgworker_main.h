@@ -9,7 +9,7 @@
 #define MIG_RUN_BGWORKER_MAIN_H
 
 /* where background workers begin: their names are in the requests for them */
-extern PGDLLEXPORT void mig_failure_worker_main(Datum main_arg);
-extern PGDLLEXPORT void mig_run_worker_main(Datum main_arg);
+extern PGDLLEXPORT void mig_bgworker_failure_main(Datum main_arg);
+extern PGDLLEXPORT void mig_bgworker_run_main(Datum main_arg);
 
 #endif							/* MIG_RUN_BGWORKER_MAIN_H */

@@ -52,15 +52,15 @@
 
 typedef struct Progress
 {
-	MigStepwise *stepwise;
+	MigNontransactional *stepwise;
 	MemoryContext context;		/* until the body is done */
 	List	   *settings;		/* before the body */
 	char	   *role;			/* that runs it */
 	bool		trusted;		/* the session could become a superuser */
-	List	   *steps;			/* MigPartialStep *, finished before this call */
+	List	   *steps;			/* MigStepRow *, finished before this call */
 	MigStepSession session;		/* what finished steps have left */
 	int			last_step;		/* the statement that names the last of them */
-	MigPartialStep *interrupted;	/* started before, not finished */
+	MigStepRow *interrupted;	/* started before, not finished */
 	int			next;			/* index of the first unfinished statement */
 	MigBodyHash hash;			/* of those before it, if there are any */
 	bool		commented;		/* these have other comments or blanks now */
@@ -72,19 +72,19 @@ typedef struct Progress
 	char	   *sql;			/* if own */
 	char	   *replacement;	/* to be run instead of it */
 	int			first_timing;	/* of the execution's */
-	List	   *leftovers;
-	MigLeftover *leftover;		/* to be dropped now */
+	List	   *invalid_indexes;
+	MigInvalidIndex *invalid;	/* to be dropped now */
 	char	   *done;			/* the index is there already: its name */
-	MigResidue *residue;		/* what the session had when it began */
+	MigSessionState *session_state; /* what the session had when it began */
 	MigStepSession *finished_session;	/* what it has in the end */
 } Progress;
 
 /* the step whose commits are counted, if it is one that does any */
-static const MigPartialKey *counted_key = NULL;
+static const MigStepKey *counted_key = NULL;
 static int	counted_statement;
 
 static const MigBody *
-body_of(const MigStepwise *stepwise)
+body_of(const MigNontransactional *stepwise)
 {
 	return mig_runnable_body(stepwise->body);
 }
@@ -96,7 +96,7 @@ statement_at(const Progress *progress, int i)
 }
 
 static bool
-needs_own_transaction(const Progress *progress, int i)
+step_runs_alone(const Progress *progress, int i)
 {
 	const MigStatement *statement = statement_at(progress, i);
 
@@ -122,14 +122,14 @@ is_last(const Progress *progress)
 static void
 count_commit(XactEvent event, void *arg)
 {
-	const MigPartialKey *key = counted_key;
+	const MigStepKey *key = counted_key;
 
 	if (event != XACT_EVENT_PRE_COMMIT || key == NULL)
 		return;
 
 	/* or else SPI would give one to the portal, which has just lost its own */
 	PushActiveSnapshot(GetTransactionSnapshot());
-	mig_partial_count_commit(key, counted_statement);
+	mig_step_count_commit(key, counted_statement);
 	PopActiveSnapshot();
 }
 
@@ -139,9 +139,9 @@ count_commit(XactEvent event, void *arg)
  */
 
 static void
-refuse_changed_text(const Progress *progress, const MigPartialStep *step)
+refuse_changed_text(const Progress *progress, const MigStepRow *step)
 {
-	const MigPartialKey *key = &progress->stepwise->key;
+	const MigStepKey *key = &progress->stepwise->key;
 
 	ereport(ERROR,
 			(errcode(MIG_ERRCODE_PARTIAL),
@@ -149,7 +149,7 @@ refuse_changed_text(const Progress *progress, const MigPartialStep *step)
 					key->version),
 			 errdetail("Statements %d to %d of the %s body were run with another text.",
 					   step->statement, step->last_statement,
-					   mig_part_name(key->part)),
+					   mig_body_part_name(key->part)),
 			 errhint("Put that part of the text back, or say where to go on with SELECT migrate.resume(%s, at => N), or done => N for the last statement that is done.",
 					 quote_literal_cstr(key->version))));
 }
@@ -157,14 +157,14 @@ refuse_changed_text(const Progress *progress, const MigPartialStep *step)
 static MigBodyHash
 hash_up_to(const Progress *progress, int last)
 {
-	return mig_body_hash(body_of(progress->stepwise),
-						 progress->next > 0 ? &progress->hash : NULL,
-						 progress->next + 1, last);
+	return mig_tokens_hash(body_of(progress->stepwise),
+						   progress->next > 0 ? &progress->hash : NULL,
+						   progress->next + 1, last);
 }
 
 /* a finished step must be what it was, as the text of an applied migration */
 static void
-check_text(Progress *progress, const MigPartialStep *step)
+check_text(Progress *progress, const MigStepRow *step)
 {
 	MigBodyHash hash;
 
@@ -176,7 +176,7 @@ check_text(Progress *progress, const MigPartialStep *step)
 	if (strcmp(hash.text, step->hash.text) == 0)
 		return;
 	if (strcmp(hash.tokens, step->hash.tokens) != 0 ||
-		mig_ledger_policy(progress->stepwise->key.project)->refuse_edits)
+		mig_policy_read(progress->stepwise->key.project)->refuse_edits)
 		refuse_changed_text(progress, step);
 	progress->commented = true;
 }
@@ -186,9 +186,9 @@ check_text(Progress *progress, const MigPartialStep *step)
  * has declared to be done took no time that is known.
  */
 static void
-take_over_timings(const Progress *progress, const MigPartialStep *step)
+take_over_timings(const Progress *progress, const MigStepRow *step)
 {
-	MigStepwise *stepwise = progress->stepwise;
+	MigNontransactional *stepwise = progress->stepwise;
 	int			i;
 
 	for (i = step->statement; i <= step->last_statement; i++)
@@ -205,7 +205,7 @@ take_over_timings(const Progress *progress, const MigPartialStep *step)
 
 		/* new comments may have moved it */
 		timing.line = statement_at(progress, i - 1)->line;
-		mig_execution_add_timing(stepwise->execution, &timing);
+		mig_execute_add_timing(stepwise->execution, &timing);
 	}
 }
 
@@ -214,17 +214,17 @@ static void
 find_position(void *arg)
 {
 	Progress   *progress = (Progress *) arg;
-	MigStepwise *stepwise = progress->stepwise;
+	MigNontransactional *stepwise = progress->stepwise;
 	Oid			role;
 	Oid			powerful;
 	ListCell   *lc;
 
 	progress->role = GetUserNameFromId(GetUserId(), false);
-	progress->trusted = mig_guard_may_become_superuser(&role, &powerful);
+	progress->trusted = mig_preflight_may_become_superuser(&role, &powerful);
 
-	foreach(lc, mig_partial_read(&stepwise->key))
+	foreach(lc, mig_step_read(&stepwise->key))
 	{
-		MigPartialStep *step = (MigPartialStep *) lfirst(lc);
+		MigStepRow *step = (MigStepRow *) lfirst(lc);
 
 		if (!step->finished)
 		{
@@ -290,7 +290,7 @@ finished_part(const Progress *progress)
 }
 
 /* the step that was the first to leave one of these */
-static const MigPartialStep *
+static const MigStepRow *
 step_that_left(const Progress *progress, char **strings, int count)
 {
 	ListCell   *lc;
@@ -298,23 +298,23 @@ step_that_left(const Progress *progress, char **strings, int count)
 
 	foreach(lc, progress->steps)
 	{
-		const MigPartialStep *step = (const MigPartialStep *) lfirst(lc);
+		const MigStepRow *step = (const MigStepRow *) lfirst(lc);
 
 		for (i = 0; i < count; i++)
 		{
-			if (has_string(step->session.residue, step->session.nresidue,
+			if (has_string(step->session.session_state, step->session.nresidue,
 						   strings[i]))
 				return step;
 		}
 	}
-	return (const MigPartialStep *) llast(progress->steps);
+	return (const MigStepRow *) llast(progress->steps);
 }
 
 /* names in a body would find something else, and locks protect nothing */
 static void
 refuse_lost_residue(const Progress *progress, char **lost, int nlost)
 {
-	const MigPartialKey *key = &progress->stepwise->key;
+	const MigStepKey *key = &progress->stepwise->key;
 	const char *version = quote_literal_cstr(key->version);
 	int			first = step_that_left(progress, lost, nlost)->statement;
 
@@ -334,8 +334,8 @@ refuse_lost_residue(const Progress *progress, char **lost, int nlost)
 static void
 check_residue(const Progress *progress)
 {
-	const		MigStepSession *session = &progress->session;
-	MigResidue *residue;
+	const MigStepSession *session = &progress->session;
+	MigSessionState *session_state;
 	char	  **left;
 	char	  **lost;
 	int			nleft;
@@ -344,16 +344,17 @@ check_residue(const Progress *progress)
 
 	if (session->nresidue == 0)
 		return;
-	residue = mig_residue_note_step();
-	left = mig_residue_left(progress->stepwise->execution->residue, residue,
-							&nleft);
+	session_state = mig_session_state_note_step();
+	left = mig_session_state_left(progress->stepwise->execution->session_state,
+								  session_state,
+								  &nleft);
 	lost = palloc(sizeof(char *) * session->nresidue);
 	for (i = 0; i < session->nresidue; i++)
 	{
-		if (!has_string(left, nleft, session->residue[i]))
-			lost[nlost++] = session->residue[i];
+		if (!has_string(left, nleft, session->session_state[i]))
+			lost[nlost++] = session->session_state[i];
 	}
-	mig_residue_free(residue);
+	mig_session_state_free(session_state);
 	if (nlost > 0)
 		refuse_lost_residue(progress, lost, nlost);
 }
@@ -362,7 +363,7 @@ check_residue(const Progress *progress)
 static void
 refuse_settings(const Progress *progress, const char *detail)
 {
-	const MigPartialKey *key = &progress->stepwise->key;
+	const MigStepKey *key = &progress->stepwise->key;
 
 	ereport(ERROR,
 			(errcode(MIG_ERRCODE_PARTIAL),
@@ -378,7 +379,7 @@ refuse_settings(const Progress *progress, const char *detail)
 static const char *
 path_to_go_on_with(const Progress *progress)
 {
-	const MigStepwise *stepwise = progress->stepwise;
+	const MigNontransactional *stepwise = progress->stepwise;
 
 	if (stepwise->path_is_policys || progress->session.search_path == NULL)
 		return stepwise->search_path;
@@ -393,7 +394,7 @@ typedef struct Change
 static void
 repeat_change(void *arg)
 {
-	(void) mig_settings_repeat(((Change *) arg)->change);
+	(void) mig_session_settings_repeat(((Change *) arg)->change);
 }
 
 /*
@@ -404,8 +405,8 @@ static void
 continue_session(void *arg)
 {
 	Progress   *progress = (Progress *) arg;
-	MigStepwise *stepwise = progress->stepwise;
-	const		MigStepSession *session = &progress->session;
+	MigNontransactional *stepwise = progress->stepwise;
+	const MigStepSession *session = &progress->session;
 	const char *path = path_to_go_on_with(progress);
 	int			i;
 
@@ -413,13 +414,13 @@ continue_session(void *arg)
 		stepwise->verify != NULL)
 		check_residue(progress);
 	if ((session->nsettings > 0 || strcmp(path, stepwise->search_path) != 0) &&
-		!mig_partial_may_take_over(session))
+		!mig_step_may_take_over(session))
 		refuse_settings(progress,
 						psprintf("Role \"%s\" has run them, with: search_path=%s%s%s.",
 								 session->role, path,
 								 session->nsettings > 0 ? ", " : "",
 								 join(session->settings, session->nsettings)));
-	mig_execute_pin_session(stepwise->execution, path,
+	mig_execute_set_session(stepwise->execution, path,
 							stepwise->path_is_policys);
 	for (i = 0; i < session->nsettings; i++)
 	{
@@ -435,7 +436,7 @@ continue_session(void *arg)
 
 /* what differs by now; residue is what the session has, NULL: as it was */
 static MigStepSession
-session_by_now(const Progress *progress, const MigResidue *residue)
+session_by_now(const Progress *progress, const MigSessionState *session_state)
 {
 	const MigExecution *execution = progress->stepwise->execution;
 	MigStepSession session = progress->session;
@@ -443,13 +444,14 @@ session_by_now(const Progress *progress, const MigResidue *residue)
 	session.role = progress->role;
 	session.trusted = progress->trusted;
 	session.search_path = unconstify(char *, execution->search_path);
-	session.settings = mig_settings_changes(progress->settings,
-											progress->session.settings,
-											progress->session.nsettings,
-											&session.nsettings);
-	if (residue != NULL)
-		session.residue = mig_residue_left(execution->residue, residue,
-										   &session.nresidue);
+	session.settings = mig_session_settings_changes(progress->settings,
+													progress->session.settings,
+													progress->session.nsettings,
+													&session.nsettings);
+	if (session_state != NULL)
+		session.session_state =
+			mig_session_state_left(execution->session_state, session_state,
+								   &session.nresidue);
 	return session;
 }
 
@@ -473,16 +475,16 @@ same_strings(char **a, int na, char **b, int nb)
 static void
 correct_session(Progress *progress)
 {
-	MigStepSession now = session_by_now(progress, progress->residue);
-	const		MigStepSession *noted = &progress->session;
+	MigStepSession now = session_by_now(progress, progress->session_state);
+	const MigStepSession *noted = &progress->session;
 
 	if (same_strings(now.settings, now.nsettings, noted->settings,
 					 noted->nsettings) &&
-		same_strings(now.residue, now.nresidue, noted->residue,
+		same_strings(now.session_state, now.nresidue, noted->session_state,
 					 noted->nresidue))
 		return;
-	mig_partial_set_session(&progress->stepwise->key, progress->last_step,
-							&now);
+	mig_step_set_session(&progress->stepwise->key, progress->last_step,
+						 &now);
 	progress->session = now;
 }
 
@@ -491,15 +493,16 @@ static MigStepSession *
 session_of_step(Progress *progress)
 {
 	MemoryContext old = MemoryContextSwitchTo(progress->context);
-	MigResidue *residue = NULL;
+	MigSessionState *session_state = NULL;
 	MigStepSession *session = palloc(sizeof(MigStepSession));
 
-	if (mig_residue_may_differ(body_of(progress->stepwise), progress->next,
-							   progress->end))
-		residue = mig_residue_note_step();
-	*session = session_by_now(progress, residue);
-	if (residue != NULL)
-		mig_residue_free(residue);
+	if (mig_session_state_may_differ(body_of(progress->stepwise),
+									 progress->next,
+									 progress->end))
+		session_state = mig_session_state_note_step();
+	*session = session_by_now(progress, session_state);
+	if (session_state != NULL)
+		mig_session_state_free(session_state);
 	MemoryContextSwitchTo(old);
 	return session;
 }
@@ -510,9 +513,9 @@ session_of_step(Progress *progress)
  */
 
 static void
-refuse_unknown(const Progress *progress, const char *why)
+refuse_unknown_place(const Progress *progress, const char *why)
 {
-	const MigPartialKey *key = &progress->stepwise->key;
+	const MigStepKey *key = &progress->stepwise->key;
 	int			n = progress->next + 1;
 
 	ereport(ERROR,
@@ -528,19 +531,20 @@ refuse_unknown(const Progress *progress, const char *why)
 static void
 check_interrupted(const Progress *progress)
 {
-	const MigPartialStep *step = progress->interrupted;
+	const MigStepRow *step = progress->interrupted;
 
 	if (statement_at(progress, progress->next)->resume == MIG_RESUME_PROCEDURE &&
 		step->commits > 0)
-		refuse_unknown(progress,
-					   step->commits == 1 ? "It had committed once by then." :
-					   psprintf("It had committed %d times by then.",
-								step->commits));
+		refuse_unknown_place(progress,
+							 step->commits == 1 ?
+							 "It had committed once by then." :
+							 psprintf("It had committed %d times by then.",
+									  step->commits));
 	if (progress->own &&
 		statement_at(progress, progress->next)->resume == MIG_RESUME_PREPARED &&
-		!mig_leftover_is_prepared(progress->sql))
-		refuse_unknown(progress,
-					   "The prepared transaction is not there any more.");
+		!mig_invalid_index_is_prepared(progress->sql))
+		refuse_unknown_place(progress,
+							 "The prepared transaction is not there any more.");
 }
 
 /* in the transaction that records that the step is started */
@@ -548,12 +552,12 @@ static void
 start_step(void *arg)
 {
 	Progress   *progress = (Progress *) arg;
-	MigStepwise *stepwise = progress->stepwise;
+	MigNontransactional *stepwise = progress->stepwise;
 	const MigStatement *statement = statement_at(progress, progress->next);
-	MigPartialStep step;
+	MigStepRow	step;
 
-	if (progress->residue == NULL)
-		progress->residue = mig_residue_note_step();
+	if (progress->session_state == NULL)
+		progress->session_state = mig_session_state_note_step();
 	if (progress->next > 0)
 		correct_session(progress);
 	memset(&step, 0, sizeof(step));
@@ -568,41 +572,42 @@ start_step(void *arg)
 	}
 	if (progress->own && progress->interrupted != NULL)
 	{
-		progress->replacement = mig_leftover_replacement(progress->sql);
-		progress->leftovers = mig_leftover_find(statement, progress->sql,
-												progress->interrupted);
-		progress->done = mig_leftover_done(statement, progress->sql,
-										   progress->interrupted,
-										   progress->leftovers);
+		progress->replacement = mig_invalid_index_replacement(progress->sql);
+		progress->invalid_indexes =
+			mig_invalid_index_find(statement, progress->sql,
+								   progress->interrupted);
+		progress->done = mig_invalid_index_done(statement, progress->sql,
+												progress->interrupted,
+												progress->invalid_indexes);
 	}
 	else if (progress->own)
-		mig_leftover_note(statement, progress->sql, &step);
+		mig_invalid_index_note(statement, progress->sql, &step);
 	step.statement = progress->next + 1;
 	step.last_statement = progress->end;
 	step.hash = hash_up_to(progress, progress->end);
-	mig_partial_start(&stepwise->key, &step, stepwise->run);
+	mig_step_start(&stepwise->key, &step, stepwise->run);
 }
 
 /* in the step's last transaction */
 static void
 finish_step(Progress *progress, double execution_ms)
 {
-	MigStepwise *stepwise = progress->stepwise;
+	MigNontransactional *stepwise = progress->stepwise;
 	MigExecution *execution = stepwise->execution;
 
-	mig_lock_recheck();
+	mig_run_lock_recheck();
 	if (is_last(progress))
 	{
-		mig_partial_forget(stepwise->key.project, stepwise->key.version);
+		mig_step_forget(stepwise->key.project, stepwise->key.version);
 		stepwise->finish(stepwise->finish_arg);
 	}
 	else
 	{
 		progress->finished_session = session_of_step(progress);
-		mig_partial_finish(&stepwise->key, progress->next + 1, execution_ms,
-						   execution->timings + progress->first_timing,
-						   execution->ntimings - progress->first_timing,
-						   progress->finished_session);
+		mig_step_finish(&stepwise->key, progress->next + 1, execution_ms,
+						execution->timings + progress->first_timing,
+						execution->ntimings - progress->first_timing,
+						progress->finished_session);
 	}
 }
 
@@ -620,11 +625,11 @@ timings_since(const MigExecution *execution, int first)
 static void
 run_group(Progress *progress)
 {
-	MigStepwise *stepwise = progress->stepwise;
+	MigNontransactional *stepwise = progress->stepwise;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
-	mig_bodies_begin();
+	mig_run_lock_bodies_begin();
 	mig_execute_part(stepwise->execution, stepwise->body,
 					 progress->next, progress->end);
 	finish_step(progress, timings_since(stepwise->execution,
@@ -636,10 +641,10 @@ run_group(Progress *progress)
 static void
 run_block(Progress *progress)
 {
-	MigStepwise *stepwise = progress->stepwise;
+	MigNontransactional *stepwise = progress->stepwise;
 
 	MemoryContextSwitchTo(progress->context);
-	mig_bodies_begin();
+	mig_run_lock_bodies_begin();
 	mig_execute_block(stepwise->execution, stepwise->body, progress->next,
 					  progress->end);
 	finish_step(progress, timings_since(stepwise->execution,
@@ -653,13 +658,13 @@ run_block(Progress *progress)
 static void
 run_alone(Progress *progress)
 {
-	MigStepwise *stepwise = progress->stepwise;
+	MigNontransactional *stepwise = progress->stepwise;
 	const MigStatement *statement = statement_at(progress, progress->next);
 
 	MemoryContextSwitchTo(progress->context);
 	if (statement->own_transaction != NULL)
-		mig_lock_statement_begin();
-	mig_bodies_begin_committing();
+		mig_run_lock_statement_begin();
+	mig_run_lock_bodies_begin_committing();
 	if (statement->resume == MIG_RESUME_PROCEDURE)
 	{
 		counted_statement = progress->next + 1;
@@ -668,13 +673,13 @@ run_alone(Progress *progress)
 	mig_execute_toplevel(stepwise->execution, stepwise->body,
 						 progress->next, progress->replacement);
 	counted_key = NULL;
-	mig_bodies_end_committing();
+	mig_run_lock_bodies_end_committing();
 	CommandCounterIncrement();
 	if (statement->resume == MIG_RESUME_CREATE_INDEX)
 	{
 		/* an error of this belongs to the statement */
 		stepwise->execution->statement = progress->next;
-		mig_leftover_check_index(progress->sql);
+		mig_invalid_index_check(progress->sql);
 		stepwise->execution->statement = -1;
 	}
 	finish_step(progress, timings_since(stepwise->execution,
@@ -688,7 +693,7 @@ run_alone(Progress *progress)
 static void
 skip_done(Progress *progress)
 {
-	MigStepwise *stepwise = progress->stepwise;
+	MigNontransactional *stepwise = progress->stepwise;
 	const MigStatement *statement = statement_at(progress, progress->next);
 	MigTiming	timing;
 
@@ -696,7 +701,7 @@ skip_done(Progress *progress)
 	timing.part = stepwise->key.part;
 	timing.line = statement->line;
 	timing.tag = statement->tag;
-	mig_execution_add_timing(stepwise->execution, &timing);
+	mig_execute_add_timing(stepwise->execution, &timing);
 	ereport(NOTICE,
 			(errmsg("index %s, which an earlier attempt at migration \"%s\" has left, is valid by now",
 					progress->done, stepwise->key.version)));
@@ -705,7 +710,7 @@ skip_done(Progress *progress)
 
 /* how the step at hand is run */
 static void
-run_step(void *arg)
+run_one_step(void *arg)
 {
 	Progress   *progress = (Progress *) arg;
 
@@ -723,53 +728,53 @@ run_step(void *arg)
  * Drop an index that an earlier attempt has left, in a transaction of its own.
  */
 static void
-drop_leftover(void *arg)
+drop_invalid_index(void *arg)
 {
 	Progress   *progress = (Progress *) arg;
 
-	if (!mig_leftover_may_drop(progress->leftover))
+	if (!mig_invalid_index_may_drop(progress->invalid))
 	{
 		ereport(WARNING,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("%sindex %s, which an earlier attempt at migration \"%s\" has left, stays",
-						progress->leftover->valid ? "" : "invalid ",
-						progress->leftover->name,
+						progress->invalid->valid ? "" : "invalid ",
+						progress->invalid->name,
 						progress->stepwise->key.version),
 				 errhint("Only a superuser can drop an index of a TOAST table: DROP INDEX CONCURRENTLY %s.",
-						 progress->leftover->name)));
+						 progress->invalid->name)));
 		return;
 	}
-	mig_leftover_claim(progress->leftover);
-	if (progress->leftover->name == NULL)
+	mig_invalid_index_claim(progress->invalid);
+	if (progress->invalid->name == NULL)
 	{
-		mig_leftover_release(progress->leftover);
+		mig_invalid_index_release(progress->invalid);
 		return;
 	}
-	mig_lock_statement_begin();
+	mig_run_lock_statement_begin();
 
 	/* it may fire event triggers */
-	mig_bodies_begin_committing();
+	mig_run_lock_bodies_begin_committing();
 	(void) mig_toplevel_run(psprintf("DROP INDEX CONCURRENTLY IF EXISTS %s",
-									 progress->leftover->name));
-	mig_bodies_end_committing();
-	mig_lock_statement_end();
-	mig_leftover_release(progress->leftover);
+									 progress->invalid->name));
+	mig_run_lock_bodies_end_committing();
+	mig_run_lock_statement_end();
+	mig_invalid_index_release(progress->invalid);
 	ereport(NOTICE,
 			(errmsg("dropped %sindex %s, which an earlier attempt at migration \"%s\" has left",
-					progress->leftover->valid ? "" : "invalid ",
-					progress->leftover->name,
+					progress->invalid->valid ? "" : "invalid ",
+					progress->invalid->name,
 					progress->stepwise->key.version)));
 }
 
 /* the row that says that the step at hand is started */
-static const MigPartialStep *
-started_step(const Progress *progress)
+static const MigStepRow *
+started_row(const Progress *progress)
 {
 	ListCell   *lc;
 
-	foreach(lc, mig_partial_read(&progress->stepwise->key))
+	foreach(lc, mig_step_read(&progress->stepwise->key))
 	{
-		const MigPartialStep *step = (const MigPartialStep *) lfirst(lc);
+		const MigStepRow *step = (const MigStepRow *) lfirst(lc);
 
 		if (!step->finished && step->statement == progress->next + 1)
 			return step;
@@ -782,7 +787,7 @@ static bool
 has_left_something(const Progress *progress)
 {
 	const MigStatement *statement = statement_at(progress, progress->next);
-	const MigPartialStep *step = started_step(progress);
+	const MigStepRow *step = started_row(progress);
 
 	if (step == NULL)
 		return false;
@@ -791,10 +796,10 @@ has_left_something(const Progress *progress)
 		case MIG_RESUME_CREATE_INDEX:
 		case MIG_RESUME_REINDEX:
 			return progress->own &&
-				mig_leftover_find(statement, progress->sql, step) != NIL;
+				mig_invalid_index_find(statement, progress->sql, step) != NIL;
 		case MIG_RESUME_DETACH:
 			return progress->own &&
-				mig_leftover_replacement(progress->sql) != NULL;
+				mig_invalid_index_replacement(progress->sql) != NULL;
 		case MIG_RESUME_PROCEDURE:
 			return step->commits > 0;
 		case MIG_RESUME_PREPARED:
@@ -808,9 +813,9 @@ has_left_something(const Progress *progress)
 }
 
 static void
-remove_residue(void *arg)
+restore_session_state(void *arg)
 {
-	mig_residue_remove(((Progress *) arg)->residue);
+	mig_session_state_remove(((Progress *) arg)->session_state);
 }
 
 static void
@@ -818,11 +823,11 @@ forget_start(void *arg)
 {
 	Progress   *progress = (Progress *) arg;
 
-	if (!mig_lock_held_session())
+	if (!mig_run_lock_held_session())
 		return;
 	if (!has_left_something(progress))
-		mig_partial_forget_start(&progress->stepwise->key,
-								 progress->next + 1);
+		mig_step_forget_start(&progress->stepwise->key,
+							  progress->next + 1);
 	else if (statement_at(progress, progress->next)->resume == MIG_RESUME_PROCEDURE)
 		progress->stepwise->committed_some = true;
 	else
@@ -836,7 +841,7 @@ choose_step(Progress *progress)
 	const MigBody *body = body_of(progress->stepwise);
 	const MigStatement *statement = statement_at(progress, progress->next);
 
-	progress->own = needs_own_transaction(progress, progress->next);
+	progress->own = step_runs_alone(progress, progress->next);
 	progress->block = statement->block == 0 ? NULL :
 		(const MigBlock *) list_nth(body->blocks, statement->block - 1);
 	progress->end = progress->next + 1;
@@ -844,12 +849,12 @@ choose_step(Progress *progress)
 		progress->end = progress->block->end;
 	while (!progress->own && progress->end < body->nstatements &&
 		   statement_at(progress, progress->end)->block == statement->block &&
-		   !needs_own_transaction(progress, progress->end))
+		   !step_runs_alone(progress, progress->end))
 		progress->end++;
 	progress->sql = pnstrdup(body->text + statement->location,
 							 statement->length);
 	progress->replacement = NULL;
-	progress->leftovers = NIL;
+	progress->invalid_indexes = NIL;
 	progress->done = NULL;
 	progress->finished_session = NULL;
 	progress->first_timing = progress->stepwise->execution->ntimings;
@@ -857,13 +862,13 @@ choose_step(Progress *progress)
 
 /* what a finished step has left is there for those after it */
 static void
-keep_residue(Progress *progress)
+keep_session_state(Progress *progress)
 {
-	if (!mig_residue_may_differ(mig_runnable_body(progress->stepwise->body),
-								progress->next, progress->end))
+	if (!mig_session_state_may_differ(mig_runnable_body(progress->stepwise->body),
+									  progress->next, progress->end))
 		return;
-	mig_residue_free(progress->residue);
-	progress->residue = NULL;
+	mig_session_state_free(progress->session_state);
+	progress->session_state = NULL;
 }
 
 /*
@@ -881,31 +886,31 @@ run_next_step(Progress *progress)
 	edata = mig_transaction_run(start_step, progress);
 	locked = progress->own && progress->done == NULL &&
 		statement_at(progress, progress->next)->own_transaction != NULL;
-	foreach(lc, progress->leftovers)
+	foreach(lc, progress->invalid_indexes)
 	{
-		progress->leftover = (MigLeftover *) lfirst(lc);
+		progress->invalid = (MigInvalidIndex *) lfirst(lc);
 		if (edata == NULL)
-			edata = mig_transaction_run(drop_leftover, progress);
+			edata = mig_transaction_run(drop_invalid_index, progress);
 	}
-	mig_bodies_end();
+	mig_run_lock_bodies_end();
 	if (edata != NULL)
 		return edata;
-	edata = mig_transaction_run(run_step, progress);
+	edata = mig_transaction_run(run_one_step, progress);
 	counted_key = NULL;
-	mig_bodies_end();
+	mig_run_lock_bodies_end();
 	progress->interrupted = NULL;
 	if (edata != NULL)
 	{
-		mig_locktrace_end();
+		mig_lock_wait_end();
 
 		/* an error, as opposed to a crash, leaves nothing in most cases */
 		(void) mig_transaction_run(forget_start, progress);
-		(void) mig_transaction_run(remove_residue, progress);
+		(void) mig_transaction_run(restore_session_state, progress);
 		return edata;
 	}
 	if (locked)
-		mig_lock_statement_end();
-	keep_residue(progress);
+		mig_run_lock_statement_end();
+	keep_session_state(progress);
 	if (progress->finished_session != NULL)
 		progress->session = *progress->finished_session;
 	progress->last_step = progress->next + 1;
@@ -924,17 +929,17 @@ static void
 finish_body(void *arg)
 {
 	Progress   *progress = (Progress *) arg;
-	MigStepwise *stepwise = progress->stepwise;
+	MigNontransactional *stepwise = progress->stepwise;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	if (stepwise->verify != NULL)
 	{
-		mig_bodies_begin();
+		mig_run_lock_bodies_begin();
 		mig_execute_body(stepwise->execution, stepwise->verify);
 	}
-	mig_lock_recheck();
-	mig_partial_forget(stepwise->key.project, stepwise->key.version);
+	mig_run_lock_recheck();
+	mig_step_forget(stepwise->key.project, stepwise->key.version);
 	stepwise->finish(stepwise->finish_arg);
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "could not disconnect from SPI");
@@ -943,13 +948,13 @@ finish_body(void *arg)
 static void
 restore_settings(void *arg)
 {
-	mig_settings_restore(((Progress *) arg)->settings);
+	mig_session_settings_restore(((Progress *) arg)->settings);
 }
 
 static ErrorData *
-run_steps(Progress *progress)
+run_remaining_steps(Progress *progress)
 {
-	MigStepwise *stepwise = progress->stepwise;
+	MigNontransactional *stepwise = progress->stepwise;
 	ErrorData  *edata = mig_transaction_run(find_position, progress);
 	bool		finished = false;
 
@@ -966,7 +971,7 @@ run_steps(Progress *progress)
 }
 
 ErrorData *
-mig_stepwise_run(MigStepwise *stepwise)
+mig_nontransactional_run(MigNontransactional *stepwise)
 {
 	static bool registered = false;
 	MemoryContext old = CurrentMemoryContext;
@@ -985,11 +990,11 @@ mig_stepwise_run(MigStepwise *stepwise)
 	progress = palloc0(sizeof(Progress));
 	progress->stepwise = stepwise;
 	progress->context = context;
-	progress->settings = mig_settings_save();
-	edata = run_steps(progress);
+	progress->settings = mig_session_settings_save();
+	edata = run_remaining_steps(progress);
 	stepwise->finished = progress->next;
 	stepwise->left = progress->session.nresidue == 0 ? NULL :
-		join(progress->session.residue, progress->session.nresidue);
+		join(progress->session.session_state, progress->session.nresidue);
 	stepwise->execution->search_path = stepwise->search_path;
 	second = mig_transaction_run(restore_settings, progress);
 	MemoryContextSwitchTo(old);

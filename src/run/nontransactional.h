@@ -11,9 +11,9 @@
 #include "exec/execute.h"
 #include "ledger/step.h"
 
-typedef struct MigStepwise
+typedef struct MigNontransactional
 {
-	MigPartialKey key;
+	MigStepKey	key;
 	const MigRunnable *body;
 	const MigRunnable *verify;	/* NULL: none */
 	bool		statement_by_statement; /* none shares a transaction */
@@ -38,7 +38,7 @@ typedef struct MigStepwise
 
 	/* or has left a concurrent build that it could not finish */
 	bool		left_build;
-} MigStepwise;
+} MigNontransactional;
 
 /*
  * Run the body from its first unfinished statement on.  Returns NULL when all
@@ -49,6 +49,6 @@ typedef struct MigStepwise
  * the session, which is lost after an error.  CurrentMemoryContext must
  * outlive the transactions.  The session's settings are put back.
  */
-extern ErrorData *mig_stepwise_run(MigStepwise *stepwise);
+extern ErrorData *mig_nontransactional_run(MigNontransactional *stepwise);
 
 #endif							/* MIG_RUN_NONTRANSACTIONAL_H */

@@ -33,16 +33,16 @@
 #include "run/background.h"
 #include "source/body.h"
 
-PG_FUNCTION_INFO_V1(mig_apply);
-PG_FUNCTION_INFO_V1(mig_rollback);
-PG_FUNCTION_INFO_V1(mig_rollback_to);
-PG_FUNCTION_INFO_V1(mig_rollback_run);
-PG_FUNCTION_INFO_V1(mig_redo);
-PG_FUNCTION_INFO_V1(mig_apply_each);
-PG_FUNCTION_INFO_V1(mig_rollback_each);
-PG_FUNCTION_INFO_V1(mig_start);
-PG_FUNCTION_INFO_V1(mig_wait);
-PG_FUNCTION_INFO_V1(mig_cancel);
+PG_FUNCTION_INFO_V1(migrate_apply);
+PG_FUNCTION_INFO_V1(migrate_rollback);
+PG_FUNCTION_INFO_V1(migrate_rollback_to);
+PG_FUNCTION_INFO_V1(migrate_rollback_run);
+PG_FUNCTION_INFO_V1(migrate_redo);
+PG_FUNCTION_INFO_V1(migrate_apply_each);
+PG_FUNCTION_INFO_V1(migrate_rollback_each);
+PG_FUNCTION_INFO_V1(migrate_start);
+PG_FUNCTION_INFO_V1(migrate_wait);
+PG_FUNCTION_INFO_V1(migrate_cancel);
 
 static void
 append_json_text(StringInfo buf, const char *key, const char *value)
@@ -68,15 +68,15 @@ failure_to_jsonb(const MigFailure *failure)
 	append_json_text(&buf, "context", failure->context);
 	if (failure->in_body)
 		appendStringInfo(&buf, ", \"body\": \"%s\", \"statement\": %d, \"line\": %d",
-						 mig_part_name(failure->part), failure->statement,
+						 mig_body_part_name(failure->part), failure->statement,
 						 failure->line);
 	appendStringInfoChar(&buf, '}');
 	return DirectFunctionCall1(jsonb_in, CStringGetDatum(buf.data));
 }
 
-/* a MigRunSink that adds to the function's result */
+/* a MigApplySink that adds to the function's result */
 static void
-put_run_result(const MigRunResult *result, void *arg)
+put_run_result(const MigApplyResult *result, void *arg)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) arg;
 	Datum		values[7];
@@ -84,8 +84,8 @@ put_run_result(const MigRunResult *result, void *arg)
 
 	values[0] = Int64GetDatum(result->run);
 	nulls[0] = (result->run == 0);
-	values[1] = mig_text_datum(result->version, &nulls[1]);
-	values[2] = mig_text_datum(result->name, &nulls[2]);
+	values[1] = mig_sql_text_datum(result->version, &nulls[1]);
+	values[2] = mig_sql_text_datum(result->name, &nulls[2]);
 	values[3] = CStringGetTextDatum(result->action);
 	values[4] = Int32GetDatum(result->statements);
 	values[5] = Float8GetDatum(result->execution_ms);
@@ -96,20 +96,20 @@ put_run_result(const MigRunResult *result, void *arg)
 }
 
 Datum
-mig_apply(PG_FUNCTION_ARGS)
+migrate_apply(PG_FUNCTION_ARGS)
 {
 	MigRunOptions options;
 
 	InitMaterializedSRF(fcinfo, 0);
 	memset(&options, 0, sizeof(options));
-	options.target = mig_arg_version(fcinfo, 0);
+	options.target = mig_argument_version(fcinfo, 0);
 	options.restricted = !PG_ARGISNULL(1);
-	options.versions = mig_arg_text_list(fcinfo, 1);
-	options.dry_run = mig_arg_bool(fcinfo, 2, "dry_run");
-	options.raise = mig_arg_bool(fcinfo, 3, "raise");
-	options.note = mig_arg_note(fcinfo, 4);
-	options.project = mig_arg_project(fcinfo, 5);
-	mig_run_apply(&options, put_run_result, fcinfo->resultinfo);
+	options.versions = mig_argument_text_list(fcinfo, 1);
+	options.dry_run = mig_argument_bool(fcinfo, 2, "dry_run");
+	options.raise = mig_argument_bool(fcinfo, 3, "raise");
+	options.note = mig_argument_note(fcinfo, 4);
+	options.project = mig_argument_project(fcinfo, 5);
+	mig_apply_up(&options, put_run_result, fcinfo->resultinfo);
 	return (Datum) 0;
 }
 
@@ -122,21 +122,21 @@ get_rollback_options(FunctionCallInfo fcinfo, int first, bool has_hold,
 					 MigRunOptions *options)
 {
 	memset(options, 0, sizeof(MigRunOptions));
-	options->dry_run = mig_arg_bool(fcinfo, first++, "dry_run");
-	options->raise = mig_arg_bool(fcinfo, first++, "raise");
-	options->note = mig_arg_note(fcinfo, first++);
+	options->dry_run = mig_argument_bool(fcinfo, first++, "dry_run");
+	options->raise = mig_argument_bool(fcinfo, first++, "raise");
+	options->note = mig_argument_note(fcinfo, first++);
 	if (has_hold)
 	{
 		options->hold_given = !PG_ARGISNULL(first);
 		options->hold = options->hold_given && PG_GETARG_BOOL(first);
 		first++;
 	}
-	options->confirm = mig_arg_text(fcinfo, first++);
-	options->project = mig_arg_project(fcinfo, first);
+	options->confirm = mig_argument_text(fcinfo, first++);
+	options->project = mig_argument_project(fcinfo, first);
 }
 
 Datum
-mig_rollback(PG_FUNCTION_ARGS)
+migrate_rollback(PG_FUNCTION_ARGS)
 {
 	MigRunOptions options;
 	MigDownChoice choice;
@@ -147,19 +147,19 @@ mig_rollback(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(1))
 	{
 		choice.kind = MIG_DOWN_STEPS;
-		choice.steps = mig_arg_steps(fcinfo, 0);
+		choice.steps = mig_argument_steps(fcinfo, 0);
 	}
 	else
 	{
 		choice.kind = MIG_DOWN_VERSIONS;
-		choice.versions = mig_arg_text_list(fcinfo, 1);
+		choice.versions = mig_argument_text_list(fcinfo, 1);
 	}
-	mig_run_rollback(&options, &choice, put_run_result, fcinfo->resultinfo);
+	mig_apply_down(&options, &choice, put_run_result, fcinfo->resultinfo);
 	return (Datum) 0;
 }
 
 Datum
-mig_rollback_to(PG_FUNCTION_ARGS)
+migrate_rollback_to(PG_FUNCTION_ARGS)
 {
 	MigRunOptions options;
 	MigDownChoice choice;
@@ -168,13 +168,13 @@ mig_rollback_to(PG_FUNCTION_ARGS)
 	get_rollback_options(fcinfo, 1, true, &options);
 	memset(&choice, 0, sizeof(choice));
 	choice.kind = MIG_DOWN_TO;
-	choice.target = mig_arg_required_version(fcinfo, 0, "target");
-	mig_run_rollback(&options, &choice, put_run_result, fcinfo->resultinfo);
+	choice.target = mig_argument_required_version(fcinfo, 0, "target");
+	mig_apply_down(&options, &choice, put_run_result, fcinfo->resultinfo);
 	return (Datum) 0;
 }
 
 Datum
-mig_rollback_run(PG_FUNCTION_ARGS)
+migrate_rollback_run(PG_FUNCTION_ARGS)
 {
 	MigRunOptions options;
 	MigDownChoice choice;
@@ -184,19 +184,19 @@ mig_rollback_run(PG_FUNCTION_ARGS)
 	memset(&choice, 0, sizeof(choice));
 	choice.kind = MIG_DOWN_RUN;
 	choice.run = PG_ARGISNULL(0) ? 0 : PG_GETARG_INT64(0);
-	mig_run_rollback(&options, &choice, put_run_result, fcinfo->resultinfo);
+	mig_apply_down(&options, &choice, put_run_result, fcinfo->resultinfo);
 	return (Datum) 0;
 }
 
 Datum
-mig_redo(PG_FUNCTION_ARGS)
+migrate_redo(PG_FUNCTION_ARGS)
 {
 	MigRunOptions options;
 
 	InitMaterializedSRF(fcinfo, 0);
 	get_rollback_options(fcinfo, 1, false, &options);
-	mig_run_redo(&options, mig_arg_steps(fcinfo, 0), put_run_result,
-				 fcinfo->resultinfo);
+	mig_apply_redo(&options, mig_argument_steps(fcinfo, 0), put_run_result,
+				   fcinfo->resultinfo);
 	return (Datum) 0;
 }
 
@@ -218,7 +218,7 @@ leave_snapshot(void)
 }
 
 static Datum
-result_row(FunctionCallInfo fcinfo, const MigEachResult *result)
+result_row(FunctionCallInfo fcinfo, const MigApplyEachResult *result)
 {
 	TupleDesc	desc;
 	Datum		values[4];
@@ -236,60 +236,60 @@ result_row(FunctionCallInfo fcinfo, const MigEachResult *result)
 }
 
 Datum
-mig_apply_each(PG_FUNCTION_ARGS)
+migrate_apply_each(PG_FUNCTION_ARGS)
 {
 	MigRunOptions options;
-	MigEachResult result;
+	MigApplyEachResult result;
 
 	memset(&options, 0, sizeof(options));
-	options.target = mig_arg_version(fcinfo, 0);
+	options.target = mig_argument_version(fcinfo, 0);
 	options.restricted = !PG_ARGISNULL(1);
-	options.versions = mig_arg_text_list(fcinfo, 1);
-	options.note = mig_arg_note(fcinfo, 2);
-	options.project = mig_arg_project(fcinfo, 3);
+	options.versions = mig_argument_text_list(fcinfo, 1);
+	options.note = mig_argument_note(fcinfo, 2);
+	options.project = mig_argument_project(fcinfo, 3);
 	options.raise = true;
 	mig_toplevel_require(fcinfo->context, "migrate.apply_each()");
 	leave_snapshot();
-	mig_each_apply(&options, mig_background_run(), &result);
+	mig_apply_each_up(&options, mig_background_run(), &result);
 	return result_row(fcinfo, &result);
 }
 
 Datum
-mig_rollback_each(PG_FUNCTION_ARGS)
+migrate_rollback_each(PG_FUNCTION_ARGS)
 {
 	MigRunOptions options;
 	MigDownChoice choice;
-	MigEachResult result;
+	MigApplyEachResult result;
 
 	memset(&options, 0, sizeof(options));
 	memset(&choice, 0, sizeof(choice));
-	choice.target = mig_arg_version(fcinfo, 1);
+	choice.target = mig_argument_version(fcinfo, 1);
 	choice.kind = choice.target ? MIG_DOWN_TO : MIG_DOWN_STEPS;
 	if (choice.target == NULL)
-		choice.steps = mig_arg_steps(fcinfo, 0);
-	options.note = mig_arg_note(fcinfo, 2);
+		choice.steps = mig_argument_steps(fcinfo, 0);
+	options.note = mig_argument_note(fcinfo, 2);
 	options.hold_given = !PG_ARGISNULL(3);
 	options.hold = options.hold_given && PG_GETARG_BOOL(3);
-	options.confirm = mig_arg_text(fcinfo, 4);
-	options.project = mig_arg_project(fcinfo, 5);
+	options.confirm = mig_argument_text(fcinfo, 4);
+	options.project = mig_argument_project(fcinfo, 5);
 	options.raise = true;
 	mig_toplevel_require(fcinfo->context, "migrate.rollback_each()");
 	leave_snapshot();
-	mig_each_rollback(&options, &choice, &result);
+	mig_apply_each_down(&options, &choice, &result);
 	return result_row(fcinfo, &result);
 }
 
 Datum
-mig_start(PG_FUNCTION_ARGS)
+migrate_start(PG_FUNCTION_ARGS)
 {
 	MigRunOptions options;
 
 	memset(&options, 0, sizeof(options));
-	options.target = mig_arg_version(fcinfo, 0);
+	options.target = mig_argument_version(fcinfo, 0);
 	options.restricted = !PG_ARGISNULL(1);
-	options.versions = mig_arg_text_list(fcinfo, 1);
-	options.note = mig_arg_note(fcinfo, 2);
-	options.project = mig_arg_project(fcinfo, 3);
+	options.versions = mig_argument_text_list(fcinfo, 1);
+	options.note = mig_argument_note(fcinfo, 2);
+	options.project = mig_argument_project(fcinfo, 3);
 	PG_RETURN_INT64(mig_background_start(&options));
 }
 
@@ -309,7 +309,7 @@ interval_ms(FunctionCallInfo fcinfo, int n)
 }
 
 Datum
-mig_wait(PG_FUNCTION_ARGS)
+migrate_wait(PG_FUNCTION_ARGS)
 {
 	TupleDesc	desc;
 	Datum		values[1];
@@ -318,7 +318,7 @@ mig_wait(PG_FUNCTION_ARGS)
 	double		timeout_ms;
 
 	if (PG_ARGISNULL(0))
-		mig_arg_must_not_be_null("run");
+		mig_argument_must_not_be_null("run");
 	run = PG_GETARG_INT64(0);
 	timeout_ms = interval_ms(fcinfo, 1);
 	mig_background_refuse_own(run);
@@ -332,9 +332,9 @@ mig_wait(PG_FUNCTION_ARGS)
 }
 
 Datum
-mig_cancel(PG_FUNCTION_ARGS)
+migrate_cancel(PG_FUNCTION_ARGS)
 {
 	if (PG_ARGISNULL(0))
-		mig_arg_must_not_be_null("run");
+		mig_argument_must_not_be_null("run");
 	PG_RETURN_BOOL(mig_background_cancel(PG_GETARG_INT64(0)));
 }

@@ -48,7 +48,7 @@ typedef struct ParseErrorArg
 } ParseErrorArg;
 
 /* a body while it is cut */
-typedef struct Cutting
+typedef struct StatementCutter
 {
 	const MigLabel *label;
 	MigBody    *body;
@@ -58,10 +58,10 @@ typedef struct Cutting
 	MigBlock   *block;			/* that it has opened, or NULL */
 	int			line;			/* of the byte counted */
 	int			counted;
-} Cutting;
+} StatementCutter;
 
 const char *
-mig_part_name(MigPart part)
+mig_body_part_name(MigPart part)
 {
 	switch (part)
 	{
@@ -76,8 +76,8 @@ mig_part_name(MigPart part)
 }
 
 const char *
-mig_part_path(MigPart part, const char *path, const char *down_path,
-			  const char *verify_path)
+mig_body_part_path(MigPart part, const char *path, const char *down_path,
+				   const char *verify_path)
 {
 	if (part == MIG_DOWN && down_path != NULL)
 		return down_path;
@@ -108,12 +108,12 @@ sound_line(int line)
 }
 
 void
-mig_label_of_entry(MigLabel *label, const MigEntry *entry, MigPart part,
-				   bool secret)
+mig_body_label_of_entry(MigLabel *label, const MigEntry *entry, MigPart part,
+						bool secret)
 {
 	label->version = entry->version;
-	label->path = mig_part_path(part, entry->path, entry->down_path,
-								entry->verify_path);
+	label->path = mig_body_part_path(part, entry->path, entry->down_path,
+									 entry->verify_path);
 	label->part = part;
 	label->secret = secret;
 	label->of_sqitch = entry->of_sqitch;
@@ -123,11 +123,12 @@ mig_label_of_entry(MigLabel *label, const MigEntry *entry, MigPart part,
 }
 
 void
-mig_label_of_source(MigLabel *label, const MigSource *source, MigPart part)
+mig_body_label_of_source(MigLabel *label, const MigSource *source,
+						 MigPart part)
 {
 	label->version = source->version;
-	label->path = mig_part_path(part, source->path, source->down_path,
-								source->verify_path);
+	label->path = mig_body_part_path(part, source->path, source->down_path,
+									 source->verify_path);
 	label->part = part;
 	label->secret = false;
 	label->of_sqitch = source->source != NULL &&
@@ -138,7 +139,7 @@ mig_label_of_source(MigLabel *label, const MigSource *source, MigPart part)
 }
 
 char *
-mig_label_place(const MigLabel *label, int statement, int line)
+mig_body_label_place(const MigLabel *label, int statement, int line)
 {
 	StringInfoData place;
 
@@ -148,7 +149,7 @@ mig_label_place(const MigLabel *label, int statement, int line)
 		appendStringInfo(&place, " (%s:%d)", label->path, line);
 	else if (label->path != NULL)
 		appendStringInfo(&place, " (%s)", label->path);
-	appendStringInfo(&place, ", %s body", mig_part_name(label->part));
+	appendStringInfo(&place, ", %s body", mig_body_part_name(label->part));
 	if (statement > 0)
 		appendStringInfo(&place, ", statement %d", statement);
 	if (label->path == NULL || label->first_line <= 0)
@@ -177,8 +178,8 @@ set_place(MigPlace *place, const MigLabel *label, const char *text, int from,
 }
 
 void
-mig_statement_place(MigPlace *place, const MigLabel *label,
-					const MigBody *body, int statement)
+mig_body_statement_place(MigPlace *place, const MigLabel *label,
+						 const MigBody *body, int statement)
 {
 	const MigStatement *it = &body->statements[statement];
 
@@ -197,14 +198,14 @@ parse_error_callback(void *arg)
 	ParseErrorArg *where = (ParseErrorArg *) arg;
 	const MigLabel *label = where->label;
 	int			position = geterrposition();
-	int			offset = mig_byte_offset(where->text, position);
+	int			offset = mig_error_byte_offset(where->text, position);
 	MigPlace	place;
 
 	if (position <= 0)
 	{
 		/* a NOTICE about a long identifier, for example */
 		errcontext("%s body of migration \"%s\"",
-				   mig_part_name(label->part), label->version);
+				   mig_body_part_name(label->part), label->version);
 		return;
 	}
 	errposition(0);
@@ -212,20 +213,22 @@ parse_error_callback(void *arg)
 	if (!label->secret)
 	{
 		set_place(&place, label, where->text, 0, strlen(where->text), offset);
-		internalerrquery(mig_place_query(&place, &position));
+		internalerrquery(mig_error_place_query(&place, &position));
 		internalerrposition(position);
-		errdetail("%s", mig_place_line(&place));
+		errdetail("%s", mig_error_place_line(&place));
 		if (where->text[offset] == '\\')
 			errhint("A body is SQL for the server: take out the commands of psql that begin with a backslash.");
 	}
-	errcontext("%s", mig_label_place(label, 0,
-									 label_line(label, where->text, offset)));
+	errcontext("%s", mig_body_label_place(label, 0,
+										  label_line(label, where->text,
+													 offset)));
 }
 
 /* the statement [location, end) is wrong as a whole */
 static void
-refuse(const char *text, const MigLabel *label, int location, int end,
-	   const char *what, const char *hint)
+refuse_statement(const char *text, const MigLabel *label, int location,
+				 int end,
+				 const char *what, const char *hint)
 {
 	MigPlace	place;
 	int			position = 0;
@@ -233,16 +236,16 @@ refuse(const char *text, const MigLabel *label, int location, int end,
 
 	set_place(&place, label, text, location, end, location);
 	if (!label->secret)
-		query = mig_place_query(&place, &position);
+		query = mig_error_place_query(&place, &position);
 	ereport(ERROR,
 			(errcode(MIG_ERRCODE_BODY),
 			 errmsg("migration \"%s\" cannot contain %s", label->version, what),
 			 errhint("%s", hint),
 			 query ? internalerrposition(position) : 0,
 			 query ? internalerrquery(query) : 0,
-			 errcontext("%s", mig_label_place(label, 0,
-											  label_line(label, text,
-														 location)))));
+			 errcontext("%s", mig_body_label_place(label, 0,
+												   label_line(label, text,
+															  location)))));
 }
 
 /* where the text that a raw statement covers has its first token */
@@ -420,7 +423,7 @@ option_value(List *options, const char *name, bool default_value)
 }
 
 static bool
-has_option(List *options, const char *name)
+has_command_option(List *options, const char *name)
 {
 	ListCell   *lc;
 
@@ -444,8 +447,8 @@ alter_subscription_own_transaction(AlterSubscriptionStmt *stmt)
 		case ALTER_SUBSCRIPTION_DROP_PUBLICATION:
 			return option_value(stmt->options, "refresh", true);
 		case ALTER_SUBSCRIPTION_OPTIONS:
-			return has_option(stmt->options, "failover") ||
-				has_option(stmt->options, "two_phase");
+			return has_command_option(stmt->options, "failover") ||
+				has_command_option(stmt->options, "two_phase");
 		default:
 			return false;
 	}
@@ -482,7 +485,8 @@ own_transaction(Node *stmt)
 		case T_DropdbStmt:
 			return "DROP DATABASE";
 		case T_AlterDatabaseStmt:
-			return has_option(((AlterDatabaseStmt *) stmt)->options, "tablespace") ?
+			return has_command_option(((AlterDatabaseStmt *) stmt)->options,
+									  "tablespace") ?
 				"ALTER DATABASE SET TABLESPACE" : NULL;
 		case T_CreateTableSpaceStmt:
 			return "CREATE TABLESPACE";
@@ -659,21 +663,23 @@ static void
 refuse_read_only(const char *text, const MigLabel *label, int location,
 				 int end)
 {
-	refuse(text, label, location, end, "a transaction that is READ ONLY",
-		   "That it has been done is written in the same transaction.");
+	refuse_statement(text, label, location, end,
+					 "a transaction that is READ ONLY",
+					 "That it has been done is written in the same transaction.");
 }
 
 static void
 refuse_copy(const char *text, const MigLabel *label, int location, int end)
 {
-	refuse(text, label, location, end, "COPY from or to the client",
-		   "A body has no client to exchange data with: use INSERT instead.");
+	refuse_statement(text, label, location, end, "COPY from or to the client",
+					 "A body has no client to exchange data with: use INSERT instead.");
 }
 
 /* refuse what no runner can ever run */
 static void
-check_statement(const Cutting *cutting, const RawStmt *raw, int location,
-				int end)
+refuse_impossible(const StatementCutter *cutting, const RawStmt *raw,
+				  int location,
+				  int end)
 {
 	const char *text = cutting->body->text;
 	const MigLabel *label = cutting->label;
@@ -682,25 +688,26 @@ check_statement(const Cutting *cutting, const RawStmt *raw, int location,
 	if (IsA(stmt, CopyStmt) && ((CopyStmt *) stmt)->filename == NULL)
 		refuse_copy(text, label, location, end);
 	if (drops_this_extension(stmt))
-		refuse(text, label, location, end,
-			   "DROP EXTENSION or ALTER EXTENSION of migrate",
-			   "Run it by hand, outside a migration.");
+		refuse_statement(text, label, location, end,
+						 "DROP EXTENSION or ALTER EXTENSION of migrate",
+						 "Run it by hand, outside a migration.");
 	if (changes_string_syntax(stmt))
-		refuse(text, label, location, end,
-			   "a change of standard_conforming_strings",
-			   "Write backslash escapes as E'...' instead.");
+		refuse_statement(text, label, location, end,
+						 "a change of standard_conforming_strings",
+						 "Write backslash escapes as E'...' instead.");
 	if (IsA(stmt, TransactionStmt) && own_transaction(stmt) == NULL &&
 		(cutting->block == NULL || of_block(stmt) == NULL))
-		refuse(text, label, location, end, "transaction control",
-			   cutting->in_steps ?
-			   "Each BEGIN needs its COMMIT, with SAVEPOINT and ROLLBACK TO between them and nothing else." :
-			   "Each migration runs in a transaction that the runner begins and ends.  Only pairs of a plain BEGIN and COMMIT are taken off.");
+		refuse_statement(text, label, location, end, "transaction control",
+						 cutting->in_steps ?
+						 "Each BEGIN needs its COMMIT, with SAVEPOINT and ROLLBACK TO between them and nothing else." :
+						 "Each migration runs in a transaction that the runner begins and ends.  Only pairs of a plain BEGIN and COMMIT are taken off.");
 	if (cutting->block == NULL)
 		return;
 	if (own_transaction(stmt) != NULL)
-		refuse(text, label, location, end,
-			   psprintf("%s between BEGIN and COMMIT", own_transaction(stmt)),
-			   "Take it out of the transaction block, in which it cannot run.");
+		refuse_statement(text, label, location, end,
+						 psprintf("%s between BEGIN and COMMIT",
+								  own_transaction(stmt)),
+						 "Take it out of the transaction block, in which it cannot run.");
 	if (IsA(stmt, VariableSetStmt) && of_block(stmt) != NULL &&
 		is_read_only(((VariableSetStmt *) stmt)->args))
 		refuse_read_only(text, label, location, end);
@@ -714,7 +721,7 @@ pin_setting(const char *name, const char *value)
 }
 
 static bool
-mentions(const char *text, const char *word)
+mentions_word(const char *text, const char *word)
 {
 	size_t		length = strlen(word);
 
@@ -731,7 +738,7 @@ mentions(const char *text, const char *word)
  * text; COPY FROM STDIN is refused with its place.
  */
 static List *
-parse(const char *text, const MigLabel *label)
+parse_text(const char *text, const MigLabel *label)
 {
 	ParseErrorArg arg;
 	ErrorContextCallback callback;
@@ -742,8 +749,9 @@ parse(const char *text, const MigLabel *label)
 	int			slow = mig_lexer_slow_run(text);
 
 	if (slow >= 0)
-		refuse(text, label, slow, slow, "such a long run of operator characters",
-			   "The server would take very long to read it: put blanks between them.");
+		refuse_statement(text, label, slow, slow,
+						 "such a long run of operator characters",
+						 "The server would take very long to read it: put blanks between them.");
 	guc_level = NewGUCNestLevel();
 
 	/* the two settings that scanner and grammar look at */
@@ -757,7 +765,7 @@ parse(const char *text, const MigLabel *label)
 	callback.arg = &arg;
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
-	if (mentions(text, "stdin"))
+	if (mentions_word(text, "stdin"))
 		copy = mig_lexer_copy_from_client(text, &copy_end);
 	if (copy < 0)
 		trees = raw_parser(text, RAW_PARSE_DEFAULT);
@@ -837,13 +845,13 @@ runs_in_steps(List *trees, const MigLabel *label)
 }
 
 static char *
-slice(const char *text, int location, int end)
+copy_slice(const char *text, int location, int end)
 {
 	return pnstrdup(text + location, end - location);
 }
 
 static void
-open_block(Cutting *cutting, List *opening)
+open_block(StatementCutter *cutting, List *opening)
 {
 	cutting->block = palloc(sizeof(MigBlock));
 	cutting->block->first = cutting->body->nstatements;
@@ -852,26 +860,29 @@ open_block(Cutting *cutting, List *opening)
 
 /* BEGIN or START TRANSACTION */
 static void
-cut_begin(Cutting *cutting, TransactionStmt *stmt, int location, int end)
+cut_begin(StatementCutter *cutting, TransactionStmt *stmt, int location,
+		  int end)
 {
 	const char *text = cutting->body->text;
 
 	if (cutting->begin >= 0 || (!cutting->in_steps && stmt->options != NIL))
-		refuse(text, cutting->label, location, end, "transaction control",
-			   cutting->begin >= 0 ?
-			   "BEGIN stands where one has no COMMIT yet." :
-			   "Each migration runs in a transaction that the runner begins and ends.  Only pairs of a plain BEGIN and COMMIT are taken off.");
+		refuse_statement(text, cutting->label, location, end,
+						 "transaction control",
+						 cutting->begin >= 0 ?
+						 "BEGIN stands where one has no COMMIT yet." :
+						 "Each migration runs in a transaction that the runner begins and ends.  Only pairs of a plain BEGIN and COMMIT are taken off.");
 	if (is_read_only(stmt->options))
 		refuse_read_only(text, cutting->label, location, end);
 	cutting->begin = location;
 	cutting->begin_end = end;
 	if (cutting->in_steps)
-		open_block(cutting, list_make1(slice(text, location, end)));
+		open_block(cutting, list_make1(copy_slice(text, location, end)));
 }
 
 /* what psql only warns of: there is nothing to end, and nothing follows */
 static bool
-is_stray_end(const Cutting *cutting, const TransactionStmt *stmt, int end)
+is_stray_end(const StatementCutter *cutting, const TransactionStmt *stmt,
+			 int end)
 {
 	const char *text = cutting->body->text;
 	int			length = strlen(text);
@@ -895,7 +906,8 @@ is_stray_end(const Cutting *cutting, const TransactionStmt *stmt, int end)
  * the same kind, so it is begun in the same way.
  */
 static void
-cut_commit(Cutting *cutting, TransactionStmt *stmt, int location, int end)
+cut_commit(StatementCutter *cutting, TransactionStmt *stmt, int location,
+		   int end)
 {
 	MigBody    *body = cutting->body;
 	MigBlock   *block = cutting->block;
@@ -905,10 +917,11 @@ cut_commit(Cutting *cutting, TransactionStmt *stmt, int location, int end)
 	if (is_stray_end(cutting, stmt, end))
 		return;
 	if (cutting->begin < 0 || (!cutting->in_steps && stmt->chain))
-		refuse(body->text, cutting->label, location, end,
-			   "transaction control",
-			   cutting->begin < 0 ? "COMMIT stands where there is no BEGIN." :
-			   "Each migration runs in a transaction that the runner begins and ends.  Only pairs of a plain BEGIN and COMMIT are taken off.");
+		refuse_statement(body->text, cutting->label, location, end,
+						 "transaction control",
+						 cutting->begin < 0 ?
+						 "COMMIT stands where there is no BEGIN." :
+						 "Each migration runs in a transaction that the runner begins and ends.  Only pairs of a plain BEGIN and COMMIT are taken off.");
 	cutting->begin = -1;
 	cutting->block = NULL;
 	if (block == NULL)
@@ -925,8 +938,8 @@ cut_commit(Cutting *cutting, TransactionStmt *stmt, int location, int end)
 
 		if (set->of_block != NULL && strcmp(set->of_block, "SET TRANSACTION") == 0)
 			opening = lappend(opening,
-							  slice(body->text, set->location,
-									set->location + set->length));
+							  copy_slice(body->text, set->location,
+										 set->location + set->length));
 	}
 	cutting->begin = location;
 	cutting->begin_end = end;
@@ -935,7 +948,8 @@ cut_commit(Cutting *cutting, TransactionStmt *stmt, int location, int end)
 
 /* any other statement */
 static void
-cut_statement(Cutting *cutting, const RawStmt *raw, int location, int end)
+cut_statement(StatementCutter *cutting, const RawStmt *raw, int location,
+			  int end)
 {
 	MigBody    *body = cutting->body;
 	MigStatement *statement = &body->statements[body->nstatements++];
@@ -956,7 +970,7 @@ cut_statement(Cutting *cutting, const RawStmt *raw, int location, int end)
 
 /* cut the trees into statements; the list loses what is none */
 static void
-cut(Cutting *cutting, List **trees)
+cut_statements(StatementCutter *cutting, List **trees)
 {
 	int			total = strlen(cutting->body->text);
 	List	   *rest = NIL;
@@ -977,30 +991,31 @@ cut(Cutting *cutting, List **trees)
 			cut_commit(cutting, (TransactionStmt *) raw->stmt, location, end);
 		else
 		{
-			check_statement(cutting, raw, location, end);
+			refuse_impossible(cutting, raw, location, end);
 			cut_statement(cutting, raw, location, end);
 			rest = lappend(rest, raw);
 		}
 	}
 	*trees = rest;
 	if (cutting->begin >= 0)
-		refuse(cutting->body->text, cutting->label, cutting->begin,
-			   cutting->begin_end, "transaction control",
-			   "There is no COMMIT for this BEGIN.");
+		refuse_statement(cutting->body->text, cutting->label, cutting->begin,
+						 cutting->begin_end, "transaction control",
+						 "There is no COMMIT for this BEGIN.");
 }
 
 /* trees are made in context, everything else in the current one */
 static MigBody *
-parse_body(const char *text, const MigLabel *label, MemoryContext context,
-		   List **trees)
+parse_in_context(const char *text, const MigLabel *label,
+				 MemoryContext context,
+				 List **trees)
 {
 	MigBody    *body = palloc0(sizeof(MigBody));
-	Cutting		cutting = {0};
+	StatementCutter cutting = {0};
 	MemoryContext old;
 
 	body->text = mig_body_sql(text);
 	old = MemoryContextSwitchTo(context);
-	*trees = parse(body->text, label);
+	*trees = parse_text(body->text, label);
 	MemoryContextSwitchTo(old);
 
 	body->only_ddl = true;
@@ -1010,7 +1025,7 @@ parse_body(const char *text, const MigLabel *label, MemoryContext context,
 	cutting.in_steps = runs_in_steps(*trees, label);
 	cutting.begin = -1;
 	cutting.line = Max(label->first_line, 1);
-	cut(&cutting, trees);
+	cut_statements(&cutting, trees);
 	return body;
 }
 
@@ -1021,7 +1036,7 @@ mig_body_parse(const char *text, const MigLabel *label)
 		AllocSetContextCreate(CurrentMemoryContext, "migrate parse trees",
 							  ALLOCSET_DEFAULT_SIZES);
 	List	   *trees;
-	MigBody    *body = parse_body(text, label, context, &trees);
+	MigBody    *body = parse_in_context(text, label, context, &trees);
 
 	MemoryContextDelete(context);
 	return body;
@@ -1030,7 +1045,7 @@ mig_body_parse(const char *text, const MigLabel *label)
 MigBody *
 mig_body_parse_trees(const char *text, const MigLabel *label, List **trees)
 {
-	return parse_body(text, label, CurrentMemoryContext, trees);
+	return parse_in_context(text, label, CurrentMemoryContext, trees);
 }
 
 const MigStatement *

@@ -115,27 +115,28 @@ extern const MigStatement *mig_body_own_transaction(const MigBody *body);
 extern const char *mig_body_sql(const char *text);
 
 /* the file of a part: its own, or else the migration's */
-extern const char *mig_part_path(MigPart part, const char *path,
-								 const char *down_path,
-								 const char *verify_path);
+extern const char *mig_body_part_path(MigPart part, const char *path,
+									  const char *down_path,
+									  const char *verify_path);
 
 /* the label of a stored text, and of one that is to be stored */
-extern void mig_label_of_entry(MigLabel *label, const MigEntry *entry,
-							   MigPart part, bool secret);
-extern void mig_label_of_source(MigLabel *label, const MigSource *source,
-								MigPart part);
+extern void mig_body_label_of_entry(MigLabel *label, const MigEntry *entry,
+									MigPart part, bool secret);
+extern void mig_body_label_of_source(MigLabel *label, const MigSource *source,
+									 MigPart part);
 
 /* the statement, from 0, as a place for mig_error_locate() */
-extern void mig_statement_place(MigPlace *place, const MigLabel *label,
-								const MigBody *body, int statement);
+extern void mig_body_statement_place(MigPlace *place, const MigLabel *label,
+									 const MigBody *body, int statement);
 
 /*
  * For CONTEXT: migration, file and line, body, and the statement unless it is
  * 0.  In CurrentMemoryContext.
  */
-extern char *mig_label_place(const MigLabel *label, int statement, int line);
+extern char *mig_body_label_place(const MigLabel *label, int statement,
+								  int line);
 
 /* "up", "down", "verify" */
-extern const char *mig_part_name(MigPart part);
+extern const char *mig_body_part_name(MigPart part);
 
 #endif							/* MIG_SOURCE_BODY_H */

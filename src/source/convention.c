@@ -48,34 +48,35 @@ typedef struct Convention
 	bool		numbered;		/* its versions have a digit in them */
 
 	/* a file that shows that the set is of it, or NULL; null: never is */
-	MigScript  *(*detect) (const MigFileSet *set);
+	MigSourceFile *(*detect) (const MigFileSet *set);
 	void		(*parse) (MigFileSet *set);
 } Convention;
 
-static MigScript *golang_migrate_detect(const MigFileSet *set);
+static MigSourceFile *golang_migrate_detect(const MigFileSet *set);
 static void golang_migrate_parse(MigFileSet *set);
-static MigScript *sqlx_detect(const MigFileSet *set);
+static MigSourceFile *sqlx_detect(const MigFileSet *set);
 static void sqlx_parse(MigFileSet *set);
-static MigScript *diesel_detect(const MigFileSet *set);
+static MigSourceFile *diesel_detect(const MigFileSet *set);
 static void diesel_parse(MigFileSet *set);
-static MigScript *flyway_detect(const MigFileSet *set);
+static MigSourceFile *flyway_detect(const MigFileSet *set);
 static void flyway_parse(MigFileSet *set);
-static MigScript *prisma_detect(const MigFileSet *set);
+static MigSourceFile *prisma_detect(const MigFileSet *set);
 static void prisma_parse(MigFileSet *set);
 
 /* the first one is what a set is taken for that shows none */
 static const Convention conventions[] = {
 	{
 		"native", "VERSION_name.sql, VERSION_name.down.sql, VERSION_name.verify.sql",
-		false, false, true, mig_native_detect, mig_native_parse
+		false, false, true, mig_convention_native_detect,
+		mig_convention_native_parse
 	},
 	{
 		"plain", "VERSION_name.sql, VERSION_name.down.sql, VERSION_name.verify.sql",
-		false, false, true, NULL, mig_plain_parse
+		false, false, true, NULL, mig_convention_plain_parse
 	},
 	{
 		"name", "VERSION.sql, VERSION.down.sql, VERSION.verify.sql",
-		false, false, false, NULL, mig_name_parse
+		false, false, false, NULL, mig_convention_name_parse
 	},
 	{
 		"golang-migrate", "NUMBER_name.up.sql, NUMBER_name.down.sql",
@@ -87,7 +88,8 @@ static const Convention conventions[] = {
 	},
 	{
 		"goose", "NUMBER_name.sql",
-		false, false, true, mig_goose_detect, mig_goose_parse
+		false, false, true, mig_convention_goose_detect,
+		mig_convention_goose_parse
 	},
 	{
 		"diesel", "VERSION_name/up.sql, VERSION_name/down.sql",
@@ -99,7 +101,8 @@ static const Convention conventions[] = {
 	},
 	{
 		"sqitch", "those planned in sqitch.plan, in deploy/, revert/ and verify/",
-		true, true, false, mig_sqitch_detect, mig_sqitch_parse
+		true, true, false, mig_convention_sqitch_detect,
+		mig_convention_sqitch_parse
 	},
 	{
 		"prisma", "VERSION_name/migration.sql",
@@ -126,18 +129,18 @@ numbered_claim(const MigFileName *name, MigClaim *claim)
 		return false;
 
 	claim->version = pnstrdup(name->stem, underscore - name->stem);
-	if (!mig_is_digits(claim->version))
+	if (!mig_file_path_is_digits(claim->version))
 		return false;
 
 	claim->name = underscore + 1;
-	claim->key = mig_numeric_key(claim->version);
+	claim->key = mig_file_path_numeric_key(claim->version);
 	claim->part = name->part;
 	return true;
 }
 
 /* MigClaimFunction */
 static bool
-golang_migrate_claim(const MigScript *script, const MigFileName *name,
+golang_migrate_claim(const MigSourceFile *script, const MigFileName *name,
 					 MigClaim *claim)
 {
 	return name->suffixed && numbered_claim(name, claim);
@@ -145,27 +148,28 @@ golang_migrate_claim(const MigScript *script, const MigFileName *name,
 
 /* MigClaimFunction: a file without up or down can only be applied */
 static bool
-sqlx_claim(const MigScript *script, const MigFileName *name, MigClaim *claim)
+sqlx_claim(const MigSourceFile *script, const MigFileName *name,
+		   MigClaim *claim)
 {
 	return numbered_claim(name, claim);
 }
 
 /* does the file ask sqlx to run it outside of a transaction? */
 static bool
-has_no_transaction(const MigScript *script)
+has_no_transaction(const MigSourceFile *script)
 {
 	const char *wanted = "-- no-transaction";
-	MigLine		line;
+	MigFileLine line;
 
-	mig_line_rewind(&line, script->content);
+	mig_file_line_rewind(&line, script->content);
 	return strncmp(line.next, wanted, strlen(wanted)) == 0;
 }
 
 /* MigTakeFunction: how a down is run is seen from its statements */
 static void
-sqlx_take(MigSource *source, MigPart part, const MigScript *script)
+sqlx_take(MigSource *source, MigPart part, const MigSourceFile *script)
 {
-	mig_source_take(source, part, script);
+	mig_file_set_take(source, part, script);
 	if (part == MIG_UP && has_no_transaction(script))
 		source->transactional = MIG_TX_OFF;
 }
@@ -176,20 +180,21 @@ sqlx_take(MigSource *source, MigPart part, const MigScript *script)
  * set is of the native form, whose files can have the same names.
  */
 static void
-examine_numbered(const MigFileSet *set, MigScript **up, MigScript **sqlx)
+examine_numbered(const MigFileSet *set, MigSourceFile **up,
+				 MigSourceFile **sqlx)
 {
-	MigScript  *unsuffixed = NULL;
+	MigSourceFile *unsuffixed = NULL;
 
 	*up = *sqlx = NULL;
 	for (int i = 0; i < set->nscripts; i++)
 	{
-		MigScript  *script = &set->scripts[i];
+		MigSourceFile *script = &set->scripts[i];
 		MigFileName name;
 		MigClaim	claim;
 
-		if (!mig_path_is_sql(script->path))
+		if (!mig_file_path_is_sql(script->path))
 			continue;
-		mig_path_split(script->path, &name);
+		mig_file_path_split(script->path, &name);
 
 		if (name.part == MIG_VERIFY)
 		{
@@ -213,21 +218,21 @@ examine_numbered(const MigFileSet *set, MigScript **up, MigScript **sqlx)
 }
 
 /* what both tools would load in the same way is golang-migrate's */
-static MigScript *
+static MigSourceFile *
 golang_migrate_detect(const MigFileSet *set)
 {
-	MigScript  *up;
-	MigScript  *sqlx;
+	MigSourceFile *up;
+	MigSourceFile *sqlx;
 
 	examine_numbered(set, &up, &sqlx);
 	return sqlx == NULL ? up : NULL;
 }
 
-static MigScript *
+static MigSourceFile *
 sqlx_detect(const MigFileSet *set)
 {
-	MigScript  *up;
-	MigScript  *sqlx;
+	MigSourceFile *up;
+	MigSourceFile *sqlx;
 
 	examine_numbered(set, &up, &sqlx);
 	return sqlx;
@@ -236,13 +241,13 @@ sqlx_detect(const MigFileSet *set)
 static void
 golang_migrate_parse(MigFileSet *set)
 {
-	mig_fileset_pair(set, golang_migrate_claim, mig_source_take);
+	mig_file_set_pair(set, golang_migrate_claim, mig_file_set_take);
 }
 
 static void
 sqlx_parse(MigFileSet *set)
 {
-	mig_fileset_pair(set, sqlx_claim, sqlx_take);
+	mig_file_set_pair(set, sqlx_claim, sqlx_take);
 }
 
 
@@ -256,7 +261,7 @@ static char *
 without_comment(char *text)
 {
 	text[strcspn(text, "#")] = '\0';
-	return mig_trim(text);
+	return mig_file_line_trim(text);
 }
 
 /*
@@ -273,10 +278,10 @@ split_setting(char *text, char **key, char **value)
 	if (equals != NULL)
 	{
 		*equals = '\0';
-		*value = mig_trim(equals + 1);
+		*value = mig_file_line_trim(equals + 1);
 	}
 
-	*key = mig_trim(text);
+	*key = mig_file_line_trim(text);
 	length = strlen(*key);
 	if (length >= 2 && **key == '"' && (*key)[length - 1] == '"')
 	{
@@ -288,7 +293,8 @@ split_setting(char *text, char **key, char **value)
 
 /* read true or false */
 static bool
-boolean_setting(const MigScript *script, const MigLine *line, const char *value)
+boolean_setting(const MigSourceFile *script, const MigFileLine *line,
+				const char *value)
 {
 	if (pg_strcasecmp(value, "true") == 0)
 		return true;
@@ -296,7 +302,8 @@ boolean_setting(const MigScript *script, const MigLine *line, const char *value)
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_CONVENTION),
 				 errmsg("invalid setting \"%s\" in file \"%s\" line %d",
-						mig_line_excerpt(line), script->path, line->number),
+						mig_file_line_excerpt(line), script->path,
+						line->number),
 				 errdetail("Expected true or false.")));
 	return false;
 }
@@ -305,15 +312,15 @@ boolean_setting(const MigScript *script, const MigLine *line, const char *value)
  * metadata.toml, of which one key is known; keys of tables are others.
  */
 static MigTransactional
-diesel_metadata(const MigScript *script)
+diesel_metadata(const MigSourceFile *script)
 {
 	MigTransactional result = MIG_TX_RECOGNIZE;
-	MigLine		line;
+	MigFileLine line;
 
-	mig_line_rewind(&line, script->content);
-	while (mig_line_next(&line))
+	mig_file_line_rewind(&line, script->content);
+	while (mig_file_line_next(&line))
 	{
-		char	   *text = without_comment(mig_line_text(&line));
+		char	   *text = without_comment(mig_file_line_text(&line));
 		char	   *key;
 		char	   *value;
 
@@ -331,17 +338,18 @@ diesel_metadata(const MigScript *script)
 static char *
 directory_name(const char *path)
 {
-	char	   *directory = mig_path_directory(path);
+	char	   *directory = mig_file_path_directory(path);
 
 	if (*directory == '\0')
 		return directory;
 	directory[strlen(directory) - 1] = '\0';
-	return pstrdup(mig_path_base(directory));
+	return pstrdup(mig_file_path_base(directory));
 }
 
 /* MigClaimFunction: VERSION_name/up.sql, dashes in the version do not count */
 static bool
-diesel_claim(const MigScript *script, const MigFileName *name, MigClaim *claim)
+diesel_claim(const MigSourceFile *script, const MigFileName *name,
+			 MigClaim *claim)
 {
 	char	   *directory = directory_name(script->path);
 	char	   *to;
@@ -353,7 +361,7 @@ diesel_claim(const MigScript *script, const MigFileName *name, MigClaim *claim)
 	else
 		return false;
 
-	claim->key = mig_path_directory(script->path);
+	claim->key = mig_file_path_directory(script->path);
 	claim->name = directory + strcspn(directory, "_");
 	if (*claim->name != '\0')
 		*claim->name++ = '\0';
@@ -377,7 +385,7 @@ diesel_claim(const MigScript *script, const MigFileName *name, MigClaim *claim)
 
 /* list_sort() helper: by version, then path */
 static int
-compare_version(const ListCell *a, const ListCell *b)
+compare_source_version(const ListCell *a, const ListCell *b)
 {
 	const MigSource *sa = lfirst(a);
 	const MigSource *sb = lfirst(b);
@@ -403,15 +411,15 @@ keep_byte_order(List *sources)
 	int			ngreater = 0;
 	ListCell   *lc;
 
-	list_sort(sorted, compare_version);
+	list_sort(sorted, compare_source_version);
 	foreach(lc, sorted)
 	{
 		MigSource  *source = lfirst(lc);
 
 		/* greater[] falls: its last one is the nearest that is greater */
 		while (ngreater > 0 &&
-			   mig_version_compare(greater[ngreater - 1]->version,
-								   source->version) <= 0)
+			   mig_version_order_compare(greater[ngreater - 1]->version,
+										 source->version) <= 0)
 			ngreater--;
 		if (ngreater > 0)
 			source->requires = list_make1(greater[ngreater - 1]->version);
@@ -425,17 +433,17 @@ diesel_parse(MigFileSet *set)
 {
 	ListCell   *lc;
 
-	mig_fileset_pair(set, diesel_claim, mig_source_take);
+	mig_file_set_pair(set, diesel_claim, mig_file_set_take);
 	keep_byte_order(set->sources);
 
 	foreach(lc, set->sources)
 	{
 		MigSource  *source = lfirst(lc);
-		char	   *directory = mig_path_directory(source->path);
-		MigScript  *metadata;
+		char	   *directory = mig_file_path_directory(source->path);
+		MigSourceFile *metadata;
 
-		metadata = mig_fileset_find(set, psprintf("%smetadata.toml",
-												  directory));
+		metadata = mig_file_set_find(set, psprintf("%smetadata.toml",
+												   directory));
 		if (metadata != NULL)
 		{
 			metadata->used = true;
@@ -445,15 +453,15 @@ diesel_parse(MigFileSet *set)
 }
 
 /* the directories that diesel makes begin with a time */
-static MigScript *
+static MigSourceFile *
 diesel_detect(const MigFileSet *set)
 {
 	for (int i = 0; i < set->nscripts; i++)
 	{
-		MigScript  *script = &set->scripts[i];
+		MigSourceFile *script = &set->scripts[i];
 		char	   *directory;
 
-		if (strcmp(mig_path_base(script->path), "up.sql") != 0)
+		if (strcmp(mig_file_path_base(script->path), "up.sql") != 0)
 			continue;
 		directory = directory_name(script->path);
 		if (*directory >= '0' && *directory <= '9')
@@ -467,7 +475,8 @@ diesel_detect(const MigFileSet *set)
  * table of Prisma
  */
 static bool
-prisma_claim(const MigScript *script, const MigFileName *name, MigClaim *claim)
+prisma_claim(const MigSourceFile *script, const MigFileName *name,
+			 MigClaim *claim)
 {
 	if (strcmp(name->base, "migration") == 0)
 		claim->part = MIG_UP;
@@ -476,7 +485,7 @@ prisma_claim(const MigScript *script, const MigFileName *name, MigClaim *claim)
 	else
 		return false;
 
-	claim->key = mig_path_directory(script->path);
+	claim->key = mig_file_path_directory(script->path);
 	claim->version = directory_name(script->path);
 	claim->name = "";
 	if (*claim->version == '\0' || *claim->version == '.')
@@ -490,17 +499,18 @@ prisma_claim(const MigScript *script, const MigFileName *name, MigClaim *claim)
 
 /* migration_lock.toml says for which kind of server the files are */
 static void
-check_prisma_lock(const MigScript *script)
+check_prisma_lock(const MigSourceFile *script)
 {
-	MigLine		line;
+	MigFileLine line;
 
-	mig_line_rewind(&line, script->content);
-	while (mig_line_next(&line))
+	mig_file_line_rewind(&line, script->content);
+	while (mig_file_line_next(&line))
 	{
 		char	   *key;
 		char	   *value;
 
-		if (split_setting(without_comment(mig_line_text(&line)), &key, &value) &&
+		if (split_setting(without_comment(mig_file_line_text(&line)), &key,
+						  &value) &&
 			strcmp(key, "provider") == 0 &&
 			strcmp(value, "\"postgresql\"") != 0 &&
 			strcmp(value, "\"postgres\"") != 0 &&
@@ -508,7 +518,8 @@ check_prisma_lock(const MigScript *script)
 			ereport(ERROR,
 					(errcode(MIG_ERRCODE_CONVENTION),
 					 errmsg("setting \"%s\" in file \"%s\" line %d is not supported",
-							mig_line_excerpt(&line), script->path, line.number),
+							mig_file_line_excerpt(&line), script->path,
+							line.number),
 					 errdetail("The migrations are for another kind of server.")));
 	}
 }
@@ -516,14 +527,15 @@ check_prisma_lock(const MigScript *script)
 static void
 prisma_parse(MigFileSet *set)
 {
-	mig_fileset_pair(set, prisma_claim, mig_source_take);
+	mig_file_set_pair(set, prisma_claim, mig_file_set_take);
 	keep_byte_order(set->sources);
 
 	for (int i = 0; i < set->nscripts; i++)
 	{
-		MigScript  *script = &set->scripts[i];
+		MigSourceFile *script = &set->scripts[i];
 
-		if (strcmp(mig_path_base(script->path), "migration_lock.toml") == 0)
+		if (strcmp(mig_file_path_base(script->path), "migration_lock.toml") ==
+			0)
 		{
 			check_prisma_lock(script);
 			script->used = true;
@@ -532,13 +544,13 @@ prisma_parse(MigFileSet *set)
 }
 
 /* its directories begin with a time, or a 0; the lock file is its alone */
-static MigScript *
+static MigSourceFile *
 prisma_detect(const MigFileSet *set)
 {
 	for (int i = 0; i < set->nscripts; i++)
 	{
-		MigScript  *script = &set->scripts[i];
-		const char *base = mig_path_base(script->path);
+		MigSourceFile *script = &set->scripts[i];
+		const char *base = mig_file_path_base(script->path);
 		char	   *directory = directory_name(script->path);
 
 		if (strcmp(base, "migration_lock.toml") == 0 ||
@@ -577,7 +589,7 @@ flyway_versioned(const MigFileName *name, MigClaim *claim)
 	}
 
 	claim->name = pstrdup(separator == NULL ? "" : separator + 2);
-	claim->key = psprintf("V%s", mig_numeric_key(claim->version));
+	claim->key = psprintf("V%s", mig_file_path_numeric_key(claim->version));
 	claim->part = *base == 'U' ? MIG_DOWN : MIG_UP;
 	return true;
 }
@@ -599,7 +611,8 @@ flyway_repeatable(const MigFileName *name, MigClaim *claim)
 
 /* MigClaimFunction */
 static bool
-flyway_claim(const MigScript *script, const MigFileName *name, MigClaim *claim)
+flyway_claim(const MigSourceFile *script, const MigFileName *name,
+			 MigClaim *claim)
 {
 	if (!flyway_versioned(name, claim) && !flyway_repeatable(name, claim))
 		return false;
@@ -623,12 +636,13 @@ flyway_claim(const MigScript *script, const MigFileName *name, MigClaim *claim)
 
 /* raise an error about a setting of a script that cannot be honored */
 static void
-flyway_refuse(const MigScript *script, const MigLine *line, const char *detail)
+flyway_refuse(const MigSourceFile *script, const MigFileLine *line,
+			  const char *detail)
 {
 	ereport(ERROR,
 			(errcode(MIG_ERRCODE_CONVENTION),
 			 errmsg("setting \"%s\" in file \"%s\" line %d is not supported",
-					mig_line_excerpt(line), script->path, line->number),
+					mig_file_line_excerpt(line), script->path, line->number),
 			 errdetail("%s", detail)));
 }
 
@@ -653,15 +667,15 @@ flyway_placeholder(const char *text)
  * functions, too.
  */
 static void
-flyway_refuse_placeholders(const MigScript *script)
+flyway_refuse_placeholders(const MigSourceFile *script)
 {
 	const char *text = script->content;
 	int			line = 1;
 
 	while (*text != '\0')
 	{
-		const char *end = mig_sqltext_skip(text);
-		bool		comment = mig_sqltext_is_gap(text);
+		const char *end = mig_lenient_scan_skip(text);
+		bool		comment = mig_lenient_scan_is_gap(text);
 
 		if (end == NULL)
 			end = text + strlen(text);
@@ -689,15 +703,15 @@ flyway_refuse_placeholders(const MigScript *script)
  * been converted by who sent it.
  */
 static MigTransactional
-flyway_configuration(const MigScript *script, bool *replaces)
+flyway_configuration(const MigSourceFile *script, bool *replaces)
 {
 	MigTransactional result = MIG_TX_RECOGNIZE;
-	MigLine		line;
+	MigFileLine line;
 
-	mig_line_rewind(&line, script->content);
-	while (mig_line_next(&line))
+	mig_file_line_rewind(&line, script->content);
+	while (mig_file_line_next(&line))
 	{
-		char	   *text = without_comment(mig_line_text(&line));
+		char	   *text = without_comment(mig_file_line_text(&line));
 		char	   *key;
 		char	   *value;
 
@@ -733,19 +747,19 @@ flyway_parse(MigFileSet *set)
 	bool	   *literal = palloc0(count * sizeof(bool));	/* placeholders are none */
 	ListCell   *lc;
 
-	mig_fileset_pair(set, flyway_claim, mig_source_take);
+	mig_file_set_pair(set, flyway_claim, mig_file_set_take);
 
 	for (int i = 0; i < set->nscripts; i++)
 	{
-		MigScript  *conf = &set->scripts[i];
+		MigSourceFile *conf = &set->scripts[i];
 		bool		replaces = true;
-		MigScript  *script;
+		MigSourceFile *script;
 
-		if (!mig_path_has_suffix(conf->path, ".sql.conf"))
+		if (!mig_file_path_has_suffix(conf->path, ".sql.conf"))
 			continue;
 
-		script = mig_fileset_find(set, pnstrdup(conf->path,
-												strlen(conf->path) - strlen(".conf")));
+		script = mig_file_set_find(set, pnstrdup(conf->path,
+												 strlen(conf->path) - strlen(".conf")));
 		if (script == NULL || !script->used)
 			ereport(ERROR,
 					(errcode(MIG_ERRCODE_CONVENTION),
@@ -760,31 +774,31 @@ flyway_parse(MigFileSet *set)
 	foreach(lc, set->sources)
 	{
 		MigSource  *source = lfirst(lc);
-		const MigScript *script = mig_fileset_find(set, source->path);
+		const MigSourceFile *script = mig_file_set_find(set, source->path);
 
 		source->transactional = said[script - set->scripts];
 	}
 	for (int i = 0; i < set->nscripts; i++)
 	{
-		const MigScript *script = &set->scripts[i];
+		const MigSourceFile *script = &set->scripts[i];
 
-		if (script->used && mig_path_is_sql(script->path) && !literal[i])
+		if (script->used && mig_file_path_is_sql(script->path) && !literal[i])
 			flyway_refuse_placeholders(script);
 	}
 }
 
-static MigScript *
+static MigSourceFile *
 flyway_detect(const MigFileSet *set)
 {
 	for (int i = 0; i < set->nscripts; i++)
 	{
-		MigScript  *script = &set->scripts[i];
+		MigSourceFile *script = &set->scripts[i];
 		MigFileName name;
 		MigClaim	claim;
 
-		if (!mig_path_is_sql(script->path))
+		if (!mig_file_path_is_sql(script->path))
 			continue;
-		mig_path_split(script->path, &name);
+		mig_file_path_split(script->path, &name);
 		if (strstr(name.base, "__") != NULL &&
 			(flyway_versioned(&name, &claim) ||
 			 flyway_repeatable(&name, &claim)))
@@ -825,15 +839,15 @@ find_convention(const char *name)
  * The convention that the files show, NULL if there is nothing to load.
  */
 static const Convention *
-recognize(const MigFileSet *set)
+recognize_convention(const MigFileSet *set)
 {
 	const Convention *found = NULL;
-	MigScript  *shows_found = NULL;
+	MigSourceFile *shows_found = NULL;
 
 	for (int i = 0; i < lengthof(conventions); i++)
 	{
 		const Convention *convention = &conventions[i];
-		MigScript  *shows;
+		MigSourceFile *shows;
 
 		shows = convention->detect ? convention->detect(set) : NULL;
 		if (shows == NULL)
@@ -857,7 +871,7 @@ recognize(const MigFileSet *set)
 
 	for (int i = 0; i < set->nscripts; i++)
 	{
-		if (mig_path_is_sql(set->scripts[i].path))
+		if (mig_file_path_is_sql(set->scripts[i].path))
 			return &conventions[0];
 	}
 	return NULL;
@@ -868,30 +882,31 @@ recognize(const MigFileSet *set)
  * settings of tools, which are handed over because they might be ours.
  */
 static bool
-is_beside(const MigScript *script)
+is_beside(const MigSourceFile *script)
 {
 	static const char *const patterns[] = {
 		".*", "*.md", "README*", "LICENSE*", "*.toml", "*.conf", "*.plan"
 	};
-	const char *base = mig_path_base(script->path);
+	const char *base = mig_file_path_base(script->path);
 
 	for (int i = 0; i < lengthof(patterns); i++)
 	{
-		if (mig_path_matches(base, patterns[i]))
+		if (mig_file_path_matches(base, patterns[i]))
 			return true;
 	}
 	return false;
 }
 
 static void
-refuse_misfit(MigFileSet *set, MigScript *script, const Convention *convention)
+refuse_misfit(MigFileSet *set, MigSourceFile *script,
+			  const Convention *convention)
 {
-	mig_fileset_refuse(set, script,
-					   psprintf("file \"%s\" does not fit convention \"%s\"",
-								script->path, convention->name),
-					   psprintf("The files of this convention are %s.",
-								convention->files),
-					   "Rename it, pass another convention, or leave it out with ignore.");
+	mig_file_set_refuse(set, script,
+						psprintf("file \"%s\" does not fit convention \"%s\"",
+								 script->path, convention->name),
+						psprintf("The files of this convention are %s.",
+								 convention->files),
+						"Rename it, pass another convention, or leave it out with ignore.");
 }
 
 /* refuse what is neither SQL nor beside it: a migration in another language? */
@@ -900,10 +915,10 @@ check_others(MigFileSet *set, const Convention *convention)
 {
 	for (int i = 0; i < set->nscripts; i++)
 	{
-		MigScript  *script = &set->scripts[i];
+		MigSourceFile *script = &set->scripts[i];
 
 		if (!convention->has_place && !script->refused &&
-			!mig_path_is_sql(script->path) && !is_beside(script))
+			!mig_file_path_is_sql(script->path) && !is_beside(script))
 			refuse_misfit(set, script, convention);
 	}
 }
@@ -916,12 +931,12 @@ check_left_over(MigFileSet *set, const Convention *convention)
 
 	for (int i = 0; i < set->nscripts; i++)
 	{
-		MigScript  *script = &set->scripts[i];
+		MigSourceFile *script = &set->scripts[i];
 
 		if (script->used || script->refused ||
-			*mig_path_base(script->path) == '.')
+			*mig_file_path_base(script->path) == '.')
 			continue;
-		if (convention->has_place || !mig_path_is_sql(script->path))
+		if (convention->has_place || !mig_file_path_is_sql(script->path))
 			paths = lappend(paths, unconstify(char *, script->path));
 		else
 			refuse_misfit(set, script, convention);
@@ -934,14 +949,15 @@ check_left_over(MigFileSet *set, const Convention *convention)
 							   list_length(paths), list_length(paths),
 							   convention->name),
 				 errdetail_plural("The file is %s.", "The files are %s.",
-								  list_length(paths), mig_name_list(paths))));
+								  list_length(paths),
+								  mig_error_name_list(paths))));
 }
 
 /* does the version that the file's name begins with have a digit in it? */
 static bool
 has_number(const char *path)
 {
-	const char *base = mig_path_base(path);
+	const char *base = mig_file_path_base(path);
 
 	return base[strcspn(base, "0123456789_")] != '_' &&
 		strpbrk(base, "0123456789") != NULL;
@@ -959,13 +975,13 @@ path_depth(const char *path)
 
 /* files of other parts may lie anywhere: they run with their up file, or never */
 static bool
-is_up_file(const MigScript *script)
+is_up_file(const MigSourceFile *script)
 {
 	MigFileName name;
 
-	if (!mig_path_is_sql(script->path))
+	if (!mig_file_path_is_sql(script->path))
 		return false;
-	mig_path_split(script->path, &name);
+	mig_file_path_split(script->path, &name);
 	return name.part == MIG_UP;
 }
 
@@ -976,11 +992,11 @@ is_up_file(const MigScript *script)
 static char *
 find_root(const MigFileSet *set, const Convention *convention)
 {
-	const MigScript *highest = NULL;
+	const MigSourceFile *highest = NULL;
 
 	for (int i = 0; i < set->nscripts; i++)
 	{
-		const MigScript *script = &set->scripts[i];
+		const MigSourceFile *script = &set->scripts[i];
 
 		if (is_up_file(script) &&
 			(!convention->numbered || has_number(script->path)) &&
@@ -988,7 +1004,7 @@ find_root(const MigFileSet *set, const Convention *convention)
 			 path_depth(script->path) < path_depth(highest->path)))
 			highest = script;
 	}
-	return highest ? mig_path_directory(highest->path) : NULL;
+	return highest ? mig_file_path_directory(highest->path) : NULL;
 }
 
 /*
@@ -1000,15 +1016,15 @@ check_numbers(MigFileSet *set, const Convention *convention)
 {
 	for (int i = 0; i < set->nscripts; i++)
 	{
-		MigScript  *script = &set->scripts[i];
+		MigSourceFile *script = &set->scripts[i];
 
-		if (convention->numbered && mig_path_is_sql(script->path) &&
+		if (convention->numbered && mig_file_path_is_sql(script->path) &&
 			!script->refused && !has_number(script->path))
-			mig_fileset_refuse(set, script,
-							   psprintf("file \"%s\" has no version number",
-										script->path),
-							   NULL,
-							   "Give it a number, pass convention => 'name' to take whole file names as versions, or leave it out with ignore.");
+			mig_file_set_refuse(set, script,
+								psprintf("file \"%s\" has no version number",
+										 script->path),
+								NULL,
+								"Give it a number, pass convention => 'name' to take whole file names as versions, or leave it out with ignore.");
 	}
 }
 
@@ -1023,19 +1039,19 @@ check_directories(MigFileSet *set, const Convention *convention)
 
 	for (int i = 0; i < set->nscripts; i++)
 	{
-		MigScript  *script = &set->scripts[i];
+		MigSourceFile *script = &set->scripts[i];
 
 		if (root == NULL || script->refused || !is_up_file(script) ||
-			strcmp(mig_path_directory(script->path), root) == 0)
+			strcmp(mig_file_path_directory(script->path), root) == 0)
 			continue;
-		mig_fileset_refuse(set, script,
-						   strncmp(script->path, root, strlen(root)) == 0 ?
-						   psprintf("file \"%s\" is in a sub-directory",
-									script->path) :
-						   psprintf("file \"%s\" is not in directory \"%s\" with the others",
-									script->path, root),
-						   NULL,
-						   "Pass subdirectories => true, or leave it out with ignore.");
+		mig_file_set_refuse(set, script,
+							strncmp(script->path, root, strlen(root)) == 0 ?
+							psprintf("file \"%s\" is in a sub-directory",
+									 script->path) :
+							psprintf("file \"%s\" is not in directory \"%s\" with the others",
+									 script->path, root),
+							NULL,
+							"Pass subdirectories => true, or leave it out with ignore.");
 	}
 }
 
@@ -1048,7 +1064,7 @@ check_foreign(MigFileSet *set, const Convention *convention)
 {
 	for (int i = 0; i < set->nscripts; i++)
 	{
-		MigScript  *script = &set->scripts[i];
+		MigSourceFile *script = &set->scripts[i];
 		const char *hint;
 		char	   *message = NULL;
 
@@ -1056,11 +1072,11 @@ check_foreign(MigFileSet *set, const Convention *convention)
 		if (convention->has_place && !script->used)
 			continue;
 		if (!convention->has_place)
-			message = mig_foreign_name(set, script, &hint);
-		if (message == NULL && mig_path_is_sql(script->path))
-			message = mig_foreign_marker(set, script, &hint);
+			message = mig_known_tools_name(set, script, &hint);
+		if (message == NULL && mig_file_path_is_sql(script->path))
+			message = mig_known_tools_marker(set, script, &hint);
 		if (message != NULL)
-			mig_fileset_refuse(set, script, message, NULL, hint);
+			mig_file_set_refuse(set, script, message, NULL, hint);
 	}
 }
 
@@ -1068,7 +1084,7 @@ check_foreign(MigFileSet *set, const Convention *convention)
 static bool
 is_refused(const MigFileSet *set, const char *path)
 {
-	const MigScript *script = path ? mig_fileset_find(set, path) : NULL;
+	const MigSourceFile *script = path ? mig_file_set_find(set, path) : NULL;
 
 	return script != NULL && script->refused;
 }
@@ -1133,7 +1149,9 @@ report_refusals(const MigFileSet *set)
 			appendStringInfo(&detail, "%s%s.", detail.len > 0 ? "\n" : "",
 							 refusal->message);
 		if (refusal->hint != NULL)
-			hints = mig_add_word(hints, unconstify(char *, refusal->hint));
+			hints =
+				mig_file_line_add_word(hints,
+									   unconstify(char *, refusal->hint));
 	}
 	if (list_length(set->refusals) > MAX_REFUSALS)
 		appendStringInfo(&detail, "\nand %d more",
@@ -1172,7 +1190,7 @@ check_versions(List *sources, const Convention *convention)
 	const MigSource *last = NULL;
 	ListCell   *lc;
 
-	list_sort(sorted, compare_version);
+	list_sort(sorted, compare_source_version);
 	foreach(lc, sorted)
 	{
 		const MigSource *source = lfirst(lc);
@@ -1201,8 +1219,8 @@ check_versions(List *sources, const Convention *convention)
 static int
 compare_script(const void *a, const void *b)
 {
-	return strcmp(((const MigScript *) a)->path,
-				  ((const MigScript *) b)->path);
+	return strcmp(((const MigSourceFile *) a)->path,
+				  ((const MigSourceFile *) b)->path);
 }
 
 /* has the caller asked for the file to be left out? */
@@ -1215,9 +1233,9 @@ is_ignored(const char *path, const List *patterns)
 	{
 		const char *pattern = lfirst(lc);
 
-		if (mig_path_matches(path, pattern) ||
+		if (mig_file_path_matches(path, pattern) ||
 			(strchr(pattern, '/') == NULL &&
-			 mig_path_matches(mig_path_base(path), pattern)))
+			 mig_file_path_matches(mig_file_path_base(path), pattern)))
 			return true;
 	}
 	return false;
@@ -1227,16 +1245,17 @@ is_ignored(const char *path, const List *patterns)
 static void
 refuse_path(MigFileSet *set, const char *path)
 {
-	MigScript	script = {0};
+	MigSourceFile script = {0};
 	const char *shown = mig_printable_line(path, MIG_EXCERPT_BYTES);
 
 	if (!set->partial)
 		mig_check_line("the path of a file", path, MIG_PATH_BYTES);
 	script.path = shown;
-	mig_fileset_refuse(set, &script, strlen(path) > MIG_PATH_BYTES ?
-					   psprintf("the path of file \"%s\" is too long", shown) :
-					   psprintf("the path of file \"%s\" has control or invisible characters in it", shown),
-					   NULL, "Rename it, or leave it out with ignore.");
+	mig_file_set_refuse(set, &script, strlen(path) > MIG_PATH_BYTES ?
+						psprintf("the path of file \"%s\" is too long",
+								 shown) :
+						psprintf("the path of file \"%s\" has control or invisible characters in it", shown),
+						NULL, "Rename it, or leave it out with ignore.");
 }
 
 /* the files as what the parsers work on */
@@ -1246,10 +1265,10 @@ make_fileset(MigFileSet *set, MigFile *files, int nfiles,
 {
 	memset(set, 0, sizeof(MigFileSet));
 	set->partial = reading->partial;
-	set->scripts = palloc0(Max(nfiles, 1) * sizeof(MigScript));
+	set->scripts = palloc0(Max(nfiles, 1) * sizeof(MigSourceFile));
 	for (int i = 0; i < nfiles; i++)
 	{
-		MigScript  *script = &set->scripts[set->nscripts];
+		MigSourceFile *script = &set->scripts[set->nscripts];
 
 		if (is_ignored(files[i].path, reading->ignore))
 			continue;
@@ -1262,7 +1281,7 @@ make_fileset(MigFileSet *set, MigFile *files, int nfiles,
 		script->content = files[i].content;
 		set->nscripts++;
 	}
-	qsort(set->scripts, set->nscripts, sizeof(MigScript), compare_script);
+	qsort(set->scripts, set->nscripts, sizeof(MigSourceFile), compare_script);
 }
 
 /*
@@ -1283,7 +1302,7 @@ mig_convention_parse(MigFile *files, int nfiles, const MigReading *reading,
 	if (set.nscripts == 0 && set.refusals == NIL)
 		return NIL;
 	if (found == NULL)
-		found = recognize(&set);
+		found = recognize_convention(&set);
 	if (found == NULL)
 		found = &conventions[0];
 

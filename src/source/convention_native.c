@@ -29,29 +29,29 @@
 #define LINT_OFF_FILE "-file"
 
 /* a file in the native form while it is cut */
-typedef struct Cut
+typedef struct MarkerCut
 {
-	const MigScript *script;
+	const MigSourceFile *script;
 	MigSource  *source;
-	MigLine		line;
+	MigFileLine line;
 	const char *start;			/* of the open section, NULL: none yet */
 	MigPart		part;			/* of the open section */
 	char	   *sections[MIG_VERIFY + 1];	/* NULL: there is none */
 	int			lines[MIG_VERIFY + 1];	/* where they begin */
-} Cut;
+} MarkerCut;
 
 /* a native marker: either it opens the section of a part, or handle is set */
 typedef struct NativeMarker
 {
 	const char *word;
 	MigPart		part;
-	void		(*handle) (Cut *cut, char *words);
+	void		(*handle) (MarkerCut *cut, char *words);
 } NativeMarker;
 
-static void native_requires(Cut *cut, char *words);
-static void native_repeatable(Cut *cut, char *words);
-static void native_transactional(Cut *cut, char *words);
-static void native_irreversible(Cut *cut, char *words);
+static void native_requires(MarkerCut *cut, char *words);
+static void native_repeatable(MarkerCut *cut, char *words);
+static void native_transactional(MarkerCut *cut, char *words);
+static void native_irreversible(MarkerCut *cut, char *words);
 
 static const NativeMarker native_markers[] = {
 	{"up", MIG_UP, NULL},
@@ -68,11 +68,11 @@ static const NativeMarker native_markers[] = {
  * If the line is a comment that begins with prefix, a copy of what follows.
  */
 static char *
-marker_text(const MigLine *line, const char *prefix)
+marker_text(const MigFileLine *line, const char *prefix)
 {
 	int			prefix_length = strlen(prefix);
 	int			length;
-	const char *text = mig_line_comment(line, &length);
+	const char *text = mig_file_line_comment(line, &length);
 
 	if (text == NULL || length < prefix_length ||
 		pg_strncasecmp(text, prefix, prefix_length) != 0)
@@ -86,7 +86,7 @@ marker_text(const MigLine *line, const char *prefix)
  * off are for the linter, and part of a body.
  */
 static char *
-native_marker_text(const MigLine *line)
+native_marker_text(const MigFileLine *line)
 {
 	char	   *text = marker_text(line, NATIVE_PREFIX);
 	int			length;
@@ -100,25 +100,25 @@ native_marker_text(const MigLine *line)
 }
 
 static char *
-goose_marker_text(const MigLine *line)
+goose_marker_text(const MigFileLine *line)
 {
 	return marker_text(line, GOOSE_PREFIX);
 }
 
 /* the first file that has a line with such a marker */
-static MigScript *
-find_marked(const MigFileSet *set, char *(*text_of) (const MigLine *line))
+static MigSourceFile *
+find_marked(const MigFileSet *set, char *(*text_of) (const MigFileLine *line))
 {
 	for (int i = 0; i < set->nscripts; i++)
 	{
-		MigScript  *script = &set->scripts[i];
-		MigLine		line;
+		MigSourceFile *script = &set->scripts[i];
+		MigFileLine line;
 
-		if (!mig_path_is_sql(script->path))
+		if (!mig_file_path_is_sql(script->path))
 			continue;
 
-		mig_line_rewind(&line, script->content);
-		while (mig_line_next(&line))
+		mig_file_line_rewind(&line, script->content);
+		while (mig_file_line_next(&line))
 		{
 			if (text_of(&line) != NULL)
 				return script;
@@ -129,13 +129,14 @@ find_marked(const MigFileSet *set, char *(*text_of) (const MigLine *line))
 
 /* a marker must begin its line, as the tools want it */
 static void
-check_not_indented(const MigScript *script, const MigLine *line)
+check_not_indented(const MigSourceFile *script, const MigFileLine *line)
 {
 	if (line->start[0] != '-')
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_CONVENTION),
 				 errmsg("marker \"%s\" is indented in file \"%s\" line %d",
-						mig_line_excerpt(line), script->path, line->number),
+						mig_file_line_excerpt(line), script->path,
+						line->number),
 				 errhint("Put the marker at the start of its line.")));
 }
 
@@ -169,13 +170,13 @@ skip_block_comment(const char *text, const char *end)
  * it belongs to no section and is dropped.
  */
 static void
-check_preamble(const MigScript *script, const char *end)
+check_preamble(const MigSourceFile *script, const char *end)
 {
-	MigLine		line;
+	MigFileLine line;
 	const char *text;
 	int			number = 1;
 
-	mig_line_rewind(&line, script->content);
+	mig_file_line_rewind(&line, script->content);
 	text = line.next;
 
 	while (text < end)
@@ -217,19 +218,19 @@ section_or_null(char *section)
 
 /* raise an error about the words of a marker */
 static void
-marker_error(Cut *cut, const char *expected)
+marker_error(MarkerCut *cut, const char *expected)
 {
 	ereport(ERROR,
 			(errcode(MIG_ERRCODE_CONVENTION),
 			 errmsg("invalid marker \"%s\" in file \"%s\" line %d",
-					mig_line_excerpt(&cut->line), cut->script->path,
+					mig_file_line_excerpt(&cut->line), cut->script->path,
 					cut->line.number),
 			 errdetail("Expected \"%s\".", expected)));
 }
 
 /* two lines of a file may say the same, but not the opposite */
 static void
-set_transactional(Cut *cut, bool on)
+set_transactional(MarkerCut *cut, bool on)
 {
 	MigTransactional said = on ? MIG_TX_ON : MIG_TX_OFF;
 
@@ -238,40 +239,40 @@ set_transactional(Cut *cut, bool on)
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_CONVENTION),
 				 errmsg("marker \"%s\" in file \"%s\" line %d contradicts an earlier one",
-						mig_line_excerpt(&cut->line), cut->script->path,
+						mig_file_line_excerpt(&cut->line), cut->script->path,
 						cut->line.number)));
 	cut->source->transactional = said;
 }
 
 /* -- migrate:requires VERSION ... */
 static void
-native_requires(Cut *cut, char *words)
+native_requires(MarkerCut *cut, char *words)
 {
-	char	   *word = mig_next_word(&words);
+	char	   *word = mig_file_line_next_word(&words);
 
 	if (word == NULL)
 		marker_error(cut, "-- migrate:requires VERSION ...");
 
-	for (; word != NULL; word = mig_next_word(&words))
+	for (; word != NULL; word = mig_file_line_next_word(&words))
 		cut->source->requires = lappend(cut->source->requires, word);
 }
 
 /* -- migrate:repeatable */
 static void
-native_repeatable(Cut *cut, char *words)
+native_repeatable(MarkerCut *cut, char *words)
 {
-	if (mig_next_word(&words) != NULL)
+	if (mig_file_line_next_word(&words) != NULL)
 		marker_error(cut, "-- migrate:repeatable");
 	cut->source->kind = MIG_REPEATABLE;
 }
 
 /* -- migrate:transactional on|off */
 static void
-native_transactional(Cut *cut, char *words)
+native_transactional(MarkerCut *cut, char *words)
 {
-	char	   *word = mig_next_word(&words);
+	char	   *word = mig_file_line_next_word(&words);
 
-	if (word == NULL || mig_next_word(&words) != NULL ||
+	if (word == NULL || mig_file_line_next_word(&words) != NULL ||
 		(pg_strcasecmp(word, "on") != 0 && pg_strcasecmp(word, "off") != 0))
 		marker_error(cut, "-- migrate:transactional on|off");
 
@@ -280,9 +281,9 @@ native_transactional(Cut *cut, char *words)
 
 /* -- migrate:irreversible */
 static void
-native_irreversible(Cut *cut, char *words)
+native_irreversible(MarkerCut *cut, char *words)
 {
-	if (mig_next_word(&words) != NULL)
+	if (mig_file_line_next_word(&words) != NULL)
 		marker_error(cut, "-- migrate:irreversible");
 	cut->source->irreversible = true;
 }
@@ -295,11 +296,11 @@ native_irreversible(Cut *cut, char *words)
  * dbmate.
  */
 static void
-section_options(Cut *cut, MigPart part, char *words)
+section_options(MarkerCut *cut, MigPart part, char *words)
 {
 	char	   *word;
 
-	while ((word = mig_next_word(&words)) != NULL)
+	while ((word = mig_file_line_next_word(&words)) != NULL)
 	{
 		bool		on = strcmp(word, "transaction:true") == 0;
 
@@ -315,7 +316,7 @@ section_options(Cut *cut, MigPart part, char *words)
 
 /* end the open section, if any, at the start of a marker or of nothing */
 static void
-close_section(Cut *cut, const char *end)
+close_section(MarkerCut *cut, const char *end)
 {
 	if (cut->start == NULL)
 		return;
@@ -329,14 +330,14 @@ close_section(Cut *cut, const char *end)
  * are not those of the file.
  */
 static void
-check_first_section(Cut *cut, MigPart part)
+check_first_section(MarkerCut *cut, MigPart part)
 {
 	if (cut->sections[part] != NULL)
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_CONVENTION),
 				 errmsg("marker \"%s\" in file \"%s\" line %d begins a second %s section",
-						mig_line_excerpt(&cut->line), cut->script->path,
-						cut->line.number, mig_part_name(part)),
+						mig_file_line_excerpt(&cut->line), cut->script->path,
+						cut->line.number, mig_body_part_name(part)),
 				 errdetail("The first one begins after line %d.",
 						   cut->lines[part] - 1),
 				 errhint("Put the statements together, or into another file.")));
@@ -344,18 +345,18 @@ check_first_section(Cut *cut, MigPart part)
 
 /* a comment for the linter before the first marker would be dropped */
 static void
-check_no_lint_off(const Cut *cut)
+check_no_lint_off(const MarkerCut *cut)
 {
-	MigLine		line;
+	MigFileLine line;
 
-	mig_line_rewind(&line, cut->script->content);
-	while (mig_line_next(&line) && line.number < cut->line.number)
+	mig_file_line_rewind(&line, cut->script->content);
+	while (mig_file_line_next(&line) && line.number < cut->line.number)
 	{
 		if (marker_text(&line, NATIVE_PREFIX LINT_OFF) != NULL)
 			ereport(ERROR,
 					(errcode(MIG_ERRCODE_CONVENTION),
 					 errmsg("comment \"%s\" is out of place in file \"%s\" line %d",
-							mig_line_excerpt(&line), cut->script->path,
+							mig_file_line_excerpt(&line), cut->script->path,
 							line.number),
 					 errhint("It belongs into a body, after the marker that begins it.")));
 	}
@@ -363,14 +364,14 @@ check_no_lint_off(const Cut *cut)
 
 /* act on a marker line; text is what follows the prefix */
 static void
-native_marker(Cut *cut, char *text)
+native_marker(MarkerCut *cut, char *text)
 {
 	char	   *word = text;
 
 	check_not_indented(cut->script, &cut->line);
 
 	/* the word follows the colon at once */
-	if (mig_next_word(&text) != word)
+	if (mig_file_line_next_word(&text) != word)
 		word = "";
 
 	for (int i = 0; i < lengthof(native_markers); i++)
@@ -402,21 +403,21 @@ native_marker(Cut *cut, char *text)
 	ereport(ERROR,
 			(errcode(MIG_ERRCODE_CONVENTION),
 			 errmsg("unrecognized marker \"%s\" in file \"%s\" line %d",
-					mig_line_excerpt(&cut->line), cut->script->path,
+					mig_file_line_excerpt(&cut->line), cut->script->path,
 					cut->line.number),
 			 errhint("The markers are migrate:up, migrate:down, migrate:verify, migrate:requires, migrate:repeatable, migrate:transactional and migrate:irreversible.")));
 }
 
 /* take the sections as the texts of the migration */
 static void
-finish_cut(Cut *cut)
+finish_cut(MarkerCut *cut)
 {
 	MigSource  *source = cut->source;
 
 	if (cut->start == NULL)
 	{
 		/* no marker: the file is the up body */
-		mig_source_take(source, MIG_UP, cut->script);
+		mig_file_set_take(source, MIG_UP, cut->script);
 		return;
 	}
 
@@ -438,7 +439,7 @@ finish_cut(Cut *cut)
 
 /* no way back can be had and said to be missing at once */
 static void
-check_irreversible(const MigSource *source, const MigScript *script)
+check_irreversible(const MigSource *source, const MigSourceFile *script)
 {
 	if (source->irreversible && source->down != NULL)
 		ereport(ERROR,
@@ -449,14 +450,14 @@ check_irreversible(const MigSource *source, const MigScript *script)
 
 /* MigTakeFunction of an up file */
 static void
-native_take_up(MigSource *source, const MigScript *script)
+native_take_up(MigSource *source, const MigSourceFile *script)
 {
-	Cut			cut = {0};
+	MarkerCut	cut = {0};
 
 	cut.script = script;
 	cut.source = source;
-	mig_line_rewind(&cut.line, script->content);
-	while (mig_line_next(&cut.line))
+	mig_file_line_rewind(&cut.line, script->content);
+	while (mig_file_line_next(&cut.line))
 	{
 		char	   *text = native_marker_text(&cut.line);
 
@@ -464,7 +465,7 @@ native_take_up(MigSource *source, const MigScript *script)
 			native_marker(&cut, text);
 	}
 	finish_cut(&cut);
-	source->requires = mig_words_once(source->requires);
+	source->requires = mig_file_line_words_once(source->requires);
 	check_irreversible(source, script);
 }
 
@@ -473,9 +474,9 @@ native_take_up(MigSource *source, const MigScript *script)
  * verify file is its body and nothing else.
  */
 static void
-native_take(MigSource *source, MigPart part, const MigScript *script)
+native_take(MigSource *source, MigPart part, const MigSourceFile *script)
 {
-	MigLine		line;
+	MigFileLine line;
 
 	if (part == MIG_UP)
 	{
@@ -483,14 +484,15 @@ native_take(MigSource *source, MigPart part, const MigScript *script)
 		return;
 	}
 
-	mig_line_rewind(&line, script->content);
-	while (mig_line_next(&line))
+	mig_file_line_rewind(&line, script->content);
+	while (mig_file_line_next(&line))
 	{
 		if (native_marker_text(&line) != NULL)
 			ereport(ERROR,
 					(errcode(MIG_ERRCODE_CONVENTION),
 					 errmsg("marker \"%s\" is out of place in file \"%s\" line %d",
-							mig_line_excerpt(&line), script->path, line.number),
+							mig_file_line_excerpt(&line), script->path,
+							line.number),
 					 errhint("Markers belong in the file \"%s\".",
 							 source->path)));
 	}
@@ -502,13 +504,13 @@ native_take(MigSource *source, MigPart part, const MigScript *script)
 						script->path, source->path),
 				 errhint("Keep one of the two.")));
 
-	mig_source_take(source, part, script);
+	mig_file_set_take(source, part, script);
 	check_irreversible(source, script);
 }
 
 /* MigClaimFunction: VERSION_name.sql, or VERSION.sql */
 static bool
-native_claim(const MigScript *script, const MigFileName *name,
+native_claim(const MigSourceFile *script, const MigFileName *name,
 			 MigClaim *claim)
 {
 	char	   *underscore = strchr(name->stem, '_');
@@ -534,7 +536,8 @@ native_claim(const MigScript *script, const MigFileName *name,
 
 /* MigClaimFunction: the whole file name is the version */
 static bool
-name_claim(const MigScript *script, const MigFileName *name, MigClaim *claim)
+name_claim(const MigSourceFile *script, const MigFileName *name,
+		   MigClaim *claim)
 {
 	if (name->stem[0] == '\0' || name->stem[0] == '.')
 		return false;
@@ -547,29 +550,29 @@ name_claim(const MigScript *script, const MigFileName *name, MigClaim *claim)
 }
 
 void
-mig_native_parse(MigFileSet *set)
+mig_convention_native_parse(MigFileSet *set)
 {
-	mig_fileset_pair(set, native_claim, native_take);
+	mig_file_set_pair(set, native_claim, native_take);
 }
 
-MigScript *
-mig_native_detect(const MigFileSet *set)
+MigSourceFile *
+mig_convention_native_detect(const MigFileSet *set)
 {
 	return find_marked(set, native_marker_text);
 }
 
 /* the names of the native form; what is in the files is not looked at */
 void
-mig_plain_parse(MigFileSet *set)
+mig_convention_plain_parse(MigFileSet *set)
 {
-	mig_fileset_pair(set, native_claim, mig_source_take);
+	mig_file_set_pair(set, native_claim, mig_file_set_take);
 }
 
 /* the markers of the native form */
 void
-mig_name_parse(MigFileSet *set)
+mig_convention_name_parse(MigFileSet *set)
 {
-	mig_fileset_pair(set, name_claim, native_take);
+	mig_file_set_pair(set, name_claim, native_take);
 }
 
 
@@ -581,9 +584,9 @@ mig_name_parse(MigFileSet *set)
 /* a file of goose while it is cut; a section is closed when the next opens */
 typedef struct Goose
 {
-	const MigScript *script;
+	const MigSourceFile *script;
 	MigSource  *source;
-	MigLine		line;
+	MigFileLine line;
 	const char *up;				/* start of the section, NULL: none yet */
 	const char *down;
 	const char *up_end;
@@ -600,7 +603,7 @@ goose_error(Goose *goose, const char *detail)
 	ereport(ERROR,
 			(errcode(MIG_ERRCODE_CONVENTION),
 			 errmsg("invalid annotation \"%s\" in file \"%s\" line %d",
-					mig_line_excerpt(&goose->line), goose->script->path,
+					mig_file_line_excerpt(&goose->line), goose->script->path,
 					goose->line.number),
 			 errdetail("%s", detail)));
 }
@@ -651,7 +654,7 @@ goose_annotation(Goose *goose, char *text)
 	check_not_indented(goose->script, &goose->line);
 
 	initStringInfo(&words);
-	while ((word = mig_next_word(&text)) != NULL)
+	while ((word = mig_file_line_next_word(&text)) != NULL)
 		appendStringInfo(&words, "%s%s", words.len > 0 ? " " : "", word);
 
 	if (pg_strcasecmp(words.data, "Up") == 0)
@@ -680,7 +683,7 @@ goose_annotation(Goose *goose, char *text)
  * they are comments, so that the lines of body and file go together.
  */
 static void
-goose_take(MigSource *source, MigPart part, const MigScript *script)
+goose_take(MigSource *source, MigPart part, const MigSourceFile *script)
 {
 	Goose		goose = {0};
 	const char *end;
@@ -688,14 +691,14 @@ goose_take(MigSource *source, MigPart part, const MigScript *script)
 	goose.script = script;
 	goose.source = source;
 	goose.down_is_blank = true;
-	mig_line_rewind(&goose.line, script->content);
-	while (mig_line_next(&goose.line))
+	mig_file_line_rewind(&goose.line, script->content);
+	while (mig_file_line_next(&goose.line))
 	{
 		char	   *text = marker_text(&goose.line, GOOSE_PREFIX);
 
 		if (text != NULL)
 			goose_annotation(&goose, text);
-		else if (goose.down != NULL && !mig_line_is_blank(&goose.line))
+		else if (goose.down != NULL && !mig_file_line_is_blank(&goose.line))
 			goose.down_is_blank = false;
 	}
 	end = goose.line.next;
@@ -724,7 +727,8 @@ goose_take(MigSource *source, MigPart part, const MigScript *script)
 
 /* MigClaimFunction: NUMBER_name.sql */
 static bool
-goose_claim(const MigScript *script, const MigFileName *name, MigClaim *claim)
+goose_claim(const MigSourceFile *script, const MigFileName *name,
+			MigClaim *claim)
 {
 	char	   *underscore = strchr(name->base, '_');
 
@@ -732,22 +736,22 @@ goose_claim(const MigScript *script, const MigFileName *name, MigClaim *claim)
 		return false;
 
 	claim->version = pnstrdup(name->base, underscore - name->base);
-	if (!mig_is_digits(claim->version))
+	if (!mig_file_path_is_digits(claim->version))
 		return false;
-	claim->key = mig_numeric_key(claim->version);
+	claim->key = mig_file_path_numeric_key(claim->version);
 	claim->name = underscore + 1;
 	claim->part = MIG_UP;
 	return true;
 }
 
 void
-mig_goose_parse(MigFileSet *set)
+mig_convention_goose_parse(MigFileSet *set)
 {
-	mig_fileset_pair(set, goose_claim, goose_take);
+	mig_file_set_pair(set, goose_claim, goose_take);
 }
 
-MigScript *
-mig_goose_detect(const MigFileSet *set)
+MigSourceFile *
+mig_convention_goose_detect(const MigFileSet *set)
 {
 	return find_marked(set, goose_marker_text);
 }

@@ -15,12 +15,12 @@
  * and name differ in how a file name becomes version and name.  The detecting
  * functions return a file that shows the convention, or NULL.
  */
-extern void mig_native_parse(MigFileSet *set);
-extern MigScript *mig_native_detect(const MigFileSet *set);
-extern void mig_plain_parse(MigFileSet *set);
-extern void mig_name_parse(MigFileSet *set);
+extern void mig_convention_native_parse(MigFileSet *set);
+extern MigSourceFile *mig_convention_native_detect(const MigFileSet *set);
+extern void mig_convention_plain_parse(MigFileSet *set);
+extern void mig_convention_name_parse(MigFileSet *set);
 
-extern void mig_goose_parse(MigFileSet *set);
-extern MigScript *mig_goose_detect(const MigFileSet *set);
+extern void mig_convention_goose_parse(MigFileSet *set);
+extern MigSourceFile *mig_convention_goose_detect(const MigFileSet *set);
 
 #endif							/* MIG_SOURCE_CONVENTION_NATIVE_H */

@@ -40,7 +40,7 @@ typedef struct SqitchChange
 	char	   *note;
 	char	   *script;			/* name or name@tag */
 	char	   *version;		/* name or name#instance */
-	MigScript  *deploy;
+	MigSourceFile *deploy;
 } SqitchChange;
 
 /* a line that tags the change before it */
@@ -53,7 +53,7 @@ typedef struct SqitchTag
 typedef struct SqitchPlan
 {
 	const MigFileSet *set;
-	const MigScript *script;
+	const MigSourceFile *script;
 	char	   *top;			/* directory of the plan, with its slash */
 	char	   *project;		/* NULL if not said */
 	SqitchChange *changes;
@@ -106,8 +106,8 @@ read_pragma(SqitchPlan *plan, char *text)
 		return;
 
 	*equals = '\0';
-	if (strcmp(mig_trim(text + 1), "project") == 0)
-		plan->project = mig_trim(equals + 1);
+	if (strcmp(mig_file_line_trim(text + 1), "project") == 0)
+		plan->project = mig_file_line_trim(equals + 1);
 }
 
 /*
@@ -118,13 +118,13 @@ static char *
 read_name(SqitchPlan *plan, char *text, int line, char **depends)
 {
 	char	   *rest = text;
-	char	   *name = mig_next_word(&rest);
+	char	   *name = mig_file_line_next_word(&rest);
 
 	*depends = "";
 	if (name == NULL || strpbrk(name, ":@[]\\") != NULL)
 		plan_error(plan, line, "A name is expected, which has no :, @, [, ] or \\.");
 
-	rest = mig_trim(rest);
+	rest = mig_file_line_trim(rest);
 	if (*rest == '[')
 	{
 		char	   *close = strchr(rest, ']');
@@ -133,7 +133,7 @@ read_name(SqitchPlan *plan, char *text, int line, char **depends)
 			plan_error(plan, line, "The bracket is not closed.");
 		*close = '\0';
 		*depends = rest + 1;
-		rest = mig_trim(close + 1);
+		rest = mig_file_line_trim(close + 1);
 	}
 
 	if (!is_timestamp(rest))
@@ -151,7 +151,7 @@ read_line(SqitchPlan *plan, char *text, int line)
 
 	if (note != NULL)
 		*note++ = '\0';
-	text = mig_trim(text);
+	text = mig_file_line_trim(text);
 
 	if (*text == '\0')
 		return;
@@ -179,7 +179,7 @@ read_line(SqitchPlan *plan, char *text, int line)
 
 	change = &plan->changes[plan->nchanges];
 	change->name = read_name(plan, text, line, &change->depends);
-	change->note = note == NULL ? "" : mig_trim(note);
+	change->note = note == NULL ? "" : mig_file_line_trim(note);
 	change->line = line;
 	change->position = plan->nchanges++;
 }
@@ -197,26 +197,26 @@ compare_change(const void *a, const void *b)
 
 /* read the plan's file */
 static void
-read_plan(SqitchPlan *plan, const MigFileSet *set, MigScript *script)
+read_plan(SqitchPlan *plan, const MigFileSet *set, MigSourceFile *script)
 {
-	MigLine		line;
+	MigFileLine line;
 	int			nlines = 0;
 
 	memset(plan, 0, sizeof(SqitchPlan));
 	plan->set = set;
 	plan->script = script;
-	plan->top = mig_path_directory(script->path);
+	plan->top = mig_file_path_directory(script->path);
 	script->used = true;
 
-	mig_line_rewind(&line, script->content);
-	while (mig_line_next(&line))
+	mig_file_line_rewind(&line, script->content);
+	while (mig_file_line_next(&line))
 		nlines++;
 	plan->changes = palloc0((nlines + 1) * sizeof(SqitchChange));
 	plan->tags = palloc0((nlines + 1) * sizeof(SqitchTag));
 
-	mig_line_rewind(&line, script->content);
-	while (mig_line_next(&line))
-		read_line(plan, mig_line_text(&line), line.number);
+	mig_file_line_rewind(&line, script->content);
+	while (mig_file_line_next(&line))
+		read_line(plan, mig_file_line_text(&line), line.number);
 
 	plan->by_name = palloc((nlines + 1) * sizeof(SqitchChange *));
 	for (int i = 0; i < plan->nchanges; i++)
@@ -289,11 +289,12 @@ find_tag(const SqitchPlan *plan, const char *name)
 }
 
 /* the script of an instance, or NULL; kind is deploy, revert or verify */
-static MigScript *
+static MigSourceFile *
 find_script(const SqitchPlan *plan, const char *kind, const char *script)
 {
-	return mig_fileset_find(plan->set, psprintf("%s%s/%s.sql", plan->top, kind,
-												script));
+	return mig_file_set_find(plan->set,
+							 psprintf("%s%s/%s.sql", plan->top, kind,
+									  script));
 }
 
 /* how an instance is called: the first one as it always was */
@@ -440,7 +441,7 @@ collect_requires(const SqitchPlan *plan, const SqitchChange *change)
 	char	   *rest = pstrdup(change->depends);
 	char	   *word;
 
-	while ((word = mig_next_word(&rest)) != NULL)
+	while ((word = mig_file_line_next_word(&rest)) != NULL)
 	{
 		char	   *version = resolve_requirement(plan, change, word);
 
@@ -450,7 +451,7 @@ collect_requires(const SqitchPlan *plan, const SqitchChange *change)
 
 	if (change->position > 0)
 		requires = lappend(requires, change[-1].version);
-	return mig_words_once(requires);
+	return mig_file_line_words_once(requires);
 }
 
 
@@ -460,23 +461,23 @@ collect_requires(const SqitchPlan *plan, const SqitchChange *change)
  */
 
 /* the first plan of the set from that index on, or NULL */
-static MigScript *
+static MigSourceFile *
 find_plan(const MigFileSet *set, int from)
 {
 	for (int i = from; i < set->nscripts; i++)
 	{
-		if (strcmp(mig_path_base(set->scripts[i].path), PLAN_FILE) == 0)
+		if (strcmp(mig_file_path_base(set->scripts[i].path), PLAN_FILE) == 0)
 			return &set->scripts[i];
 	}
 	return NULL;
 }
 
 /* the plan to load; a second one would be a project of its own */
-static MigScript *
+static MigSourceFile *
 only_plan(const MigFileSet *set)
 {
-	MigScript  *plan = find_plan(set, 0);
-	MigScript  *other;
+	MigSourceFile *plan = find_plan(set, 0);
+	MigSourceFile *other;
 
 	if (plan == NULL)
 		ereport(ERROR,
@@ -496,26 +497,26 @@ only_plan(const MigFileSet *set)
 
 /* take the script of one kind, if there is one */
 static void
-take_script(const SqitchPlan *plan, const SqitchChange *change,
-			MigSource *source, MigPart part, const char *kind)
+take_sqitch_script(const SqitchPlan *plan, const SqitchChange *change,
+				   MigSource *source, MigPart part, const char *kind)
 {
-	MigScript  *script = find_script(plan, kind, change->script);
+	MigSourceFile *script = find_script(plan, kind, change->script);
 
 	if (script != NULL)
 	{
 		script->used = true;
-		mig_source_take(source, part, script);
+		mig_file_set_take(source, part, script);
 	}
 }
 
 void
-mig_sqitch_parse(MigFileSet *set)
+mig_convention_sqitch_parse(MigFileSet *set)
 {
 	SqitchPlan	plan;
-	MigScript  *conf;
+	MigSourceFile *conf;
 
 	read_plan(&plan, set, only_plan(set));
-	conf = mig_fileset_find(set, psprintf("%ssqitch.conf", plan.top));
+	conf = mig_file_set_find(set, psprintf("%ssqitch.conf", plan.top));
 	if (conf != NULL)
 		conf->used = true;
 	for (int i = 0; i < plan.nchanges; i++)
@@ -528,17 +529,17 @@ mig_sqitch_parse(MigFileSet *set)
 
 		CHECK_FOR_INTERRUPTS();
 
-		source = mig_fileset_add(set, change->deploy, change->version,
-								 change->note);
+		source = mig_file_set_add(set, change->deploy, change->version,
+								  change->note);
 		source->requires = collect_requires(&plan, change);
-		take_script(&plan, change, source, MIG_UP, "deploy");
-		take_script(&plan, change, source, MIG_DOWN, "revert");
-		take_script(&plan, change, source, MIG_VERIFY, "verify");
+		take_sqitch_script(&plan, change, source, MIG_UP, "deploy");
+		take_sqitch_script(&plan, change, source, MIG_DOWN, "revert");
+		take_sqitch_script(&plan, change, source, MIG_VERIFY, "verify");
 	}
 }
 
-MigScript *
-mig_sqitch_detect(const MigFileSet *set)
+MigSourceFile *
+mig_convention_sqitch_detect(const MigFileSet *set)
 {
 	return find_plan(set, 0);
 }

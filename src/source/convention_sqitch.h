@@ -14,7 +14,7 @@
  * Take the changes of the one sqitch.plan in the set, with their scripts; the
  * other function returns that plan, or NULL.
  */
-extern void mig_sqitch_parse(MigFileSet *set);
-extern MigScript *mig_sqitch_detect(const MigFileSet *set);
+extern void mig_convention_sqitch_parse(MigFileSet *set);
+extern MigSourceFile *mig_convention_sqitch_detect(const MigFileSet *set);
 
 #endif							/* MIG_SOURCE_CONVENTION_SQITCH_H */

@@ -26,7 +26,7 @@
 typedef struct Claimed
 {
 	MigClaim	claim;
-	MigScript  *script;
+	MigSourceFile *script;
 } Claimed;
 
 typedef struct PartSuffix
@@ -44,7 +44,7 @@ static const PartSuffix part_suffixes[] = {
 
 /* the path without its directories */
 const char *
-mig_path_base(const char *path)
+mig_file_path_base(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
@@ -53,14 +53,14 @@ mig_path_base(const char *path)
 
 /* the directories of the path with the last slash; "" if there are none */
 char *
-mig_path_directory(const char *path)
+mig_file_path_directory(const char *path)
 {
-	return pnstrdup(path, mig_path_base(path) - path);
+	return pnstrdup(path, mig_file_path_base(path) - path);
 }
 
 /* suffixes are compared without regard to case, .SQL is .sql */
 bool
-mig_path_has_suffix(const char *path, const char *suffix)
+mig_file_path_has_suffix(const char *path, const char *suffix)
 {
 	size_t		length = strlen(path);
 	size_t		suffix_length = strlen(suffix);
@@ -71,9 +71,9 @@ mig_path_has_suffix(const char *path, const char *suffix)
 
 /* only such files hold bodies; all others may be left out by a convention */
 bool
-mig_path_is_sql(const char *path)
+mig_file_path_is_sql(const char *path)
 {
-	return mig_path_has_suffix(path, ".sql");
+	return mig_file_path_has_suffix(path, ".sql");
 }
 
 /*
@@ -82,7 +82,7 @@ mig_path_is_sql(const char *path)
  * case are the same.
  */
 bool
-mig_path_matches(const char *path, const char *pattern)
+mig_file_path_matches(const char *path, const char *pattern)
 {
 	const char *star = NULL;	/* the last * in the pattern, and what it */
 	const char *rest = NULL;	/* leaves of the path so far */
@@ -123,9 +123,9 @@ mig_path_matches(const char *path, const char *pattern)
  * Take the path of a .sql file apart.
  */
 void
-mig_path_split(const char *path, MigFileName *name)
+mig_file_path_split(const char *path, MigFileName *name)
 {
-	name->base = pstrdup(mig_path_base(path));
+	name->base = pstrdup(mig_file_path_base(path));
 	name->base[strlen(name->base) - strlen(".sql")] = '\0';
 	name->stem = name->base;
 	name->part = MIG_UP;
@@ -135,7 +135,7 @@ mig_path_split(const char *path, MigFileName *name)
 	{
 		const char *suffix = part_suffixes[i].suffix;
 
-		if (mig_path_has_suffix(name->base, suffix))
+		if (mig_file_path_has_suffix(name->base, suffix))
 		{
 			name->stem = pnstrdup(name->base,
 								  strlen(name->base) - strlen(suffix));
@@ -147,10 +147,11 @@ mig_path_split(const char *path, MigFileName *name)
 }
 
 /*
- * Before the first line of text: mig_line_next() has to be called to get it.
+ * Before the first line of text: mig_file_line_next() has to be called to get
+ * it.
  */
 void
-mig_line_rewind(MigLine *line, const char *text)
+mig_file_line_rewind(MigFileLine *line, const char *text)
 {
 	/* a UTF-8 byte-order mark would hide a marker in the first line */
 	if (strncmp(text, "\xEF\xBB\xBF", 3) == 0)
@@ -164,7 +165,7 @@ mig_line_rewind(MigLine *line, const char *text)
 
 /* go to the next line, which ends with LF, CRLF or the text; false: no more */
 bool
-mig_line_next(MigLine *line)
+mig_file_line_next(MigFileLine *line)
 {
 	const char *end;
 
@@ -190,7 +191,7 @@ mig_line_next(MigLine *line)
 
 /* nothing but white space? */
 bool
-mig_line_is_blank(const MigLine *line)
+mig_file_line_is_blank(const MigFileLine *line)
 {
 	for (int i = 0; i < line->length; i++)
 	{
@@ -205,7 +206,7 @@ mig_line_is_blank(const MigLine *line)
  * not terminated, length bytes of it.  Else NULL.
  */
 const char *
-mig_line_comment(const MigLine *line, int *length)
+mig_file_line_comment(const MigFileLine *line, int *length)
 {
 	const char *end = line->start + line->length;
 	const char *text = line->start + strspn(line->start, " \t");
@@ -222,23 +223,23 @@ mig_line_comment(const MigLine *line, int *length)
 
 /* a copy of the line without white space at its ends */
 char *
-mig_line_text(const MigLine *line)
+mig_file_line_text(const MigFileLine *line)
 {
-	return mig_trim(pnstrdup(line->start, line->length));
+	return mig_file_line_trim(pnstrdup(line->start, line->length));
 }
 
 /* the same for a message */
 char *
-mig_line_excerpt(const MigLine *line)
+mig_file_line_excerpt(const MigFileLine *line)
 {
-	return mig_printable_line(mig_line_text(line), MIG_EXCERPT_BYTES);
+	return mig_printable_line(mig_file_line_text(line), MIG_EXCERPT_BYTES);
 }
 
 /*
  * The next word of a string that may be written to, NULL if there is none.
  */
 char *
-mig_next_word(char **rest)
+mig_file_line_next_word(char **rest)
 {
 	char	   *word = *rest + strspn(*rest, BLANKS);
 	char	   *end = word + strcspn(word, BLANKS);
@@ -257,7 +258,7 @@ mig_next_word(char **rest)
 
 /* take white space off both ends, in place */
 char *
-mig_trim(char *text)
+mig_file_line_trim(char *text)
 {
 	char	   *end;
 
@@ -293,7 +294,7 @@ compare_word(const void *a, const void *b)
  * them.
  */
 List *
-mig_words_once(List *list)
+mig_file_line_words_once(List *list)
 {
 	int			count = list_length(list);
 	Word	   *words = palloc(Max(count, 1) * sizeof(Word));
@@ -320,7 +321,7 @@ mig_words_once(List *list)
 
 /* append a word to a short list that shall have it once */
 List *
-mig_add_word(List *words, char *word)
+mig_file_line_add_word(List *words, char *word)
 {
 	ListCell   *lc;
 
@@ -334,7 +335,7 @@ mig_add_word(List *words, char *word)
 
 /* one digit or more, and nothing else */
 bool
-mig_is_digits(const char *text)
+mig_file_path_is_digits(const char *text)
 {
 	return *text != '\0' && text[strspn(text, "0123456789")] == '\0';
 }
@@ -344,7 +345,7 @@ mig_is_digits(const char *text)
  * and "1.0", but not "10".  version consists of digits and dots.
  */
 char *
-mig_numeric_key(const char *version)
+mig_file_path_numeric_key(const char *version)
 {
 	char	   *key = palloc(strlen(version) + 1);
 	char	   *to = key;
@@ -371,25 +372,26 @@ mig_numeric_key(const char *version)
 static int
 compare_path(const void *a, const void *b)
 {
-	return strcmp((const char *) a, ((const MigScript *) b)->path);
+	return strcmp((const char *) a, ((const MigSourceFile *) b)->path);
 }
 
 /* the file of that path, or NULL */
-MigScript *
-mig_fileset_find(const MigFileSet *set, const char *path)
+MigSourceFile *
+mig_file_set_find(const MigFileSet *set, const char *path)
 {
 	/* bsearch() must not be given the null pointer of an empty set */
 	if (set->nscripts == 0)
 		return NULL;
 
-	return bsearch(path, set->scripts, set->nscripts, sizeof(MigScript),
+	return bsearch(path, set->scripts, set->nscripts, sizeof(MigSourceFile),
 				   compare_path);
 }
 
 /* leave the file out, and remember why; the strings are kept */
 void
-mig_fileset_refuse(MigFileSet *set, MigScript *script, const char *message,
-				   const char *detail, const char *hint)
+mig_file_set_refuse(MigFileSet *set, MigSourceFile *script,
+					const char *message,
+					const char *detail, const char *hint)
 {
 	MigRefusal *refusal = palloc(sizeof(MigRefusal));
 
@@ -403,8 +405,8 @@ mig_fileset_refuse(MigFileSet *set, MigScript *script, const char *message,
 
 /* a new migration of the set, versioned, with all that is optional missing */
 MigSource *
-mig_fileset_add(MigFileSet *set, const MigScript *up, char *version,
-				char *name)
+mig_file_set_add(MigFileSet *set, const MigSourceFile *up, char *version,
+				 char *name)
 {
 	MigSource  *source = palloc0(sizeof(MigSource));
 
@@ -421,7 +423,7 @@ mig_fileset_add(MigFileSet *set, const MigScript *up, char *version,
 
 /* the path of a script that is not the migration's first one, else NULL */
 static char *
-other_path(const MigSource *source, const MigScript *script)
+other_path(const MigSource *source, const MigSourceFile *script)
 {
 	return strcmp(source->path, script->path) == 0 ? NULL :
 		pstrdup(script->path);
@@ -431,7 +433,7 @@ other_path(const MigSource *source, const MigScript *script)
  * A whole file is a body: the simplest MigTakeFunction.
  */
 void
-mig_source_take(MigSource *source, MigPart part, const MigScript *script)
+mig_file_set_take(MigSource *source, MigPart part, const MigSourceFile *script)
 {
 	source->lines[part] = 1;
 	switch (part)
@@ -473,15 +475,15 @@ collect_claims(MigFileSet *set, MigClaimFunction claim, Claimed *claimed)
 
 	for (int i = 0; i < set->nscripts; i++)
 	{
-		MigScript  *script = &set->scripts[i];
+		MigSourceFile *script = &set->scripts[i];
 		MigFileName name;
 
 		CHECK_FOR_INTERRUPTS();
 
-		if (script->refused || !mig_path_is_sql(script->path))
+		if (script->refused || !mig_file_path_is_sql(script->path))
 			continue;
 
-		mig_path_split(script->path, &name);
+		mig_file_path_split(script->path, &name);
 		memset(&claimed[n].claim, 0, sizeof(MigClaim));
 		if (claim(script, &name, &claimed[n].claim))
 		{
@@ -501,11 +503,11 @@ typedef struct Taking
 	MigTakeFunction take;
 	MigSource  *source;
 	MigPart		part;
-	const MigScript *script;
+	const MigSourceFile *script;
 } Taking;
 
 static void
-take_script(void *arg)
+take_claimed_script(void *arg)
 {
 	Taking	   *taking = (Taking *) arg;
 
@@ -519,7 +521,7 @@ take_script(void *arg)
  */
 static void
 take_or_refuse(MigFileSet *set, MigTakeFunction take, MigSource *source,
-			   MigPart part, MigScript *script)
+			   MigPart part, MigSourceFile *script)
 {
 	Taking		taking = {take, source, part, script};
 	ErrorData  *edata;
@@ -529,19 +531,19 @@ take_or_refuse(MigFileSet *set, MigTakeFunction take, MigSource *source,
 		take(source, part, script);
 		return;
 	}
-	edata = mig_subxact_run(take_script, &taking, true);
+	edata = mig_subxact_run(take_claimed_script, &taking, true);
 	if (edata == NULL)
 		return;
 	if (edata->sqlerrcode != MIG_ERRCODE_CONVENTION)
 		ReThrowError(edata);
-	mig_fileset_refuse(set, script, edata->message, edata->detail,
-					   edata->hint);
+	mig_file_set_refuse(set, script, edata->message, edata->detail,
+						edata->hint);
 	set->sources = list_delete_ptr(set->sources, source);
 }
 
 /* say that a down or verify file is alone: it is left out */
 static void
-warn_of_orphan(const MigScript *script)
+warn_of_orphan(const MigSourceFile *script)
 {
 	ereport(WARNING,
 			(errcode(MIG_ERRCODE_CONVENTION),
@@ -559,7 +561,8 @@ warn_of_orphan(const MigScript *script)
  * another part without an up file is left out with a WARNING.
  */
 void
-mig_fileset_pair(MigFileSet *set, MigClaimFunction claim, MigTakeFunction take)
+mig_file_set_pair(MigFileSet *set, MigClaimFunction claim,
+				  MigTakeFunction take)
 {
 	Claimed    *claimed = palloc(Max(set->nscripts, 1) * sizeof(Claimed));
 	int			n = collect_claims(set, claim, claimed);
@@ -568,7 +571,7 @@ mig_fileset_pair(MigFileSet *set, MigClaimFunction claim, MigTakeFunction take)
 	for (int i = 0; i < n; i++)
 	{
 		MigClaim   *this = &claimed[i].claim;
-		MigScript  *script = claimed[i].script;
+		MigSourceFile *script = claimed[i].script;
 		bool		same;
 
 		CHECK_FOR_INTERRUPTS();
@@ -586,7 +589,7 @@ mig_fileset_pair(MigFileSet *set, MigClaimFunction claim, MigTakeFunction take)
 			source = NULL;
 		if (this->part == MIG_UP)
 		{
-			source = mig_fileset_add(set, script, this->version, this->name);
+			source = mig_file_set_add(set, script, this->version, this->name);
 			source->kind = this->kind;
 		}
 		if (source == NULL)

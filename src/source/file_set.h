@@ -15,13 +15,13 @@
 
 #include "base/migrate.h"
 
-typedef struct MigScript
+typedef struct MigSourceFile
 {
 	const char *path;
 	char	   *content;
 	bool		used;			/* a parser took it */
 	bool		refused;		/* none shall: see MigRefusal */
-} MigScript;
+} MigSourceFile;
 
 /* why a file was refused; the strings are for messages */
 typedef struct MigRefusal
@@ -35,7 +35,7 @@ typedef struct MigRefusal
 typedef struct MigFileSet
 {
 	const char *convention;		/* for messages and MigSource.source */
-	MigScript  *scripts;		/* in the order of their paths */
+	MigSourceFile *scripts;		/* in the order of their paths */
 	int			nscripts;
 	bool		partial;		/* refused files do not end the load */
 	List	   *refusals;		/* of MigRefusal * */
@@ -61,52 +61,53 @@ typedef struct MigClaim
 	MigKind		kind;
 } MigClaim;
 
-typedef struct MigLine
+typedef struct MigFileLine
 {
 	const char *start;			/* first byte, after a byte-order mark */
 	int			length;			/* without the line end */
 	int			number;			/* counted from 1 */
 	const char *next;			/* first byte of the next line */
-} MigLine;
+} MigFileLine;
 
 /* fill claim and return true if the file is one of the convention */
-typedef bool (*MigClaimFunction) (const MigScript *script,
+typedef bool (*MigClaimFunction) (const MigSourceFile *script,
 								  const MigFileName *name, MigClaim *claim);
 
 /* put a file's content into the migration */
 typedef void (*MigTakeFunction) (MigSource *source, MigPart part,
-								 const MigScript *script);
+								 const MigSourceFile *script);
 
-extern const char *mig_path_base(const char *path);
-extern char *mig_path_directory(const char *path);
-extern bool mig_path_has_suffix(const char *path, const char *suffix);
-extern bool mig_path_is_sql(const char *path);
-extern bool mig_path_matches(const char *path, const char *pattern);
-extern void mig_path_split(const char *path, MigFileName *name);
+extern const char *mig_file_path_base(const char *path);
+extern char *mig_file_path_directory(const char *path);
+extern bool mig_file_path_has_suffix(const char *path, const char *suffix);
+extern bool mig_file_path_is_sql(const char *path);
+extern bool mig_file_path_matches(const char *path, const char *pattern);
+extern void mig_file_path_split(const char *path, MigFileName *name);
 
-extern void mig_line_rewind(MigLine *line, const char *text);
-extern bool mig_line_next(MigLine *line);
-extern bool mig_line_is_blank(const MigLine *line);
-extern const char *mig_line_comment(const MigLine *line, int *length);
-extern char *mig_line_text(const MigLine *line);
-extern char *mig_line_excerpt(const MigLine *line);
-extern char *mig_next_word(char **rest);
-extern char *mig_trim(char *text);
-extern List *mig_words_once(List *list);
-extern List *mig_add_word(List *words, char *word);
+extern void mig_file_line_rewind(MigFileLine *line, const char *text);
+extern bool mig_file_line_next(MigFileLine *line);
+extern bool mig_file_line_is_blank(const MigFileLine *line);
+extern const char *mig_file_line_comment(const MigFileLine *line, int *length);
+extern char *mig_file_line_text(const MigFileLine *line);
+extern char *mig_file_line_excerpt(const MigFileLine *line);
+extern char *mig_file_line_next_word(char **rest);
+extern char *mig_file_line_trim(char *text);
+extern List *mig_file_line_words_once(List *list);
+extern List *mig_file_line_add_word(List *words, char *word);
 
-extern bool mig_is_digits(const char *text);
-extern char *mig_numeric_key(const char *version);
+extern bool mig_file_path_is_digits(const char *text);
+extern char *mig_file_path_numeric_key(const char *version);
 
-extern MigScript *mig_fileset_find(const MigFileSet *set, const char *path);
-extern void mig_fileset_refuse(MigFileSet *set, MigScript *script,
-							   const char *message, const char *detail,
-							   const char *hint);
-extern MigSource *mig_fileset_add(MigFileSet *set, const MigScript *up,
-								  char *version, char *name);
-extern void mig_fileset_pair(MigFileSet *set, MigClaimFunction claim,
-							 MigTakeFunction take);
-extern void mig_source_take(MigSource *source, MigPart part,
-							const MigScript *script);
+extern MigSourceFile *mig_file_set_find(const MigFileSet *set,
+										const char *path);
+extern void mig_file_set_refuse(MigFileSet *set, MigSourceFile *script,
+								const char *message, const char *detail,
+								const char *hint);
+extern MigSource *mig_file_set_add(MigFileSet *set, const MigSourceFile *up,
+								   char *version, char *name);
+extern void mig_file_set_pair(MigFileSet *set, MigClaimFunction claim,
+							  MigTakeFunction take);
+extern void mig_file_set_take(MigSource *source, MigPart part,
+							  const MigSourceFile *script);
 
 #endif							/* MIG_SOURCE_FILE_SET_H */

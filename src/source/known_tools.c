@@ -255,7 +255,7 @@ split_name(const char *path, NameWords *words)
 	char	   *number;
 	char	   *end;
 
-	mig_path_split(path, &name);
+	mig_file_path_split(path, &name);
 	text = asc_tolower(name.stem, strlen(name.stem));
 	number = text + strcspn(text, "0123456789");
 	if (name.part != MIG_UP || *number == '\0')
@@ -288,50 +288,53 @@ is_way_back_of(const NameWords *back, const NameWords *forth)
 		return false;
 	if (strcmp(back->rest.data, forth->rest.data) == 0)
 		return true;
-	return back->number[length] == '\0' && mig_is_digits(back->number) &&
+	return back->number[length] == '\0' &&
+		mig_file_path_is_digits(back->number) &&
 		length < 8;
 }
 
 /* the file whose way back this one is by its name, though it is not read so */
-static const MigScript *
-find_way_forth(const MigFileSet *set, const MigScript *script)
+static const MigSourceFile *
+find_way_forth(const MigFileSet *set, const MigSourceFile *script)
 {
 	const char *digits = "0123456789";
 	NameWords	back;
 	NameWords	forth;
 	int			length;
 
-	if (!mig_path_is_sql(script->path) ||
+	if (!mig_file_path_is_sql(script->path) ||
 		!split_name(script->path, &back) || !back.back)
 		return NULL;
 	length = strspn(back.number, digits);
 	for (int i = 0; i < set->nscripts; i++)
 	{
-		const MigScript *other = &set->scripts[i];
-		const char *number = mig_path_base(other->path);
+		const MigSourceFile *other = &set->scripts[i];
+		const char *number = mig_file_path_base(other->path);
 
 		CHECK_FOR_INTERRUPTS();
 		number += strcspn(number, digits);
 		if (other != script && strspn(number, digits) == length &&
 			strncmp(number, back.number, length) == 0 &&
-			mig_path_is_sql(other->path) && split_name(other->path, &forth) && is_way_back_of(&back, &forth))
+			mig_file_path_is_sql(other->path) &&
+			split_name(other->path, &forth) &&
+			is_way_back_of(&back, &forth))
 			return other;
 	}
 	return NULL;
 }
 
 char *
-mig_foreign_name(const MigFileSet *set, const MigScript *script,
-				 const char **hint)
+mig_known_tools_name(const MigFileSet *set, const MigSourceFile *script,
+					 const char **hint)
 {
-	const char *base = mig_path_base(script->path);
-	const MigScript *forth;
+	const char *base = mig_file_path_base(script->path);
+	const MigSourceFile *forth;
 
 	for (int i = 0; i < lengthof(foreign_names); i++)
 	{
 		const ForeignName *name = &foreign_names[i];
 
-		if (!mig_path_matches(base, name->pattern) ||
+		if (!mig_file_path_matches(base, name->pattern) ||
 			is_read(name->readers, set->convention))
 			continue;
 		*hint = make_hint(name->readers, name->hint);
@@ -350,7 +353,8 @@ mig_foreign_name(const MigFileSet *set, const MigScript *script,
 
 /* does the comment say what the marker says? */
 static bool
-says(const char *text, int length, const ForeignMarker *marker, bool first_line)
+matches_marker(const char *text, int length, const ForeignMarker *marker,
+			   bool first_line)
 {
 	int			marker_length = strlen(marker->text);
 	char		next = length > marker_length ? text[marker_length] : '\0';
@@ -394,7 +398,8 @@ find_marker(const char *comment, const char *end, const char *convention,
 		text++;
 	for (int i = 0; i < lengthof(foreign_markers); i++)
 	{
-		if (says(text, end - text, &foreign_markers[i], first_line) &&
+		if (matches_marker(text, end - text, &foreign_markers[i],
+						   first_line) &&
 			!is_read(foreign_markers[i].readers, convention))
 			return &foreign_markers[i];
 	}
@@ -402,7 +407,7 @@ find_marker(const char *comment, const char *end, const char *convention,
 }
 
 static char *
-marker_message(const MigFileSet *set, const MigScript *script, int line,
+marker_message(const MigFileSet *set, const MigSourceFile *script, int line,
 			   const ForeignMarker *marker, const char **hint)
 {
 	*hint = make_hint(marker->readers, marker->hint);
@@ -560,14 +565,16 @@ note_way(Turn *turn, const char *convention, const char *start,
 }
 
 static char *
-turn_message(const MigFileSet *set, const MigScript *script, const Turn *turn,
+turn_message(const MigFileSet *set, const MigSourceFile *script,
+			 const Turn *turn,
 			 const char **hint)
 {
 	char	   *comment;
 
 	if (turn->title != NULL)
 		return marker_message(set, script, turn->line, turn->title, hint);
-	comment = mig_trim(pnstrdup(turn->start, turn->end - turn->start));
+	comment =
+		mig_file_line_trim(pnstrdup(turn->start, turn->end - turn->start));
 
 	*hint = "A marker of the way back?  Begin the two bodies with -- migrate:up and -- migrate:down then.  In a remark say more than that, or pass convention => 'plain', which reads no markers.";
 	return psprintf("file \"%s\" line %d has statements after \"%s\", which is no marker of convention \"%s\"",
@@ -575,27 +582,27 @@ turn_message(const MigFileSet *set, const MigScript *script, const Turn *turn,
 }
 
 char *
-mig_foreign_marker(const MigFileSet *set, const MigScript *script,
-				   const char **hint)
+mig_known_tools_marker(const MigFileSet *set, const MigSourceFile *script,
+					   const char **hint)
 {
 	MigFileName name;
 	Turn		turn = {0};
 	bool		unclosed = false;
-	MigLine		line;
+	MigFileLine line;
 	const char *start;
 	const char *next;
 	int			number = 1;
 
-	mig_path_split(script->path, &name);
+	mig_file_path_split(script->path, &name);
 	turn.back = name.part != MIG_UP || strcmp(set->convention, "plain") == 0;
-	mig_line_rewind(&line, script->content);
+	mig_file_line_rewind(&line, script->content);
 	start = line.next;
 	for (const char *p = start; *p != '\0'; p = next)
 	{
 		const ForeignMarker *marker = NULL;
 
 		/* of what is not closed nobody can tell how far it goes */
-		next = unclosed ? mig_sqltext_step(p) : mig_sqltext_skip(p);
+		next = unclosed ? mig_lenient_scan_step(p) : mig_lenient_scan_skip(p);
 		if (next == NULL)
 		{
 			unclosed = true;
@@ -613,7 +620,7 @@ mig_foreign_marker(const MigFileSet *set, const MigScript *script,
 			next = Max(next, p + (*p == '#' ? strcspn(p, "\n") : 0));
 			note_way(&turn, set->convention, p, next, marker, number);
 		}
-		else if (!mig_sqltext_is_gap(p) && *p != ';')
+		else if (!mig_lenient_scan_is_gap(p) && *p != ';')
 		{
 			if (turn.line != 0)
 				return turn_message(set, script, &turn, hint);

@@ -20,7 +20,7 @@
 
 /* part of a name, or of a number: those in other alphabets have the high bit */
 static bool
-is_word(char c)
+is_word_character(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
 		(c >= '0' && c <= '9') || c == '_' || IS_HIGHBIT_SET(c);
@@ -74,7 +74,7 @@ skip_dollar(const char *text)
 	char	   *delimiter;
 	const char *end;
 
-	while (is_word(*tag))
+	while (is_word_character(*tag))
 		tag++;
 	if (*tag != '$' || (text[1] >= '0' && text[1] <= '9'))
 		return text + 1;
@@ -90,13 +90,13 @@ skip_dollar(const char *text)
 static const char *
 skip_word(const char *text)
 {
-	while (is_word(*text) || *text == '$')
+	while (is_word_character(*text) || *text == '$')
 		text++;
 	return text;
 }
 
 bool
-mig_sqltext_is_gap(const char *text)
+mig_lenient_scan_is_gap(const char *text)
 {
 	return (*text != '\0' && strchr(BLANKS, *text) != NULL) ||
 		(text[0] == '-' && text[1] == '-') ||
@@ -119,7 +119,7 @@ skip_closed(const char *text)
 }
 
 const char *
-mig_sqltext_step(const char *text)
+mig_lenient_scan_step(const char *text)
 {
 	Assert(*text != '\0');
 	CHECK_FOR_INTERRUPTS();
@@ -127,25 +127,25 @@ mig_sqltext_step(const char *text)
 		return text + strspn(text, BLANKS);
 	if (text[0] == '-' && text[1] == '-')
 		return text + strcspn(text, "\n");
-	if (is_word(*text))
+	if (is_word_character(*text))
 		return skip_word(text);
 	return text + 1;
 }
 
 const char *
-mig_sqltext_skip(const char *text)
+mig_lenient_scan_skip(const char *text)
 {
 	const char *end = skip_closed(text);
 
-	return end == text ? mig_sqltext_step(text) : end;
+	return end == text ? mig_lenient_scan_step(text) : end;
 }
 
 bool
-mig_sqltext_is_empty(const char *text)
+mig_lenient_scan_is_empty(const char *text)
 {
 	if (strncmp(text, UTF8_BOM, strlen(UTF8_BOM)) == 0)
 		text += strlen(UTF8_BOM);
-	while (text != NULL && (*text == ';' || mig_sqltext_is_gap(text)))
-		text = mig_sqltext_skip(text);
+	while (text != NULL && (*text == ';' || mig_lenient_scan_is_gap(text)))
+		text = mig_lenient_scan_skip(text);
 	return text != NULL && *text == '\0';
 }

@@ -14,19 +14,19 @@
  * blanks or single character that begins at text, which must not be at its
  * end.  NULL if it is not closed before the end of the text.
  */
-extern const char *mig_sqltext_skip(const char *text);
+extern const char *mig_lenient_scan_skip(const char *text);
 
 /*
  * The same in a text in which something was not closed: what could begin a
  * literal or a comment of several lines is a character like others there.  To
  * look for its end again and again would take for ever.
  */
-extern const char *mig_sqltext_step(const char *text);
+extern const char *mig_lenient_scan_step(const char *text);
 
 /* do blanks or a comment begin there? */
-extern bool mig_sqltext_is_gap(const char *text);
+extern bool mig_lenient_scan_is_gap(const char *text);
 
 /* nothing but blanks, comments and semicolons? */
-extern bool mig_sqltext_is_empty(const char *text);
+extern bool mig_lenient_scan_is_empty(const char *text);
 
 #endif							/* MIG_SOURCE_LENIENT_SCAN_H */

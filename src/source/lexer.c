@@ -73,7 +73,7 @@ mig_lexer_slow_run(const char *text)
 
 /* is there this word, and not a longer one? */
 static bool
-is_word(const char *text, int location, const char *word)
+has_word_at(const char *text, int location, const char *word)
 {
 	int			length = strlen(word);
 
@@ -108,14 +108,14 @@ mig_lexer_copy_from_client(const char *text, int *end)
 		}
 		if (begins)
 		{
-			copy = is_word(text, location, "copy") ? location : -1;
+			copy = has_word_at(text, location, "copy") ? location : -1;
 			begins = after_from = false;
 			depth = 0;
 		}
 		if (copy >= 0 && depth == 0 && after_from &&
-			is_word(text, location, "stdin"))
+			has_word_at(text, location, "stdin"))
 			break;
-		after_from = is_word(text, location, "from");
+		after_from = has_word_at(text, location, "from");
 		if (token == '(')
 			depth++;
 		else if (token == ')')

@@ -102,8 +102,8 @@ statement_end(const MigBody *body, int number)
 }
 
 MigBodyHash
-mig_body_hash(const MigBody *body, const MigBodyHash *before, int first,
-			  int last)
+mig_tokens_hash(const MigBody *body, const MigBodyHash *before, int first,
+				int last)
 {
 	int			start = first > 1 ? statement_end(body, first - 1) : 0;
 	int			length = statement_end(body, last) - start;

@@ -30,7 +30,8 @@ extern bool mig_tokens_same(const char *a, const char *b);
  * NULL if first is 1.  So it depends on where the body was divided.  Raises
  * what the scanner raises, which has taken this very text before.
  */
-extern MigBodyHash mig_body_hash(const MigBody *body, const MigBodyHash *before,
-								 int first, int last);
+extern MigBodyHash mig_tokens_hash(const MigBody *body,
+								   const MigBodyHash *before,
+								   int first, int last);
 
 #endif							/* MIG_SOURCE_TOKENS_H */

@@ -23,7 +23,7 @@ typedef struct Trial
 } Trial;
 
 static void
-parse(void *arg)
+parse_trial(void *arg)
 {
 	Trial	   *trial = (Trial *) arg;
 
@@ -36,7 +36,7 @@ mig_trial_parse(const char *text, const MigLabel *label, MigBody **body,
 				List **trees)
 {
 	Trial		trial = {text, label, NULL, NIL};
-	ErrorData  *edata = mig_subxact_run(parse, &trial, true);
+	ErrorData  *edata = mig_subxact_run(parse_trial, &trial, true);
 
 	if (edata == NULL)
 	{

@@ -22,14 +22,14 @@ SELECT left(s::text, 28) FROM migrate.statements(1) s;
 -- the columns in their order; a checksum or a long text is never before the rest
 SELECT p.proname, array_to_string(p.proargnames[p.pronargs + 1:], ' ') AS columns
 FROM pg_proc p
-WHERE p.pronamespace = 'migrate'::regnamespace AND p.proretset AND p.prosrc <> 'mig_refuse_text'
+WHERE p.pronamespace = 'migrate'::regnamespace AND p.proretset AND p.prosrc <> 'migrate_refuse_text'
 	AND cardinality(p.proargnames) > p.pronargs
 ORDER BY 1, 2;
 
 -- every function is in the list, with its comment, and the arguments that can be left out
 SELECT * FROM migrate.help() WHERE function ~ '(add|apply|each|wait|help|current)\(';
 SELECT count(*) = (SELECT count(DISTINCT proname) FROM pg_proc WHERE pronamespace = 'migrate'::regnamespace
-		AND prorettype <> 'trigger'::regtype AND prosrc <> 'mig_lines') AS complete,
+		AND prorettype <> 'trigger'::regtype AND prosrc <> 'migrate_lines') AS complete,
 	bool_and(description <> '') AS described, max(length(description)) < 140 AS short
 FROM migrate.help();
 

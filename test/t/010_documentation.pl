@@ -532,7 +532,7 @@ sub check_functions
 				 WHERE has_function_privilege('doc_' || r, p.oid, 'EXECUTE')) AS rights
 			FROM pg_proc p
 			WHERE p.pronamespace = 'migrate'::regnamespace
-			AND p.prosrc NOT IN ('mig_gate', 'mig_refuse_text')) f});
+			AND p.prosrc NOT IN ('migrate_gate', 'migrate_refuse_text')) f});
 
 	cmp_ok(scalar(@functions), '>', 30, 'the extension has functions');
 	foreach my $function (@functions)

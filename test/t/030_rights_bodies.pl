@@ -381,7 +381,7 @@ foreach my $case (
 	[ "CREATE EVENT TRIGGER e ON ddl_command_end EXECUTE FUNCTION suppress_redundant_updates_trigger()", 'event trigger' ],
 	[ "COPY (SELECT 1) TO PROGRAM 'cat'", 'COPY TO PROGRAM' ],
 	[ "COPY public.users FROM '/etc/passwd'", 'COPY from a file' ],
-	[ "CREATE FUNCTION own_runner.c() RETURNS int LANGUAGE c AS 'migrate', 'mig_failure_worker_main'", 'C function of the library' ],
+	[ "CREATE FUNCTION own_runner.c() RETURNS int LANGUAGE c AS 'migrate', 'mig_bgworker_failure_main'", 'C function of the library' ],
 	[ "CREATE EXTENSION file_fdw", 'extension that is not trusted' ],
 	[ "SELECT pg_read_file('/etc/passwd')", 'pg_read_file' ],
 	[ 'UPDATE migrate.applied SET checksum = checksum', 'UPDATE of the ledger' ],

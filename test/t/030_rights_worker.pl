@@ -201,7 +201,7 @@ allowed('owner', $db, "SELECT migrate.grant('look', 'low')");
 # Nobody else can have it record anything: the function is not to be had.
 refused_each(
 	'owner', $db, qr/ERROR:  42501/,
-	"CREATE FUNCTION own_owner.w(internal) RETURNS void LANGUAGE c AS 'migrate', 'mig_failure_worker_main';",
+	"CREATE FUNCTION own_owner.w(internal) RETURNS void LANGUAGE c AS 'migrate', 'mig_bgworker_failure_main';",
 	"LOAD '/etc/passwd';",
 	"INSERT INTO pg_catalog.pg_proc SELECT * FROM pg_catalog.pg_proc;");
 
