@@ -9,7 +9,7 @@ MODULE_big = migrate
 # every .c file of src/ and its folders
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 
-# sql/migrate.sql is the current full text, sql/migrate--A--B.sql an upgrade
+# sql/parts is the current full text, sql/migrate--A--B.sql an upgrade
 DATA = $(wildcard sql/migrate--*--*.sql)
 DATA_built = sql/migrate--$(EXTVERSION).sql
 SCRIPTS = bin/migrate-load
@@ -39,8 +39,8 @@ include $(PGXS)
 # PGXS does not follow includes, so every object depends on every header
 $(OBJS): $(wildcard src/*/*.h)
 
-sql/migrate--$(EXTVERSION).sql: sql/migrate.sql
-	cp $< $@
+sql/migrate--$(EXTVERSION).sql: $(sort $(wildcard sql/parts/*.sql))
+	cat $^ >$@
 
 # PGXS installs a script by its base name, and removes it by its path
 uninstall: uninstall-scripts

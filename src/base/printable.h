@@ -17,7 +17,7 @@
 
 #include "utils/array.h"
 
-/* how long a line may be, in bytes; sql/migrate.sql says the same */
+/* how long a line may be, in bytes; sql/parts says the same */
 #define MIG_VERSION_BYTES	500 /* a version, the name of a project */
 #define MIG_NAME_BYTES		1001	/* names of all kinds, project:version */
 #define MIG_PATH_BYTES		4096

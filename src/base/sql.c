@@ -4,7 +4,7 @@
  *	  The extension's own SQL.
  *
  * Every statement of ours, whether it reads or writes, runs as the owner of
- * the tables (a superuser, see sql/migrate.sql), never as the caller.  Two
+ * the tables (a superuser, see sql/parts), never as the caller.  Two
  * flags go with that.  SECURITY_LOCAL_USERID_CHANGE keeps SET ROLE and the
  * like from leaving that identity or surviving it, and
  * SECURITY_RESTRICTED_OPERATION keeps anything that might run under it from

@@ -36,7 +36,7 @@
 	"  WHERE x.run OPERATOR(pg_catalog.=) " run \
 	"  AND x.n OPERATOR(pg_catalog.=) k.n))"
 
-/* of migrate.run, in the order of sql/migrate.sql */
+/* of migrate.run, in the order of sql/parts */
 #define RUN_OUTCOME 16
 #define RUN_COLUMNS 17
 

@@ -1,0 +1,151 @@
+-- ---------------------------------------------------------------------------
+-- Judging
+-- ---------------------------------------------------------------------------
+
+CREATE TYPE migrate.rehearsed_lock AS (
+	relation		pg_catalog.text,
+	kind			pg_catalog.text,
+	mode			pg_catalog.text,
+	blocks_reads	pg_catalog.bool,
+	blocks_writes	pg_catalog.bool,
+	held_before		pg_catalog.bool,
+	bytes			pg_catalog.int8,
+	estimated_rows	pg_catalog.int8
+);
+COMMENT ON TYPE migrate.rehearsed_lock IS
+	'a lock that a statement took: relation, mode, who waits behind it, whether an earlier migration had it already, size of the relation';
+
+CREATE TYPE migrate.rehearsed_scan AS (
+	relation		pg_catalog.text,
+	scans			pg_catalog.int8,
+	row_count		pg_catalog.int8
+);
+COMMENT ON TYPE migrate.rehearsed_scan IS
+	'a table that a statement read from one end to the other: how often, how many rows in all';
+
+CREATE FUNCTION migrate.rehearse(target pg_catalog.anycompatible DEFAULT NULL::pg_catalog.text,
+		versions pg_catalog.text[] DEFAULT NULL,
+		project pg_catalog.text DEFAULT 'default',
+		OUT version pg_catalog.text, OUT name pg_catalog.text,
+		OUT statement pg_catalog.int4, OUT tag pg_catalog.text,
+		OUT execution_ms pg_catalog.float8, OUT message pg_catalog.text,
+		OUT skipped pg_catalog.text, OUT body pg_catalog.text,
+		OUT line pg_catalog.int4, OUT row_count pg_catalog.int8,
+		OUT rewritten pg_catalog.text[], OUT reindexed pg_catalog.text[],
+		OUT created pg_catalog.text[], OUT dropped pg_catalog.text[],
+		OUT truncated pg_catalog.text[], OUT rewritten_bytes pg_catalog.int8,
+		OUT wal_bytes pg_catalog.int8, OUT blocks_read pg_catalog.int8,
+		OUT blocks_dirtied pg_catalog.int8, OUT sqlstate pg_catalog.text,
+		OUT hint pg_catalog.text, OUT detail pg_catalog.text,
+		OUT locks migrate.rehearsed_lock[],
+		OUT scans migrate.rehearsed_scan[])
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE c VOLATILE ROWS 100 AS 'MODULE_PATHNAME', 'migrate_rehearse';
+COMMENT ON FUNCTION migrate.rehearse(pg_catalog.anycompatible, pg_catalog.text[], pg_catalog.text) IS
+	'run what is pending, roll it back, and say what each statement took and did';
+
+CREATE FUNCTION migrate.rehearse_rollback(steps pg_catalog.int4 DEFAULT 1,
+		target pg_catalog.anycompatible DEFAULT NULL::pg_catalog.text,
+		versions pg_catalog.text[] DEFAULT NULL,
+		project pg_catalog.text DEFAULT 'default',
+		OUT version pg_catalog.text, OUT name pg_catalog.text,
+		OUT statement pg_catalog.int4, OUT tag pg_catalog.text,
+		OUT execution_ms pg_catalog.float8, OUT message pg_catalog.text,
+		OUT skipped pg_catalog.text, OUT body pg_catalog.text,
+		OUT line pg_catalog.int4, OUT row_count pg_catalog.int8,
+		OUT rewritten pg_catalog.text[], OUT reindexed pg_catalog.text[],
+		OUT created pg_catalog.text[], OUT dropped pg_catalog.text[],
+		OUT truncated pg_catalog.text[], OUT rewritten_bytes pg_catalog.int8,
+		OUT wal_bytes pg_catalog.int8, OUT blocks_read pg_catalog.int8,
+		OUT blocks_dirtied pg_catalog.int8, OUT sqlstate pg_catalog.text,
+		OUT hint pg_catalog.text, OUT detail pg_catalog.text,
+		OUT locks migrate.rehearsed_lock[],
+		OUT scans migrate.rehearsed_scan[])
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE c VOLATILE ROWS 100 AS 'MODULE_PATHNAME', 'migrate_rehearse_rollback';
+COMMENT ON FUNCTION migrate.rehearse_rollback(pg_catalog.int4, pg_catalog.anycompatible, pg_catalog.text[], pg_catalog.text) IS
+	'the same for the downs of the newest migrations, or of all after a target';
+
+CREATE FUNCTION migrate.rehearse_rollback(steps pg_catalog.text,
+		target pg_catalog.anycompatible DEFAULT NULL::pg_catalog.text,
+		versions pg_catalog.text[] DEFAULT NULL,
+		project pg_catalog.text DEFAULT 'default',
+		OUT version pg_catalog.text, OUT name pg_catalog.text,
+		OUT statement pg_catalog.int4, OUT tag pg_catalog.text,
+		OUT execution_ms pg_catalog.float8, OUT message pg_catalog.text,
+		OUT skipped pg_catalog.text, OUT body pg_catalog.text,
+		OUT line pg_catalog.int4, OUT row_count pg_catalog.int8,
+		OUT rewritten pg_catalog.text[], OUT reindexed pg_catalog.text[],
+		OUT created pg_catalog.text[], OUT dropped pg_catalog.text[],
+		OUT truncated pg_catalog.text[], OUT rewritten_bytes pg_catalog.int8,
+		OUT wal_bytes pg_catalog.int8, OUT blocks_read pg_catalog.int8,
+		OUT blocks_dirtied pg_catalog.int8, OUT sqlstate pg_catalog.text,
+		OUT hint pg_catalog.text, OUT detail pg_catalog.text,
+		OUT locks migrate.rehearsed_lock[],
+		OUT scans migrate.rehearsed_scan[])
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_refuse_text';
+COMMENT ON FUNCTION migrate.rehearse_rollback(pg_catalog.text, pg_catalog.anycompatible, pg_catalog.text[], pg_catalog.text) IS
+	'refuses a version where a number is wanted';
+
+CREATE FUNCTION migrate.rehearse_summary(target pg_catalog.text DEFAULT NULL,
+		versions pg_catalog.text[] DEFAULT NULL,
+		project pg_catalog.text DEFAULT 'default',
+		OUT version pg_catalog.text, OUT outcome pg_catalog.text,
+		OUT name pg_catalog.text, OUT worst_lock pg_catalog.text,
+		OUT relation pg_catalog.text, OUT held_ms pg_catalog.float8,
+		OUT message pg_catalog.text, OUT blocks_reads pg_catalog.bool,
+		OUT blocks_writes pg_catalog.bool, OUT statements pg_catalog.int8,
+		OUT skipped pg_catalog.int8, OUT execution_ms pg_catalog.float8,
+		OUT bytes pg_catalog.int8, OUT estimated_rows pg_catalog.int8,
+		OUT rewritten_bytes pg_catalog.int8, OUT wal_bytes pg_catalog.int8)
+	RETURNS SETOF pg_catalog.record
+	LANGUAGE sql VOLATILE ROWS 10
+	BEGIN ATOMIC
+		SELECT m.version,
+			CASE WHEN m.message IS NOT NULL THEN 'failed'
+				WHEN m.not_run THEN 'not run'
+				WHEN m.skipped OPERATOR(pg_catalog.>) 0 THEN 'partly'
+				ELSE 'ok' END,
+			m.name, (m.lock).mode, (m.lock).relation, m.held_ms, m.message,
+			(m.lock).blocks_reads, (m.lock).blocks_writes, m.statements,
+			m.skipped, m.execution_ms, (m.lock).bytes,
+			(m.lock).estimated_rows, m.rewritten_bytes, m.wal_bytes
+		FROM (
+			SELECT r.version, pg_catalog.min(r.name) AS name,
+				pg_catalog.min(r.ordinality) AS first,
+				pg_catalog.count(r.tag) FILTER (WHERE r.skipped IS NULL) AS statements,
+				pg_catalog.count(r.skipped) AS skipped,
+				pg_catalog.sum(r.execution_ms) AS execution_ms,
+				(pg_catalog.array_agg(r.lock ORDER BY r.weight DESC, r.is_index,
+					(r.lock).bytes DESC NULLS LAST, r.ordinality)
+					FILTER (WHERE r.weight IS NOT NULL))[1] AS lock,
+				(pg_catalog.array_agg(r.rest_ms ORDER BY r.weight DESC, r.is_index,
+					(r.lock).bytes DESC NULLS LAST, r.ordinality)
+					FILTER (WHERE r.weight IS NOT NULL))[1] AS held_ms,
+				pg_catalog.sum(r.rewritten_bytes)::pg_catalog.int8 AS rewritten_bytes,
+				pg_catalog.sum(r.wal_bytes)::pg_catalog.int8 AS wal_bytes,
+				pg_catalog.min(r.message) FILTER (WHERE r.skipped IS NULL) AS message,
+				pg_catalog.bool_and(r.statement IS NULL AND r.skipped IS NOT NULL) AS not_run
+			FROM (
+				SELECT s.*, k.lock, k.weight, k.is_index, pg_catalog.sum(s.execution_ms)
+					OVER (PARTITION BY s.version ORDER BY s.ordinality DESC) AS rest_ms
+				FROM migrate.rehearse(rehearse_summary.target,
+					rehearse_summary.versions, rehearse_summary.project)
+					WITH ORDINALITY s
+				LEFT JOIN LATERAL (
+					SELECT u AS lock, pg_catalog.array_position(ARRAY['ACCESS SHARE',
+						'ROW SHARE', 'ROW EXCLUSIVE', 'SHARE UPDATE EXCLUSIVE',
+						'SHARE', 'SHARE ROW EXCLUSIVE', 'EXCLUSIVE',
+						'ACCESS EXCLUSIVE'], u.mode) AS weight,
+						u.kind OPERATOR(pg_catalog.=) 'index' AS is_index
+					FROM pg_catalog.unnest(s.locks) u
+					ORDER BY 2 DESC, 3, u.bytes DESC NULLS LAST, u.relation LIMIT 1
+				) k ON (true)
+			) r
+			GROUP BY r.version
+		) m
+		ORDER BY m.first;
+	END;
+COMMENT ON FUNCTION migrate.rehearse_summary(pg_catalog.text, pg_catalog.text[], pg_catalog.text) IS
+	'rehearse, and say for each migration which lock is the worst and how long it is held';

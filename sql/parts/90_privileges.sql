@@ -1,0 +1,36 @@
+-- ---------------------------------------------------------------------------
+-- Rights
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION migrate.grant("right" pg_catalog.text, role pg_catalog.text)
+	RETURNS pg_catalog.void
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_grant';
+COMMENT ON FUNCTION migrate.grant(pg_catalog.text, pg_catalog.text) IS
+	'give a role the right to look, run, write or mend';
+
+CREATE FUNCTION migrate.revoke("right" pg_catalog.text, role pg_catalog.text)
+	RETURNS pg_catalog.void
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_revoke';
+COMMENT ON FUNCTION migrate.revoke(pg_catalog.text, pg_catalog.text) IS
+	'take the right to look, run, write or mend from a role';
+
+-- what PUBLIC has by default, and whatever default privileges of the owner have
+-- given to others just now
+CREATE FUNCTION migrate.take_back() RETURNS pg_catalog.void
+	LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_take_back';
+SELECT migrate.take_back();
+DROP FUNCTION migrate.take_back();
+
+GRANT USAGE ON SCHEMA migrate TO pg_database_owner WITH GRANT OPTION;
+GRANT SELECT, INSERT ON migrate.migration, migrate.applied, migrate.journal,
+	migrate.body, migrate.step, migrate.policy
+	TO pg_database_owner WITH GRANT OPTION;
+GRANT SELECT ON migrate.run, migrate.state TO pg_database_owner WITH GRANT OPTION;
+GRANT UPDATE ON migrate.policy TO pg_database_owner WITH GRANT OPTION;
+GRANT SELECT ON migrate.failure, migrate.statement, migrate.schema_migrations,
+	migrate.history_of_runs TO pg_database_owner WITH GRANT OPTION;
+GRANT SELECT, UPDATE ON SEQUENCE migrate.run_seq, migrate.applied_seq TO pg_database_owner WITH GRANT OPTION;
+GRANT USAGE ON TYPE migrate.statement_timing, migrate.rehearsed_lock,
+	migrate.rehearsed_scan TO pg_database_owner WITH GRANT OPTION;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA migrate TO pg_database_owner WITH GRANT OPTION;
+REVOKE ALL ON FUNCTION migrate.gate() FROM pg_database_owner;
