@@ -16,9 +16,9 @@
 #include "utils/builtins.h"
 
 #include "base/errors.h"
+#include "base/superuser.h"
 #include "ledger/step.h"
 #include "ledger/tables.h"
-#include "plan/preflight.h"
 #include "source/body.h"
 
 #define KEY_ARGS 3
@@ -305,7 +305,7 @@ mig_step_may_take_over(const MigStepSession *session)
 
 	if (session->role == NULL || session->trusted)
 		return true;
-	return !mig_preflight_may_become_superuser(&role, &powerful) &&
+	return !mig_superuser_within_reach(&role, &powerful) &&
 		strcmp(session->role, GetUserNameFromId(GetUserId(), false)) == 0;
 }
 

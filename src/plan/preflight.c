@@ -11,8 +11,6 @@
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_auth_members.h"
-#include "catalog/pg_authid.h"
 #include "catalog/pg_proc.h"
 #include "commands/dbcommands.h"
 #include "miscadmin.h"
@@ -23,6 +21,7 @@
 
 #include "base/errors.h"
 #include "base/guc.h"
+#include "base/superuser.h"
 #include "plan/preflight.h"
 
 void
@@ -71,7 +70,7 @@ mig_preflight_policy(const char *project, const MigPolicy *policy)
 				 errmsg("migrations of project \"%s\" run as role \"%s\"",
 						project, policy->role),
 				 errdetail("The current role is \"%s\".", role),
-				 mig_preflight_may_become_superuser(&session_role, &powerful) ?
+				 mig_superuser_within_reach(&session_role, &powerful) ?
 				 errhint("Connect as %s, or SET ROLE to it, which will do only for bodies that a superuser has stored, as this session may become one.",
 						 quote_identifier(policy->role)) :
 				 errhint("SET ROLE %s first.",
@@ -91,92 +90,6 @@ mig_preflight_destructive(const char *project, const MigPolicy *policy,
 				 errmsg("project \"%s\" is protected", project),
 				 errdetail("This call can lose data."),
 				 errhint("Say that you mean this database with confirm => current_database().")));
-}
-
-/* a superuser, or what the server's documentation calls as good as one */
-static bool
-is_powerful(Oid role)
-{
-	return superuser_arg(role) ||
-		role == ROLE_PG_EXECUTE_SERVER_PROGRAM ||
-		role == ROLE_PG_WRITE_SERVER_FILES;
-}
-
-/*
- * The powerful role that this role is or can become, InvalidOid if there is
- * none.  Any membership counts, whatever its options say: who may not SET a
- * role may inherit from it, or give himself the option.
- */
-static Oid
-powerful_role_of(Oid role)
-{
-	List	   *roles = list_make1_oid(role);
-	Oid			found = InvalidOid;
-	int			i;
-
-	for (i = 0; i < list_length(roles) && !OidIsValid(found); i++)
-	{
-		Oid			member = list_nth_oid(roles, i);
-		CatCList   *memberships;
-		int			n;
-
-		if (is_powerful(member))
-		{
-			found = member;
-			break;
-		}
-		memberships = SearchSysCacheList1(AUTHMEMMEMROLE,
-										  ObjectIdGetDatum(member));
-		for (n = 0; n < memberships->n_members; n++)
-		{
-			HeapTuple	tuple = &memberships->members[n]->tuple;
-
-			roles = list_append_unique_oid(roles,
-										   ((Form_pg_auth_members) GETSTRUCT(tuple))->roleid);
-		}
-		ReleaseSysCacheList(memberships);
-	}
-	list_free(roles);
-	return found;
-}
-
-/*
- * The roles that code in this session can act as without anybody's help: the
- * current one, the one of SET ROLE, that of the session, who has logged in.
- */
-static Oid
-role_of_session(int i)
-{
-	switch (i)
-	{
-		case 0:
-			return GetUserId();
-		case 1:
-			return GetOuterUserId();
-		case 2:
-			return GetSessionUserId();
-		case 3:
-			return GetAuthenticatedUserId();
-	}
-	return InvalidOid;
-}
-
-bool
-mig_preflight_may_become_superuser(Oid *role, Oid *powerful)
-{
-	Oid			before = InvalidOid;
-	int			i;
-
-	for (i = 0; OidIsValid(*role = role_of_session(i)); i++)
-	{
-		if (*role == before)
-			continue;
-		before = *role;
-		*powerful = powerful_role_of(*role);
-		if (OidIsValid(*powerful))
-			return true;
-	}
-	return false;
 }
 
 /* start() applies, so it is no way out for who rolls back or verifies */
@@ -215,7 +128,7 @@ mig_preflight_trusts_all(void)
 	Oid			powerful;
 
 	return mig_guc_trust_authors ||
-		!mig_preflight_may_become_superuser(&role, &powerful);
+		!mig_superuser_within_reach(&role, &powerful);
 }
 
 void
@@ -227,7 +140,7 @@ mig_preflight_author(const char *version, MigPart part,
 
 	if (author->trusted || mig_guc_trust_authors)
 		return;
-	if (mig_preflight_may_become_superuser(&role, &powerful))
+	if (mig_superuser_within_reach(&role, &powerful))
 		refuse_author(version, part, author, role, powerful);
 }
 

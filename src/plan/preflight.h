@@ -28,13 +28,6 @@ extern void mig_preflight_destructive(const char *project,
 									  const MigPolicy *policy,
 									  const char *confirm);
 
-/*
- * Could code that runs in this session become a superuser, or do what amounts
- * to it?  SET ROLE makes no difference, since RESET ROLE undoes it.  Then *role
- * is a role of the session, and *powerful the one that it is or can become.
- */
-extern bool mig_preflight_may_become_superuser(Oid *role, Oid *powerful);
-
 /* is there nothing that mig_preflight_author() would refuse here? */
 extern bool mig_preflight_trusts_all(void);
 

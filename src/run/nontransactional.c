@@ -41,12 +41,12 @@
 #include "base/errors.h"
 #include "base/session_settings.h"
 #include "base/subxact.h"
+#include "base/superuser.h"
 #include "exec/invalid_index.h"
 #include "exec/lock_wait.h"
 #include "exec/toplevel.h"
 #include "ledger/migration.h"
 #include "ledger/run.h"
-#include "plan/preflight.h"
 #include "plan/run_lock.h"
 #include "run/nontransactional.h"
 
@@ -220,7 +220,7 @@ find_position(void *arg)
 	ListCell   *lc;
 
 	progress->role = GetUserNameFromId(GetUserId(), false);
-	progress->trusted = mig_preflight_may_become_superuser(&role, &powerful);
+	progress->trusted = mig_superuser_within_reach(&role, &powerful);
 
 	foreach(lc, mig_step_read(&stepwise->key))
 	{
