@@ -628,11 +628,16 @@ foreach my $change (
 	q{DO $do$ BEGIN EXECUTE 'SET standard_conforming_strings = off'; END $do$},
 	'RESET ALL')
 {
+	# RESET gives what bodies begin with, and then the backslash is too much
+	my $why = $change =~ /^RESET/ ?
+	  'has a backslash in a plain string literal' :
+	  'has turned standard_conforming_strings off';
+
 	allowed($super, $db, "ALTER DATABASE $db SET standard_conforming_strings = off");
 	body_refused(
 		'owner',
 		"$change; SELECT 'a\\', '; ALTER ROLE owner SUPERUSER; --', 'b'",
-		qr/MG009: migration "500" has turned standard_conforming_strings off/,
+		qr/MG009: migration "500" $why/,
 		"$change is noticed");
 	allowed($super, $db, "ALTER DATABASE $db RESET ALL");
 }
@@ -693,11 +698,13 @@ my @nasty = (
 	"\x{1b}[2J\x{07}",
 	'x' x 1_000_000);
 
-# A message is for a person, and cut after 8,000 bytes.
+# A message is for a person: control characters are spelled out, and it is cut
+# after 8,000 bytes.
 sub shown
 {
 	my ($text) = @_;
 
+	$text =~ s/([\x{1b}\x{07}])/sprintf '\\x%02X', ord $1/ge;
 	return length $text > 8000 ? substr($text, 0, 8000) . '...' : $text;
 }
 
@@ -774,7 +781,7 @@ foreach my $call (
 		$db, <<'END'))
 string_agg(DISTINCT format('%s %s(%s)', CASE prokind WHEN 'p' THEN 'CALL' ELSE 'SELECT * FROM' END,
 		p.oid::regproc, array_to_string(ARRAY(
-		SELECT 'NULL::' || CASE t.oid
+		SELECT CASE WHEN t.i = pronargs AND provariadic <> 0 THEN 'VARIADIC ' ELSE '' END || 'NULL::' || CASE t.oid
 			WHEN 'anycompatible'::regtype THEN type
 			WHEN 'anyelement'::regtype THEN type
 			WHEN 'anycompatiblearray'::regtype THEN type || '[]'
