@@ -151,14 +151,6 @@ typedef struct MigPolicy
 	char	  **lint_off;		/* rules that are not looked at */
 } MigPolicy;
 
-/* a constraint that can be deferred */
-typedef struct MigConstraint
-{
-	char	   *schema;
-	char	   *name;
-	bool		deferred;		/* initially */
-} MigConstraint;
-
 /* a row of migrate.state */
 typedef struct MigState
 {

@@ -20,24 +20,21 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
-#include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "nodes/makefuncs.h"
 #include "parser/parser.h"
 #include "storage/proc.h"
 #include "tcop/dest.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/inval.h"
-#include "utils/syscache.h"
 #include "utils/timeout.h"
 
 #include "base/errors.h"
 #include "base/guc.h"
 #include "base/session_settings.h"
 #include "base/subxact.h"
+#include "exec/deferred.h"
 #include "exec/execute.h"
 #include "exec/lock_wait.h"
 #include "exec/toplevel.h"
@@ -45,9 +42,6 @@
 
 /* when migrate.timeout is over; 0: no limit, or no migration is running */
 static TimestampTz migration_deadline = 0;
-
-/* has one been made or changed since the last look? */
-static bool constraints_changed = false;
 
 /* receives the rows of a verify body's statement */
 typedef struct VerifyReceiver
@@ -669,27 +663,6 @@ mig_execute_body(MigExecution *execution, const MigRunnable *runnable)
 }
 
 static void
-set_constraints(List *constraints, bool deferred)
-{
-	ConstraintsSetStmt *stmt = makeNode(ConstraintsSetStmt);
-	ListCell   *lc;
-
-	stmt->deferred = deferred;
-	foreach(lc, constraints)
-	{
-		MigConstraint *constraint = (MigConstraint *) lfirst(lc);
-
-		if (deferred && !constraint->deferred)
-			continue;
-		stmt->constraints = lappend(stmt->constraints,
-									makeRangeVar(constraint->schema,
-												 constraint->name, -1));
-	}
-	if (stmt->constraints != NIL)
-		AfterTriggerSetState(stmt);
-}
-
-static void
 constraints_context_callback(void *arg)
 {
 	const MigLabel *label = (const MigLabel *) arg;
@@ -717,74 +690,14 @@ push_context(ErrorContextCallback *callback, void (*function) (void *arg),
 	error_context_stack = callback;
 }
 
-static void
-note_constraint_change(Datum arg, int cache, uint32 hash)
-{
-	constraints_changed = true;
-}
-
 void
-mig_execute_note_deferrable(MigExecution *execution)
-{
-	static bool registered = false;
-
-	if (!registered)
-		CacheRegisterSyscacheCallback(CONSTROID, note_constraint_change,
-									  (Datum) 0);
-	registered = true;
-	constraints_changed = false;
-	execution->may_defer = mig_deferrable_constraints() != NIL;
-	execution->unchecked = false;
-}
-
-/*
- * A constraint that the caller had deferred by SET CONSTRAINTS, though it is
- * initially immediate, ends up immediate: the server does not tell.
- *
- * The constraints are named one by one, because SET CONSTRAINTS ALL would also
- * speak for those that later bodies create in this transaction.  Looking for
- * them costs a scan of pg_constraint, so it is done only if there were any, or
- * one has been made since: by a function, or a script of an extension.
- */
-static void
-fire_deferred(MigExecution *execution, const MigRunnable *runnable)
+mig_execute_check_deferred(const MigRunnable *runnable)
 {
 	ErrorContextCallback callback;
-	List	   *constraints;
 
-	if (!execution->may_defer && !constraints_changed)
-		return;
-	constraints_changed = false;
-	constraints = mig_deferrable_constraints();
-	execution->may_defer = (constraints != NIL);
-	if (runnable != NULL)
-		push_context(&callback, constraints_context_callback, runnable);
-	set_constraints(constraints, false);
-	mig_lock_wait_check();
-	if (runnable != NULL)
-		error_context_stack = callback.previous;
-	set_constraints(constraints, true);
-}
-
-void
-mig_execute_check_deferred(MigExecution *execution,
-						   const MigRunnable *runnable)
-{
-	const MigBody *body = mig_runnable_body(runnable);
-
-	if (!body->only_ddl || body->runs_code)
-		fire_deferred(execution, runnable);
-	else
-		execution->unchecked = true;
-}
-
-/* DDL does fire triggers at times: in a default, or in an event trigger */
-void
-mig_execute_check_rest(MigExecution *execution)
-{
-	if (execution->unchecked)
-		fire_deferred(execution, NULL);
-	execution->unchecked = false;
+	push_context(&callback, constraints_context_callback, runnable);
+	mig_deferred_fire();
+	error_context_stack = callback.previous;
 }
 
 /* in the order of CommitTransaction(): what cursors do may be put off again */
@@ -803,6 +716,6 @@ mig_execute_end_migration(MigExecution *execution,
 		mig_lock_wait_check();
 		error_context_stack = callback.previous;
 		if (ran)
-			mig_execute_check_deferred(execution, runnable);
+			mig_execute_check_deferred(runnable);
 	} while (ran);
 }

@@ -59,8 +59,6 @@ typedef struct MigExecution
 	MigSessionState *session_state; /* what the session had before the run */
 	const char *search_path;	/* that bodies start with */
 	bool		path_is_policys;	/* then RESET gives it, too */
-	bool		may_defer;		/* deferrable constraints are about */
-	bool		unchecked;		/* a body was taken to put nothing off */
 } MigExecution;
 
 /* before the settings are pinned */
@@ -145,17 +143,11 @@ extern void mig_execute_toplevel(MigExecution *execution,
 /*
  * What the end of the transaction would do with what a body has put off, for
  * bodies that share a transaction, so that the migration that fails then is the
- * one whose it is.  mig_execute_note_deferrable() before the first body, and
- * mig_execute_check_rest() after the last, for what nobody could expect.
- * Constraints are checked after the body, and those that are initially deferred
- * put back to that.  mig_execute_end_migration(), after the verify body, takes
- * away what the body has left in the session, having run the queries of cursors
- * WITH HOLD.
+ * one whose it is: see exec/deferred.h.  mig_execute_end_migration(), after
+ * the verify body, takes away what the body has left in the session, having
+ * run the queries of cursors WITH HOLD.
  */
-extern void mig_execute_note_deferrable(MigExecution *execution);
-extern void mig_execute_check_deferred(MigExecution *execution,
-									   const MigRunnable *runnable);
-extern void mig_execute_check_rest(MigExecution *execution);
+extern void mig_execute_check_deferred(const MigRunnable *runnable);
 extern void mig_execute_end_migration(MigExecution *execution,
 									  const MigRunnable *runnable);
 

@@ -11,10 +11,7 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/table.h"
-#include "catalog/pg_constraint.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -871,71 +868,6 @@ mig_migration_last_role(const char *project)
 		role = mig_sql_get_text(&scope, 0, 1);
 	mig_tables_close(&scope);
 	return role;
-}
-
-/* most databases have none, and this takes no query to find out */
-static bool
-has_deferrable_constraints(void)
-{
-	Relation	rel = table_open(ConstraintRelationId, AccessShareLock);
-	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0,
-										  NULL);
-	HeapTuple	tuple;
-	bool		found = false;
-
-	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
-		found = ((Form_pg_constraint) GETSTRUCT(tuple))->condeferrable;
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return found;
-}
-
-/*
- * SET CONSTRAINTS knows constraints by schema and name, and refuses a name that
- * a constraint of another table bears which cannot be deferred.  It also
- * refuses what is in a schema that the caller may not use.
- */
-List *
-mig_deferrable_constraints(void)
-{
-	MigSqlScope scope;
-	Oid			types[1] = {OIDOID};
-	Datum		values[1] = {ObjectIdGetDatum(GetUserId())};
-	List	   *constraints = NIL;
-	uint64		nrows;
-	uint64		i;
-
-	if (!has_deferrable_constraints())
-		return NIL;
-	mig_tables_open(&scope);
-	nrows = mig_sql_execute("SELECT n.nspname::pg_catalog.text,"
-							" c.conname::pg_catalog.text,"
-							" pg_catalog.bool_or(c.condeferred)"
-							" FROM pg_catalog.pg_constraint c"
-							" JOIN pg_catalog.pg_namespace n"
-							"  ON n.oid OPERATOR(pg_catalog.=) c.connamespace"
-							" WHERE c.condeferrable"
-							" AND NOT pg_catalog.pg_is_other_temp_schema(n.oid)"
-							" AND pg_catalog.has_schema_privilege($1, n.oid, 'USAGE')"
-							" AND c.conparentid OPERATOR(pg_catalog.=) 0"
-							" AND NOT EXISTS (SELECT FROM pg_catalog.pg_constraint o"
-							"  WHERE NOT o.condeferrable"
-							"  AND o.conname OPERATOR(pg_catalog.=) c.conname"
-							"  AND o.connamespace OPERATOR(pg_catalog.=) c.connamespace)"
-							" GROUP BY 1, 2",
-							1, types, values, NULL);
-	for (i = 0; i < nrows; i++)
-	{
-		MigConstraint *constraint =
-			MemoryContextAlloc(scope.outer, sizeof(MigConstraint));
-
-		constraint->schema = mig_sql_get_text(&scope, i, 1);
-		constraint->name = mig_sql_get_text(&scope, i, 2);
-		constraint->deferred = mig_sql_get_bool(i, 3);
-		constraints = mig_sql_append(&scope, constraints, constraint);
-	}
-	mig_tables_close(&scope);
-	return constraints;
 }
 
 

@@ -117,8 +117,6 @@ extern List *mig_migration_dependents(const char *project, List *versions);
 /* role under which the newest migration was applied, or NULL */
 extern char *mig_migration_last_role(const char *project);
 
-/* MigConstraint *, those whose names SET CONSTRAINTS can use */
-extern List *mig_deferrable_constraints(void);
 
 /* the same of a migration that may never have been applied */
 extern bool mig_migration_is_stored(const char *project, const char *version);

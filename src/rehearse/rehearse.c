@@ -26,6 +26,7 @@
 
 #include "base/errors.h"
 #include "base/subxact.h"
+#include "exec/deferred.h"
 #include "exec/error_hint.h"
 #include "exec/execute.h"
 #include "exec/failure_record.h"
@@ -290,7 +291,7 @@ run_bodies(Rehearsal *rehearsal, int i)
 
 	mig_execute_migration_begin();
 	mig_execute_body(execution, bodies->body);
-	mig_execute_check_deferred(execution, bodies->body);
+	mig_execute_check_deferred(bodies->body);
 
 	/* without what was left out it may well be wrong */
 	if (bodies->verify != NULL && !rehearsal->skipped)
@@ -342,7 +343,6 @@ rehearse_steps(void *arg)
 							 rehearsal->prepared.policy->sets_search_path);
 	mig_lock_wait_reset();
 	mig_lock_wait_begin();
-	mig_execute_note_deferrable(&rehearsal->execution);
 	rehearsal->effects = mig_statement_effects_begin(CurrentMemoryContext);
 	for (i = 0; i < rehearsal->nsteps; i++)
 	{
@@ -362,7 +362,6 @@ rehearse_steps(void *arg)
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(rehearsal->scratch);
 	}
-	mig_execute_check_rest(&rehearsal->execution);
 	rehearsal->current = -1;
 	mig_progress_unmark();
 	mig_run_lock_recheck();
@@ -476,6 +475,7 @@ rehearse_plan(void *arg)
 		elog(ERROR, "could not connect to SPI");
 	mig_loaded_bodies_init(&rehearsal->loaded, CurrentMemoryContext);
 	check_bodies_parse(rehearsal);
+	mig_deferred_fire_callers();
 	edata = mig_subxact_run(rehearse_steps, rehearsal, false);
 	stop_watching();
 	if (edata != NULL && rehearsal->current >= 0)

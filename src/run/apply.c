@@ -37,6 +37,7 @@
 #include "base/pause.h"
 #include "base/subxact.h"
 #include "base/version_order.h"
+#include "exec/deferred.h"
 #include "exec/error_hint.h"
 #include "exec/execute.h"
 #include "exec/failure_record.h"
@@ -269,7 +270,7 @@ apply_step(ApplyRun *run)
 	mig_execute_migration_begin();
 
 	mig_execute_body(&run->execution, bodies->body);
-	mig_execute_check_deferred(&run->execution, bodies->body);
+	mig_execute_check_deferred(bodies->body);
 	if (bodies->verify != NULL)
 		mig_execute_body(&run->execution, bodies->verify);
 	mig_execute_end_migration(&run->execution, bodies->body);
@@ -310,7 +311,6 @@ apply_steps(ApplyRun *run)
 		MemoryContextReset(run->scratch);
 	}
 	run->current = -1;
-	mig_execute_check_rest(&run->execution);
 	mig_session_state_remove(run->session_state);
 	mig_progress_unmark();
 	mig_run_lock_recheck();
@@ -360,7 +360,6 @@ run_everything(void *arg)
 	mig_execute_set_settings(&run->execution, run->policy->search_path,
 							 run->policy->sets_search_path);
 	mig_lock_wait_begin();
-	mig_execute_note_deferrable(&run->execution);
 	apply_steps(run);
 	mig_lock_wait_end();
 	mig_run_lock_bodies_end();
@@ -607,6 +606,7 @@ run_execute(ApplyRun *run, MigApplySink sink, void *arg)
 		mig_session_state_note();
 	if (!run->options->dry_run)
 		run->id = mig_journal_next_run();
+	mig_deferred_fire_callers();
 	edata = run_attempts(run);
 	mig_progress_restore();
 	if (edata != NULL)

@@ -245,11 +245,11 @@ foreach my $case (
 	[ 'in another body', [ 'SELECT install()', 'INSERT INTO b VALUES (7)' ], '2' ],
 	[ 'in the same body', [ 'SELECT install(); INSERT INTO b VALUES (7)' ], '1' ],
 	[ 'in a DO block', [ q{DO 'BEGIN PERFORM install(); END'; INSERT INTO b VALUES (7)} ], '1' ],
-	[ 'by a default', [ 'ALTER TABLE plain ADD j int DEFAULT adds_row()' ], '' ])
+	[ 'by a default', [ 'ALTER TABLE plain ADD j int DEFAULT adds_row()' ], '1' ])
 {
 	my ($name, $texts, $culprit) = @$case;
 	my @texts = @$texts;
-	my $journal = q{SELECT count(*), coalesce(max(version), '') FROM migrate.journal WHERE outcome = 'failure' AND sqlstate = '23503'};
+	my $journal = q{SELECT count(*), max(version) FROM migrate.journal WHERE outcome = 'failure' AND sqlstate = '23503'};
 
 	store('SELECT 1', 'SELECT 1');
 	query($node, $db, 'app', q{SELECT migrate.remove('1'), migrate.remove('2'); INSERT INTO plain VALUES (1)});
@@ -257,7 +257,7 @@ foreach my $case (
 	$node->safe_psql($db, 'DELETE FROM migrate.journal');
 	my (undef, undef, $err) = run_sql($node, $db, 'app', $apply);
 	like($err, qr/ERROR:  23503/, "a constraint is violated $name");
-	is($node->safe_psql($db, $journal), "1|$culprit", 'which is journalled for the migration, if that is known');
+	is($node->safe_psql($db, $journal), "1|$culprit", 'which is journalled for the migration');
 	is(applied(), 'none', 'and nothing is applied');
 	is(query($node, $db, 'app', q{SELECT error->>'sqlstate' FROM migrate.apply(raise => false) WHERE error IS NOT NULL}),
 		'23503', 'and is a row with raise => false');

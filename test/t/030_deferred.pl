@@ -1,0 +1,241 @@
+# Deferred constraints of migrations that share a transaction: each migration ends
+# as if it had one of its own, whatever the constraints are called, wherever they
+# are, and whatever SET CONSTRAINTS the others say.
+#
+# Needs failures that are committed, sessions in a transaction, and a rehearsal.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+
+use MigrateTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+my $db = 'deferred';
+
+$node->init;
+$node->append_conf('postgresql.conf', q{
+autovacuum = off
+migrate.failure_quiet = 0
+migrate.progress_notices = off
+});
+$node->start;
+owner_database($node, $db);
+
+# hidden.child is in a schema that app may not use, and comes in through a view.
+$node->safe_psql($db, q{
+	CREATE SCHEMA hidden;
+	CREATE TABLE hidden.parent (i int PRIMARY KEY);
+	CREATE TABLE hidden.child (i int REFERENCES hidden.parent DEFERRABLE INITIALLY DEFERRED);
+	CREATE VIEW hidden_child AS SELECT * FROM hidden.child;
+	CREATE VIEW hidden_parent AS SELECT * FROM hidden.parent;
+	GRANT ALL ON hidden_child, hidden_parent TO app});
+query($node, $db, 'app', q{
+	CREATE TABLE p (i int PRIMARY KEY);
+	CREATE TABLE c1 (i int CONSTRAINT fk REFERENCES p DEFERRABLE INITIALLY DEFERRED);
+	CREATE TABLE c2 (i int CONSTRAINT fk REFERENCES p);
+	CREATE TABLE c3 (i int REFERENCES p DEFERRABLE);
+	CREATE TABLE parted (i int REFERENCES p DEFERRABLE INITIALLY DEFERRED) PARTITION BY LIST (i);
+	CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1, 2, 3);
+	CREATE TABLE log (what text);
+	CREATE TABLE t (what text);
+	CREATE FUNCTION act() RETURNS trigger LANGUAGE plpgsql AS $$
+	BEGIN
+		INSERT INTO log VALUES (new.what);
+		EXECUTE new.what;
+		RETURN NULL;
+	END $$;
+	CREATE CONSTRAINT TRIGGER ct AFTER INSERT ON t
+		DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION act();
+	CREATE TABLE named_so (i int CONSTRAINT ct CHECK (i > 0))});
+
+my $apply = 'SELECT version, action FROM migrate.apply()';
+my $each = 'CALL migrate.apply_each()';
+
+# Begin with these migrations, 1 and on.
+sub store
+{
+	my @ups = @_;
+	my $version = 0;
+
+	$node->safe_psql($db, q{
+		DELETE FROM migrate.applied; DELETE FROM migrate.migration;
+		TRUNCATE hidden.parent CASCADE});
+	query($node, $db, 'app',
+		'TRUNCATE p CASCADE; TRUNCATE log, t; DROP TABLE IF EXISTS x, child, parent;'
+		  . join '', map { "SELECT migrate.add('" . ++$version . "', " . quote($_) . ", 'SELECT 1');" } @ups);
+	return;
+}
+
+sub applied
+{
+	return $node->safe_psql($db,
+		q{SELECT coalesce(string_agg(version, ' ' ORDER BY version), 'none') FROM migrate.applied});
+}
+
+sub journalled
+{
+	return $node->safe_psql($db,
+		q{SELECT version || ' ' || sqlstate FROM migrate.journal ORDER BY run DESC, n DESC LIMIT 1});
+}
+
+# ---------------------------------------------------------------------------
+# What cannot be named
+# ---------------------------------------------------------------------------
+
+my $temporary = 'CREATE TEMP TABLE tp (i int PRIMARY KEY);'
+  . 'CREATE TEMP TABLE tc (i int REFERENCES tp DEFERRABLE INITIALLY DEFERRED); INSERT INTO tc VALUES (1)';
+
+foreach my $case (
+	[ 'a name that another one bears', 'INSERT INTO c1 VALUES (1)' ],
+	[ 'a schema without USAGE', 'INSERT INTO hidden_child VALUES (1)' ],
+	[ 'temporary tables', $temporary ],
+	[ 'a partition', 'INSERT INTO parted VALUES (1)' ],
+	[ 'what a function makes', 'DO $$ BEGIN CREATE TABLE child (i int REFERENCES p DEFERRABLE INITIALLY DEFERRED); INSERT INTO child VALUES (1); END $$' ],
+	[ 'DDL that runs a function', q{CREATE TABLE x (i int); INSERT INTO x VALUES (1); SET CONSTRAINTS ALL DEFERRED; INSERT INTO c3 VALUES (1)} ],
+	[ 'a trigger that puts off something', q{INSERT INTO t VALUES ('SET CONSTRAINTS ALL DEFERRED; INSERT INTO c3 VALUES (1)')} ],
+	[ 'and that again', q{INSERT INTO t VALUES ('SET CONSTRAINTS ALL DEFERRED; INSERT INTO t VALUES (''SET CONSTRAINTS ALL DEFERRED; INSERT INTO c3 VALUES (1)'')')} ])
+{
+	my ($name, $up) = @$case;
+
+	foreach my $call ($apply, $each)
+	{
+		store($up, 'CREATE TABLE x2 ()');
+		my (undef, undef, $err) = run_sql($node, $db, 'app', $call);
+		like($err, qr/ERROR:  23503: .*CONTEXT: .*up body of migration "1"/s, "$name, $call: fails");
+		is(applied(), 'none', 'nothing is applied');
+		is(journalled(), '1 23503', 'and the journal names the migration');
+	}
+	like((run_sql($node, $db, 'app', 'SELECT * FROM migrate.apply(dry_run => true)'))[2],
+		qr/ERROR:  23503/, 'a dry run says so');
+	is(query($node, $db, 'app', q{SELECT string_agg(DISTINCT version || ' ' || sqlstate, ',') FROM migrate.rehearse() WHERE sqlstate IS NOT NULL}),
+		'1 23503', 'a rehearsal says so');
+	is(query($node, $db, 'app', q{SELECT version, error->>'sqlstate' FROM migrate.apply(raise => false)}),
+		'1|23503', 'a failure as a row says so');
+}
+
+# the trigger of a name that is another constraint's cannot change migrations
+store(q{INSERT INTO t VALUES ('SELECT migrate.unstamp(''1'')')}, 'CREATE TABLE x ()');
+foreach my $call ($apply, $each)
+{
+	like((run_sql($node, $db, 'app', $call))[2],
+		qr/ERROR:  MG019: a migration cannot run or change migrations/, "$call: a deferred trigger runs nothing");
+	is(applied(), 'none', 'nothing is applied');
+}
+
+# ---------------------------------------------------------------------------
+# SET CONSTRAINTS of another migration
+# ---------------------------------------------------------------------------
+
+my $function = q{DO $$ BEGIN SET CONSTRAINTS ALL DEFERRED; END $$};
+my $immediately = 'CREATE TABLE parent (i int PRIMARY KEY); CREATE TABLE child (i int REFERENCES parent DEFERRABLE);'
+  . 'INSERT INTO child VALUES (1); INSERT INTO parent VALUES (1)';
+my $deferred = $immediately =~ s/DEFERRABLE/DEFERRABLE INITIALLY DEFERRED/r;
+
+foreach my $all ('SET CONSTRAINTS ALL DEFERRED', $function,
+	'SET CONSTRAINTS ALL IMMEDIATE; SET CONSTRAINTS c3_i_fkey DEFERRED',
+	'INSERT INTO p VALUES (1); SET CONSTRAINTS ALL DEFERRED; INSERT INTO c3 VALUES (1)')
+{
+	foreach my $call ($apply, $each)
+	{
+		store($all, $immediately);
+		my (undef, undef, $err) = run_sql($node, $db, 'app', $call);
+		like($err, qr/ERROR:  23503: .*"child_i_fkey".*migration "2", up body, statement 3/s,
+			"$all, $call: does not hold for the next migration");
+		is(applied(), $call eq $each ? '1' : 'none', 'which is not applied');
+		store("$all; INSERT INTO p VALUES (2); INSERT INTO c1 VALUES (2)", $deferred);
+		unlike((run_sql($node, $db, 'app', $call))[2], qr/ERROR/, 'nor for what is initially deferred');
+		is(applied(), '1 2', 'which is applied');
+	}
+}
+foreach my $call ($apply, $each)
+{
+	store('SET CONSTRAINTS ALL IMMEDIATE', $deferred, 'INSERT INTO c1 VALUES (7); INSERT INTO p VALUES (7)');
+	unlike((run_sql($node, $db, 'app', $call))[2], qr/ERROR/, "SET CONSTRAINTS ALL IMMEDIATE, $call: does not hold");
+	is(applied(), '1 2 3', 'and all is applied');
+}
+store('SET CONSTRAINTS ALL DEFERRED', $immediately);
+is(query($node, $db, 'app', q{SELECT version, statement, sqlstate FROM migrate.rehearse() WHERE sqlstate IS NOT NULL}),
+	'2|3|23503', 'a rehearsal agrees');
+store('SET CONSTRAINTS ALL IMMEDIATE', $deferred);
+is(query($node, $db, 'app', q{SELECT count(*) FROM migrate.rehearse() WHERE sqlstate IS NOT NULL}),
+	'0', 'both ways');
+
+# ---------------------------------------------------------------------------
+# Each event is fired once
+# ---------------------------------------------------------------------------
+
+foreach my $call ($apply, "BEGIN; $apply; COMMIT", "BEGIN; $apply; SAVEPOINT a; ROLLBACK TO a; COMMIT", $each)
+{
+	store(q{INSERT INTO t VALUES ('SELECT 1')}, q{INSERT INTO t VALUES ('SELECT 2')}, 'SELECT 3');
+	run_sql($node, $db, 'app', $call);
+	is(query($node, $db, 'app', q{SELECT string_agg(what, ',' ORDER BY what) FROM log}),
+		'SELECT 1,SELECT 2', "$call: each event is fired once");
+}
+
+# of a caller's transaction too
+store(q{INSERT INTO t VALUES ('SELECT 1')}, q{INSERT INTO t VALUES ('SELECT 2')});
+my (undef, undef, $err) = run_sql($node, $db, 'app', qq{
+	BEGIN;
+	INSERT INTO t VALUES ('SELECT 0');
+	INSERT INTO c1 VALUES (1); INSERT INTO p VALUES (1);
+	INSERT INTO parted VALUES (1);
+	$apply;
+	INSERT INTO parted VALUES (2); INSERT INTO p VALUES (2);
+	COMMIT});
+unlike($err, qr/ERROR/, 'a caller with deferred events of its own');
+is(query($node, $db, 'app', q{SELECT string_agg(what, ',' ORDER BY what) FROM log}),
+	'SELECT 0,SELECT 1,SELECT 2', 'has them fired once');
+is(applied(), '1 2', 'and its migrations applied');
+
+# and again, if the run has failed
+store(q{INSERT INTO t VALUES ('SELECT 1')}, 'SELECT 1/0');
+(undef, undef, $err) = run_sql($node, $db, 'app', qq{
+	BEGIN;
+	INSERT INTO t VALUES ('SELECT 0');
+	SELECT version, action FROM migrate.apply(raise => false);
+	SELECT version, action FROM migrate.apply(raise => false);
+	COMMIT});
+is(query($node, $db, 'app', q{SELECT string_agg(what, ',' ORDER BY what) FROM log}),
+	'SELECT 0', 'two runs that fail fire them once, and nothing of their own');
+is(applied(), 'none', 'and apply nothing');
+
+# what is wrong with them is the caller's
+store('SELECT 1');
+(undef, undef, $err) = run_sql($node, $db, 'app', "BEGIN; INSERT INTO c1 VALUES (1); $apply");
+like($err, qr/ERROR:  23503: .*CONTEXT:  .*deferred constraints of the transaction before the run/s,
+	'a violation by the caller is not that of a migration');
+(undef, undef, $err) = run_sql($node, $db, 'app', qq{
+	BEGIN; INSERT INTO t VALUES ('SELECT migrate.add(''9'', ''SELECT 9'')'); $apply});
+like($err, qr/ERROR:  MG019/, 'nor do its triggers change migrations under a run');
+
+# nor does the run change what the caller has said
+store('SELECT 1', 'SET CONSTRAINTS ALL IMMEDIATE');
+(undef, undef, $err) = run_sql($node, $db, 'app', qq{
+	BEGIN; SET CONSTRAINTS ALL DEFERRED; $apply;
+	INSERT INTO c3 VALUES (1); INSERT INTO p VALUES (1); COMMIT});
+unlike($err, qr/ERROR/, 'SET CONSTRAINTS of the caller holds after the run');
+is(applied(), '1 2', 'which is applied');
+
+# ---------------------------------------------------------------------------
+# Ways back
+# ---------------------------------------------------------------------------
+
+foreach my $call ('SELECT * FROM migrate.rollback(2)', 'CALL migrate.rollback_each(2)', 'SELECT * FROM migrate.redo(1)')
+{
+	store('SELECT 1', 'SELECT 2');
+	query($node, $db, 'app', q{SELECT migrate.add('3', 'SELECT 3', 'INSERT INTO c1 VALUES (1)')});
+	query($node, $db, 'app', $apply);
+	like((run_sql($node, $db, 'app', $call))[2],
+		qr/ERROR:  23503: .*CONTEXT: .*down body of migration "3"/s, "$call: fails");
+	is(applied(), '1 2 3', 'nothing is undone');
+	is(journalled(), '3 23503', 'and the journal names the migration');
+}
+
+$node->stop;
+done_testing();
