@@ -99,8 +99,8 @@ static const Object objects[] = {
 	FN(RUN, "cancel"),
 	FN(RUN, "rollback_each"),
 	{WRITE, "INSERT (project, version, name, kind, up, down, verify, requires, transactional, irreversible, path, down_path, verify_path, up_line, down_line, verify_line, source) ON", "migrate.migration"},
-	/* of constraints of what may be inserted */
-	FN(WRITE, "are_lines"),
+	/* of constraints, which may be checked as whoever runs or stores */
+	FN(LOOK, "are_lines"),
 	FN(WRITE, "add"),
 	FN(WRITE, "load"),
 	FN(WRITE, "load_table"),

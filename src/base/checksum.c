@@ -57,6 +57,7 @@ mig_checksum(const char *text)
 	size_t		length = 0;
 	const char *p;
 
+	Assert(text != NULL);
 	if (GetDatabaseEncoding() == PG_SQL_ASCII)
 		return sha256_hex(text, strlen(text));
 
@@ -82,6 +83,7 @@ mig_checksum(const char *text)
 const char *
 mig_checksum_exact(const char *text, const char *checksum)
 {
+	Assert(strlen(checksum) == 64);
 	if (GetDatabaseEncoding() == PG_UTF8 && !has_bom(text) &&
 		strstr(text, "\r\n") == NULL)
 		return checksum;

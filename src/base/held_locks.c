@@ -151,6 +151,7 @@ mig_held_locks_release(const LOCKTAG *tag, LOCKMODE mode, bool session)
 	int			log_level = log_min_messages;
 	bool		released;
 
+	Assert(mode > NoLock && mode <= MaxLockMode);
 	/* nothing raises an error in between */
 	client_min_messages = log_min_messages = ERROR;
 	released = LockRelease(tag, mode, session);
@@ -200,6 +201,7 @@ mig_held_locks_mode_name(LOCKMODE mode)
 		"ACCESS EXCLUSIVE"
 	};
 
+	Assert(mode > NoLock && mode <= MaxLockMode);
 	Assert(mode >= 0 && mode < lengthof(names));
 	return names[mode];
 }

@@ -61,6 +61,8 @@ make_writable(void)
 void
 mig_sql_become_owner(MigSqlScope *scope, Oid owner)
 {
+	Assert(OidIsValid(owner));
+	Assert(IsTransactionState());
 	GetUserIdAndSecContext(&scope->userid, &scope->sec_context);
 	SetUserIdAndSecContext(owner, scope->sec_context |
 						   SECURITY_LOCAL_USERID_CHANGE |
@@ -82,6 +84,7 @@ mig_sql_become_owner(MigSqlScope *scope, Oid owner)
 void
 mig_sql_become_caller(MigSqlScope *scope)
 {
+	Assert(GetUserId() != scope->userid || scope->guc_level > 0);
 	XactReadOnly = scope->read_only;
 	AtEOXact_GUC(false, scope->guc_level);
 	SetUserIdAndSecContext(scope->userid, scope->sec_context);
@@ -96,6 +99,7 @@ mig_sql_write_anyway(bool on)
 void
 mig_sql_begin(MigSqlScope *scope, Oid owner)
 {
+	Assert(IsTransactionState());
 	scope->outer = CurrentMemoryContext;
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
@@ -117,6 +121,7 @@ mig_sql_execute(const char *sql, int nargs, Oid *types, Datum *values,
 	int			rc = SPI_execute_with_args(sql, nargs, types, values, nulls,
 										   false, 0);
 
+	Assert(nargs == 0 || (types != NULL && values != NULL));
 	if (rc < 0)
 		elog(ERROR, "SPI failed with code %d: %s", rc, sql);
 	return SPI_processed;
@@ -128,6 +133,8 @@ mig_sql_kept(SPIPlanPtr *plan, const char *sql, int nargs, Oid *types,
 {
 	int			rc;
 
+	Assert(plan != NULL);
+	Assert(nargs == 0 || (types != NULL && values != NULL));
 	if (*plan == NULL)
 	{
 		SPIPlanPtr	prepared = SPI_prepare(sql, nargs, types);
@@ -148,6 +155,7 @@ mig_sql_nextval(Oid sequence)
 	bool		read_only = make_writable();
 	int64		value = nextval_internal(sequence, false);
 
+	Assert(OidIsValid(sequence));
 	XactReadOnly = read_only;
 	return value;
 }
@@ -200,6 +208,8 @@ mig_sql_array_elements(Datum array, const char *table, const char *column,
 static Datum
 get_value(uint64 row, int col, bool *isnull)
 {
+	Assert(SPI_tuptable != NULL && row < SPI_tuptable->numvals);
+	Assert(col >= 1 && col <= SPI_tuptable->tupdesc->natts);
 	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, col,
 						 isnull);
 }
@@ -210,6 +220,7 @@ to_text(MigSqlScope *scope, Datum value, bool isnull)
 	MemoryContext old;
 	char	   *result;
 
+	Assert(scope->outer != NULL);
 	if (isnull)
 		return NULL;
 	old = MemoryContextSwitchTo(scope->outer);
@@ -321,6 +332,7 @@ mig_sql_append(MigSqlScope *scope, List *list, void *datum)
 {
 	MemoryContext old = MemoryContextSwitchTo(scope->outer);
 
+	Assert(scope->outer != NULL);
 	list = lappend(list, datum);
 	MemoryContextSwitchTo(old);
 	return list;
@@ -329,6 +341,7 @@ mig_sql_append(MigSqlScope *scope, List *list, void *datum)
 void
 mig_sql_row_read(MigRow *row, uint64 number)
 {
+	Assert(SPI_tuptable != NULL && number < SPI_tuptable->numvals);
 	if (SPI_tuptable->tupdesc->natts > MIG_ROW_COLUMNS)
 		elog(ERROR, "too many columns: %d", SPI_tuptable->tupdesc->natts);
 	heap_deform_tuple(SPI_tuptable->vals[number], SPI_tuptable->tupdesc,
@@ -338,6 +351,7 @@ mig_sql_row_read(MigRow *row, uint64 number)
 char *
 mig_sql_row_text(MigSqlScope *scope, const MigRow *row, int col)
 {
+	Assert(col >= 1 && col <= MIG_ROW_COLUMNS);
 	return to_text(scope, row->values[col - 1], row->nulls[col - 1]);
 }
 
@@ -352,12 +366,14 @@ mig_sql_row_text_not_null(MigSqlScope *scope, const MigRow *row, int col)
 bool
 mig_sql_row_bool(const MigRow *row, int col)
 {
+	Assert(col >= 1 && col <= MIG_ROW_COLUMNS);
 	return !row->nulls[col - 1] && DatumGetBool(row->values[col - 1]);
 }
 
 int64
 mig_sql_row_int8(const MigRow *row, int col)
 {
+	Assert(col >= 1 && col <= MIG_ROW_COLUMNS);
 	return row->nulls[col - 1] ? 0 : DatumGetInt64(row->values[col - 1]);
 }
 
@@ -393,6 +409,7 @@ mig_sql_text_array(char **strings, int count)
 	Datum	   *elements = palloc(sizeof(Datum) * Max(count, 1));
 	int			i;
 
+	Assert(count == 0 || strings != NULL);
 	for (i = 0; i < count; i++)
 		elements[i] = CStringGetTextDatum(strings[i]);
 	return PointerGetDatum(construct_array(elements, count, TEXTOID, -1,

@@ -62,6 +62,7 @@ mig_subxact_run(void (*function) (void *arg), void *arg, bool keep)
 	Holdoff		holdoff = save_holdoff();
 	ErrorData  *volatile edata = NULL;
 
+	Assert(IsTransactionState());
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(old_context);
 	PG_TRY();
@@ -107,6 +108,7 @@ mig_transaction_run(void (*function) (void *arg), void *arg)
 	Holdoff		holdoff = save_holdoff();
 	ErrorData  *volatile edata = NULL;
 
+	Assert(IsTransactionState());
 	PG_TRY();
 	{
 		function(arg);

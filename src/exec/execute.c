@@ -28,6 +28,7 @@
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/memutils.h"
 #include "utils/timeout.h"
 
 #include "base/errors.h"
@@ -53,6 +54,7 @@ typedef struct VerifyReceiver
 void
 mig_execute_init(MigExecution *execution, MemoryContext context)
 {
+	Assert(MemoryContextIsValid(context));
 	memset(execution, 0, sizeof(MigExecution));
 	execution->context = context;
 	execution->statement = -1;
@@ -91,6 +93,7 @@ mig_execute_locate(const MigExecution *execution, ErrorData *edata,
 void
 mig_execute_add_timing(MigExecution *execution, const MigTiming *timing)
 {
+	Assert(timing->execution_ms >= 0);
 	if (execution->ntimings == execution->max_timings)
 	{
 		execution->max_timings = Max(16, 2 * execution->max_timings);
@@ -503,6 +506,7 @@ run_one(MigExecution *execution, int i, const char *replacement)
 	MigDecision decision = MIG_RUN_STATEMENT;
 	char	   *sql;
 
+	Assert(i >= 0 && i < execution->body->nstatements);
 	execution->statement = i;
 	if (observer != NULL)
 		decision = observer->decide(observer->arg);
@@ -534,6 +538,8 @@ run_range(MigExecution *execution, int first, int end)
 {
 	int			i;
 
+	Assert(first >= 0 && first <= end);
+	Assert(end <= execution->body->nstatements);
 	for (i = first; i < end; i++)
 		run_one(execution, i, NULL);
 	execution->statement = -1;
@@ -624,6 +630,7 @@ mig_execute_block(MigExecution *execution, const MigRunnable *runnable,
 	ListCell   *lc;
 	int			i;
 
+	Assert(first < end);
 	begin_body(execution, runnable, &callback);
 	block = (const MigBlock *)
 		list_nth(execution->body->blocks,
@@ -695,6 +702,7 @@ mig_execute_check_deferred(const MigRunnable *runnable)
 {
 	ErrorContextCallback callback;
 
+	Assert(runnable != NULL);
 	push_context(&callback, constraints_context_callback, runnable);
 	mig_deferred_fire();
 	error_context_stack = callback.previous;

@@ -133,6 +133,7 @@ mig_failure_record(const MigJournalRow *row, const char *text)
 	Recording	recording = {row, text, false};
 	ErrorData  *edata;
 
+	Assert(row->failure != NULL);
 	edata = mig_subxact_insist(record_in_worker, &recording);
 	if (edata != NULL)
 		ereport(WARNING,
@@ -145,6 +146,7 @@ bool
 mig_failure_record_insert_here(const MigJournalRow *row, const char *text,
 							   bool always)
 {
+	Assert(row->failure != NULL);
 	if (!mig_journal_insert_packed(mig_journal_pack(row), text,
 								   always ? 0 : mig_guc_failure_quiet))
 		return false;
@@ -158,6 +160,7 @@ mig_failure_record_insert_here(const MigJournalRow *row, const char *text,
 void
 mig_failure_record_log(const MigJournalRow *row)
 {
+	Assert(row->failure != NULL);
 	ereport(LOG_SERVER_ONLY,
 			(errmsg("migrate: %s of %s%s%sproject \"%s\" failed in run " INT64_FORMAT ": %s: %s",
 					row->action, row->version ? "migration \"" : "",

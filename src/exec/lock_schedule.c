@@ -92,6 +92,7 @@ int
 mig_lock_schedule_limit(const MigLockSchedule *schedule,
 						const MigStatement *statement, int ceiling)
 {
+	Assert(ceiling >= 0);
 	if (schedule == NULL || schedule->max_retries == 0 || ceiling == 0 ||
 		!others_queue_behind(statement))
 		return ceiling;

@@ -50,6 +50,7 @@ mig_progress_show(const MigProgress *progress)
 {
 	char		line[NAMEDATALEN];
 
+	Assert(progress->action != NULL && progress->version != NULL);
 	snprintf(line, sizeof(line), "migrate %s " INT64_FORMAT " %d/%d %d/%d %s",
 			 progress->action, progress->run, progress->position,
 			 progress->total, progress->statement, progress->statements,
@@ -95,6 +96,7 @@ mig_progress_notice(const char *action, int position, int total,
 {
 	int			which = mig_guc_progress_notices;
 
+	Assert(position >= 1 && position <= total);
 	if (which == MIG_NOTICES_AUTO)
 		which = each ? MIG_NOTICES_ALL : MIG_NOTICES_SLOW;
 	if (which == MIG_NOTICES_OFF ||

@@ -473,6 +473,7 @@ mig_session_state_check_names(const MigSessionState *session_state,
 {
 	ListCell   *lc;
 
+	Assert(session_state != NULL);
 	foreach(lc, session_state->hiding)
 	{
 		const Hiding *hiding = (const Hiding *) lfirst(lc);
@@ -744,6 +745,8 @@ mig_session_state_left(const MigSessionState *before,
 void
 mig_session_state_remove(MigSessionState *session_state)
 {
+	Assert(session_state != NULL);
+	Assert(IsTransactionState());
 	(void) restore_named(session_state);
 	remove_temporary(session_state);
 	restore_advisory(session_state);
@@ -764,6 +767,7 @@ mig_session_state_may_differ(const MigBody *body, int first, int end)
 {
 	int			i;
 
+	Assert(first >= 0 && end <= body->nstatements);
 	for (i = first; i < end; i++)
 	{
 		if (body->statements[i].runs_code)
@@ -778,6 +782,7 @@ mig_session_state_end_migration(MigSessionState *session_state,
 {
 	bool		ran = false;
 
+	Assert(session_state != NULL);
 	if (body->runs_code || has_event_triggers())
 	{
 		ran = restore_named(session_state);

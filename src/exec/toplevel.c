@@ -58,6 +58,7 @@ mig_toplevel_run(const char *sql)
 	Portal		portal;
 	QueryCompletion completion;
 
+	Assert(IsTransactionState());
 	Assert(list_length(trees) == 1);
 	plans = plan_statement(raw, sql);
 	portal = CreateNewPortal();

@@ -179,6 +179,8 @@ mig_bulk_insert(Oid relation, HeapTuple *tuples, int count)
 {
 	Relation	rel = table_open(relation, RowExclusiveLock);
 
+	Assert(OidIsValid(relation));
+	Assert(count > 0);
 	if (has_insert_trigger(rel))
 		insert_by_statement(rel, tuples, count);
 	else

@@ -318,6 +318,7 @@ mig_journal_timings(const MigTiming *timings, int count)
 {
 	JournalShape shape;
 
+	Assert(count == 0 || timings != NULL);
 	get_shape(&shape);
 	return timings_datum(&shape, timings, count);
 }
@@ -456,6 +457,7 @@ void
 mig_journal_event(MigJournalRow *row, int64 run, const char *project,
 				  const char *action, const char *note)
 {
+	Assert(run > 0);
 	memset(row, 0, sizeof(MigJournalRow));
 	row->run = run;
 	row->project = project;
@@ -560,6 +562,8 @@ mig_journal_batch_add(MigJournalBatch *batch, const MigJournalRow *row)
 	Datum		values[J_NCOLUMNS];
 	bool		nulls[J_NCOLUMNS];
 
+	Assert(row->run > 0 && row->n > 0);
+	Assert(row->project != NULL && row->action != NULL);
 	if (batch->journal.count >= BATCH_ROWS || batch->bytes >= BATCH_BYTES)
 		mig_journal_batch_flush(batch);
 	old = MemoryContextSwitchTo(batch->context);
@@ -602,6 +606,8 @@ mig_journal_batch_add_body(MigJournalBatch *batch, const char *hash, int64 run,
 	Datum		values[3];
 	bool		nulls[3] = {false};
 
+	Assert(strlen(hash) == 64);
+	Assert(text != NULL);
 	values[0] = Int64GetDatum(run);
 	values[1] = CStringGetTextDatum(hash);
 	values[2] = CStringGetTextDatum(text);

@@ -52,6 +52,7 @@ begin_scan(const MigKeyLookup *lookup, Relation rel, const char *const *key,
 {
 	int			i;
 
+	Assert(ActiveSnapshotSet());
 	for (i = 0; i < lookup->nkeys; i++)
 	{
 		ScanKeyInit(&keys[i], column_number(lookup, rel, lookup->keys[i]),
@@ -75,6 +76,7 @@ mig_key_lookup_row(const MigKeyLookup *lookup, const char *const *key,
 	bool		found;
 	int			i;
 
+	Assert(lookup->nkeys > 0 && lookup->nkeys <= MIG_KEY_COLUMNS);
 	(void) mig_tables_owner();
 	rel = table_open(mig_tables_relation(lookup->table), AccessShareLock);
 	desc = RelationGetDescr(rel);
@@ -107,6 +109,7 @@ mig_key_lookup_tids(const MigKeyLookup *lookup, const char *project,
 	Relation	rel;
 	ListCell   *lc;
 
+	Assert(lookup->nkeys > 0 && lookup->nkeys <= MIG_KEY_COLUMNS);
 	(void) mig_tables_owner();
 	rel = table_open(mig_tables_relation(lookup->table), RowExclusiveLock);
 	PushActiveSnapshot(GetTransactionSnapshot());

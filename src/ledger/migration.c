@@ -151,6 +151,7 @@ mig_state_write(const char *project, const MigState *state)
 	char		nulls[4] = {' ', ' ', ' ', ' '};
 	bool		isnull;
 
+	Assert(state->applied >= 0);
 	values[0] = CStringGetTextDatum(project);
 	values[1] = BoolGetDatum(state->complete);
 	values[2] = Int64GetDatum(state->applied);
@@ -679,6 +680,7 @@ mig_migration_entries_of(const char *project, char **versions, int count)
 	MigEntry  **result = palloc(sizeof(MigEntry *) * count);
 	int			i;
 
+	Assert(count == 0 || versions != NULL);
 	for (i = 0; i < count; i++)
 	{
 		result[i] = bsearch(versions[i], entries, found, sizeof(MigEntry),
@@ -725,6 +727,7 @@ mig_migration_texts(const char *project, MigEntry **entries, int count)
 	int			i;
 	int			part;
 
+	Assert(count == 0 || entries != NULL);
 	for (i = 0; i < count; i++)
 		versions[i] = entries[i]->version;
 	values[0] = CStringGetTextDatum(project);
@@ -1086,6 +1089,8 @@ mig_migration_compare(const char *project, List *sources, List *checksums,
 	Tuplestorestate *rows;
 	ListCell   *lc;
 
+	Assert(list_length(sources) == list_length(checksums));
+	Assert(list_length(sources) == list_length(down_checksums));
 	foreach(lc, sources)
 		versions[foreach_current_index(lc)] = ((MigSource *) lfirst(lc))->version;
 	values[1] = mig_sql_text_array(versions, count);
@@ -1306,6 +1311,7 @@ mig_migration_accept(const char *project, const char *version,
 	char		nulls[4] = {' ', ' ', ' ', ' '};
 	bool		isnull;
 
+	Assert(strlen(checksum) == 64);
 	values[0] = CStringGetTextDatum(project);
 	values[1] = CStringGetTextDatum(version);
 	values[2] = CStringGetTextDatum(checksum);

@@ -72,6 +72,8 @@ mig_run_insert(const MigRunRow *row)
 	Datum		values[12];
 	char		nulls[12];
 
+	Assert(row->run > 0);
+	Assert(row->project != NULL && row->action != NULL);
 	memset(nulls, ' ', sizeof(nulls));
 	values[0] = Int64GetDatum(row->run);
 	values[1] = CStringGetTextDatum(row->project);
@@ -180,6 +182,8 @@ mig_run_end(int64 run, const char *outcome, int migrations)
 	Datum		values[3] = {Int64GetDatum(run), CStringGetTextDatum(outcome),
 	Int32GetDatum(migrations)};
 
+	Assert(run > 0);
+	Assert(migrations >= 0);
 	mig_tables_open(&scope);
 	mig_sql_execute("UPDATE migrate.run SET"
 					" ended_at = pg_catalog.clock_timestamp(), outcome = $2,"

@@ -187,6 +187,8 @@ mig_step_start(const MigStepKey *key, const MigStepRow *step,
 	Oid			types[11];
 	Datum		values[11];
 
+	Assert(step->statement > 0 && step->last_statement >= step->statement);
+	Assert(run > 0);
 	set_key(key, types, values);
 	types[3] = types[4] = INT4OID;
 	types[5] = TEXTOID;
@@ -247,6 +249,8 @@ mig_step_finish(const MigStepKey *key, int statement,
 	Oid			types[SESSION_ARGS + 2];
 	Datum		values[SESSION_ARGS + 2];
 
+	Assert(statement > 0);
+	Assert(execution_ms >= 0);
 	set_key(key, types, values);
 	set_session(session, types, values);
 	mig_tables_open(&scope);
@@ -316,6 +320,7 @@ mig_step_count_commit(const MigStepKey *key, int statement)
 	Oid			types[4];
 	Datum		values[4];
 
+	Assert(statement > 0);
 	set_key(key, types, values);
 	types[3] = INT4OID;
 	values[3] = Int32GetDatum(statement);
@@ -372,6 +377,7 @@ mig_step_declare(const MigStepKey *key, int last_statement,
 	Oid			types[7];
 	Datum		values[7];
 
+	Assert(last_statement >= 0);
 	mig_step_forget(key->project, key->version);
 	if (last_statement == 0)
 		return;

@@ -182,6 +182,7 @@ checked_table_owner(Oid relation, const char *name, Oid extension)
 	Oid			owner;
 	char		relkind;
 
+	Assert(OidIsValid(relation) && OidIsValid(extension));
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for relation %u", relation);
 	form = (Form_pg_class) GETSTRUCT(tuple);
@@ -277,6 +278,7 @@ mig_tables_owner(void)
 	uint64		before = generation;
 	Oid			owner;
 
+	Assert(IsTransactionState());
 	if (is_trusted())
 		return trusted_owner;
 	register_callbacks();
@@ -302,6 +304,7 @@ mig_tables_generation(void)
 void
 mig_tables_trust_begin(void)
 {
+	Assert(!trust);
 	trusted_owner = InvalidOid;
 	trust = true;
 }

@@ -109,6 +109,7 @@ mig_facts_columns(Oid relation)
 	int			natts;
 	int			attnum;
 
+	Assert(OidIsValid(relation));
 	if (!HeapTupleIsValid(tuple))
 		return NIL;
 	natts = ((Form_pg_class) GETSTRUCT(tuple))->relnatts;
@@ -181,6 +182,7 @@ mig_facts_indexes(Oid relation)
 	HeapTuple	tuple;
 	List	   *indexes = NIL;
 
+	Assert(OidIsValid(relation));
 	ScanKeyInit(&key, Anum_pg_index_indrelid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(relation));
 	scan = systable_beginscan(rel, IndexIndrelidIndexId, true, NULL, 1, &key);
@@ -261,6 +263,7 @@ mig_facts_constraints(Oid relation)
 {
 	List	   *constraints = NIL;
 
+	Assert(OidIsValid(relation));
 	scan_constraints(relation, collect_constraint, &constraints);
 	return constraints;
 }

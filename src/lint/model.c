@@ -196,6 +196,7 @@ mig_model_add(MigLintModel *model, const char *schema, const char *name,
 	MigLintRel *rel = palloc0(sizeof(MigLintRel));
 	RelationEntry *entry;
 
+	Assert(schema != NULL && name != NULL);
 	rel->schema = pstrdup(schema);
 	rel->name = pstrdup(name);
 	rel->relkind = relkind;
@@ -253,6 +254,7 @@ mig_model_find(MigLintModel *model, const char *schema, const char *name)
 	MigLintRel *rel;
 	ListCell   *lc;
 
+	Assert(name != NULL);
 	if (schema != NULL)
 		return find_in_schema(model, schema, name);
 
@@ -342,6 +344,7 @@ mig_model_target_schema(const MigLintModel *model)
 List *
 mig_model_columns(MigLintModel *model, MigLintRel *rel)
 {
+	Assert(rel != NULL);
 	if (!rel->columns_read)
 	{
 		MemoryContext old = MemoryContextSwitchTo(model->context);
@@ -371,6 +374,7 @@ mig_model_column(MigLintModel *model, MigLintRel *rel, const char *name)
 List *
 mig_model_indexes(MigLintModel *model, MigLintRel *rel)
 {
+	Assert(rel != NULL);
 	if (!rel->indexes_read)
 	{
 		MemoryContext old = MemoryContextSwitchTo(model->context);
@@ -385,6 +389,7 @@ mig_model_indexes(MigLintModel *model, MigLintRel *rel)
 List *
 mig_model_constraints(MigLintModel *model, MigLintRel *rel)
 {
+	Assert(rel != NULL);
 	if (!rel->constraints_read)
 	{
 		MemoryContext old = MemoryContextSwitchTo(model->context);
@@ -443,6 +448,7 @@ mig_model_size(MigLintModel *model, MigLintRel *rel)
 	bool	   *is_read = model->with_children ? &rel->tree_size_read :
 		&rel->size_read;
 
+	Assert(rel != NULL);
 	if (!*is_read && OidIsValid(rel->oid))
 		mig_relation_size(rel->oid, model->with_children, size);
 	*is_read = true;

@@ -106,7 +106,7 @@ is_never_false(Node *node)
 		return true;
 	if (IsA(node, A_Const))
 	{
-		const A_Const *constant = (A_Const *) node;
+		A_Const    *constant = (A_Const *) node;
 
 		return !constant->isnull &&
 			!(IsA(&constant->val, Boolean) && !boolVal(&constant->val));

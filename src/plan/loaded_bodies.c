@@ -21,6 +21,7 @@
 void
 mig_loaded_bodies_init(MigLoadedBodies *loaded, MemoryContext context)
 {
+	Assert(MemoryContextIsValid(context));
 	memset(loaded, 0, sizeof(MigLoadedBodies));
 	loaded->context = AllocSetContextCreate(context, "migrate chunk",
 											ALLOCSET_DEFAULT_SIZES);
@@ -55,6 +56,7 @@ mig_loaded_bodies_load(MigLoadedBodies *loaded, const char *project,
 	int			count = window_size(steps, nsteps, first);
 	MemoryContext old;
 
+	Assert(first >= 0 && first < nsteps);
 	if (loaded->count > 0 && loaded->first == first)
 		return;
 	loaded->count = 0;
@@ -73,6 +75,7 @@ mig_loaded_bodies_own_transaction(const MigLoadedBodies *loaded,
 	const MigStep *step = &steps[loaded->first + i];
 	const MigStatement *statement;
 
+	Assert(i >= 0 && i < loaded->count);
 	if (step->entry->partial)
 		return "partly done";
 
@@ -98,6 +101,7 @@ const char *
 mig_loaded_bodies_text(const MigLoadedBodies *loaded, const MigStep *steps,
 					   int i)
 {
+	Assert(i >= 0 && i < loaded->count);
 	return mig_migration_texts_part(loaded->bodies[i].texts,
 									steps[loaded->first + i].part);
 }
@@ -113,6 +117,7 @@ mig_loaded_bodies_fill_row(const MigLoadedBodies *loaded, const MigStep *steps,
 	const char *checksum = step->part == MIG_UP ?
 		texts->checksum : texts->down_checksum;
 
+	Assert(i >= 0 && i < loaded->count);
 	row->action = mig_loaded_bodies_action(step->part);
 	row->version = step->entry->version;
 	row->name = step->entry->name;

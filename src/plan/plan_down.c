@@ -80,6 +80,7 @@ choose_half_way(const MigProject *project, int steps, bool *chosen)
 	int			count = 0;
 	int			i;
 
+	Assert(steps >= 0);
 	for (i = 0; i < project->count && count < steps; i++)
 	{
 		const MigEntry *entry = project->order[i];
@@ -310,6 +311,7 @@ mig_plan_down(const MigProject *project, const MigDownChoice *choice,
 	List	  **dependents = collect_dependents(project);
 	int			i;
 
+	Assert(choice != NULL && dependents_of != NULL);
 	plan->steps = palloc(sizeof(MigEntry *) * Max(napplied, 1));
 	for (i = 0; i < napplied; i++)
 	{

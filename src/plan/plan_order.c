@@ -33,6 +33,7 @@ mig_plan_find(const MigProject *project, const char *version)
 	int			low = 0;
 	int			high = project->count - 1;
 
+	Assert(version != NULL);
 	while (low <= high)
 	{
 		int			middle = (low + high) / 2;
@@ -325,6 +326,7 @@ mig_plan_mark_required(const MigProject *project, MigEntry *entry, bool *marked)
 	int			index = mig_plan_index(project, entry);
 	int			r;
 
+	Assert(marked != NULL);
 	check_stack_depth();
 	if (marked[index])
 		return;

@@ -21,6 +21,7 @@
 #include "ledger/migration.h"
 #include "plan/plan_run.h"
 #include "plan/preflight.h"
+#include "plan/run_lock.h"
 #include "plan/runnable.h"
 
 static MigProject *
@@ -235,6 +236,7 @@ mig_plan_run_nothing_pending(const MigRunOptions *options)
 bool
 mig_plan_run_apply(const MigRunOptions *options, MigPlannedRun *prepared)
 {
+	Assert(mig_run_lock_is_mine());
 	make_plan_up(options, prepared);
 	mig_plan_check_half_way(prepared->project, prepared->plan, MIG_UP,
 							prepared->policy);
@@ -266,6 +268,8 @@ mig_plan_run_undo(const MigRunOptions *options, const MigDownChoice *choice,
 {
 	ListCell   *lc;
 
+	Assert(mig_run_lock_is_mine());
+	Assert(choice != NULL);
 	/* it may have changed while we waited */
 	prepared->policy = mig_policy_read(options->project);
 	mig_preflight_policy(options->project, prepared->policy);

@@ -258,6 +258,7 @@ mig_plan_up(const MigProject *project, const char *target, bool restricted,
 	bool	   *wanted;
 	ListCell   *lc;
 
+	Assert(policy != NULL && is_applied != NULL);
 	if (target != NULL && strcmp(target, MIG_TARGET_BASE) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

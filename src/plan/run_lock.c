@@ -333,6 +333,7 @@ mig_run_lock_renew_mark(void)
 void
 mig_run_lock_mark_run(int64 run)
 {
+	Assert(run >= 0);
 	if (marked_run != 0)
 		release_if_held(&run_mark, AccessShareLock);
 	marked_run = run;
@@ -443,6 +444,15 @@ mig_run_lock_release_session(void)
 	if (keeps_extension)
 		release_if_held(&kept_extension, AccessShareLock);
 	keeps_extension = false;
+}
+
+bool
+mig_run_lock_is_mine(void)
+{
+	LOCKTAG		lock;
+
+	set_lock_tag(&lock, RUNNER_LOCK);
+	return has_lock(&lock);
 }
 
 bool

@@ -46,6 +46,9 @@ extern void mig_run_lock_regain_session(void);
 /* false if bodies have managed to lose it: somebody else may be at work */
 extern bool mig_run_lock_held_session(void);
 
+/* for the transaction or the session; for assertions */
+extern bool mig_run_lock_is_mine(void);
+
 /*
  * From now on this session is at that run, as others can see in pg_locks; 0
  * ends it.  Like the runner lock it is a lock of the session, which an error

@@ -27,6 +27,7 @@ struct MigRunnable
 const MigBody *
 mig_runnable_body(const MigRunnable *runnable)
 {
+	Assert(runnable->body != NULL);
 	return runnable->body;
 }
 
@@ -39,6 +40,7 @@ mig_runnable_label(const MigRunnable *runnable)
 void
 mig_runnable_check(const MigRunnable *runnable)
 {
+	Assert(runnable->author != NULL);
 	mig_preflight_author(runnable->label.version, runnable->label.part,
 						 runnable->author);
 }
@@ -48,6 +50,7 @@ static void
 check_hash(const MigEntry *entry, MigPart part, const char *text,
 		   const char *checksum)
 {
+	Assert(text != NULL);
 	if (checksum != NULL && strcmp(mig_checksum(text), checksum) == 0)
 		return;
 	ereport(ERROR,

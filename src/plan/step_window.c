@@ -100,6 +100,7 @@ mig_step_window_read(MigStepWindow *window, const char *project, int first)
 	MigEntry  **read;
 	int			i;
 
+	Assert(first >= 0 && first < window->nsteps);
 	for (i = 0; i < window->count; i++)
 		versions[i] = window->items[first + i].version;
 	read = mig_migration_entries_of(project, versions, window->count);
@@ -125,6 +126,7 @@ mig_step_window_rest(const MigStepWindow *window, int first)
 	List	   *rest = NIL;
 	int			i;
 
+	Assert(first >= 0 && first <= window->nsteps);
 	for (i = first; i < window->nsteps; i++)
 	{
 		MigApplication *application = palloc(sizeof(MigApplication));

@@ -874,6 +874,7 @@ mig_statement_effects_begin(MemoryContext parent)
 	MigEffects *effects = palloc0(sizeof(MigEffects));
 	HASHCTL		control;
 
+	Assert(MemoryContextIsValid(context));
 	effects->context = context;
 	effects->scratch = AllocSetContextCreate(context, "migrate effects scratch",
 											 ALLOCSET_SMALL_SIZES);

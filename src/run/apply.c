@@ -595,6 +595,7 @@ run_execute(ApplyRun *run, MigApplySink sink, void *arg)
 	ErrorData  *edata;
 	const MigStep *last = &run->steps[run->nsteps - 1];
 
+	Assert(mig_run_lock_is_mine());
 	run->run_started_at = GetCurrentTimestamp();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
@@ -742,6 +743,7 @@ mig_apply_redo(const MigRunOptions *options, int steps, MigApplySink sink,
 	MigPlan    *plan;
 	ApplyRun   *run;
 
+	Assert(steps > 0);
 	choice.steps = steps;
 	if (!prepare_undo(options, &choice, &prepared))
 		return;

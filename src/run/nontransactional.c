@@ -981,6 +981,8 @@ mig_nontransactional_run(MigNontransactional *stepwise)
 	MemoryContext context = AllocSetContextCreate(old, "migrate steps",
 												  ALLOCSET_DEFAULT_SIZES);
 
+	Assert(stepwise->finish != NULL);
+	Assert(mig_run_lock_held_session());
 	if (!registered)
 	{
 		RegisterXactCallback(count_commit, NULL);

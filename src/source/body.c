@@ -63,6 +63,7 @@ typedef struct StatementCutter
 const char *
 mig_body_part_name(MigPart part)
 {
+	Assert(part >= MIG_UP && part <= MIG_VERIFY);
 	switch (part)
 	{
 		case MIG_UP:
@@ -183,6 +184,7 @@ mig_body_statement_place(MigPlace *place, const MigLabel *label,
 {
 	const MigStatement *it = &body->statements[statement];
 
+	Assert(statement >= 0 && statement < body->nstatements);
 	set_place(place, label, body->text, it->location,
 			  it->location + it->length, -1);
 }
@@ -1038,6 +1040,7 @@ mig_body_parse(const char *text, const MigLabel *label)
 	List	   *trees;
 	MigBody    *body = parse_in_context(text, label, context, &trees);
 
+	Assert(text != NULL && label->version != NULL);
 	MemoryContextDelete(context);
 	return body;
 }

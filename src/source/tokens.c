@@ -111,6 +111,8 @@ mig_tokens_hash(const MigBody *body, const MigBodyHash *before, int first,
 	char	   *sql = pnstrdup(body->text + start, length);
 	char	   *text = psprintf("%s%s", before ? before->text : "", sql);
 
+	Assert(first >= 0 && first <= last);
+	Assert(last <= body->nstatements);
 	Assert((before != NULL) == (first > 1));
 	hash.text = mig_checksum(text);
 	hash.tokens = checksum_of_tokens(before ? before->tokens : "", sql);

@@ -250,12 +250,12 @@ END
 
 # Each right gives exactly its functions and columns.
 my %functions = (
-	look => [ qw(check current failures heads help history known_project lint outcome plan plan_rollback
+	look => [ qw(are_lines check current failures heads help history known_project lint outcome plan plan_rollback
 		  progress report required statements status version version_key) ],
 	run => [ qw(apply apply_each cancel redo rehearse rehearse_rollback
 		  rehearse_summary rollback rollback_each rollback_run
 		  rollback_to start verify wait) ],
-	write => [qw(add are_lines load load_directory load_table remove script)],
+	write => [qw(add load load_directory load_table remove script)],
 	mend => [qw(amend hold prune_journal resume stamp stamp_to unhold unstamp)]);
 my %role_of =
   (look => 'looker', run => 'runner', write => 'writer', mend => 'mender');
