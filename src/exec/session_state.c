@@ -36,6 +36,7 @@
 #include "commands/portalcmds.h"
 #include "commands/prepare.h"
 #include "executor/spi.h"
+#include "miscadmin.h"
 #include "parser/parser.h"
 #include "utils/builtins.h"
 #include "utils/evtcache.h"
@@ -101,7 +102,8 @@ list_named(void)
 	uint64		rows;
 	uint64		row;
 
-	mig_tables_open(&scope);
+	/* the extension may have been dropped, and anybody may ask for these */
+	mig_sql_begin(&scope, GetUserId());
 	rows = mig_sql_kept(&plan,
 						"SELECT 'p', p.name, p.prepare_time"
 						" FROM pg_catalog.pg_prepared_statement() p"
@@ -122,7 +124,7 @@ list_named(void)
 		named->since = mig_sql_get_timestamptz(row, 3);
 		list = mig_sql_append(&scope, list, named);
 	}
-	mig_tables_close(&scope);
+	mig_sql_end(&scope);
 	return list;
 }
 

@@ -527,6 +527,17 @@ mig_run_lock_release(void)
 	LockRelease(&tag, ShareUpdateExclusiveLock, false);
 }
 
+static void
+refuse_dropped_extension(void)
+{
+	ereport(ERROR,
+			(errcode(MIG_ERRCODE_EXTENSION),
+			 errmsg("a migration has dropped extension \"%s\"",
+					MIG_EXTENSION_NAME),
+			 errdetail("The books would be lost, and with them what has been applied."),
+			 errhint("Do that outside of migrations.")));
+}
+
 void
 mig_run_lock_recheck(void)
 {
@@ -535,12 +546,7 @@ mig_run_lock_recheck(void)
 
 	/* the lock is on the extension that was */
 	if (!holds_lock())
-		ereport(ERROR,
-				(errcode(MIG_ERRCODE_EXTENSION),
-				 errmsg("a migration has dropped extension \"%s\"",
-						MIG_EXTENSION_NAME),
-				 errdetail("The books would be lost, and with them what has been applied."),
-				 errhint("Do that outside of migrations.")));
+		refuse_dropped_extension();
 }
 
 void
@@ -591,6 +597,11 @@ xact_callback(XactEvent event, void *arg)
 		case XACT_EVENT_PRE_COMMIT:
 			if (bodies_commit && !mig_run_lock_held_session())
 				refuse_lost_lock();
+
+			/* a procedure has, or what the body has put off */
+			if (bodies_running && has_session_lock &&
+				session_lock.locktag_field3 != mig_tables_extension())
+				refuse_dropped_extension();
 			break;
 		case XACT_EVENT_PRE_PREPARE:
 			if (holds_lock())

@@ -75,6 +75,8 @@ typedef struct EachRun
 	bool		begun;			/* there was something to do */
 	bool		stale;			/* the plan has to be made anew */
 	bool		half_way;		/* the current step is, after an error */
+	Oid			extension;		/* that the run has begun with */
+	bool		extension_is_gone;
 	const char *role;
 	char	   *search_path;
 	bool		path_is_policys;
@@ -663,6 +665,35 @@ record_failure(void *arg)
 		mig_run_forget(each->result->run);
 }
 
+static void
+look_for_extension(void *arg)
+{
+	EachRun    *each = (EachRun *) arg;
+
+	each->extension_is_gone = mig_tables_extension() != each->extension;
+}
+
+/*
+ * An error gives up the lock that keeps DROP EXTENSION away, which may have
+ * been waiting for that.  Then nothing can be journalled.
+ */
+static void
+raise_if_extension_is_gone(EachRun *each, const ErrorData *edata)
+{
+	mig_tables_trust_end();
+	(void) mig_transaction_insist(look_for_extension, each);
+	if (!each->extension_is_gone)
+		return;
+	restore_session_in_transaction(each, restore_session);
+	ereport(ERROR,
+			(errcode(MIG_ERRCODE_EXTENSION),
+			 errmsg("extension \"%s\" was dropped during the run",
+					MIG_EXTENSION_NAME),
+			 errdetail("The run has ended with this error: %s",
+					   edata->message),
+			 errhint("What it has committed stays, but nothing tells of it any more.")));
+}
+
 /*
  * The transaction is rolled back: journal why, and raise it again.
  */
@@ -675,8 +706,8 @@ journal_and_raise(EachRun *each, ErrorData *edata)
 	Failing		failing = {each, &row, NULL};
 	ErrorData  *second;
 
-	mig_tables_trust_end();
 	mig_progress_restore();
+	raise_if_extension_is_gone(each, edata);
 	memset(&failure, 0, sizeof(failure));
 	restore_session_in_transaction(each, restore_session);
 	if (each->result->run == 0)
@@ -701,6 +732,8 @@ journal_and_raise(EachRun *each, ErrorData *edata)
 
 	second = mig_transaction_insist(record_failure, &failing);
 	if (second != NULL)
+		raise_if_extension_is_gone(each, edata);
+	if (second != NULL)
 		ereport(WARNING,
 				(errcode(second->sqlerrcode),
 				 errmsg("the failure is not in the journal: %s",
@@ -713,12 +746,14 @@ journal_and_raise(EachRun *each, ErrorData *edata)
  * Trying again
  */
 
+/* and what else has to be known before another attempt */
 static void
 find_blockers_of_failure(void *arg)
 {
 	EachRun    *each = (EachRun *) arg;
 	MigPart		part;
 
+	look_for_extension(each);
 	mig_run_lock_renew_mark();	/* the error has taken it */
 	each->blockers = mig_lock_wait_blockers(&each->schedule.autovacuum);
 	each->half_way = mig_step_exists(each->options->project,
@@ -850,7 +885,8 @@ may_try_again(EachRun *each, const ErrorData *edata)
 	if (!mig_lock_wait_is_lock_failure(edata))
 		return false;
 	(void) mig_transaction_run(find_blockers_of_failure, each);
-	if (each->in_vain || !mig_lock_schedule_next(&each->schedule))
+	if (each->extension_is_gone || each->in_vain ||
+		!mig_lock_schedule_next(&each->schedule))
 		return false;
 	if (!takes_steps(each))
 		restore_session_in_transaction(each, restore_session_state);
@@ -980,6 +1016,7 @@ begin_call(const MigRunOptions *options, const MigDownChoice *choice,
 	each->migration = AllocSetContextCreate(context, "migrate one migration",
 											ALLOCSET_DEFAULT_SIZES);
 	each->current = -1;
+	each->extension = mig_tables_extension();
 	each->run_started_at = GetCurrentTimestamp();
 	mig_loaded_bodies_init(&each->loaded, context);
 	mig_execute_init(&each->execution, context);
