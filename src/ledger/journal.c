@@ -467,6 +467,16 @@ mig_journal_event(MigJournalRow *row, int64 run, const char *project,
 	row->role = mig_user_name(GetUserId());
 }
 
+void
+mig_journal_give_up(MigJournalRow *row, int64 run, const char *project,
+					const MigEntry *entry, const char *note)
+{
+	mig_journal_event(row, run, project, "unstamp", note);
+	row->version = entry->version;
+	row->name = entry->name;
+	row->effect = MIG_EFFECT_UNDONE;
+}
+
 MigJournalBatch *
 mig_journal_batch_begin(void)
 {

@@ -95,6 +95,14 @@ extern void mig_journal_event(MigJournalRow *row, int64 run,
 							  const char *note);
 
 /*
+ * Start a row for a version that goes out of the ledger without its down body,
+ * so that it is pending.
+ */
+extern void mig_journal_give_up(MigJournalRow *row, int64 run,
+								const char *project, const MigEntry *entry,
+								const char *note);
+
+/*
  * A batch lives in CurrentMemoryContext and is freed by
  * mig_journal_batch_end().  What is added to it is written when there is
  * enough of it, and by mig_journal_batch_flush(): the journal's rows, the

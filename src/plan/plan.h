@@ -33,6 +33,7 @@ typedef struct MigPlan
 	MigEntry  **steps;
 	List	   *held;			/* of MigEntry *, skipped because of a hold */
 	List	   *left;			/* of MigEntry *, repeatable without a down */
+	List	   *again;			/* of MigEntry *, repeatable, to be run again */
 	List	   *half_way;		/* of MigEntry *, held in the middle */
 } MigPlan;
 

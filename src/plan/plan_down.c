@@ -300,6 +300,37 @@ refuse_foreign_dependents(const MigProject *project, const MigPlan *plan,
 				 errhint("Roll those back first.")));
 }
 
+/*
+ * Repeatable migrations that stay, and were applied after something that goes.
+ * What they have made may go with it, by a CASCADE, so that they are to be run
+ * again: the ledger gives them up along with it.
+ */
+static List *
+collect_again(const MigProject *project, const MigPlan *plan)
+{
+	bool	   *goes = palloc0(sizeof(bool) * Max(project->count, 1));
+	int64		oldest = PG_INT64_MAX;
+	List	   *again = NIL;
+	int			i;
+
+	for (i = 0; i < plan->nsteps; i++)
+	{
+		goes[mig_plan_index(project, plan->steps[i])] = true;
+		if (plan->steps[i]->kind == MIG_VERSIONED)
+			oldest = Min(oldest, plan->steps[i]->seq);
+	}
+	for (i = 0; i < project->count; i++)
+	{
+		MigEntry   *entry = &project->entries[i];
+
+		if (entry->kind == MIG_REPEATABLE && entry->stored &&
+			entry->applied && !entry->partial && entry->seq > oldest &&
+			!goes[i])
+			again = lappend(again, entry);
+	}
+	return again;
+}
+
 MigPlan *
 mig_plan_down(const MigProject *project, const MigDownChoice *choice,
 			  MigDependents dependents_of)
@@ -336,5 +367,6 @@ mig_plan_down(const MigProject *project, const MigDownChoice *choice,
 		add_down_step(project, applied[i], chosen, dependents, plan);
 	refuse_impossible_downs(plan);
 	refuse_foreign_dependents(project, plan, dependents_of);
+	plan->again = collect_again(project, plan);
 	return plan;
 }

@@ -262,14 +262,33 @@ mig_plan_run_undo_guards(const MigRunOptions *options)
 		mig_preflight_destructive(options->project, policy, options->confirm);
 }
 
+/* repeatable migrations that a roll-back does not undo */
+static void
+notice_staying(const MigPlan *plan, bool holds)
+{
+	ListCell   *lc;
+
+	foreach(lc, plan->left)
+	{
+		if (!list_member_ptr(plan->again, lfirst(lc)))
+			ereport(NOTICE,
+					(errmsg("repeatable migration \"%s\" has no down body and stays applied",
+							((MigEntry *) lfirst(lc))->version)));
+	}
+	foreach(lc, plan->again)
+		ereport(NOTICE,
+				(errmsg("repeatable migration \"%s\" is to be run again%s, for what it has made may go with what is rolled back",
+						((MigEntry *) lfirst(lc))->version,
+						holds ? " once it is not held any more" : "")));
+}
+
 bool
 mig_plan_run_undo(const MigRunOptions *options, const MigDownChoice *choice,
 				  MigPlannedRun *prepared)
 {
-	ListCell   *lc;
-
 	Assert(mig_run_lock_is_mine());
 	Assert(choice != NULL);
+
 	/* it may have changed while we waited */
 	prepared->policy = mig_policy_read(options->project);
 	mig_preflight_policy(options->project, prepared->policy);
@@ -283,10 +302,8 @@ mig_plan_run_undo(const MigRunOptions *options, const MigDownChoice *choice,
 							prepared->policy);
 	notice_held(prepared);
 	prepared->ledger_was_empty = nothing_applied(prepared->project);
-	foreach(lc, prepared->plan->left)
-		ereport(NOTICE,
-				(errmsg("repeatable migration \"%s\" has no down body and stays applied",
-						((MigEntry *) lfirst(lc))->version)));
+	notice_staying(prepared->plan,
+				   mig_plan_run_holds(options, prepared->policy));
 	if (prepared->project->count == 0)
 		mig_migration_tell_empty(options->project, WARNING);
 	else if (prepared->plan->nsteps == 0)

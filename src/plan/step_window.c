@@ -70,8 +70,17 @@ mig_step_window_begin(MigStepWindow *window, MigPart part, const MigPlan *plan)
 {
 	MemoryContext old;
 	MigEntry   *entries;
+	ListCell   *lc;
 	int			i;
 
+	window->again = NIL;
+	foreach(lc, plan->again)
+	{
+		MigEntry   *entry = palloc(sizeof(MigEntry));
+
+		copy_entry(entry, (const MigEntry *) lfirst(lc));
+		window->again = lappend(window->again, entry);
+	}
 	window->context = AllocSetContextCreate(CurrentMemoryContext,
 											"migrate next steps",
 											ALLOCSET_DEFAULT_SIZES);

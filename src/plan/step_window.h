@@ -19,6 +19,7 @@ typedef struct MigStepWindow
 	MemoryContext context;		/* of those steps */
 	MigPart		part;
 	int			nsteps;			/* 0: nothing to do */
+	List	   *again;			/* of MigEntry *, see MigPlan */
 	MigStepWindowItem *items;
 	int			first;
 	int			count;

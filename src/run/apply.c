@@ -70,6 +70,7 @@ typedef struct ApplyRun
 
 	int			nsteps;
 	MigStep    *steps;
+	List	   *again;			/* see MigPlan */
 	StepCost   *costs;			/* of each step */
 	MigLoadedBodies loaded;
 	MigJournalBatch *batch;
@@ -289,6 +290,29 @@ apply_step(ApplyRun *run)
 						step->entry->name, execution_ms, false);
 }
 
+/*
+ * What has been undone is complete: what may have gone with it is given up, and
+ * written before anything is applied again.
+ */
+static void
+end_undo(ApplyRun *run)
+{
+	ListCell   *lc;
+
+	foreach(lc, run->again)
+	{
+		MigJournalRow row;
+
+		if (run->id == 0)
+			break;
+		mig_journal_give_up(&row, run->id, run->options->project,
+							(const MigEntry *) lfirst(lc), run->options->note);
+		row.n = ++run->recorded;
+		mig_journal_batch_add(run->batch, &row);
+	}
+	mig_journal_batch_flush(run->batch);
+}
+
 static void
 apply_steps(ApplyRun *run)
 {
@@ -300,7 +324,7 @@ apply_steps(ApplyRun *run)
 		/* what fails from here on is not the migration before */
 		run->current = -1;
 		if (i > 0 && run->steps[i].part != run->steps[i - 1].part)
-			mig_journal_batch_flush(run->batch);
+			end_undo(run);
 		if (i < run->loaded.first ||
 			i >= run->loaded.first + run->loaded.count)
 			load_bodies(run, i);
@@ -314,13 +338,15 @@ apply_steps(ApplyRun *run)
 	mig_session_state_remove(run->session_state);
 	mig_progress_unmark();
 	mig_run_lock_recheck();
+	if (run->steps[run->nsteps - 1].part == MIG_DOWN)
+		end_undo(run);
 	mig_journal_batch_flush(run->batch);
 }
 
 static void
 hold_undone(ApplyRun *run)
 {
-	List	   *versions = NIL;
+	List	   *versions = mig_plan_versions(run->again);
 	int			i;
 
 	for (i = 0; i < run->nsteps; i++)
@@ -334,8 +360,11 @@ static void
 update_state(ApplyRun *run)
 {
 	MigState	state;
+	ListCell   *lc;
 	int			i;
 
+	foreach(lc, run->again)
+		((MigEntry *) lfirst(lc))->applied = false;
 	for (i = 0; i < run->nsteps; i++)
 	{
 		MigEntry   *entry = run->steps[i].entry;
@@ -720,6 +749,7 @@ mig_apply_down(const MigRunOptions *options, const MigDownChoice *choice,
 	if (!prepare_undo(options, choice, &prepared))
 		return;
 	run = run_begin(options, "rollback", &prepared);
+	run->again = prepared.plan->again;
 	add_run_steps(run, MIG_DOWN, prepared.plan->steps, prepared.plan->nsteps);
 	run_execute(run, sink, arg);
 	if (options->dry_run || prepared.policy->allow_out_of_order ||
@@ -742,6 +772,9 @@ mig_apply_redo(const MigRunOptions *options, int steps, MigApplySink sink,
 	MigPlannedRun prepared = {0};
 	MigPlan    *plan;
 	ApplyRun   *run;
+	MigEntry  **up;
+	int			nup;
+	ListCell   *lc;
 
 	Assert(steps > 0);
 	choice.steps = steps;
@@ -749,9 +782,18 @@ mig_apply_redo(const MigRunOptions *options, int steps, MigApplySink sink,
 		return;
 	plan = prepared.plan;
 	run = run_begin(options, "redo", &prepared);
+	run->again = plan->again;
 	add_run_steps(run, MIG_DOWN, plan->steps, plan->nsteps);
-	qsort(plan->steps, plan->nsteps, sizeof(MigEntry *),
-		  compare_entry_positions);
-	add_run_steps(run, MIG_UP, plan->steps, plan->nsteps);
+	up = palloc(sizeof(MigEntry *) *
+				(plan->nsteps + list_length(plan->again)));
+	memcpy(up, plan->steps, sizeof(MigEntry *) * plan->nsteps);
+	nup = plan->nsteps;
+	foreach(lc, plan->again)
+	{
+		if (((MigEntry *) lfirst(lc))->held_reason == NULL)
+			up[nup++] = (MigEntry *) lfirst(lc);
+	}
+	qsort(up, nup, sizeof(MigEntry *), compare_entry_positions);
+	add_run_steps(run, MIG_UP, up, nup);
 	run_execute(run, sink, arg);
 }

@@ -105,6 +105,7 @@ typedef struct EachRun
 	TimestampTz run_started_at;
 	TimestampTz started_at;		/* of the current step */
 	XLogRecPtr	wal_start;
+	int			given_up;		/* rows of the journal about such */
 	double		execution_ms;	/* of the step that was recorded last */
 	MigLockSchedule schedule;	/* of attempts at the version: */
 	char	   *tried;			/* NULL: none yet */
@@ -275,7 +276,7 @@ fill_row(EachRun *each, MigJournalRow *row)
 {
 	memset(row, 0, sizeof(MigJournalRow));
 	row->run = each->result->run;
-	row->n = each->result->migrations + 1;
+	row->n = each->result->migrations + each->given_up + 1;
 	row->project = each->options->project;
 	row->role = each->role;
 	row->search_path = each->execution.search_path;
@@ -317,6 +318,33 @@ steps_left(const EachRun *each)
 	return each->window.nsteps - each->window.first - each->current;
 }
 
+/*
+ * Along with a migration that has been undone, the ledger gives up what was
+ * applied after it and may have gone with it.  Adds the versions to *undone.
+ */
+static void
+give_up(EachRun *each, const MigEntry *undone_entry, List **undone)
+{
+	ListCell   *lc;
+
+	foreach(lc, each->window.again)
+	{
+		const MigEntry *entry = (const MigEntry *) lfirst(lc);
+		MigJournalRow row;
+
+		if (undone_entry->kind != MIG_VERSIONED ||
+			entry->seq < undone_entry->seq ||
+			!mig_migration_is_applied(each->options->project, entry->version))
+			continue;
+		mig_journal_give_up(&row, each->result->run, each->options->project,
+							entry, each->options->note);
+		each->given_up++;
+		row.n = each->result->migrations + each->given_up + 1;
+		mig_journal_batch_add(each->batch, &row);
+		*undone = lappend(*undone, entry->version);
+	}
+}
+
 /* in the migration's last transaction */
 static void
 record_migration(void *arg)
@@ -324,6 +352,7 @@ record_migration(void *arg)
 	EachRun    *each = (EachRun *) arg;
 	const MigEntry *entry = current_entry(each);
 	int			i = each->current - each->loaded.first;
+	List	   *undone = list_make1(entry->version);
 	MigJournalRow row;
 
 	mig_run_lock_recheck();
@@ -338,12 +367,13 @@ record_migration(void *arg)
 	if (row.verify_body != NULL)
 		mig_journal_batch_add_body(each->batch, row.verify_body, row.run,
 								   each->loaded.bodies[i].texts->verify);
+	give_up(each, entry, &undone);
 	mig_journal_batch_flush(each->batch);
 	if (each->holds)
 	{
 		/* the gate would take it for a change by the body */
 		mig_run_lock_bodies_end();
-		mig_migration_hold(each->options->project, list_make1(entry->version),
+		mig_migration_hold(each->options->project, undone,
 						   psprintf("rolled back by run " INT64_FORMAT,
 									row.run));
 		mig_run_lock_bodies_begin();
