@@ -115,6 +115,8 @@ describe_step(const char *project, int step, MigEntry *entry, MigPart part,
 		reason = psprintf("line %d: %s cannot run in a transaction block",
 						  statement->line, statement->own_transaction);
 	}
+	else if (part == MIG_DOWN && entry->down_is_empty)
+		reason = "the down body has no statement: nothing would be undone";
 	else
 		reason = "every statement can run in a transaction block";
 	sink(step, entry, part == MIG_UP ? "apply" : "rollback", own, reason, arg);

@@ -211,10 +211,11 @@ is_own_convention(const MigSource *source)
  * The same goes for an up body of another tool, which has perhaps run what this
  * server refuses, psql's commands for example: its text is needed to say that
  * it is applied.  In a load of a part no such body is stored: false, then.
- * *empty is set if there is no statement.
+ * Sets *empty if up has no statement, *down_empty if down alone has none.
  */
 static bool
-parse_source(const MigSource *source, bool partial, bool *empty)
+parse_source(const MigSource *source, bool partial, bool *empty,
+			 bool *down_empty)
 {
 	ErrorData  *edata = NULL;
 
@@ -230,11 +231,29 @@ parse_source(const MigSource *source, bool partial, bool *empty)
 	for (int part = MIG_DOWN; part <= MIG_VERIFY; part++)
 	{
 		edata = try_body_of_file(source, part, part == MIG_DOWN ?
-								 source->down : source->verify, NULL);
+								 source->down : source->verify,
+								 part == MIG_DOWN ? down_empty : NULL);
 		if (edata != NULL)
 			warn_of_body(source, part, edata, HINT_STORED);
 	}
+	*down_empty = *down_empty && !*empty;
 	return true;
+}
+
+/* say which roll-backs are going to do nothing (versions, char *) */
+static void
+warn_of_empty_downs(List *versions)
+{
+	if (versions != NIL)
+		ereport(WARNING,
+				(errmsg_plural("the down body of %d migration has no statement",
+							   "the down bodies of %d migrations have no statement",
+							   list_length(versions), list_length(versions)),
+				 errdetail_plural("The migration is %s: a roll-back of it would undo nothing.",
+								  "The migrations are %s: a roll-back of them would undo nothing.",
+								  list_length(versions),
+								  mig_error_name_list(versions)),
+				 errhint("Write what undoes the up body.  If there is nothing to undo, SELECT 1 says so.")));
 }
 
 /* say which migrations are going to do nothing (versions, char *) */
@@ -344,6 +363,7 @@ static void
 parse_row(const MigrationRow *row)
 {
 	MigSource	source;
+	bool		has_up;
 	int			part;
 
 	if (bodies_parsed)
@@ -357,10 +377,11 @@ parse_row(const MigrationRow *row)
 		if (!row->nulls[M_UP_LINE + part])
 			source.lines[part] = DatumGetInt32(row->values[M_UP_LINE + part]);
 	}
-	if (!parse_source_body(&source, MIG_UP, get_text(row, M_UP)) &&
-		source.requires == NIL)
+	has_up = parse_source_body(&source, MIG_UP, get_text(row, M_UP));
+	if (!has_up && source.requires == NIL)
 		warn_of_empty(list_make1(source.version));
-	parse_source_body(&source, MIG_DOWN, get_text(row, M_DOWN));
+	if (!parse_source_body(&source, MIG_DOWN, get_text(row, M_DOWN)) && has_up)
+		warn_of_empty_downs(list_make1(source.version));
 	parse_source_body(&source, MIG_VERIFY, get_text(row, M_VERIFY));
 }
 
@@ -1112,6 +1133,7 @@ parse_sources(List *sources, bool partial)
 {
 	List	   *refused = NIL;
 	List	   *empty = NIL;
+	List	   *empty_downs = NIL;
 	MemoryContext context =
 		AllocSetContextCreate(CurrentMemoryContext, "migrate parsing",
 							  ALLOCSET_DEFAULT_SIZES);
@@ -1123,19 +1145,23 @@ parse_sources(List *sources, bool partial)
 		MemoryContext old = MemoryContextSwitchTo(context);
 
 		bool		is_empty = false;
+		bool		down_is_empty = false;
 		bool		stored;
 
 		CHECK_FOR_INTERRUPTS();
-		stored = parse_source(source, partial, &is_empty);
+		stored = parse_source(source, partial, &is_empty, &down_is_empty);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(context);
 		if (!stored)
 			refused = lappend(refused, source);
 		else if (is_empty && !is_merge(source))
 			empty = lappend(empty, source->version);
+		if (stored && down_is_empty)
+			empty_downs = lappend(empty_downs, source->version);
 	}
 	MemoryContextDelete(context);
 	warn_of_empty(empty);
+	warn_of_empty_downs(empty_downs);
 	return refused;
 }
 
@@ -1187,6 +1213,16 @@ compare_with_stored(const char *project, List *sources)
 	return mig_migration_compare(project, sources, checksums, down_checksums);
 }
 
+/* has it a way back, or none to go? */
+static bool
+has_way_back(const MigSource *source)
+{
+	if (source->down == NULL)
+		return source->irreversible || is_merge(source);
+	return !mig_lenient_scan_is_empty(source->down) ||
+		mig_lenient_scan_is_empty(source->up);
+}
+
 static void
 refuse_missing_downs(const char *project, List *sources)
 {
@@ -1200,8 +1236,7 @@ refuse_missing_downs(const char *project, List *sources)
 	{
 		MigSource  *source = (MigSource *) lfirst(lc);
 
-		if (source->kind == MIG_VERSIONED && source->down == NULL &&
-			!source->irreversible && !is_merge(source))
+		if (source->kind == MIG_VERSIONED && !has_way_back(source))
 			lacking = lappend(lacking, source->version);
 	}
 	mig_error_refuse_without_down(lacking, MIG_HINT_POLICY_DOWN);
@@ -1547,7 +1582,7 @@ keep_amended_downs(const char *project, LoadPlan *load)
 		MigEntry  **entries;
 		MigTexts   *texts;
 
-		if (!row->amended_down || source->irreversible || source->says_no_down)
+		if (!row->amended_down || source->irreversible)
 			continue;
 		entries = mig_migration_entries_of(project, &source->version, 1);
 		texts = mig_migration_texts(project, entries, 1);

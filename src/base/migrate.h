@@ -71,7 +71,6 @@ typedef struct MigSource
 	MigTransactional transactional;
 	bool		irreversible;	/* says that there is no way back; down is
 								 * NULL */
-	bool		says_no_down;	/* the section for it is empty */
 	char	   *path;			/* the (up) file, NULL for add() */
 	char	   *down_path;		/* NULL: the same file */
 	char	   *verify_path;
@@ -98,6 +97,7 @@ typedef struct MigEntry
 	bool		up_changed;		/* stored up differs from the one applied */
 	bool		down_changed;	/* likewise down */
 	bool		has_down;		/* or needs none */
+	bool		down_is_empty;	/* has no statement, though up has */
 	bool		has_verify;
 	bool		of_sqitch;		/* see MigLabel */
 	bool		irreversible;

@@ -235,9 +235,16 @@ enum EntryColumn
 	E_NAME, E_REQUIRES, E_HAS_DOWN, E_HAS_VERIFY, E_IRREVERSIBLE,
 	E_TRANSACTIONAL, E_PATH, E_DOWN_PATH, E_VERIFY_PATH, E_UP_LINE,
 	E_DOWN_LINE, E_VERIFY_LINE, E_LENGTH, E_HOW, E_OF_SQITCH, E_EMPTY,
+	E_EMPTY_DOWN,
 	E_CHECKSUM, E_DOWN_CHECKSUM, E_APPLIED_BY, E_APPLIED_AT,
 	E_EXECUTION_MS
 };
+
+/* a text that may turn out to have no statement */
+#define MAY_BE_EMPTY(text) \
+	"pg_catalog.octet_length(" text ") OPERATOR(pg_catalog.<) 8192" \
+	" AND " text " OPERATOR(pg_catalog.~*)" \
+	"  '^[[:space:]]*($|--|/[*]|;|begin|start)'"
 
 #define STANDING_COLUMNS \
 	"coalesce(m.version, a.version)," \
@@ -269,13 +276,13 @@ enum EntryColumn
 	"  OPERATOR(pg_catalog.+)" \
 	"  coalesce(pg_catalog.octet_length(m.verify), 0))," \
 	" a.how, m.source OPERATOR(pg_catalog.=) 'sqitch'," \
-	" CASE WHEN m.down IS NULL AND NOT m.irreversible" \
-	"  AND m.kind OPERATOR(pg_catalog.=) 'versioned'" \
-	"  AND (a.version IS NOT NULL OR m.source IS DISTINCT FROM 'sqitch'" \
-	"   AND pg_catalog.cardinality(m.requires) OPERATOR(pg_catalog.>) 0)" \
-	"  AND pg_catalog.octet_length(m.up) OPERATOR(pg_catalog.<) 8192" \
-	"  AND m.up OPERATOR(pg_catalog.~) '^[[:space:]]*($|--|/[*]|;)'" \
-	"  THEN m.up END"
+	" CASE WHEN (m.down IS NULL AND NOT m.irreversible" \
+	"   AND m.kind OPERATOR(pg_catalog.=) 'versioned'" \
+	"   AND (a.version IS NOT NULL OR m.source IS DISTINCT FROM 'sqitch'" \
+	"    AND pg_catalog.cardinality(m.requires) OPERATOR(pg_catalog.>) 0)" \
+	"   OR " MAY_BE_EMPTY("m.down") ")" \
+	"  AND " MAY_BE_EMPTY("m.up") " THEN m.up END," \
+	" CASE WHEN " MAY_BE_EMPTY("m.down") " THEN m.down END"
 
 #define DETAIL_COLUMNS \
 	PLAN_COLUMNS ", coalesce(m.checksum, a.checksum)," \
@@ -345,21 +352,31 @@ read_standing(MigSqlScope *scope, const MigRow *row, MigEntry *entry)
 		MIG_DOWN : MIG_UP;
 }
 
+static bool
+is_empty(MigSqlScope *scope, const MigRow *row, int column)
+{
+	char	   *text = mig_sql_row_text(scope, row, column);
+	bool		result = text != NULL && mig_lenient_scan_is_empty(text);
+
+	if (text != NULL)
+		pfree(text);
+	return result;
+}
+
 /*
  * A migration that was applied without a statement has nothing to undo, and can
  * be rolled back without a down body.  Of a pending one, which may have to be
  * filled in yet, that is said only if it joins others; Sqitch's changes all
  * require the one before, so an empty one of these joins nothing.
  */
-static bool
-does_nothing(MigSqlScope *scope, const MigRow *row)
+static void
+set_down(MigSqlScope *scope, const MigRow *row, MigEntry *entry)
 {
-	char	   *up = mig_sql_row_text(scope, row, E_EMPTY);
-	bool		result = up != NULL && mig_lenient_scan_is_empty(up);
+	bool		does_nothing = is_empty(scope, row, E_EMPTY);
 
-	if (up != NULL)
-		pfree(up);
-	return result;
+	entry->has_down = mig_sql_row_bool(row, E_HAS_DOWN) || does_nothing;
+	entry->down_is_empty = !does_nothing &&
+		is_empty(scope, row, E_EMPTY_DOWN);
 }
 
 static void
@@ -405,8 +422,7 @@ read_entry(MigSqlScope *scope, uint64 number, EntryDepth depth,
 	entry->name = mig_sql_row_text_not_null(scope, &row, E_NAME);
 	entry->requires = mig_sql_row_text_array(scope, &row, E_REQUIRES,
 											 &entry->nrequires);
-	entry->has_down = mig_sql_row_bool(&row, E_HAS_DOWN) ||
-		does_nothing(scope, &row);
+	set_down(scope, &row, entry);
 	entry->has_verify = mig_sql_row_bool(&row, E_HAS_VERIFY);
 	entry->irreversible = mig_sql_row_bool(&row, E_IRREVERSIBLE);
 	entry->transactional = mig_sql_row_int4(&row, E_TRANSACTIONAL);

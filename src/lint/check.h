@@ -109,6 +109,7 @@ struct MigLint
 	const MigEntry *entry;		/* NULL: the project */
 	List	   *lost;			/* of char *, "table.column" that up drops */
 	bool		empty;			/* up has no statement */
+	bool		down_empty;		/* down has none, though up has */
 	bool		verify_passes;	/* the verify body cannot fail */
 	const char *refused[MIG_DOWN + 1];	/* what is wrong with up and down, as
 										 * an SQLSTATE; NULL: nothing */

@@ -310,6 +310,8 @@ check_body(MigLint *lint, const Rules *rules, const char *text, MigPart part)
 		return;
 	if (part == MIG_UP)
 		lint->empty = lint->trees == NIL;
+	else
+		lint->down_empty = lint->trees == NIL && !lint->empty;
 	lint->text = mig_lint_text_scan(lint->body->text);
 	lint->secret_what = mig_lint_text_secret(lint->body->text, 0,
 											 &lint->secret_location);
@@ -374,7 +376,7 @@ check_migration(MigLint *lint, const Rules *rules, const MigTexts *texts,
 
 	lint->lost = NIL;
 	lint->offs_seen = NIL;
-	lint->empty = false;
+	lint->empty = lint->down_empty = false;
 	lint->verify_passes = verify_passes(lint->entry, texts->verify);
 	memset(lint->refused, 0, sizeof(lint->refused));
 	check_body(lint, rules, texts->up, MIG_UP);

@@ -669,6 +669,18 @@ empty_body(MigLint *lint, Node *stmt)
 						"Fill it, or take it out with migrate.remove().");
 }
 
+/* as good as none, but a roll-back would go on as if it had undone something */
+static void
+empty_down(MigLint *lint, Node *stmt)
+{
+	if (lint->down_empty)
+		mig_lint_report(lint, lint->policy->require_down &&
+						lint->entry->kind == MIG_VERSIONED ?
+						MIG_LINT_ERROR : MIG_LINT_WARNING, NULL,
+						"the down body has no statement: a roll-back would undo nothing, and count as one",
+						"Write what undoes the up body, or SELECT 1 if there is nothing to undo.");
+}
+
 static void
 body_refused(MigLint *lint, Node *stmt)
 {
@@ -881,6 +893,7 @@ const MigLintRule mig_rules_run[] = {
 const MigLintRule mig_rules_migration[] = {
 	{"missing-down", false, T_Invalid, missing_down},
 	{"empty-body", false, T_Invalid, empty_body},
+	{"empty-down", false, T_Invalid, empty_down},
 	{"body-refused", false, T_Invalid, body_refused},
 	{"verify-cannot-fail", false, T_Invalid, verify_cannot_fail},
 	{"version-duplicate", false, T_Invalid, version_duplicate},

@@ -14,6 +14,7 @@
 
 #include "base/checksum.h"
 #include "plan/loaded_bodies.h"
+#include "source/lenient_scan.h"
 
 /* the other limit of a portion; one body may be larger than that on its own */
 #define LOADED_BYTES (1024 * 1024)
@@ -89,6 +90,21 @@ mig_loaded_bodies_own_transaction(const MigLoadedBodies *loaded,
 	if (step->part == MIG_UP && step->entry->transactional == MIG_TX_OFF)
 		return "marked as not transactional";
 	return NULL;
+}
+
+void
+mig_loaded_bodies_warn_empty(const MigLoadedBodies *loaded,
+							 const MigStep *steps, int i)
+{
+	const MigStep *step = &steps[loaded->first + i];
+	const MigStepTexts *bodies = &loaded->bodies[i];
+
+	if (step->part == MIG_DOWN && !bodies->texts->does_nothing &&
+		mig_runnable_body(bodies->body)->nstatements == 0 &&
+		!mig_lenient_scan_is_empty(bodies->texts->up))
+		ereport(WARNING,
+				(errmsg("the down body of migration \"%s\" has no statement: nothing was undone",
+						step->entry->version)));
 }
 
 const char *

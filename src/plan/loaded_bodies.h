@@ -46,6 +46,10 @@ extern const char *mig_loaded_bodies_own_transaction(const MigLoadedBodies *load
 													 const MigStep *steps,
 													 int i);
 
+/* a step has been run: warn if it was a roll-back without a statement */
+extern void mig_loaded_bodies_warn_empty(const MigLoadedBodies *loaded,
+										 const MigStep *steps, int i);
+
 /* "apply" or "rollback" */
 extern const char *mig_loaded_bodies_action(MigPart part);
 

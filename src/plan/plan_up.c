@@ -218,8 +218,8 @@ refuse_without_down(const MigPlan *plan)
 	{
 		MigEntry   *entry = plan->steps[i];
 
-		if (entry->kind == MIG_VERSIONED && !entry->has_down &&
-			!entry->irreversible)
+		if (entry->kind == MIG_VERSIONED && !entry->irreversible &&
+			(!entry->has_down || entry->down_is_empty))
 			lacking = lappend(lacking, entry);
 	}
 	mig_error_refuse_without_down(mig_plan_versions(lacking),

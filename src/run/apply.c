@@ -283,6 +283,8 @@ apply_step(ApplyRun *run)
 	INSTR_TIME_SUBTRACT(duration, start);
 	execution_ms = INSTR_TIME_GET_MILLISEC(duration);
 	record_step(run, execution_ms);
+	mig_loaded_bodies_warn_empty(&run->loaded, run->steps,
+								 run->current - run->loaded.first);
 	if (run->options->dry_run)
 		return;
 	mig_progress_notice(step->part == MIG_UP ? "applied" : "rolled back",

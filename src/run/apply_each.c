@@ -935,6 +935,8 @@ report_step(EachRun *each)
 	int			before = each->result->migrations++;
 
 	each->result->statements += each->execution.ntimings;
+	mig_loaded_bodies_warn_empty(&each->loaded, each->window.steps,
+								 each->current - each->loaded.first);
 	mig_progress_notice(each->part == MIG_UP ? "applied" : "rolled back",
 						before + 1, before + steps_left(each), entry->version,
 						entry->name, each->execution_ms, true);

@@ -20,6 +20,7 @@
 #include "source/convention_native.h"
 #include "lib/stringinfo.h"
 #include "source/body.h"
+#include "source/lenient_scan.h"
 
 #define NATIVE_PREFIX "migrate:"
 #define GOOSE_PREFIX "+goose"
@@ -429,18 +430,23 @@ finish_cut(MarkerCut *cut)
 						cut->script->path)));
 
 	source->up = cut->sections[MIG_UP];
-	source->down = section_or_null(cut->sections[MIG_DOWN]);
-	source->says_no_down = cut->sections[MIG_DOWN] && !source->down;
+	source->down = cut->sections[MIG_DOWN];
 	source->verify = section_or_null(cut->sections[MIG_VERIFY]);
 	source->lines[MIG_UP] = cut->lines[MIG_UP];
-	source->lines[MIG_DOWN] = source->down ? cut->lines[MIG_DOWN] : 0;
+	source->lines[MIG_DOWN] = cut->lines[MIG_DOWN];
 	source->lines[MIG_VERIFY] = source->verify ? cut->lines[MIG_VERIFY] : 0;
 }
 
 /* no way back can be had and said to be missing at once */
 static void
-check_irreversible(const MigSource *source, const MigSourceFile *script)
+check_irreversible(MigSource *source, const MigSourceFile *script)
 {
+	if (source->irreversible && source->down != NULL &&
+		mig_lenient_scan_is_empty(source->down))
+	{
+		source->down = NULL;
+		source->lines[MIG_DOWN] = 0;
+	}
 	if (source->irreversible && source->down != NULL)
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_CONVENTION),
@@ -592,7 +598,6 @@ typedef struct Goose
 	const char *up_end;
 	int			up_line;
 	int			down_line;
-	bool		down_is_blank;	/* annotations aside */
 	bool		in_statement;	/* between StatementBegin and StatementEnd */
 } Goose;
 
@@ -690,7 +695,6 @@ goose_take(MigSource *source, MigPart part, const MigSourceFile *script)
 
 	goose.script = script;
 	goose.source = source;
-	goose.down_is_blank = true;
 	mig_file_line_rewind(&goose.line, script->content);
 	while (mig_file_line_next(&goose.line))
 	{
@@ -698,8 +702,6 @@ goose_take(MigSource *source, MigPart part, const MigSourceFile *script)
 
 		if (text != NULL)
 			goose_annotation(&goose, text);
-		else if (goose.down != NULL && !mig_file_line_is_blank(&goose.line))
-			goose.down_is_blank = false;
 	}
 	end = goose.line.next;
 
@@ -717,8 +719,7 @@ goose_take(MigSource *source, MigPart part, const MigSourceFile *script)
 	source->up = pnstrdup(goose.up,
 						  (goose.down != NULL ? goose.up_end : end) - goose.up);
 	source->lines[MIG_UP] = goose.up_line;
-	source->says_no_down = goose.down != NULL && goose.down_is_blank;
-	if (!goose.down_is_blank)
+	if (goose.down != NULL)
 	{
 		source->down = pnstrdup(goose.down, end - goose.down);
 		source->lines[MIG_DOWN] = goose.down_line;

@@ -140,12 +140,31 @@ mig_lenient_scan_skip(const char *text)
 	return end == text ? mig_lenient_scan_step(text) : end;
 }
 
+/* a word of BEGIN and COMMIT, which a body may have around nothing */
+static bool
+is_transaction_word(const char *text)
+{
+	static const char *const words[] = {
+		"begin", "start", "transaction", "work", "commit", "end"
+	};
+	size_t		length = skip_word(text) - text;
+
+	for (int i = 0; i < lengthof(words); i++)
+	{
+		if (length == strlen(words[i]) &&
+			pg_strncasecmp(text, words[i], length) == 0)
+			return true;
+	}
+	return false;
+}
+
 bool
 mig_lenient_scan_is_empty(const char *text)
 {
 	if (strncmp(text, UTF8_BOM, strlen(UTF8_BOM)) == 0)
 		text += strlen(UTF8_BOM);
-	while (text != NULL && (*text == ';' || mig_lenient_scan_is_gap(text)))
+	while (text != NULL && (*text == ';' || mig_lenient_scan_is_gap(text) ||
+							is_transaction_word(text)))
 		text = mig_lenient_scan_skip(text);
 	return text != NULL && *text == '\0';
 }

@@ -519,6 +519,8 @@ SELECT * FROM migrate.lint();
 SELECT migrate.remove('1');
 SELECT severities('empty-body', E'-- later\n', 'SELECT 1');
 SELECT severities('empty-body', 'SELECT 1', '-- nothing');
+SELECT severities('empty-down', 'SELECT 1', down), down FROM unnest(ARRAY['', E' \n-- TODO', 'BEGIN; /* XXX */ COMMIT;', ';']) down;
+SELECT severities('empty-down', up, down), up, down FROM (VALUES ('SELECT 1', 'SELECT 1'), ('-- later', '-- later'), ('SELECT 1', NULL)) v (up, down);
 SELECT version, result FROM migrate.load('{"1_a.up.sql": "SELECT 1", "1_a.down.sql": "DROP IF"}');
 SELECT version, body, rule, severity, message FROM migrate.lint();
 SELECT migrate.remove('1');

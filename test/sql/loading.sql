@@ -154,6 +154,72 @@ SELECT version FROM migrate.apply(versions => '{2}', project => 'empty');
 DROP TABLE filled;
 
 --
+-- Downs without a statement: the same in all conventions
+--
+INSERT INTO migrate.policy (project) VALUES ('downs');
+DO $do$
+DECLARE
+	files jsonb;
+BEGIN
+	SET LOCAL client_min_messages = error;
+	FOREACH files IN ARRAY ARRAY[
+		'{"1_a/up.sql": "CREATE TABLE down1 ()", "1_a/down.sql": "-- This file should undo anything in `up.sql`"}',
+		'{"1_a.up.sql": "CREATE TABLE down1 ()", "1_a.down.sql": ""}',
+		'{"1_a.sql": "-- migrate:up\nCREATE TABLE down1 ();\n-- migrate:down\n\n"}',
+		'{"1_a.sql": "-- migrate:up\nCREATE TABLE down1 ();\n-- migrate:down\n-- TODO\n"}',
+		'{"1_a.sql": "-- +goose Up\nCREATE TABLE down1 ();\n-- +goose Down\n"}',
+		'{"1_a.sql": "-- +goose Up\nCREATE TABLE down1 ();\n-- +goose Down\n-- later\n"}',
+		'{"V1__a.sql": "CREATE TABLE down1 ()", "U1__a.sql": "/* none */"}',
+		'{"1_a.up.sql": "CREATE TABLE down1 ()", "1_a.down.sql": "BEGIN;\n-- XXX Add DDLs here.\nCOMMIT;\n"}']::jsonb[]
+	LOOP
+		UPDATE migrate.policy SET require_down = true WHERE project = 'downs';
+		BEGIN
+			PERFORM migrate.load(files, project => 'downs');
+			RAISE 'not refused: %', files;
+		EXCEPTION WHEN SQLSTATE 'MG007' THEN
+			NULL;
+		END;
+		UPDATE migrate.policy SET require_down = false WHERE project = 'downs';
+		PERFORM migrate.load(files, project => 'downs');
+		ASSERT (SELECT count(*) = 1 FROM migrate.lint(project => 'downs') WHERE rule = 'empty-down'), files;
+		UPDATE migrate.policy SET require_down = true WHERE project = 'downs';
+		BEGIN
+			PERFORM migrate.apply(project => 'downs');
+			RAISE 'not refused: %', files;
+		EXCEPTION WHEN SQLSTATE 'MG007' THEN
+			NULL;
+		END;
+		UPDATE migrate.policy SET require_down = false WHERE project = 'downs';
+		PERFORM migrate.apply(project => 'downs');
+		ASSERT (SELECT reason = 'the down body has no statement: nothing would be undone' FROM migrate.plan_rollback(project => 'downs')), files;
+		PERFORM migrate.rollback(project => 'downs');
+		DROP TABLE down1;
+		PERFORM migrate.remove('1', project => 'downs');
+	END LOOP;
+END $do$;
+SELECT version, result FROM migrate.load('{"1_a.up.sql": "CREATE TABLE down1 ()", "1_a.down.sql": "-- later"}', project => 'downs');
+SELECT version FROM migrate.apply(project => 'downs');
+SELECT version FROM migrate.rollback(project => 'downs');
+DROP TABLE down1;
+SET migrate.progress_notices = 'off';
+CALL migrate.apply_each(project => 'downs') \gset
+CALL migrate.rollback_each(project => 'downs') \gset
+RESET migrate.progress_notices;
+DROP TABLE down1;
+SELECT migrate.remove('1', project => 'downs');
+SELECT migrate.add('1', 'SELECT 1', '-- nothing', project => 'downs');
+SELECT migrate.remove('1', project => 'downs');
+-- none is needed where there is nothing to undo, or no way back
+UPDATE migrate.policy SET require_down = true WHERE project = 'downs';
+SELECT version, result FROM migrate.load('{"1_a.up.sql": "-- nothing", "1_a.down.sql": "-- nothing"}', project => 'downs');
+SELECT version FROM migrate.apply(project => 'downs');
+SELECT version FROM migrate.rollback(project => 'downs');
+SELECT migrate.remove('1', project => 'downs');
+SELECT version, result FROM migrate.load('{"1_a.sql": "-- migrate:irreversible\n-- migrate:up\nSELECT 1;\n-- migrate:down\n-- there is none\n"}', project => 'downs');
+SELECT version FROM migrate.apply(project => 'downs');
+SELECT version FROM migrate.rollback(project => 'downs');
+
+--
 -- Edits of applied texts that change comments and blanks alone
 --
 SELECT version, result FROM migrate.load('{"1_a.sql": "-- migrate:up\nCREATE TABLE e (a text DEFAULT ''x  -- y'');\n-- migrate:down\nDROP TABLE e;\n", "2_b.sql": "-- migrate:up\nCREATE FUNCTION e() RETURNS int LANGUAGE sql AS $$ SELECT 1 -- one\n$$;\n-- migrate:down\nDROP FUNCTION e();\n", "3_c.sql": "SELECT 3"}', project => 'edits');

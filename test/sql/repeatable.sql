@@ -7,7 +7,7 @@ RESET client_min_messages;
 
 SELECT migrate.add('0', 'CREATE TABLE base (a int)', 'DROP TABLE base');
 SELECT migrate.add('R0', 'CREATE OR REPLACE VIEW older AS SELECT a FROM base', kind => 'repeatable');
-CALL migrate.apply_each();
+CALL migrate.apply_each() \gset
 SELECT migrate.add('1', 'CREATE TABLE t (a int)', 'DROP TABLE t CASCADE');
 SELECT migrate.add('2', 'CREATE TABLE u (a int)', 'DROP TABLE u CASCADE');
 SELECT migrate.add('R1', 'CREATE OR REPLACE VIEW v AS SELECT a FROM t', kind => 'repeatable');
@@ -30,26 +30,26 @@ SELECT version, action FROM migrate.rollback(versions => '{1}', dry_run => true)
 SELECT version, state FROM migrate.status() WHERE state <> 'applied';
 
 -- in several transactions, the same
-CALL migrate.rollback_each(2);
+CALL migrate.rollback_each(2) \gset
 SELECT version, state FROM migrate.status();
 SELECT action, version, n FROM migrate.journal
 	WHERE run = (SELECT max(run) FROM migrate.journal) ORDER BY n;
-CALL migrate.apply_each();
+CALL migrate.apply_each() \gset
 SELECT to_regclass('v'), (SELECT complete FROM migrate.state);
 
 -- a roll-back that needs a transaction of its own
 SELECT migrate.add('3', 'CREATE TABLE x (a int)', 'DROP INDEX CONCURRENTLY IF EXISTS nosuch; DROP TABLE x CASCADE');
 SELECT migrate.add('R3', 'CREATE OR REPLACE VIEW y AS SELECT a FROM x', kind => 'repeatable');
-CALL migrate.apply_each();
-CALL migrate.rollback_each(1);
+CALL migrate.apply_each() \gset
+CALL migrate.rollback_each(1) \gset
 SELECT version, state FROM migrate.status() WHERE state <> 'applied';
-CALL migrate.apply_each();
+CALL migrate.apply_each() \gset
 SELECT to_regclass('y');
 
 -- a redo runs it again itself
 SELECT migrate.add('4', 'CREATE TABLE z (a int)', 'DROP TABLE z CASCADE');
 SELECT migrate.add('R4', 'CREATE OR REPLACE VIEW yy AS SELECT a FROM z', kind => 'repeatable');
-CALL migrate.apply_each();
+CALL migrate.apply_each() \gset
 SELECT version, action FROM migrate.redo();
 SELECT to_regclass('yy'), (SELECT complete FROM migrate.state);
 
@@ -59,7 +59,7 @@ SELECT version, state FROM migrate.status() WHERE state <> 'applied';
 SELECT version, action FROM migrate.apply();
 SELECT migrate.unhold('4'), migrate.unhold('R4');
 SELECT version, action FROM migrate.apply();
-CALL migrate.rollback_each(1, hold => true);
+CALL migrate.rollback_each(1, hold => true) \gset
 SELECT version, state FROM migrate.status() WHERE state <> 'applied';
 
 SET client_min_messages = warning;
