@@ -98,7 +98,7 @@ mig_error_hint_add(ErrorData *edata, const MigHintFacts *facts)
 		case ERRCODE_INVALID_TRANSACTION_TERMINATION:
 			if (strstr(edata->message, "SET TRANSACTION") != NULL)
 			{
-				mig_error_add_hint(edata, psprintf("The transaction of a run has begun before its bodies: mark the migration \"transactional off\", write BEGIN and COMMIT around the statements, and CALL migrate.%s().",
+				mig_error_add_hint(edata, psprintf("The transaction of a run has begun before its bodies: write BEGIN and COMMIT around the statements, and CALL migrate.%s().",
 												   call_of_steps(facts)));
 				break;
 			}

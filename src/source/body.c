@@ -56,6 +56,7 @@ typedef struct StatementCutter
 	int			begin;			/* of the BEGIN that has no COMMIT yet, or -1 */
 	int			begin_end;
 	MigBlock   *block;			/* that it has opened, or NULL */
+	bool		moded;			/* the BEGIN has options */
 	int			line;			/* of the byte counted */
 	int			counted;
 } StatementCutter;
@@ -579,13 +580,30 @@ is_commit(Node *stmt, MigPart part)
 		 (part == MIG_VERIFY && tx->kind == TRANS_STMT_ROLLBACK));
 }
 
+static bool
+is_set_transaction(Node *stmt)
+{
+	return IsA(stmt, VariableSetStmt) &&
+		((VariableSetStmt *) stmt)->kind == VAR_SET_MULTI &&
+		strcmp(((VariableSetStmt *) stmt)->name, "TRANSACTION") == 0;
+}
+
+/* does it say, in a block, what kind of transaction that is to be? */
+static bool
+sets_mode(Node *stmt)
+{
+	return is_set_transaction(stmt) ||
+		(IsA(stmt, VariableSetStmt) &&
+		 ((VariableSetStmt *) stmt)->kind == VAR_SET_VALUE &&
+		 pg_strcasecmp(((VariableSetStmt *) stmt)->name,
+					   "transaction_isolation") == 0);
+}
+
 /* what can only be said in a transaction block, or NULL */
 static const char *
 of_block(Node *stmt)
 {
-	if (IsA(stmt, VariableSetStmt) &&
-		((VariableSetStmt *) stmt)->kind == VAR_SET_MULTI &&
-		strcmp(((VariableSetStmt *) stmt)->name, "TRANSACTION") == 0)
+	if (is_set_transaction(stmt))
 		return "SET TRANSACTION";
 	if (!IsA(stmt, TransactionStmt))
 		return NULL;
@@ -828,10 +846,14 @@ fill_statement(MigStatement *statement, const char *text, const RawStmt *raw,
 	statement->of_block = of_block(raw->stmt);
 }
 
-/* statements that are said to be each for itself, or that one could not be */
+/*
+ * Statements that are said to be each for itself, or that one could not be, or
+ * a block that says what kind of transaction it is, which that of a run is not.
+ */
 static bool
 runs_in_steps(List *trees, const MigLabel *label)
 {
+	bool		in_block = false;
 	ListCell   *lc;
 
 	if (label->part == MIG_VERIFY || label->transactional == MIG_TX_ON)
@@ -840,8 +862,16 @@ runs_in_steps(List *trees, const MigLabel *label)
 		return true;
 	foreach(lc, trees)
 	{
-		if (own_transaction(lfirst_node(RawStmt, lc)->stmt) != NULL)
+		Node	   *stmt = lfirst_node(RawStmt, lc)->stmt;
+
+		if (own_transaction(stmt) != NULL ||
+			(in_block && sets_mode(stmt)) ||
+			(is_begin(stmt) && ((TransactionStmt *) stmt)->options != NIL))
 			return true;
+		if (is_begin(stmt))
+			in_block = true;
+		else if (is_commit(stmt, label->part))
+			in_block = false;
 	}
 	return false;
 }
@@ -877,6 +907,7 @@ cut_begin(StatementCutter *cutting, TransactionStmt *stmt, int location,
 		refuse_read_only(text, cutting->label, location, end);
 	cutting->begin = location;
 	cutting->begin_end = end;
+	cutting->moded = (stmt->options != NIL);
 	if (cutting->in_steps)
 		open_block(cutting, list_make1(copy_slice(text, location, end)));
 }
@@ -948,6 +979,19 @@ cut_commit(StatementCutter *cutting, TransactionStmt *stmt, int location,
 	open_block(cutting, opening);
 }
 
+/* does the statement, of the block at hand, say what kind that is? */
+static const char *
+mode_of_block(const StatementCutter *cutting, Node *stmt)
+{
+	if (cutting->block == NULL)
+		return NULL;
+	if (sets_mode(stmt))
+		return "BEGIN with SET TRANSACTION";
+	if (cutting->moded)
+		return "BEGIN with an isolation level";
+	return NULL;
+}
+
 /* any other statement */
 static void
 cut_statement(StatementCutter *cutting, const RawStmt *raw, int location,
@@ -955,6 +999,7 @@ cut_statement(StatementCutter *cutting, const RawStmt *raw, int location,
 {
 	MigBody    *body = cutting->body;
 	MigStatement *statement = &body->statements[body->nstatements++];
+	const char *mode;
 
 	fill_statement(statement, body->text, raw, location, end);
 	if (statement->log_level != LOGSTMT_DDL)
@@ -968,6 +1013,13 @@ cut_statement(StatementCutter *cutting, const RawStmt *raw, int location,
 	}
 	statement->line = cutting->line;
 	statement->block = cutting->block ? list_length(body->blocks) + 1 : 0;
+	mode = mode_of_block(cutting, raw->stmt);
+	if (mode != NULL && body->moded == NULL)
+	{
+		body->moded = palloc(sizeof(MigStatement));
+		*body->moded = *statement;
+		body->moded->own_transaction = mode;
+	}
 }
 
 /* cut the trees into statements; the list loses what is none */
@@ -1061,5 +1113,5 @@ mig_body_own_transaction(const MigBody *body)
 		if (body->statements[i].own_transaction != NULL)
 			return &body->statements[i];
 	}
-	return NULL;
+	return body->moded;
 }

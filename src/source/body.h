@@ -83,6 +83,12 @@ typedef struct MigBody
 	MigStatement *statements;	/* without BEGIN and COMMIT */
 	List	   *blocks;			/* of MigBlock * */
 
+	/*
+	 * A copy of the first statement of a block that says what kind of
+	 * transaction it is to be, with that as own_transaction; or NULL.
+	 */
+	MigStatement *moded;
+
 	bool		only_ddl;		/* and so fires no trigger of a table */
 	bool		runs_code;		/* one of its statements does */
 } MigBody;
@@ -92,7 +98,8 @@ typedef struct MigBody
  *
  * In a body that runs in one transaction pairs of a plain BEGIN and COMMIT are
  * taken off, in a verify body ROLLBACK too, which is rolled back in any case.
- * In one that runs in several they make blocks.  Raises the parser's own
+ * In one that runs in several they make blocks.  It does so if a BEGIN has
+ * options, or a SET TRANSACTION follows it, too.  Raises the parser's own
  * syntax error, with line and column, or MIG_ERRCODE_BODY for what no runner
  * can ever run: other transaction control, COPY from or to the client, psql's
  * commands, DROP EXTENSION migrate, and turning standard_conforming_strings
@@ -108,7 +115,10 @@ extern MigBody *mig_body_parse(const char *text, const MigLabel *label);
 extern MigBody *mig_body_parse_trees(const char *text, const MigLabel *label,
 									 List **trees);
 
-/* the first statement that cannot run in a transaction block, or NULL */
+/*
+ * The first statement that cannot run in a transaction block, or of which the
+ * body says in what kind of transaction it is to run; or NULL.
+ */
 extern const MigStatement *mig_body_own_transaction(const MigBody *body);
 
 /* the text as the server's scanner gets it: of the same length */

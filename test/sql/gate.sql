@@ -55,7 +55,7 @@ SELECT migrate.add('x', 'CREATE TABLE t (); ROLLBACK; SELECT 1');
 SELECT migrate.add('x', 'SAVEPOINT a');
 SELECT migrate.add('x', E'\n\nPREPARE TRANSACTION ''x''');
 SELECT migrate.add('x', 'BEGIN; SELECT 1');
-SELECT migrate.add('x', 'BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT 1; COMMIT');
+SELECT migrate.add('x', 'BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT 1; COMMIT', transactional => true);
 SELECT migrate.add('x', 'COMMIT AND CHAIN');
 SELECT migrate.add('x', 'BEGIN; BEGIN; COMMIT');
 -- the plain form is taken off

@@ -296,7 +296,6 @@ foreach my $case (
 
 # in one transaction
 foreach my $case (
-	[ 'a level', 'BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT 1; COMMIT' ],
 	[ 'a chain', 'BEGIN; COMMIT AND CHAIN; COMMIT' ],
 	[ 'a SAVEPOINT', 'BEGIN; SAVEPOINT s; COMMIT' ],
 	[ 'a lone COMMIT', 'SELECT 1; COMMIT' ])
@@ -310,6 +309,41 @@ is(seen(), '1, 2', 'pairs are taken off there');
 store('SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; SELECT 1');
 $err = fails_with('SELECT migrate.apply()', '25001', 'SET TRANSACTION comes too late there');
 like($err, qr/HINT: .*write BEGIN and COMMIT around/, 'and the hint does not weaken it');
+
+# A block that says what kind of transaction it is needs no mark, which most
+# conventions do not have.
+my $level = q{INSERT INTO seen VALUES (current_setting('transaction_isolation'))};
+foreach my $block (
+	"BEGIN; SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; $level; COMMIT;",
+	"begin isolation level serializable; $level; end",
+	"START TRANSACTION ISOLATION LEVEL SERIALIZABLE; $level; COMMIT",
+	"BEGIN; SET LOCAL transaction_isolation = 'serializable'; $level; COMMIT")
+{
+	my $is_moded = qr/BEGIN with (?:SET TRANSACTION|an isolation level)/;
+
+	clean();
+	query($node, $db, 'app', 'TRUNCATE seen; SELECT migrate.load(jsonb_build_object(\'1_a.up.sql\', '
+		  . quote($block) . ', \'1_a.down.sql\', ' . quote($block) . '))');
+	is(query($node, $db, 'app', 'SELECT own_transaction FROM migrate.plan()'), 't', "the plan of $block");
+	$err = fails_with('SELECT migrate.apply()', 'MG008', 'not in the transaction of apply()');
+	like($err, $is_moded, 'and it says why');
+	is(seen(), '', 'nothing has run');
+	query($node, $db, 'app', 'CALL migrate.apply_each()');
+	is(seen(), 'serializable', 'as it is written, up');
+	$err = fails_with('SELECT migrate.rollback()', 'MG008', 'not in that of rollback()');
+	like($err, $is_moded, 'and it says why');
+	query($node, $db, 'app', 'CALL migrate.rollback_each()');
+	is(seen(), 'serializable, serializable', 'and down');
+	next unless $block =~ /START/;
+	query($node, $db, 'app', "TRUNCATE seen; SELECT migrate.start() \\gset\nCALL migrate.wait(:start)");
+	is(seen(), 'serializable', 'in the background');
+}
+store("BEGIN; SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; $level; COMMIT; $level");
+query($node, $db, 'app', 'CALL migrate.apply_each()');
+is(seen(), 'read committed, serializable', 'beside other statements');
+is(query($node, $db, 'app',
+		q{SELECT count(*) FROM migrate.script() s WHERE s LIKE '%apply\_each%'}) > 0, 1,
+	'a script applies it in the same way');
 
 # a rehearsal leaves out what it cannot do
 store('BEGIN; SAVEPOINT s; INSERT INTO seen VALUES (1); COMMIT', %off);
