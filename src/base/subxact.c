@@ -12,7 +12,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "tcop/pquery.h"
@@ -94,11 +93,8 @@ mig_subxact_run(void (*function) (void *arg), void *arg, bool keep)
 void
 mig_transaction_start(void)
 {
-	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
+	SetCurrentStatementStartTimestamp();
 	StartTransactionCommand();
-	if (SPI_finish() != SPI_OK_FINISH)
-		elog(ERROR, "could not disconnect from SPI");
 }
 
 ErrorData *

@@ -45,9 +45,8 @@ extern ErrorData *mig_transaction_insist(void (*function) (void *arg),
 										 void *arg);
 
 /*
- * Begin a transaction whose now() is when it begins, and not when the CALL
- * did.  The server does so for procedures that commit, which it knows by a
- * connection to SPI that is not atomic (StartTransaction() of xact.c).
+ * Begin a transaction whose now() and statement_timestamp() are when it begins,
+ * and not when the CALL did.
  */
 extern void mig_transaction_start(void);
 

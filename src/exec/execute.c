@@ -520,6 +520,7 @@ run_one(MigExecution *execution, int i, const char *replacement)
 	log_statement_of_body(statement, sql);
 	show_progress(execution);
 	mig_execute_restart_timeout();
+	SetCurrentStatementStartTimestamp();
 	limit_lock_wait(execution, statement);
 	if (decision == MIG_TRY_STATEMENT)
 		try_statement(execution, sql);

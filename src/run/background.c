@@ -371,7 +371,7 @@ pause_without_transaction(MemoryContext context)
 					 POLL_INTERVAL_MS, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
-	StartTransactionCommand();
+	mig_transaction_start();
 	MemoryContextSwitchTo(context);
 }
 
@@ -572,7 +572,7 @@ wait_for_starter(const MigRunRequest *request)
 {
 	bool		committed;
 
-	StartTransactionCommand();
+	mig_transaction_start();
 	XactLockTableWait(request->xid, NULL, NULL, XLTW_None);
 	committed = TransactionIdDidCommit(request->xid);
 	CommitTransactionCommand();
@@ -617,7 +617,6 @@ do_work(void *arg)
 {
 	Work	   *work = (Work *) arg;
 
-	SetCurrentStatementStartTimestamp();
 	debug_query_string = work->sql;
 	pgstat_report_activity(STATE_RUNNING, work->sql);
 	MemoryContextSwitchTo(work->context);
@@ -686,7 +685,7 @@ mig_background_main(void)
 										 ALLOCSET_DEFAULT_SIZES);
 	SetConfigOption("application_name", MyBgworkerEntry->bgw_name,
 					PGC_USERSET, PGC_S_SESSION);
-	StartTransactionCommand();
+	mig_transaction_start();
 	MemoryContextSwitchTo(work.context);
 	edata = mig_transaction_run(begin_work, &work);
 	if (edata == NULL && work.sql != NULL)

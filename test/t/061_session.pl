@@ -564,4 +564,57 @@ add('1', 'CREATE INDEX CONCURRENTLY i ON t (a)');
 }
 is(value("indisvalid FROM pg_index WHERE indexrelid = 'i'::regclass"), 't', 'and is done');
 
+# ---------------------------------------------------------------------------
+# Time
+# ---------------------------------------------------------------------------
+
+# Each statement has its own statement_timestamp(), never earlier than now(),
+# in all that runs bodies; now() is that of the transaction.
+my $stamp = "INSERT INTO moments VALUES (now(), statement_timestamp(), clock_timestamp())";
+my $stamps = "$stamp; SELECT pg_sleep(0.05); $stamp";
+
+# How often a time is earlier than it can be, and whether statements differ.
+my $moments = <<'END';
+count(*) FILTER (WHERE at < transaction_at)::text || ' ' ||
+	count(*) FILTER (WHERE clock - at > '40 ms')::text || ' ' ||
+	count(DISTINCT at)::text || ' of ' || count(*) FROM moments
+END
+
+sub timed
+{
+	my ($run, $count, $name) = @_;
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	query($node, $db, 'app', 'TRUNCATE moments');
+	succeeds($run, "time: $name");
+	is(value($moments), "0 0 $count of $count", "time: statements of $name");
+	return;
+}
+
+foreach my $mode (sort keys %modes, 'start')
+{
+	my $run = $modes{$mode} // $background;
+
+	fresh();
+	query($node, $db, 'app',
+		'CREATE TABLE moments (transaction_at timestamptz, at timestamptz, clock timestamptz)');
+	add($_, $stamps, 'down => ' . quote($stamps)) for 1, 2;
+	timed($run, 4, $mode);
+	is(value('count(DISTINCT transaction_at) FROM moments'), $mode eq 'apply' ? 1 : 2,
+		"$mode: transactions");
+	timed('SELECT migrate.rollback(2)', 4, 'rollback()') if $mode eq 'apply';
+	timed('CALL migrate.rollback_each(2)', 4, 'rollback_each()') if $mode eq 'apply_each';
+	next if $mode eq 'apply';
+	add('3', "$stamps; VACUUM moments; BEGIN; $stamps; COMMIT; $stamps");
+	timed($run, $mode eq 'start' ? 6 : 10, "$mode in steps");
+}
+
+# a rehearsal tells by a constraint; the session's own goes on afterwards
+fresh();
+query($node, $db, 'app', 'CREATE TABLE closed (at timestamptz, created timestamptz DEFAULT clock_timestamp(), CHECK (at >= created - interval \'40 ms\'))');
+add('1', 'SELECT pg_sleep(0.1); INSERT INTO closed VALUES (statement_timestamp())');
+is(succeeds('SELECT count(message) FROM migrate.rehearse()', 'a rehearsal'), '0', 'and its time');
+is(succeeds("CALL migrate.apply_each() \\gset\nSELECT now() = statement_timestamp(), clock_timestamp() - now() < '1 s'", 'time after the call'),
+	't|t', 'time after the call is that of the next statement');
+
 done_testing();
