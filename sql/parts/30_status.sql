@@ -122,10 +122,11 @@ COMMENT ON FUNCTION migrate.verify(pg_catalog.text) IS
 
 CREATE FUNCTION migrate.script(from_version pg_catalog.anycompatible DEFAULT 'base'::pg_catalog.text,
 		to_version pg_catalog.text DEFAULT 'head',
+		one_transaction pg_catalog.bool DEFAULT false,
 		project pg_catalog.text DEFAULT 'default')
 	RETURNS pg_catalog.text
 	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'migrate_script';
-COMMENT ON FUNCTION migrate.script(pg_catalog.anycompatible, pg_catalog.text, pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.script(pg_catalog.anycompatible, pg_catalog.text, pg_catalog.bool, pg_catalog.text) IS
 	'SQL for psql that takes a database from one version to another, books included';
 
 CREATE VIEW migrate.failure AS

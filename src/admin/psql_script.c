@@ -17,7 +17,6 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/formatting.h"
 #include "utils/json.h"
 #include "utils/memutils.h"
 
@@ -33,8 +32,8 @@ typedef struct ScriptBuilder
 	StringInfoData texts;		/* statements that store them */
 	StringInfoData versions;	/* an array of those that are run */
 	int			count;			/* in it */
-	bool		own;			/* one of them cannot run in a transaction */
-	bool		adds_value;		/* an enum has got one, to be committed first */
+	bool		each;			/* by apply_each() or rollback_each() */
+	bool		each_if_needed; /* if a body cannot run in a transaction */
 	MemoryContext scratch;		/* one migration */
 } ScriptBuilder;
 
@@ -178,56 +177,25 @@ append_add(StringInfo buf, const char *project, const MigEntry *entry,
 	appendStringInfoString(buf, ");\n");
 }
 
+/* can a down body not run in a transaction block? */
 static bool
-runs_alone(const MigEntry *entry, MigPart part,
-		   const MigTexts *texts)
+runs_alone(const MigEntry *entry, const MigTexts *texts)
 {
 	MigLabel	label;
 
-	/* what somebody has said is about the up body */
-	if (part == MIG_UP && entry->transactional != MIG_TX_RECOGNIZE)
-		return entry->transactional == MIG_TX_OFF;
-	mig_body_label_of_entry(&label, entry, part, false);
-	return mig_body_own_transaction(mig_body_parse(mig_migration_texts_part(texts, part),
+	mig_body_label_of_entry(&label, entry, MIG_DOWN, false);
+	return mig_body_own_transaction(mig_body_parse(texts->down,
 												   &label)) != NULL;
 }
 
-/*
- * Does the body add a value to an enum?  No later one can use it before it is
- * committed.
- */
-static bool
-adds_enum_value(const MigEntry *entry, MigPart part, const MigTexts *texts)
-{
-	MigLabel	label;
-	MigBody    *body;
-
-	mig_body_label_of_entry(&label, entry, part, false);
-	body = mig_body_parse(mig_migration_texts_part(texts, part), &label);
-	for (int i = 0; i < body->nstatements; i++)
-	{
-		const MigStatement *stmt = &body->statements[i];
-		char	   *text;
-
-		if (strcmp(stmt->tag, "ALTER TYPE") != 0)
-			continue;
-		text = asc_tolower(body->text + stmt->location, stmt->length);
-		if (strstr(text, "add") != NULL && strstr(text, "value") != NULL)
-			return true;
-	}
-	return false;
-}
-
 static void
-add_step(ScriptBuilder *script, MigEntry *entry, MigPart part)
+add_step(ScriptBuilder *script, MigEntry *entry)
 {
 	MemoryContext old = MemoryContextSwitchTo(script->scratch);
 	MigTexts   *texts = mig_migration_texts(script->project, &entry, 1);
 
-	if (script->adds_value || runs_alone(entry, part, texts))
-		script->own = true;
-	if (adds_enum_value(entry, part, texts))
-		script->adds_value = true;
+	if (script->each_if_needed && runs_alone(entry, texts))
+		script->each = true;
 	append_add(&script->texts, script->project, entry, texts);
 	if (script->count++ > 0)
 		appendStringInfoString(&script->versions, ", ");
@@ -236,11 +204,23 @@ add_step(ScriptBuilder *script, MigEntry *entry, MigPart part)
 	MemoryContextReset(script->scratch);
 }
 
+/*
+ * What is applied by one transaction here need not work in one elsewhere, a
+ * value that it adds to an enum among it, so the way up is apply_each().  The
+ * way down is rollback() if it can be: it undoes what it names, and
+ * rollback_each() whatever comes after the target.
+ */
 static void
-begin_script(ScriptBuilder *script, const char *project)
+begin_script(ScriptBuilder *script, const char *project, MigPart part,
+			 bool one_transaction)
 {
 	memset(script, 0, sizeof(ScriptBuilder));
 	script->project = project;
+	if (!one_transaction)
+	{
+		script->each = (part == MIG_UP);
+		script->each_if_needed = (part == MIG_DOWN);
+	}
 	initStringInfo(&script->texts);
 	initStringInfo(&script->versions);
 	script->scratch = AllocSetContextCreate(CurrentMemoryContext,
@@ -257,11 +237,11 @@ append_script(StringInfo buf, const ScriptBuilder *script, MigPart part,
 		return;
 	appendStringInfo(buf, "\nBEGIN;\n%s\nCOMMIT;\n%s",
 					 script->texts.data,
-					 script->own ? "CALL" : "SELECT version, action FROM");
+					 script->each ? "CALL" : "SELECT version, action FROM");
 	appendStringInfo(buf, " migrate.%s%s(",
 					 part == MIG_UP ? "apply" : "rollback",
-					 script->own ? "_each" : "");
-	if (part == MIG_DOWN && script->own)
+					 script->each ? "_each" : "");
+	if (part == MIG_DOWN && script->each)
 	{
 		appendStringInfoString(buf, "target => ");
 		append_literal(buf, to);
@@ -292,7 +272,8 @@ append_head(StringInfo buf, const char *project, const char *from,
 }
 
 char *
-mig_psql_script(const char *project_name, const char *from, const char *to)
+mig_psql_script(const char *project_name, const char *from, const char *to,
+				bool one_transaction)
 {
 	int			count;
 	MigEntry   *entries = mig_migration_entries(project_name, false, &count);
@@ -318,18 +299,18 @@ mig_psql_script(const char *project_name, const char *from, const char *to)
 
 	initStringInfo(&buf);
 	append_head(&buf, project_name, from, to);
-	begin_script(&script, project_name);
+	begin_script(&script, project_name, MIG_DOWN, one_transaction);
 	for (i = count - 1; i >= 0; i--)
 	{
 		MigEntry   *entry = project->order[i];
 		int			index = entry - entries;
 
 		if (entry->stored && before[index] && !after[index])
-			add_step(&script, entry, MIG_DOWN);
+			add_step(&script, entry);
 	}
 	append_script(&buf, &script, MIG_DOWN, to);
 
-	begin_script(&script, project_name);
+	begin_script(&script, project_name, MIG_UP, one_transaction);
 	for (i = 0; i < count; i++)
 	{
 		MigEntry   *entry = project->order[i];
@@ -339,7 +320,7 @@ mig_psql_script(const char *project_name, const char *from, const char *to)
 			continue;
 		if (!held[index])
 		{
-			add_step(&script, entry, MIG_UP);
+			add_step(&script, entry);
 			continue;
 		}
 		appendStringInfoString(&buf, "\n-- migration ");

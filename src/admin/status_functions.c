@@ -215,9 +215,10 @@ migrate_verify(PG_FUNCTION_ARGS)
 Datum
 migrate_script(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TEXT_P(cstring_to_text(mig_psql_script(mig_argument_project(fcinfo, 2),
+	PG_RETURN_TEXT_P(cstring_to_text(mig_psql_script(mig_argument_project(fcinfo, 3),
 													 mig_argument_required_version(fcinfo, 0, "from_version"),
-													 mig_argument_required_text(fcinfo, 1, "to_version"))));
+													 mig_argument_required_version(fcinfo, 1, "to_version"),
+													 mig_argument_bool(fcinfo, 2, "one_transaction"))));
 }
 
 /* a MigRowSink that adds to the function's result */

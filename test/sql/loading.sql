@@ -316,12 +316,25 @@ SELECT version, up, down FROM migrate.migration WHERE project = 'kept' ORDER BY 
 SELECT version, result FROM migrate.load('{"2_b.sql": "-- migrate:irreversible\nSELECT 222", "3_c.sql": "-- migrate:up\nSELECT 33\n-- migrate:down\n"}', project => 'kept');
 SELECT version, up, down FROM migrate.migration WHERE project = 'kept' ORDER BY 1;
 
--- a value of an enum has to be committed before a later migration may use it
-SELECT migrate.add('1', 'CREATE TYPE mood AS ENUM (''a'')', project => 'enum');
-SELECT migrate.add('2', 'ALTER TYPE mood ADD VALUE ''b''', project => 'enum');
-SELECT substring(migrate.script(project => 'enum') FROM '[A-Z]+ [a-z, ]*(?:FROM )?migrate.apply[a-z_]*') AS last_one;
-SELECT migrate.add('3', 'CREATE TABLE moods (m mood DEFAULT ''b'')', project => 'enum');
-SELECT substring(migrate.script(project => 'enum') FROM '[A-Z]+ [a-z, ]*(?:FROM )?migrate.apply[a-z_]*') AS before_others;
+-- what was applied in several transactions is replayed in several: a value of
+-- an enum has to be committed before it is used, wherever it was added
+SELECT migrate.add('1', 'CREATE TYPE mood AS ENUM (''a'')', 'DROP TYPE mood', project => 'enum');
+SELECT migrate.add('2', $up$DO $do$ BEGIN EXECUTE 'ALTER TYPE mood ADD VALUE ''b'''; END $do$ $up$, 'SELECT 2', project => 'enum');
+SELECT migrate.add('3', 'CREATE TABLE moods (m mood DEFAULT ''b'')', 'DROP TABLE moods', project => 'enum');
+CREATE FUNCTION pg_temp.call_of(script text) RETURNS text LANGUAGE sql AS
+	$$SELECT substring(script FROM 'COMMIT;\n([A-Z]+ [a-z, ]*(?:FROM )?migrate.[a-z_]*)')$$;
+SELECT regexp_replace(migrate.script(project => 'enum'), '^\\set.*$', '', 'n') AS script \gset
+SELECT pg_temp.call_of(:'script');
+SET migrate.progress_notices = off;
+\o /dev/null
+:script
+\o
+RESET migrate.progress_notices;
+SELECT version, how FROM migrate.applied WHERE project = 'enum' ORDER BY 1;
+SELECT pg_temp.call_of(migrate.script(one_transaction => true, project => 'enum')),
+	pg_temp.call_of(migrate.script('3', 'base', project => 'enum')) AS down;
+SELECT migrate.script(one_transaction => NULL, project => 'enum');
+SELECT version FROM migrate.rollback(3, project => 'enum');
 
 -- a file that has another version, with a text that has run, would run it again
 CREATE TABLE balances AS SELECT 100 AS cents;
