@@ -214,17 +214,12 @@ mig_lint_nobody(LOCKMODE mode)
 }
 
 const char *
-mig_lint_new_name(const MigLintRel *rel, List *columns, const char *suffix)
+mig_lint_new_name(MigLint *lint, const MigLintRel *rel, List *columns,
+				  const char *suffix)
 {
-	StringInfoData addition;
-	ListCell   *lc;
-
-	initStringInfo(&addition);
-	foreach(lc, columns)
-		appendStringInfo(&addition, "%s%s", addition.len > 0 ? "_" : "",
-						 lfirst(lc) ? (char *) lfirst(lc) : "expr");
-	return quote_identifier(makeObjectName(rel->name, addition.len > 0 ?
-										   addition.data : NULL, suffix));
+	return quote_identifier(mig_model_table_new_name(lint->model,
+													 unconstify(MigLintRel *, rel),
+													 columns, suffix));
 }
 
 char *
@@ -279,6 +274,25 @@ mig_lint_altered(MigLint *lint, Node *stmt)
 	return mig_model_range(lint->model, ((AlterTableStmt *) stmt)->relation);
 }
 
+/* is the condition of the index true wherever none of the columns is null? */
+static bool
+is_implied(const MigLintIndex *index, List *columns)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, index->implied_by)
+	{
+		bool		enough = false;
+
+		foreach(lc2, (List *) lfirst(lc))
+			enough = enough || mig_lint_is_in(columns, lfirst(lc2));
+		if (!enough)
+			return false;
+	}
+	return true;
+}
+
 bool
 mig_lint_has_index(MigLint *lint, MigLintRel *rel, List *columns)
 {
@@ -290,7 +304,7 @@ mig_lint_has_index(MigLint *lint, MigLintRel *rel, List *columns)
 		int			i = 0;
 		ListCell   *lc2;
 
-		if (!index->valid || index->partial ||
+		if (!index->valid || !is_implied(index, columns) ||
 			list_length(index->columns) < list_length(columns))
 			continue;
 		foreach(lc2, index->columns)

@@ -202,9 +202,12 @@ extern const char *mig_lint_nobody(LOCKMODE mode);
 	"-- in a migration of its own, by CALL migrate.apply_each():\n"
 #define MIG_LINT_NEXT "\n-- in the next migration:\n"
 
-/* a name for what the statement gives none, quoted: "t_a_b_suffix" */
-extern const char *mig_lint_new_name(const MigLintRel *rel, List *columns,
-									 const char *suffix);
+/*
+ * a name for what the statement gives none, quoted and not taken yet:
+ * "t_a_b_suffix"
+ */
+extern const char *mig_lint_new_name(MigLint *lint, const MigLintRel *rel,
+									 List *columns, const char *suffix);
 
 /* "a, b" of char * */
 extern char *mig_lint_list(List *names);
@@ -226,7 +229,10 @@ extern MigLintRel *mig_lint_altered(MigLint *lint, Node *stmt);
 extern char *mig_lint_owner_of_index(MigLint *lint, MigLintRel *index,
 									 MigLintRel *table);
 
-/* is there an index whose first columns are these, in any order? */
+/*
+ * Is there an index whose first columns are these, in any order, with all rows
+ * in which none of them is null?
+ */
 extern bool mig_lint_has_index(MigLint *lint, MigLintRel *rel, List *columns);
 
 #define foreach_command(lc, stmt) foreach(lc, mig_lint_commands(stmt))

@@ -41,6 +41,7 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/supportnodes.h"
+#include "optimizer/optimizer.h"
 #include "parser/parse_coerce.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -148,6 +149,76 @@ attribute_name(Oid relation, AttrNumber attnum)
 	return attnum > 0 ? get_attname(relation, attnum, true) : NULL;
 }
 
+/* columns of which each makes the condition true if it is not null */
+static List *
+sufficient_columns(Node *condition, char *(*column) (Node *node, void *arg),
+				   void *arg)
+{
+	List	   *columns = NIL;
+	NullTestType type = IS_NOT_NULL;
+	ListCell   *lc;
+
+	if (is_orclause(condition))
+	{
+		foreach(lc, ((BoolExpr *) condition)->args)
+			columns = list_concat(columns,
+								  sufficient_columns(lfirst(lc), column, arg));
+		return columns;
+	}
+	if (is_notclause(condition))
+	{
+		condition = linitial(((BoolExpr *) condition)->args);
+		type = IS_NULL;
+	}
+	if (IsA(condition, NullTest) &&
+		((NullTest *) condition)->nulltesttype == type &&
+		!((NullTest *) condition)->argisrow)
+	{
+		char	   *name = column((Node *) ((NullTest *) condition)->arg, arg);
+
+		if (name != NULL)
+			columns = lappend(columns, name);
+	}
+	return columns;
+}
+
+List *
+mig_facts_implied_by(Node *condition, char *(*column) (Node *node, void *arg),
+					 void *arg)
+{
+	List	   *demands = NIL;
+	ListCell   *lc;
+
+	if (!is_andclause(condition))
+		return list_make1(sufficient_columns(condition, column, arg));
+	foreach(lc, ((BoolExpr *) condition)->args)
+		demands = list_concat(demands,
+							  mig_facts_implied_by(lfirst(lc), column, arg));
+	return demands;
+}
+
+static char *
+column_of_var(Node *node, void *arg)
+{
+	return IsA(node, Var) ?
+		attribute_name(*(Oid *) arg, ((Var *) node)->varattno) : NULL;
+}
+
+/* the condition of a partial index, which is no more than read */
+static void
+read_condition(MigLintIndex *index, HeapTuple tuple, Oid relation)
+{
+	bool		isnull;
+	Datum		value = SysCacheGetAttr(INDEXRELID, tuple, Anum_pg_index_indpred,
+										&isnull);
+
+	index->partial = !isnull;
+	if (!isnull)
+		index->implied_by =
+			mig_facts_implied_by(stringToNode(TextDatumGetCString(value)),
+								 column_of_var, &relation);
+}
+
 static MigLintIndex *
 index_of_tuple(HeapTuple tuple)
 {
@@ -165,7 +236,7 @@ index_of_tuple(HeapTuple tuple)
 	index->nkeys = form->indnkeyatts;
 	index->unique = form->indisunique;
 	index->valid = form->indisvalid;
-	index->partial = !heap_attisnull(tuple, Anum_pg_index_indpred, NULL);
+	read_condition(index, tuple, form->indrelid);
 	for (i = 0; i < form->indnkeyatts; i++)
 		index->columns = lappend(index->columns,
 								 attribute_name(form->indrelid,
@@ -410,6 +481,24 @@ mig_facts_is_checked_domain(Oid type)
 		type = base;
 	}
 	return false;
+}
+
+/* is the default of a domain computed for each row? */
+bool
+mig_facts_has_volatile_default(Oid type)
+{
+	HeapTuple	tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	Datum		value;
+	bool		isnull;
+	bool		result = false;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	value = SysCacheGetAttr(TYPEOID, tuple, Anum_pg_type_typdefaultbin, &isnull);
+	if (!isnull)
+		result = contain_volatile_functions(stringToNode(TextDatumGetCString(value)));
+	ReleaseSysCache(tuple);
+	return result;
 }
 
 /* the integer of a constant, or false */

@@ -34,6 +34,9 @@ typedef struct MigLintIndex
 	int			nkeys;
 	bool		unique;
 	bool		partial;
+	List	   *implied_by;		/* of a partial one's condition: a List (char
+								 * *) for each thing that it demands, columns
+								 * of which one that is not null is enough */
 	bool		valid;
 	bool		btree;
 } MigLintIndex;
@@ -78,6 +81,14 @@ extern List *mig_facts_columns(Oid relation);
 extern List *mig_facts_indexes(Oid relation);
 extern List *mig_facts_constraints(Oid relation);
 
+/*
+ * MigLintIndex.implied_by for a condition, raw or analyzed; column says which
+ * column an expression is, NULL: none.
+ */
+extern List *mig_facts_implied_by(Node *condition,
+								  char *(*column) (Node *node, void *arg),
+								  void *arg);
+
 /* the table of an index */
 extern Oid	mig_facts_index_table(Oid index);
 
@@ -92,6 +103,7 @@ extern Oid	mig_facts_array_of(Oid type);
 /* how many enum types have this value? */
 extern int	mig_facts_enums_with(const char *label);
 extern bool mig_facts_is_checked_domain(Oid type);
+extern bool mig_facts_has_volatile_default(Oid type);
 
 /* typmod of a raw type name; false if that takes more than is known here */
 extern bool mig_facts_typmod(Oid type, List *typmods, int32 *typmod);

@@ -497,7 +497,9 @@ static void
 check_foreign_key(MigLint *lint, MigLintForeignKey *key)
 {
 	MigLintRel *rel = key->rel;
+	IndexStmt  *index = makeNode(IndexStmt);
 	MigSeverity severity;
+	ListCell   *lc;
 	char	   *columns = mig_lint_list(key->columns);
 
 	if (rel == NULL || rel->dropped || !has_foreign_key(lint, rel, key) ||
@@ -505,14 +507,18 @@ check_foreign_key(MigLint *lint, MigLintForeignKey *key)
 		return;
 	key->reported = rel;
 	severity = mig_lint_scale(lint, rel);
+	foreach(lc, key->columns)
+	{
+		IndexElem  *element = makeNode(IndexElem);
+
+		element->name = lfirst(lc);
+		index->indexParams = lappend(index->indexParams, element);
+	}
 	mig_lint_report_at(lint, &key->finding, Max(severity, MIG_LINT_NOTE), rel,
 					   psprintf("there is no index on %s (%s): DELETE and UPDATE of the table that it refers to read all of %s for each row",
 								mig_lint_name(lint, rel), columns,
 								mig_lint_name(lint, rel)),
-					   psprintf(MIG_LINT_ON_ITS_OWN
-								"CREATE INDEX CONCURRENTLY %s ON %s (%s);",
-								mig_lint_new_name(rel, key->columns, "idx"),
-								mig_lint_name(lint, rel), columns));
+					   mig_lint_concurrent_index(lint, index, rel));
 }
 
 /* one finding for all migrations, at the first of them */

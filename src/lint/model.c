@@ -15,8 +15,10 @@
 
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/varlena.h"
@@ -94,6 +96,7 @@ mig_model_begin_aside(MigLintModel *model)
 	model->overlay = new_table(model->context);
 	mark->enums = list_length(model->enums);
 	mark->types = list_length(model->types);
+	mark->domains = list_length(model->domains);
 	mark->schemas = list_length(model->schemas);
 	mark->functions = list_length(model->functions);
 	mark->gone = list_length(model->gone);
@@ -110,6 +113,7 @@ mig_model_end_aside(MigLintModel *model)
 	model->overlay = NULL;
 	model->enums = list_truncate(model->enums, mark->enums);
 	model->types = list_truncate(model->types, mark->types);
+	model->domains = list_truncate(model->domains, mark->domains);
 	model->schemas = list_truncate(model->schemas, mark->schemas);
 	model->functions = list_truncate(model->functions, mark->functions);
 	model->gone = list_truncate(model->gone, mark->gone);
@@ -581,6 +585,44 @@ mig_model_type(MigLintModel *model, const TypeName *type, int32 *typmod,
 	return oid;
 }
 
+void
+mig_model_domain(MigLintModel *model, const TypeName *type,
+				 MigLintDomain * domain)
+{
+	MigLintDomain *found = NULL;
+	char	   *schema;
+	char	   *name;
+	int32		typmod;
+	bool		known;
+	bool		made;
+	Oid			oid;
+	ListCell   *lc;
+
+	memset(domain, 0, sizeof(MigLintDomain));
+	if (type->names == NIL || type->pct_type || type->arrayBounds != NIL)
+		return;
+	name = mig_model_last_name(type->names, &schema);
+	foreach(lc, model->domains)
+	{
+		MigLintDomain *entry = (MigLintDomain *) lfirst(lc);
+
+		if (strcmp(entry->name, name) == 0 &&
+			(schema == NULL || entry->schema == NULL ||
+			 strcmp(entry->schema, schema) == 0))
+			found = entry;
+	}
+	if (found != NULL)
+	{
+		*domain = *found;
+		return;
+	}
+	oid = mig_model_type(model, type, &typmod, &known, &made);
+	if (!OidIsValid(oid))
+		return;
+	domain->checked = mig_facts_is_checked_domain(oid);
+	domain->volatile_default = mig_facts_has_volatile_default(oid);
+}
+
 MigLintEnum *
 mig_model_enum(MigLintModel *model, List *names)
 {
@@ -629,6 +671,28 @@ mig_model_volatility(MigLintModel *model, List *names, int nargs)
 		worst = Max(worst, found);
 	}
 	return worst;
+}
+
+/* a walker, with the model as its argument */
+static bool
+calls_volatile(Node *node, void *arg)
+{
+	MigLintModel *model = (MigLintModel *) arg;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, FuncCall) &&
+		mig_model_volatility(model, ((FuncCall *) node)->funcname,
+							 list_length(((FuncCall *) node)->args)) ==
+		PROVOLATILE_VOLATILE)
+		return true;
+	return raw_expression_tree_walker(node, calls_volatile, arg);
+}
+
+bool
+mig_model_is_volatile(MigLintModel *model, Node *expression)
+{
+	return calls_volatile(expression, model);
 }
 
 List *

@@ -64,11 +64,22 @@ typedef struct MigLintLabel
 	int			transaction;	/* number within the plan */
 } MigLintLabel;
 
+/* a domain that the plan makes or alters; the last one of a name counts */
+typedef struct MigLintDomain
+{
+	char	   *schema;
+	char	   *name;
+	bool		checked;		/* has a CHECK or NOT NULL, or is over one
+								 * that has */
+	bool		volatile_default;
+}			MigLintDomain;
+
 /* lengths of the lists of a model, and its flags */
 typedef struct MigLintMark
 {
 	int			enums;
 	int			types;
+	int			domains;
 	int			schemas;
 	int			functions;
 	int			gone;
@@ -86,6 +97,7 @@ typedef struct MigLintModel
 	MigLintMark mark;			/* how it was before that */
 	List	   *enums;			/* of MigLintEnum * */
 	List	   *types;			/* "schema.name" of types made */
+	List	   *domains;		/* of MigLintDomain * */
 	List	   *schemas;		/* names made */
 	List	   *functions;		/* "v:name" of functions made, v volatility */
 	List	   *gone;			/* "kind:name" of other objects dropped */
@@ -166,6 +178,16 @@ extern MigLintEnum *mig_model_enum(MigLintModel *model, List *names);
 
 /* 'i', 's', 'v', or 0 for a function that is not there */
 extern char mig_model_volatility(MigLintModel *model, List *name, int nargs);
+
+/* does a raw expression call a function that is or may be volatile? */
+extern bool mig_model_is_volatile(MigLintModel *model, Node *expression);
+
+/*
+ * The domain of this name as the plan has left it, in the current context; of
+ * any other type *domain has no name, and says no to all.
+ */
+extern void mig_model_domain(MigLintModel *model, const TypeName *type,
+							 MigLintDomain * domain);
 
 /* has the plan dropped it? */
 extern bool mig_model_is_gone(const MigLintModel *model, const char *kind,

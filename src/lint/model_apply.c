@@ -13,6 +13,7 @@
 
 #include "catalog/pg_class.h"
 #include "lib/stringinfo.h"
+#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -114,6 +115,61 @@ create_type(MigLintModel *model, List *names)
 	model->types = lappend(model->types,
 						   psprintf("%s.%s", schema ? schema :
 									mig_model_target_schema(model), name));
+}
+
+/* the plan makes a domain of what an older one, or its base, was */
+static MigLintDomain *
+add_domain(MigLintModel *model, List *names, const TypeName *like)
+{
+	MigLintDomain *domain = palloc(sizeof(MigLintDomain));
+	char	   *schema;
+	char	   *name = mig_model_last_name(names, &schema);
+
+	mig_model_domain(model, like, domain);
+	domain->schema = schema ? pstrdup(schema) : NULL;
+	domain->name = pstrdup(name);
+	model->domains = lappend(model->domains, domain);
+	return domain;
+}
+
+static void
+set_domain_default(MigLintModel *model, MigLintDomain * domain, Node *expression)
+{
+	domain->volatile_default = mig_model_is_volatile(model, expression);
+}
+
+/* over what its base is, and more */
+static void
+create_domain(MigLintModel *model, const CreateDomainStmt *stmt)
+{
+	MigLintDomain *domain = add_domain(model, stmt->domainname, stmt->typeName);
+	ListCell   *lc;
+
+	foreach(lc, stmt->constraints)
+	{
+		const Constraint *constraint = lfirst_node(Constraint, lc);
+
+		if (constraint->contype == CONSTR_CHECK ||
+			constraint->contype == CONSTR_NOTNULL)
+			domain->checked = true;
+		else if (constraint->contype == CONSTR_DEFAULT)
+			set_domain_default(model, domain, constraint->raw_expr);
+	}
+	create_type(model, stmt->domainname);
+}
+
+/* a constraint that is dropped may not be the only one */
+static void
+alter_domain(MigLintModel *model, const AlterDomainStmt *stmt)
+{
+	MigLintDomain *domain =
+		add_domain(model, stmt->typeName,
+				   makeTypeNameFromNameList(stmt->typeName));
+
+	if (stmt->subtype == 'C' || stmt->subtype == 'O')
+		domain->checked = true;
+	else if (stmt->subtype == 'T')
+		set_domain_default(model, domain, stmt->def);
 }
 
 static void
@@ -223,6 +279,7 @@ static void
 rename_something(MigLintModel *model, const RenameStmt *stmt)
 {
 	MigLintRel *rel;
+	List	   *names;
 
 	switch (stmt->renameType)
 	{
@@ -249,7 +306,10 @@ rename_something(MigLintModel *model, const RenameStmt *stmt)
 			break;
 		case OBJECT_TYPE:
 		case OBJECT_DOMAIN:
-			create_type(model, list_make1(makeString(stmt->newname)));
+			names = list_make1(makeString(stmt->newname));
+			(void) add_domain(model, names,
+							  makeTypeNameFromNameList((List *) stmt->object));
+			create_type(model, names);
 			break;
 		case OBJECT_FUNCTION:
 		case OBJECT_PROCEDURE:
@@ -534,7 +594,7 @@ apply_create(MigLintModel *model, Node *stmt)
 			create_enum(model, (CreateEnumStmt *) stmt);
 			return true;
 		case T_CreateDomainStmt:
-			create_type(model, ((CreateDomainStmt *) stmt)->domainname);
+			create_domain(model, (CreateDomainStmt *) stmt);
 			return true;
 		case T_CreateRangeStmt:
 			create_type(model, ((CreateRangeStmt *) stmt)->typeName);
@@ -565,6 +625,9 @@ apply_change(MigLintModel *model, Node *stmt)
 	{
 		case T_AlterTableStmt:
 			mig_model_table_alter(model, (AlterTableStmt *) stmt);
+			return true;
+		case T_AlterDomainStmt:
+			alter_domain(model, (AlterDomainStmt *) stmt);
 			return true;
 		case T_AlterEnumStmt:
 			alter_enum(model, (AlterEnumStmt *) stmt);

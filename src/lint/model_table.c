@@ -74,9 +74,18 @@ replace_constraint(MigLintRel *rel, const MigLintConstraint *constraint,
  * Columns and constraints
  */
 
+static char *
+column_of_ref(Node *node, void *arg)
+{
+	Node	   *last = IsA(node, ColumnRef) ?
+		llast(((ColumnRef *) node)->fields) : NULL;
+
+	return last != NULL && IsA(last, String) ? pstrdup(strVal(last)) : NULL;
+}
+
 static void
 add_index(MigLintModel *model, MigLintRel *rel, const char *name,
-		  List *columns, bool unique, bool partial, bool btree)
+		  List *columns, bool unique, Node *condition, bool btree)
 {
 	MigLintIndex *index = palloc0(sizeof(MigLintIndex));
 
@@ -84,7 +93,9 @@ add_index(MigLintModel *model, MigLintRel *rel, const char *name,
 	index->columns = columns;
 	index->nkeys = list_length(columns);
 	index->unique = unique;
-	index->partial = partial;
+	index->partial = (condition != NULL);
+	if (condition != NULL)
+		index->implied_by = mig_facts_implied_by(condition, column_of_ref, NULL);
 	index->btree = btree;
 	index->valid = true;
 	rel->indexes = lappend(mig_model_indexes(model, rel), index);
@@ -119,10 +130,9 @@ is_taken(MigLintModel *model, MigLintRel *rel, const char *name)
 		mig_model_constraint(model, rel, name) != NULL;
 }
 
-/* "table_column_suffix", as the server names constraints and indexes */
-static char *
-chosen_name(MigLintModel *model, MigLintRel *rel, List *columns,
-			const char *suffix)
+char *
+mig_model_table_new_name(MigLintModel *model, MigLintRel *rel, List *columns,
+						 const char *suffix)
 {
 	StringInfoData addition;
 	ListCell   *lc;
@@ -209,20 +219,20 @@ name_of_constraint(MigLintModel *model, MigLintRel *rel,
 	switch (kind)
 	{
 		case CONSTRAINT_PRIMARY:
-			return chosen_name(model, rel, NIL, "pkey");
+			return mig_model_table_new_name(model, rel, NIL, "pkey");
 		case CONSTRAINT_CHECK:
 			columns = columns_of_check(constraint->raw_expr);
-			return chosen_name(model, rel,
-							   list_length(columns) == 1 ? columns : NIL,
-							   "check");
+			return mig_model_table_new_name(model, rel,
+											list_length(columns) == 1 ? columns : NIL,
+											"check");
 		case CONSTRAINT_FOREIGN:
-			return chosen_name(model, rel, columns, "fkey");
+			return mig_model_table_new_name(model, rel, columns, "fkey");
 		case CONSTRAINT_UNIQUE:
-			return chosen_name(model, rel, columns, "key");
+			return mig_model_table_new_name(model, rel, columns, "key");
 		default:
-			return chosen_name(model, rel,
-							   excluded_columns(constraint->exclusions),
-							   "excl");
+			return mig_model_table_new_name(model, rel,
+											excluded_columns(constraint->exclusions),
+											"excl");
 	}
 }
 
@@ -261,7 +271,7 @@ add_unique(MigLintModel *model, MigLintRel *rel, const Constraint *constraint,
 		}
 		return;
 	}
-	add_index(model, rel, name, columns, true, false, true);
+	add_index(model, rel, name, columns, true, NULL, true);
 	if (primary)
 		set_columns(model, rel, columns, true, false);
 }
@@ -366,7 +376,7 @@ add_column(MigLintModel *model, MigLintRel *rel, const ColumnDef *definition)
 	}
 	if (serial)
 		mig_model_add(model, rel->schema,
-					  chosen_name(model, rel, list_make1(column->name), "seq"),
+					  mig_model_table_new_name(model, rel, list_make1(column->name), "seq"),
 					  RELKIND_SEQUENCE);
 }
 
@@ -463,8 +473,8 @@ mig_model_table_index(MigLintModel *model, const IndexStmt *stmt)
 		mig_model_find(model, rel->schema, stmt->idxname) != NULL)
 		return;
 	add_index(model, rel, stmt->idxname ? stmt->idxname :
-			  chosen_name(model, rel, name_columns, "idx"), columns, stmt->unique,
-			  stmt->whereClause != NULL,
+			  mig_model_table_new_name(model, rel, name_columns, "idx"), columns, stmt->unique,
+			  stmt->whereClause,
 			  stmt->accessMethod == NULL ||
 			  strcmp(stmt->accessMethod, "btree") == 0);
 }
@@ -703,6 +713,7 @@ mig_model_table_rename_column(MigLintModel *model, const RenameStmt *stmt)
 	MigLintColumn *column = rel ?
 		mig_model_column(model, rel, stmt->subname) : NULL;
 	ListCell   *lc;
+	ListCell   *lc2;
 
 	if (column == NULL)
 		return;
@@ -724,6 +735,9 @@ mig_model_table_rename_column(MigLintModel *model, const RenameStmt *stmt)
 
 		*index = *(MigLintIndex *) lfirst(lc);
 		index->columns = rename_in_list(index->columns, stmt);
+		index->implied_by = list_copy(index->implied_by);
+		foreach(lc2, index->implied_by)
+			lfirst(lc2) = rename_in_list(lfirst(lc2), stmt);
 		lfirst(lc) = index;
 	}
 }

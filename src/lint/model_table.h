@@ -28,4 +28,11 @@ extern bool mig_model_table_is_serial(const ColumnDef *column);
 extern const char *mig_model_table_schema(MigLintModel *model,
 										  const RangeVar *range);
 
+/*
+ * "table_column_suffix", as the server names constraints and indexes: a name
+ * that is not taken.  NULL in columns (char *) is an expression.
+ */
+extern char *mig_model_table_new_name(MigLintModel *model, MigLintRel *rel,
+									  List *columns, const char *suffix);
+
 #endif							/* MIG_LINT_MODEL_TABLE_H */

@@ -24,4 +24,12 @@ extern const MigLintRule mig_rules_run[];
 /* called once for each migration, with its bodies looked at and no statement */
 extern const MigLintRule mig_rules_migration[];
 
+/*
+ * How to make that index without blocking anybody.  Of a condition or an
+ * expression there may be literals in the body, which are not for everybody to
+ * see.
+ */
+extern char *mig_lint_concurrent_index(MigLint *lint, const IndexStmt *stmt,
+									   const MigLintRel *rel);
+
 #endif							/* MIG_LINT_RULES_H */

@@ -63,21 +63,6 @@ type_of(MigLint *lint, const ColumnDef *column)
 		mig_model_type(lint->model, column->typeName, &typmod, &known, &made);
 }
 
-static bool
-is_volatile(Node *node, void *arg)
-{
-	MigLint    *lint = (MigLint *) arg;
-
-	if (node == NULL)
-		return false;
-	if (IsA(node, FuncCall) &&
-		mig_model_volatility(lint->model, ((FuncCall *) node)->funcname,
-							 list_length(((FuncCall *) node)->args)) ==
-		PROVOLATILE_VOLATILE)
-		return true;
-	return raw_expression_tree_walker(node, is_volatile, arg);
-}
-
 static void
 add_column_volatile_default(MigLint *lint, Node *stmt)
 {
@@ -90,7 +75,7 @@ add_column_volatile_default(MigLint *lint, Node *stmt)
 		const Constraint *value = column_constraint(column, CONSTR_DEFAULT);
 		char	   *name = mig_lint_name(lint, rel);
 
-		if (value == NULL || !is_volatile(value->raw_expr, lint))
+		if (value == NULL || !mig_model_is_volatile(lint->model, value->raw_expr))
 			continue;
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
 						psprintf("the default of %s is computed for each row, which rewrites table %s under ACCESS EXCLUSIVE (%s): nobody can read or write it",
@@ -108,6 +93,7 @@ static const char *
 rewriting_kind(MigLint *lint, const ColumnDef *column)
 {
 	const Constraint *generated = column_constraint(column, CONSTR_GENERATED);
+	MigLintDomain domain;
 
 	if (mig_model_table_is_serial(column))
 		return "serial";
@@ -115,8 +101,14 @@ rewriting_kind(MigLint *lint, const ColumnDef *column)
 		return "an identity";
 	if (generated != NULL && MIG_IS_STORED(generated))
 		return "a stored generated column";
-	if (mig_facts_is_checked_domain(type_of(lint, column)))
+	if (column->typeName == NULL)
+		return NULL;
+	mig_model_domain(lint->model, column->typeName, &domain);
+	if (domain.checked)
 		return "a domain with a constraint";
+	if (domain.volatile_default &&
+		column_constraint(column, CONSTR_DEFAULT) == NULL)
+		return "a domain whose default is computed for each row";
 	return NULL;
 }
 
@@ -178,8 +170,8 @@ unique_column_in_steps(MigLint *lint, const MigLintRel *rel,
 	const char *quoted = mig_lint_quote(column->colname);
 	char	   *table = mig_lint_name(lint, rel);
 	bool		primary = column_constraint(column, CONSTR_PRIMARY) != NULL;
-	const char *name = primary ? mig_lint_new_name(rel, NIL, "pkey") :
-		mig_lint_new_name(rel, list_make1(column->colname), "key");
+	const char *name = primary ? mig_lint_new_name(lint, rel, NIL, "pkey") :
+		mig_lint_new_name(lint, rel, list_make1(column->colname), "key");
 
 	return psprintf("ALTER TABLE %s ADD COLUMN %s ...;"
 					"\n-- in the next migration, by CALL migrate.apply_each():\n"
@@ -194,7 +186,7 @@ static char *
 check_in_steps(MigLint *lint, const MigLintRel *rel, const ColumnDef *column)
 {
 	char	   *table = mig_lint_name(lint, rel);
-	const char *name = mig_lint_new_name(rel, list_make1(column->colname),
+	const char *name = mig_lint_new_name(lint, rel, list_make1(column->colname),
 										 "check");
 
 	return psprintf("ALTER TABLE %s ADD COLUMN %s ...;\n"

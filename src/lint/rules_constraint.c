@@ -96,11 +96,11 @@ foreign_keys(MigLint *lint, Node *stmt)
 
 /* its name, or one for it */
 static const char *
-constraint_name(const Constraint *constraint, const MigLintRel *rel,
+constraint_name(MigLint *lint, const Constraint *constraint, const MigLintRel *rel,
 				List *columns, const char *suffix)
 {
 	return constraint->conname ? mig_lint_quote(constraint->conname) :
-		mig_lint_new_name(rel, columns, suffix);
+		mig_lint_new_name(lint, rel, columns, suffix);
 }
 
 static const char *
@@ -168,7 +168,7 @@ static char *
 foreign_key_in_steps(MigLint *lint, const ForeignKey *key)
 {
 	char	   *table = mig_lint_name(lint, key->rel);
-	const char *name = constraint_name(key->constraint, key->rel, key->columns,
+	const char *name = constraint_name(lint, key->constraint, key->rel, key->columns,
 									   "fkey");
 	char	   *clause = foreign_key_clause(key);
 
@@ -304,9 +304,9 @@ check_validates(MigLint *lint, Node *stmt)
 						psprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (...) NOT VALID;"
 								 MIG_LINT_NEXT
 								 "ALTER TABLE %s VALIDATE CONSTRAINT %s;", name,
-								 constraint_name(constraint, rel, NIL, "check"),
+								 constraint_name(lint, constraint, rel, NIL, "check"),
 								 name,
-								 constraint_name(constraint, rel, NIL, "check")));
+								 constraint_name(lint, constraint, rel, NIL, "check")));
 	}
 }
 
@@ -320,7 +320,7 @@ unique_constraint_in_steps(MigLint *lint, const MigLintRel *rel,
 	char	   *table = mig_lint_name(lint, rel);
 	List	   *keys = mig_lint_strings(constraint->keys);
 	char	   *columns = mig_lint_list(keys);
-	const char *name = constraint_name(constraint, rel, primary ? NIL : keys,
+	const char *name = constraint_name(lint, constraint, rel, primary ? NIL : keys,
 									   primary ? "pkey" : "key");
 
 	if (is_partitioned(rel))
@@ -411,7 +411,7 @@ not_null_in_steps(MigLint *lint, const MigLintRel *rel, char *column)
 {
 	char	   *table = mig_lint_name(lint, rel);
 	const char *quoted = mig_lint_quote(column);
-	const char *name = mig_lint_new_name(rel, list_make1(column), "not_null");
+	const char *name = mig_lint_new_name(lint, rel, list_make1(column), "not_null");
 
 	return psprintf("ALTER TABLE %s ADD CONSTRAINT %s CHECK (%s IS NOT NULL) NOT VALID;"
 					MIG_LINT_NEXT

@@ -37,7 +37,7 @@ index_columns(const IndexStmt *stmt)
 }
 
 static const char *
-index_name(const IndexStmt *stmt, const MigLintRel *rel)
+index_name(MigLint *lint, const IndexStmt *stmt, const MigLintRel *rel)
 {
 	List	   *columns = NIL;
 	ListCell   *lc;
@@ -46,16 +46,14 @@ index_name(const IndexStmt *stmt, const MigLintRel *rel)
 		return mig_lint_quote(stmt->idxname);
 	foreach(lc, stmt->indexParams)
 		columns = lappend(columns, lfirst_node(IndexElem, lc)->name);
-	return mig_lint_new_name(rel, columns, "idx");
+	return mig_lint_new_name(lint, rel, columns, "idx");
 }
 
-/* the same index without blocking anybody; of a condition or an expression
- * there may be literals in the body, which are not for everybody to see */
-static char *
-concurrent_index(MigLint *lint, const IndexStmt *stmt, const MigLintRel *rel)
+char *
+mig_lint_concurrent_index(MigLint *lint, const IndexStmt *stmt, const MigLintRel *rel)
 {
 	const char *unique = stmt->unique ? "UNIQUE " : "";
-	const char *name = index_name(stmt, rel);
+	const char *name = index_name(lint, stmt, rel);
 	char	   *table = mig_lint_name(lint, rel);
 	char	   *columns = index_columns(stmt);
 	const char *method = stmt->accessMethod == NULL ||
@@ -82,13 +80,15 @@ create_index_blocks_writes(MigLint *lint, Node *node)
 	IndexStmt  *stmt = (IndexStmt *) node;
 	MigLintRel *rel = mig_model_range(lint->model, stmt->relation);
 
-	if (stmt->concurrent || mig_lint_is_harmless(lint, rel))
+	/* ON ONLY a partitioned table reads nothing */
+	if (stmt->concurrent || mig_lint_is_harmless(lint, rel) ||
+		(rel->relkind == RELKIND_PARTITIONED_TABLE && !stmt->relation->inh))
 		return;
 	mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
 					psprintf("CREATE INDEX reads table %s under SHARE (%s): nobody can write to it until the index is built",
 							 mig_lint_name(lint, rel),
 							 mig_lint_how_much(lint, rel)),
-					concurrent_index(lint, stmt, rel));
+					mig_lint_concurrent_index(lint, stmt, rel));
 }
 
 static void
@@ -104,7 +104,7 @@ index_concurrently_on_partitioned(MigLint *lint, Node *node)
 			mig_lint_report(lint, MIG_LINT_ERROR, rel,
 							psprintf("table %s is partitioned: the server cannot create an index on it concurrently",
 									 mig_lint_name(lint, rel)),
-							concurrent_index(lint, (IndexStmt *) node, rel));
+							mig_lint_concurrent_index(lint, (IndexStmt *) node, rel));
 	}
 	else if (IsA(node, DropStmt) && ((DropStmt *) node)->concurrent)
 	{
@@ -376,9 +376,9 @@ attach_partition_scans(MigLint *lint, Node *node)
 								 MIG_LINT_NEXT
 								 "ALTER TABLE %s VALIDATE CONSTRAINT %s;",
 								 mig_lint_name(lint, rel),
-								 mig_lint_new_name(rel, NIL, "bounds"),
+								 mig_lint_new_name(lint, rel, NIL, "bounds"),
 								 mig_lint_name(lint, rel),
-								 mig_lint_new_name(rel, NIL, "bounds")));
+								 mig_lint_new_name(lint, rel, NIL, "bounds")));
 	}
 }
 

@@ -13,12 +13,14 @@ CREATE TABLE big (id bigint PRIMARY KEY, a int, b text, c int NOT NULL,
 	code varchar(10), price numeric(10,2), at timestamp, used int, called int,
 	proved int CONSTRAINT proved_is_there CHECK (proved IS NOT NULL AND proved > 0),
 	maybe int,
-	fk bigint, fk_indexed bigint, generated int GENERATED ALWAYS AS (c + 1) STORED)
+	fk bigint, fk_indexed bigint, fk_partly bigint, generated int GENERATED ALWAYS AS (c + 1) STORED)
 	WITH (autovacuum_enabled = off);
 ALTER TABLE big ADD CONSTRAINT maybe_is_there CHECK (maybe IS NOT NULL) NOT VALID;
 CREATE INDEX big_b ON big (b);
 CREATE INDEX big_at ON big (at);
 CREATE INDEX big_fk_indexed ON big (fk_indexed);
+CREATE INDEX big_fk_partly ON big (fk_partly) WHERE fk_partly IS NOT NULL;
+CREATE INDEX big_maybe ON big (maybe) WHERE maybe IS NOT NULL AND a IS NOT NULL;
 CREATE UNIQUE INDEX big_a ON big (a);
 CREATE UNIQUE INDEX big_c ON big (c);
 CREATE INDEX big_broken ON big (used);
@@ -48,6 +50,7 @@ CREATE FUNCTION calls() RETURNS bigint LANGUAGE plpgsql AS
 	$$ BEGIN RETURN (SELECT sum(called) FROM lint.big); END $$;
 CREATE FUNCTION steady() RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT 1';
 CREATE FUNCTION fickle() RETURNS int VOLATILE LANGUAGE sql AS 'SELECT 1';
+CREATE DOMAIN drawn AS int DEFAULT fickle();
 CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
 CREATE TABLE defaulted (id int, at int) PARTITION BY RANGE (at);
 CREATE TABLE defaulted_1 PARTITION OF defaulted FOR VALUES FROM (1) TO (10);
@@ -57,7 +60,7 @@ CREATE INDEX parted_at ON parted (at);
 CREATE TABLE has_mood (m mood, list mood[]);
 CREATE TRIGGER noted BEFORE UPDATE ON big FOR EACH ROW EXECUTE FUNCTION note();
 
-INSERT INTO big SELECT n, n, 'x', n, 'y', 1, now(), 1, 1, 1, 1, 1, 1 FROM generate_series(1, 100) n;
+INSERT INTO big SELECT n, n, 'x', n, 'y', 1, now(), 1, 1, 1, 1, 1, 1, 1 FROM generate_series(1, 100) n;
 INSERT INTO middle SELECT n, n FROM generate_series(1, 100) n;
 INSERT INTO few SELECT n, n, n FROM generate_series(1, 10) n;
 INSERT INTO child VALUES (1, 1);
@@ -96,6 +99,7 @@ INSERT INTO cases (rule, fires, up) VALUES
 ('create-index-blocks-writes', 'warning', 'CREATE INDEX ON middle (a)'),
 ('create-index-blocks-writes', 'note', 'CREATE INDEX ON few (a)'),
 ('create-index-blocks-writes', 'error', 'CREATE INDEX ON parted (id)'),
+('create-index-blocks-writes', NULL, 'CREATE INDEX ON ONLY parted (id)'),
 ('create-index-blocks-writes', NULL, 'CREATE INDEX CONCURRENTLY ON big (used)'),
 ('create-index-blocks-writes', NULL, 'CREATE INDEX ON none (a)'),
 ('create-index-blocks-writes', NULL, 'CREATE INDEX ON ancestor (v)'),
@@ -155,6 +159,14 @@ INSERT INTO cases (rule, fires, up) VALUES
 ('foreign-key-without-index', NULL, 'ALTER TABLE big ADD FOREIGN KEY (fk_indexed) REFERENCES few NOT VALID'),
 ('foreign-key-without-index', NULL, 'CREATE TABLE t (a int REFERENCES few); CREATE INDEX ON t (a, (a + 1))'),
 ('foreign-key-without-index', NULL, 'CREATE TABLE t (a int PRIMARY KEY REFERENCES few)'),
+('foreign-key-without-index', NULL, 'CREATE TABLE t (a int REFERENCES few); CREATE INDEX ON t (a) WHERE a IS NOT NULL'),
+('foreign-key-without-index', NULL, 'CREATE TABLE t (a int REFERENCES few, b int); CREATE INDEX ON t (a) WHERE b > 1 OR NOT a IS NULL; ALTER TABLE t RENAME a TO c'),
+('foreign-key-without-index', 'note', 'CREATE TABLE t (a int REFERENCES few, b int); CREATE INDEX ON t (a) WHERE a IS NOT NULL AND b IS NOT NULL'),
+('foreign-key-without-index', 'note', 'CREATE TABLE t (a int REFERENCES few); CREATE INDEX ON t (a) WHERE a > 0'),
+('foreign-key-without-index', 'note', 'CREATE TABLE t (a int REFERENCES few); CREATE INDEX ON t (a) WHERE a IS NULL'),
+('foreign-key-without-index', NULL, 'ALTER TABLE big ADD FOREIGN KEY (fk_partly) REFERENCES few NOT VALID'),
+('foreign-key-without-index', NULL, 'ALTER TABLE big RENAME fk_partly TO renamed; ALTER TABLE big ADD FOREIGN KEY (renamed) REFERENCES few NOT VALID'),
+('foreign-key-without-index', 'error', 'ALTER TABLE big ADD FOREIGN KEY (maybe) REFERENCES few NOT VALID'),
 ('foreign-key-without-index', NULL, 'CREATE TABLE t (a int REFERENCES few); ALTER TABLE t RENAME TO u; ALTER TABLE u RENAME a TO b; CREATE INDEX ON u (b)'),
 ('foreign-key-without-index', 'note', 'CREATE TABLE t (a int REFERENCES few); ALTER TABLE t RENAME TO u; ALTER TABLE u RENAME a TO b'),
 ('foreign-key-without-index', NULL, 'CREATE TABLE t (a int REFERENCES few, b int); ALTER TABLE t DROP COLUMN a'),
@@ -206,6 +218,19 @@ INSERT INTO cases (rule, fires, up) VALUES
 ('add-column-rewrites', 'error', 'ALTER TABLE big ADD COLUMN n positive'),
 ('add-column-rewrites', NULL, 'ALTER TABLE big ADD COLUMN n anything'),
 ('add-column-rewrites', NULL, 'ALTER TABLE none ADD COLUMN n bigserial'),
+('add-column-rewrites', 'error', 'CREATE DOMAIN d AS int CHECK (VALUE > 0); ALTER TABLE big ADD COLUMN n d'),
+('add-column-rewrites', 'error', 'CREATE DOMAIN lint.d AS int NOT NULL; CREATE DOMAIN e AS lint.d; ALTER TABLE big ADD COLUMN n lint.e'),
+('add-column-rewrites', 'error', 'CREATE DOMAIN d AS positive; ALTER TABLE big ADD COLUMN n d DEFAULT 1'),
+('add-column-rewrites', 'error', 'ALTER DOMAIN anything ADD CHECK (VALUE > 0); ALTER TABLE big ADD COLUMN n anything'),
+('add-column-rewrites', 'error', 'CREATE DOMAIN d AS positive; ALTER DOMAIN d RENAME TO e; ALTER TABLE big ADD COLUMN n e'),
+('add-column-rewrites', 'error', 'CREATE DOMAIN d AS int DEFAULT fickle(); ALTER TABLE big ADD COLUMN n d'),
+('add-column-rewrites', 'error', 'ALTER DOMAIN anything SET DEFAULT fickle(); ALTER TABLE big ADD COLUMN n anything'),
+('add-column-rewrites', 'error', 'ALTER TABLE big ADD COLUMN n drawn'),
+('add-column-rewrites', NULL, 'ALTER TABLE big ADD COLUMN n drawn DEFAULT 1'),
+('add-column-rewrites', NULL, 'ALTER DOMAIN drawn DROP DEFAULT; ALTER TABLE big ADD COLUMN n drawn'),
+('add-column-rewrites', NULL, 'CREATE DOMAIN d AS int DEFAULT steady(); ALTER TABLE big ADD COLUMN n d'),
+('add-column-rewrites', NULL, 'CREATE DOMAIN d AS int CHECK (VALUE > 0); ALTER TABLE big ADD COLUMN n d[]'),
+('add-column-rewrites', NULL, 'CREATE DOMAIN d AS int CHECK (VALUE > 0); DROP DOMAIN d; CREATE DOMAIN d AS int; ALTER TABLE big ADD COLUMN n d'),
 ('add-column-not-null', 'error', 'ALTER TABLE few ADD COLUMN n int NOT NULL'),
 ('add-column-not-null', NULL, 'ALTER TABLE few ADD COLUMN n int NOT NULL DEFAULT 1'),
 ('add-column-not-null', 'error', 'ALTER TABLE ancestor ADD COLUMN n int NOT NULL'),

@@ -80,6 +80,10 @@ CREATE TABLE parted (id int, at int, other_id int, n int) PARTITION BY RANGE (at
 CREATE TABLE part PARTITION OF parted FOR VALUES FROM (0) TO (9999);
 INSERT INTO parted SELECT n, n, n % 1000, n FROM generate_series(1, 1999) n;
 CREATE TABLE leaving PARTITION OF parted FOR VALUES FROM (9999) TO (19999);
+CREATE TABLE taken (id int CONSTRAINT taken_check CHECK (id > 0), n int);
+INSERT INTO taken SELECT n, n FROM generate_series(1, 999) n;
+CREATE INDEX taken_n_idx ON taken (n) WHERE n > 5;
+CREATE SEQUENCE taken_n_idx1;
 CREATE TABLE parent (id int, other_id int, n int);
 CREATE TABLE kid () INHERITS (parent);
 INSERT INTO kid SELECT n, n % 1000, n FROM generate_series(1, 1999) n;
@@ -100,6 +104,12 @@ foreach my $case (
 		"(SELECT relispartition FROM pg_class WHERE relname = 'part_n')" ],
 	[ 'create-index-blocks-writes', 'CREATE INDEX by_hash ON plain USING hash ("Odd name")', [],
 		"to_regclass('by_hash') IS NOT NULL" ],
+	[ 'foreign-key-without-index', 'ALTER TABLE parted ADD CONSTRAINT f1 FOREIGN KEY (n) REFERENCES other', [qw(part_k part part_k)],
+		"(SELECT relispartition FROM pg_class WHERE relname = 'part_k')" ],
+	[ 'foreign-key-without-index', 'ALTER TABLE taken ADD CONSTRAINT f2 FOREIGN KEY (n) REFERENCES other', [],
+		"to_regclass('taken_n_idx2') IS NOT NULL" ],
+	[ 'check-validates', 'ALTER TABLE taken ADD CHECK (n > 0)', ['n > 0'],
+		"(SELECT count(*) = 2 FROM pg_constraint WHERE conrelid = 'taken'::regclass AND convalidated)" ],
 	[ 'drop-index-blocks', 'DROP INDEX plain_old', [], "to_regclass('plain_old') IS NULL" ],
 	[ 'reindex-blocks', 'REINDEX TABLE parted', [], 'true' ],
 	[ 'refresh-blocks-reads', 'REFRESH MATERIALIZED VIEW sums', [], 'true' ],
