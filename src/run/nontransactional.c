@@ -3,7 +3,8 @@
  * nontransactional.c
  *	  Running one body in several transactions.
  *
- * A step is a group of ordinary statements that share a transaction, a block
+ * A step is a group of ordinary statements that share a transaction, and ends
+ * with one that says how transactions are to begin, a block
  * between BEGIN and COMMIT, or one statement that cannot run in a transaction
  * block.  Before a step a row that
  * says that it was started is committed; that it is finished is written in the
@@ -848,6 +849,7 @@ choose_step(Progress *progress)
 	if (progress->block != NULL)
 		progress->end = progress->block->end;
 	while (!progress->own && progress->end < body->nstatements &&
+		   !statement_at(progress, progress->end - 1)->sets_transactions &&
 		   statement_at(progress, progress->end)->block == statement->block &&
 		   !step_runs_alone(progress, progress->end))
 		progress->end++;

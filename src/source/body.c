@@ -549,6 +549,19 @@ resume_kind(Node *stmt)
 	}
 }
 
+/* is it about how transactions are to begin, read only or not, from here on? */
+static bool
+sets_transactions(Node *stmt)
+{
+	VariableSetStmt *set = (VariableSetStmt *) stmt;
+
+	return IsA(stmt, VariableSetStmt) &&
+		(set->kind == VAR_RESET_ALL ||
+		 strcmp(set->name, "SESSION CHARACTERISTICS") == 0 ||
+		 pg_strncasecmp(set->name, "default_transaction_",
+						strlen("default_transaction_")) == 0);
+}
+
 /* does it change a setting for longer than the transaction? */
 static bool
 sets_for_session(Node *stmt)
@@ -842,6 +855,7 @@ fill_statement(MigStatement *statement, const char *text, const RawStmt *raw,
 	statement->own_transaction = own_transaction(raw->stmt);
 	statement->resume = resume_kind(raw->stmt);
 	statement->sets = sets_for_session(raw->stmt);
+	statement->sets_transactions = sets_transactions(raw->stmt);
 	statement->runs_code = runs_code(raw->stmt);
 	statement->of_block = of_block(raw->stmt);
 }

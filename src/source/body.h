@@ -58,6 +58,7 @@ typedef struct MigStatement
 	const char *own_transaction;
 	MigResume	resume;
 	bool		sets;			/* SET or RESET for the rest of the session */
+	bool		sets_transactions;	/* how transactions begin after it */
 	int			block;			/* which of the body's, from 1; 0: none */
 
 	/* what it is, if it has a meaning in a transaction block alone, else NULL */

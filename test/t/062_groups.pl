@@ -394,7 +394,12 @@ foreach my $case (
 	[ 'one transaction', 'SELECT read_only()', '' ],
 	[ 'a verify body', 'VACUUM seen', '', verify => quote('SELECT read_only()') ],
 	[ 'the session', $off_and_on, 'last' ],
-	[ 'the session, statement by statement', $off_and_on, 'last', %off ])
+	[ 'the session, statement by statement', $off_and_on, 'last', %off ],
+	map {
+		[ "the session, until $_",
+			"SET default_transaction_read_only = on; VACUUM seen; SELECT 1; $_; INSERT INTO seen VALUES ('last')", 'last' ]
+	} 'RESET default_transaction_read_only', 'RESET ALL', 'SET default_transaction_read_only = off',
+	'SET Default_Transaction_Read_Only TO DEFAULT', 'SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE')
 {
 	my ($name, $text, $expected, %more) = @$case;
 
@@ -414,6 +419,8 @@ is($node->safe_psql($db, 'SELECT commits FROM migrate.step'), '1', 'in a transac
 store(q{SET default_transaction_read_only = on; VACUUM seen; INSERT INTO seen VALUES (1)});
 fails_with($each, '25006', 'a body cannot write where it has said so');
 is(query($node, $db, 'app', 'SHOW default_transaction_read_only'), 'off', 'which is not for the session');
+store(q{VACUUM seen; SELECT 1; SET default_transaction_read_only = on; INSERT INTO seen VALUES (1)});
+fails_with($each, '25006', 'nor after that in what would be the same step');
 fails_with("SET default_transaction_read_only = on; $each", '25006', 'nor can a run where the session says so');
 
 # ---------------------------------------------------------------------------
