@@ -41,7 +41,28 @@ mig_argument_line(FunctionCallInfo fcinfo, int n, const char *name, int bytes)
 char *
 mig_argument_note(FunctionCallInfo fcinfo, int n)
 {
-	return mig_argument_line(fcinfo, n, "note", MIG_NOTE_BYTES);
+	char	   *note = mig_argument_text(fcinfo, n);
+	char	   *to = note;
+
+	if (note == NULL)
+		return NULL;
+	for (const char *from = note; *from != '\0';)
+	{
+		int			length = strspn(from, " \t\r\n");
+
+		/* nothing but blanks stays as it is */
+		if (length > 0 && strcspn(from, "\t\r\n") < length)
+		{
+			from += length;
+			if (to > note && *from != '\0')
+				*to++ = ' ';
+		}
+		else
+			*to++ = *from++;
+	}
+	*to = '\0';
+	mig_check_line("argument \"note\"", note, MIG_NOTE_BYTES);
+	return note;
 }
 
 char *

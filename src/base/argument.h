@@ -20,6 +20,11 @@ extern char *mig_argument_text(FunctionCallInfo fcinfo, int n);
 extern char *mig_argument_line(FunctionCallInfo fcinfo, int n,
 							   const char *name,
 							   int bytes);
+
+/*
+ * A note, which may be the message of a commit: line feeds and tabs, with the
+ * blanks beside them, become one blank, and go at its ends.
+ */
 extern char *mig_argument_note(FunctionCallInfo fcinfo, int n);
 extern List *mig_argument_text_list(FunctionCallInfo fcinfo, int n);
 

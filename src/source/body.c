@@ -34,6 +34,7 @@
 #include "base/compat.h"
 #include "base/errors.h"
 #include "source/body.h"
+#include "source/lenient_scan.h"
 #include "source/lexer.h"
 
 /* a text has fewer lines than bytes, of which there are less than 1 GB */
@@ -345,6 +346,41 @@ find_line(char *text, const char *word, bool last, char **end)
 	return found;
 }
 
+/* is the comment of the -- kind one by which a tool ends a statement? */
+static bool
+is_separator(const char *comment)
+{
+	const char *text = comment + 2;
+
+	if (strncmp(text, "> statement-breakpoint", 22) == 0)
+		return true;
+	text += strspn(text, " \t");
+	if (pg_strncasecmp(text, "+goose", 6) != 0)
+		return false;
+	text += 6;
+	text += strspn(text, " \t");
+	return pg_strncasecmp(text, "StatementEnd", 12) == 0;
+}
+
+/*
+ * Have Drizzle's --> statement-breakpoint and goose's StatementEnd end a
+ * statement, as they do there, where it needs no semicolon before them.
+ */
+static void
+end_statements(char *text)
+{
+	const char *next;
+
+	for (char *p = text; *p != '\0'; p = unconstify(char *, next))
+	{
+		next = mig_lenient_scan_skip(p);
+		if (next == NULL)
+			return;
+		if (p[0] == '-' && p[1] == '-' && is_separator(p))
+			memcpy(p, ";--", 3);
+	}
+}
+
 /*
  * Blank out what is not SQL but harmless: a byte-order mark, and the
  * \restrict and \unrestrict lines of pg_dump, which are the first and the last
@@ -357,14 +393,18 @@ mig_body_sql(const char *text)
 	bool		bom = (GetDatabaseEncoding() == PG_UTF8 ||
 					   GetDatabaseEncoding() == PG_SQL_ASCII) &&
 		strncmp(text, UTF8_BOM, strlen(UTF8_BOM)) == 0;
+	bool		separated = strstr(text, "--> statement-breakpoint") != NULL ||
+		strstr(text, "+goose") != NULL;
 	char	   *copy;
 	char	   *line;
 	char	   *end;
 
-	if (!bom && strstr(text, "\\restrict ") == NULL)
+	if (!bom && !separated && strstr(text, "\\restrict ") == NULL)
 		return text;
 
 	copy = pstrdup(text);
+	if (separated)
+		end_statements(copy);
 	if (bom)
 		memset(copy, ' ', strlen(UTF8_BOM));
 	line = find_line(copy, "\\restrict ", false, &end);

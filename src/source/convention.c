@@ -858,9 +858,13 @@ recognize_convention(const MigFileSet *set)
 					(errcode(MIG_ERRCODE_CONVENTION),
 					 errmsg("cannot tell convention \"%s\" from convention \"%s\"",
 							found->name, convention->name),
-					 errdetail("File \"%s\" is of convention \"%s\", file \"%s\" is of convention \"%s\".",
-							   shows_found->path, found->name,
-							   shows->path, convention->name),
+					 errdetail("File \"%s\"%s is of convention \"%s\", file \"%s\"%s is of convention \"%s\".",
+							   shows_found->path,
+							   mig_convention_marker_place(found->name, shows_found),
+							   found->name,
+							   shows->path,
+							   mig_convention_marker_place(convention->name, shows),
+							   convention->name),
 					 errhint("Pass convention => '%s' or convention => '%s'.",
 							 found->name, convention->name)));
 		found = convention;

@@ -16,6 +16,8 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "base/errors.h"
 #include "source/convention_native.h"
 #include "lib/stringinfo.h"
@@ -100,10 +102,48 @@ native_marker_text(const MigFileLine *line)
 	return strchr(" \t\r\n", text[length]) != NULL ? NULL : text;
 }
 
+/*
+ * A marker of the native form and nothing else.  "migrate:" may as well begin a
+ * remark in a file of another tool, or be misspelt.
+ */
+static char *
+native_marker_proof(const MigFileLine *line)
+{
+	static const char *const words[] = {
+		"up", "down", "verify", "requires", "repeatable", "transactional",
+		"irreversible"
+	};
+	char	   *text = native_marker_text(line);
+
+	for (int i = 0; text != NULL && i < lengthof(words); i++)
+	{
+		size_t		length = strlen(words[i]);
+
+		if (pg_strncasecmp(text, words[i], length) == 0 &&
+			!isalnum((unsigned char) text[length]))
+			return text;
+	}
+	return NULL;
+}
+
 static char *
 goose_marker_text(const MigFileLine *line)
 {
 	return marker_text(line, GOOSE_PREFIX);
+}
+
+/* the first line of the file with such a marker; false if there is none */
+static bool
+find_marked_line(const MigSourceFile *script,
+				 char *(*text_of) (const MigFileLine *line), MigFileLine *line)
+{
+	mig_file_line_rewind(line, script->content);
+	while (mig_file_line_next(line))
+	{
+		if (text_of(line) != NULL)
+			return true;
+	}
+	return false;
 }
 
 /* the first file that has a line with such a marker */
@@ -115,17 +155,26 @@ find_marked(const MigFileSet *set, char *(*text_of) (const MigFileLine *line))
 		MigSourceFile *script = &set->scripts[i];
 		MigFileLine line;
 
-		if (!mig_file_path_is_sql(script->path))
-			continue;
-
-		mig_file_line_rewind(&line, script->content);
-		while (mig_file_line_next(&line))
-		{
-			if (text_of(&line) != NULL)
-				return script;
-		}
+		if (mig_file_path_is_sql(script->path) &&
+			find_marked_line(script, text_of, &line))
+			return script;
 	}
 	return NULL;
+}
+
+char *
+mig_convention_marker_place(const char *convention,
+							const MigSourceFile *script)
+{
+	MigFileLine line;
+	bool		goose = strcmp(convention, "goose") == 0;
+
+	if ((!goose && strcmp(convention, "native") != 0) ||
+		!find_marked_line(script, goose ? goose_marker_text :
+						  native_marker_proof, &line))
+		return "";
+	return psprintf(" (line %d: \"%s\")", line.number,
+					mig_file_line_excerpt(&line));
 }
 
 /* a marker must begin its line, as the tools want it */
@@ -564,7 +613,7 @@ mig_convention_native_parse(MigFileSet *set)
 MigSourceFile *
 mig_convention_native_detect(const MigFileSet *set)
 {
-	return find_marked(set, native_marker_text);
+	return find_marked(set, native_marker_proof);
 }
 
 /* the names of the native form; what is in the files is not looked at */

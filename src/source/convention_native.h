@@ -23,4 +23,8 @@ extern void mig_convention_name_parse(MigFileSet *set);
 extern void mig_convention_goose_parse(MigFileSet *set);
 extern MigSourceFile *mig_convention_goose_detect(const MigFileSet *set);
 
+/* line and text of the marker by which a file shows it, or an empty string */
+extern char *mig_convention_marker_place(const char *convention,
+										 const MigSourceFile *script);
+
 #endif							/* MIG_SOURCE_CONVENTION_NATIVE_H */

@@ -36,7 +36,9 @@ typedef enum MarkerForm
 	MARK_WORD,					/* begins with it, and there a word ends */
 	MARK_PREFIX,				/* begins with it */
 	MARK_TITLE,					/* is it, and SQL stands before and after */
-	MARK_FIRST					/* is it, in the first line */
+	MARK_FIRST,					/* is it, in the first line */
+	MARK_HEAD					/* begins with it, and no statement stands
+								 * before it */
 } MarkerForm;
 
 typedef struct ForeignMarker
@@ -103,6 +105,10 @@ static const ForeignMarker foreign_markers[] = {
 	{"atlas:checkpoint", MARK_WORD, "Atlas", "",
 	"Leave the file out: it stands for all those before it."},
 	{"atlas:txtar", MARK_WORD, "Atlas", "", TAKE_OUT},
+	{"depends:", MARK_HEAD, "yoyo", "", "Say -- migrate:requires for each of them instead."},
+	{"transactional: ", MARK_HEAD, "yoyo", "", WRITE_TRANSACTIONAL},
+	{"postgres-migrations disable-transaction", MARK_WORD, "postgres-migrations", "",
+	WRITE_TRANSACTIONAL},
 	{"no-transaction", MARK_FIRST, "sqlx", " sqlx ", WRITE_TRANSACTIONAL}
 };
 
@@ -354,7 +360,7 @@ mig_known_tools_name(const MigFileSet *set, const MigSourceFile *script,
 /* does the comment say what the marker says? */
 static bool
 matches_marker(const char *text, int length, const ForeignMarker *marker,
-			   bool first_line)
+			   bool first_line, bool head)
 {
 	int			marker_length = strlen(marker->text);
 	char		next = length > marker_length ? text[marker_length] : '\0';
@@ -378,6 +384,8 @@ matches_marker(const char *text, int length, const ForeignMarker *marker,
 			return true;
 		case MARK_FIRST:
 			return first_line && next == '\0';
+		case MARK_HEAD:
+			return head;
 	}
 	return false;				/* keep compiler quiet */
 }
@@ -388,7 +396,7 @@ matches_marker(const char *text, int length, const ForeignMarker *marker,
  */
 static const ForeignMarker *
 find_marker(const char *comment, const char *end, const char *convention,
-			bool first_line)
+			bool first_line, bool head)
 {
 	const char *text = comment;
 
@@ -399,7 +407,7 @@ find_marker(const char *comment, const char *end, const char *convention,
 	for (int i = 0; i < lengthof(foreign_markers); i++)
 	{
 		if (matches_marker(text, end - text, &foreign_markers[i],
-						   first_line) &&
+						   first_line, head) &&
 			!is_read(foreign_markers[i].readers, convention))
 			return &foreign_markers[i];
 	}
@@ -424,6 +432,31 @@ begins_line(const char *start, const char *place)
 	return place == start || place[-1] == '\n';
 }
 
+
+/*
+ * A marker after SQL in its line is a comment to the tools, and what follows it
+ * would run as one body with what stands before it.
+ */
+static bool
+is_late_marker(const char *comment)
+{
+	const char *text = comment + 2;
+	int			length = strcspn(text, "\n");
+
+	for (; length > 0 && strchr("- \t", *text) != NULL; length--)
+		text++;
+	for (int i = 0; i < lengthof(foreign_markers); i++)
+	{
+		const ForeignMarker *marker = &foreign_markers[i];
+
+		if ((strncmp(marker->text, "migrate:", 8) == 0 ||
+			 strcmp(marker->text, "+goose") == 0 ||
+			 strcmp(marker->text, "+migrate") == 0) &&
+			matches_marker(text, length, marker, false, false))
+			return true;
+	}
+	return false;
+}
 
 /* ----------
  * Markers that are misspelt, or of unknown tools
@@ -588,6 +621,7 @@ mig_known_tools_marker(const MigFileSet *set, const MigSourceFile *script,
 	MigFileName name;
 	Turn		turn = {0};
 	bool		unclosed = false;
+	bool		head = true;	/* no statement so far */
 	MigFileLine line;
 	const char *start;
 	const char *next;
@@ -612,7 +646,14 @@ mig_known_tools_marker(const MigFileSet *set, const MigSourceFile *script,
 		if ((*p == '#' || (p[0] == '-' && p[1] == '-')) &&
 			begins_line(start, p))
 			marker = find_marker(p, p + strcspn(p, "\n"), set->convention,
-								 number == 1);
+								 number == 1, head);
+		if (p[0] == '-' && p[1] == '-' && !begins_line(start, p) &&
+			is_late_marker(p))
+		{
+			*hint = "Put the marker at the start of a line of its own.";
+			return psprintf("file \"%s\" line %d has a marker after SQL, where it is a comment",
+							script->path, number);
+		}
 		if (marker != NULL && marker->form != MARK_TITLE)
 			return marker_message(set, script, number, marker, hint);
 		if (marker != NULL || is_lone_comment(start, p, next))
@@ -622,6 +663,7 @@ mig_known_tools_marker(const MigFileSet *set, const MigSourceFile *script,
 		}
 		else if (!mig_lenient_scan_is_gap(p) && *p != ';')
 		{
+			head = false;
 			if (turn.line != 0)
 				return turn_message(set, script, &turn, hint);
 			turn.forth = true;

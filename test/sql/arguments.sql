@@ -92,3 +92,11 @@ CALL migrate.rollback_each(4);
 SELECT version FROM migrate.rollback(3, dry_run => true);
 SELECT count(*) FROM migrate.rollback_to('base');
 SELECT count(*) FROM migrate.rollback();
+
+-- a note may be the message of a commit
+SELECT version FROM migrate.apply('101', note => E'Add a table\r\n\r\n\tfor  people \n');
+SELECT note FROM migrate.journal WHERE run = (SELECT max(run) FROM migrate.journal);
+SELECT migrate.amend('101', up => 'CREATE TABLE t101 () -- now', note => E'a\nb');
+SELECT version FROM migrate.rollback(note => E'\n');
+SELECT note = '' FROM migrate.journal WHERE run = (SELECT max(run) FROM migrate.journal);
+SELECT migrate.apply(note => E'a\x1bb');

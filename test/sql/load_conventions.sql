@@ -678,4 +678,29 @@ SELECT migrate.load(jsonb_build_object('5_e.sql', E'-- migrate:up\nSELECT 1;\n--
 SELECT migrate.load(jsonb_build_object('5_e.sql', E'-- migrate:up\nSELECT 1;\n-- migrate:down\n-- migrate:down\nSELECT 2;\n'), project => 'lines');
 SELECT migrate.load(jsonb_build_object('5_e.sql', E'-- migrate:up\nSELECT 1;\n-- migrate:verify\nSELECT 2;\n-- migrate:verify\n'), project => 'lines');
 
+
+-- what a tool ends statements with ends them here
+SELECT version, result FROM migrate.load(jsonb_build_object('1_a.sql', E'-- +goose Up\n-- +goose StatementBegin\nCREATE FUNCTION separated() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN 1; END $$\n-- +goose StatementEnd\nCREATE TABLE separated(a int);\n'), project => 'separators');
+SELECT version, result FROM migrate.load(jsonb_build_object('2_b.sql', E'INSERT INTO separated SELECT 1 WHERE true\n--> statement-breakpoint\nALTER TABLE separated ADD b text DEFAULT ''--> statement-breakpoint'';--> statement-breakpoint\nSELECT 1--> statement-breakpoint\n'), project => 'separators') WHERE result <> 'absent';
+SELECT version, statements FROM migrate.apply(project => 'separators');
+SELECT * FROM separated;
+DROP TABLE separated;
+DROP FUNCTION separated;
+SELECT count(*) FROM migrate.stamp_to('base', project => 'separators');
+
+-- tools that say in a comment at the head what they do
+SELECT pg_temp.refused(jsonb_build_object('a10.sql', E'-- depends: z9\n\nALTER TABLE t ADD b int'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- Adds b\n-- transactional: false\nSELECT 1'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- postgres-migrations disable-transaction\nSELECT 1'));
+SELECT result FROM migrate.load(jsonb_build_object('1_a.sql', E'SELECT 1;\n-- depends: on the weather\nSELECT 2'), project => 'remarks');
+
+-- a remark does not decide, and a marker after SQL is none
+SELECT version, result FROM migrate.load(jsonb_build_object('20240101_a/migration.sql', E'CREATE TABLE t(a int);\n-- Migrate: old rows\nUPDATE t SET a = 1', '20240102_b/migration.sql', 'SELECT 1'), project => 'remark');
+SELECT version, source FROM migrate.migration WHERE project = 'remark' ORDER BY 1;
+SELECT migrate.load(jsonb_build_object('20240101_a/migration.sql', E'SELECT 1;\n-- migrate:down\nSELECT 2'), project => 'marker');
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'CREATE TABLE t(a int); -- migrate:down\nDROP TABLE t;'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- +goose Up\nCREATE TABLE t(a int); -- +goose Down\nDROP TABLE t;'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.up.sql', E'CREATE TABLE t(a int); --migrate:down\nDROP TABLE t;'));
+SELECT result FROM migrate.load(jsonb_build_object('1_a.sql', E'SELECT ''-- migrate:down''; -- migrate down is for tomorrow\n'), project => 'no marker');
+
 DELETE FROM migrate.migration WHERE project <> 'default';
