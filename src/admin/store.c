@@ -1194,8 +1194,9 @@ store_sources(const char *project, List *new_sources, List *changed_sources,
 		amend_all(amendments, note);
 }
 
+/* how these sources compare with what is stored, in their order */
 static MigComparison *
-compare_with_stored(const char *project, List *sources)
+compare_some(const char *project, List *sources)
 {
 	List	   *checksums = NIL;
 	List	   *down_checksums = NIL;
@@ -1211,6 +1212,38 @@ compare_with_stored(const char *project, List *sources)
 								 mig_checksum(source->down) : NULL);
 	}
 	return mig_migration_compare(project, sources, checksums, down_checksums);
+}
+
+#define COMPARED_AT_ONCE 1024
+
+/* in portions, so that checksums and rows are not in memory for all of them */
+static MigComparison *
+compare_with_stored(const char *project, List *sources)
+{
+	int			count = list_length(sources);
+	MigComparison *result = palloc(sizeof(MigComparison) * Max(count, 1));
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "migrate comparison",
+							  ALLOCSET_DEFAULT_SIZES);
+	int			done;
+	int			i;
+
+	for (done = 0; done < count; done += COMPARED_AT_ONCE)
+	{
+		MemoryContext old = MemoryContextSwitchTo(context);
+		int			n = Min(count - done, COMPARED_AT_ONCE);
+		List	   *some = NIL;
+
+		CHECK_FOR_INTERRUPTS();
+		for (i = 0; i < n; i++)
+			some = lappend(some, list_nth(sources, done + i));
+		memcpy(&result[done], compare_some(project, some),
+			   sizeof(MigComparison) * n);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(context);
+	}
+	MemoryContextDelete(context);
+	return result;
 }
 
 /* has it a way back, or none to go? */

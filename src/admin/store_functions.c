@@ -299,7 +299,13 @@ migrate_load(PG_FUNCTION_ARGS)
 		if (token == WJB_KEY)
 			path = json_string(&value);
 		else if (token == WJB_VALUE)
-			add_file(path, json_string(&value), &set);
+		{
+			char	   *content = json_string(&value);
+
+			add_file(path, content, &set);
+			pfree(path);
+			pfree(content);
+		}
 	}
 	load_files(fcinfo, &set);
 	return (Datum) 0;

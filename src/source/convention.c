@@ -29,6 +29,7 @@
 #include "source/lenient_scan.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "utils/memutils.h"
 #include "base/version_order.h"
 
 /* files that are named in one error */
@@ -1066,22 +1067,30 @@ check_directories(MigFileSet *set, const Convention *convention)
 static void
 check_foreign(MigFileSet *set, const Convention *convention)
 {
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext,
+												  "migrate one file",
+												  ALLOCSET_DEFAULT_SIZES);
+
 	for (int i = 0; i < set->nscripts; i++)
 	{
 		MigSourceFile *script = &set->scripts[i];
-		const char *hint;
+		MemoryContext old = MemoryContextSwitchTo(scratch);
+		const char *hint = NULL;
 		char	   *message = NULL;
 
 		CHECK_FOR_INTERRUPTS();
-		if (convention->has_place && !script->used)
-			continue;
 		if (!convention->has_place)
 			message = mig_known_tools_name(set, script, &hint);
-		if (message == NULL && mig_file_path_is_sql(script->path))
+		if (message == NULL && mig_file_path_is_sql(script->path) &&
+			(!convention->has_place || script->used))
 			message = mig_known_tools_marker(set, script, &hint);
+		MemoryContextSwitchTo(old);
 		if (message != NULL)
-			mig_file_set_refuse(set, script, message, NULL, hint);
+			mig_file_set_refuse(set, script, pstrdup(message), NULL,
+								hint ? pstrdup(hint) : NULL);
+		MemoryContextReset(scratch);
 	}
+	MemoryContextDelete(scratch);
 }
 
 /* path may be NULL */
