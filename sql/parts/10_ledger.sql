@@ -62,6 +62,12 @@ CREATE TABLE migrate.migration (
 COMMENT ON TABLE migrate.migration IS
 	'the texts: a row per migration, applied or not';
 
+-- what a plan has to know of, however long it has been applied; src/ledger/migration.c reads it by name
+CREATE INDEX migration_special_idx ON migrate.migration (project)
+	WHERE kind OPERATOR(pg_catalog.<>) 'versioned'
+		OR requires OPERATOR(pg_catalog.<>) '{}'
+		OR held_reason IS NOT NULL;
+
 CREATE SEQUENCE migrate.applied_seq;
 COMMENT ON SEQUENCE migrate.applied_seq IS 'the order of application';
 
@@ -346,12 +352,23 @@ CREATE TABLE migrate.state (
 	complete		pg_catalog.bool NOT NULL,
 	applied			pg_catalog.int8 NOT NULL,
 	newest			pg_catalog.text COLLATE "C",
+	settled_through	pg_catalog.text COLLATE "C",
+	settled_count	pg_catalog.int8,
+	settled_seq		pg_catalog.int8,
+	settled_highest	pg_catalog.text COLLATE "C",
+	unsettled		pg_catalog.text[] COLLATE "C",
 	CONSTRAINT state_pkey PRIMARY KEY (project, target),
 	CONSTRAINT state_applied_check
-		CHECK (applied OPERATOR(pg_catalog.>=) 0)
+		CHECK (applied OPERATOR(pg_catalog.>=) 0),
+	CONSTRAINT state_settled_check
+		CHECK (CASE WHEN settled_through IS NULL
+			THEN pg_catalog.num_nonnulls(settled_count, settled_seq,
+				settled_highest, unsettled) OPERATOR(pg_catalog.=) 0
+			ELSE pg_catalog.num_nulls(settled_count, settled_seq,
+				settled_highest, unsettled) OPERATOR(pg_catalog.=) 0 END)
 );
 COMMENT ON TABLE migrate.state IS
-	'whether anything is pending, so that a run with nothing to do is one look-up';
+	'whether anything is pending, and what need not be looked at, so that it does not matter how many migrations have been applied';
 
 -- as many as fit into the tag of a lock, see src/plan/run_lock.c; numbers that are in use
 -- are left out

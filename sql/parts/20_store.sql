@@ -25,7 +25,7 @@ CREATE TRIGGER gate
 	FOR EACH ROW EXECUTE FUNCTION migrate.gate();
 
 -- what they say is changed by a superuser alone, whatever other roles have been
--- given; and changes of the ledger by hand make migrate.state unsure
+-- given
 CREATE TRIGGER gate_statement
 	BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON migrate.applied
 	FOR EACH STATEMENT EXECUTE FUNCTION migrate.gate();
@@ -43,6 +43,20 @@ CREATE TRIGGER gate_statement
 	FOR EACH STATEMENT EXECUTE FUNCTION migrate.gate();
 CREATE TRIGGER gate_statement
 	BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON migrate.state
+	FOR EACH STATEMENT EXECUTE FUNCTION migrate.gate();
+
+-- what is changed in the ledger, by us or by hand, is looked at again
+CREATE TRIGGER gate_insert
+	AFTER INSERT ON migrate.applied REFERENCING NEW TABLE AS after
+	FOR EACH STATEMENT EXECUTE FUNCTION migrate.gate();
+CREATE TRIGGER gate_update
+	AFTER UPDATE ON migrate.applied REFERENCING OLD TABLE AS before NEW TABLE AS after
+	FOR EACH STATEMENT EXECUTE FUNCTION migrate.gate();
+CREATE TRIGGER gate_delete
+	AFTER DELETE ON migrate.applied REFERENCING OLD TABLE AS before
+	FOR EACH STATEMENT EXECUTE FUNCTION migrate.gate();
+CREATE TRIGGER gate_truncate
+	AFTER TRUNCATE ON migrate.applied
 	FOR EACH STATEMENT EXECUTE FUNCTION migrate.gate();
 
 -- what logical replication brings passes by the others

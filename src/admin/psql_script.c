@@ -24,6 +24,7 @@
 #include "base/errors.h"
 #include "ledger/migration.h"
 #include "plan/plan.h"
+#include "plan/project.h"
 #include "source/body.h"
 
 typedef struct ScriptBuilder
@@ -275,9 +276,7 @@ char *
 mig_psql_script(const char *project_name, const char *from, const char *to,
 				bool one_transaction)
 {
-	int			count;
-	MigEntry   *entries = mig_migration_entries(project_name, false, &count);
-	MigProject *project = mig_plan_project(project_name, entries, count, true);
+	MigProject *project = mig_project_read_all(project_name, false, true);
 	bool	   *before = mig_plan_up_to(project, from);
 	bool	   *after = mig_plan_up_to(project, to);
 	bool	   *held = mig_plan_held(project, false);
@@ -286,10 +285,10 @@ mig_psql_script(const char *project_name, const char *from, const char *to,
 	ScriptBuilder script;
 	int			i;
 
-	for (i = count - 1; i >= 0; i--)
+	for (i = project->count - 1; i >= 0; i--)
 	{
 		MigEntry   *entry = project->order[i];
-		int			index = entry - entries;
+		int			index = entry - project->entries;
 
 		if (entry->stored && !entry->has_down && before[index] && !after[index])
 			lacking = lappend(lacking, entry->version);
@@ -300,10 +299,10 @@ mig_psql_script(const char *project_name, const char *from, const char *to,
 	initStringInfo(&buf);
 	append_head(&buf, project_name, from, to);
 	begin_script(&script, project_name, MIG_DOWN, one_transaction);
-	for (i = count - 1; i >= 0; i--)
+	for (i = project->count - 1; i >= 0; i--)
 	{
 		MigEntry   *entry = project->order[i];
-		int			index = entry - entries;
+		int			index = entry - project->entries;
 
 		if (entry->stored && before[index] && !after[index])
 			add_step(&script, entry);
@@ -311,10 +310,10 @@ mig_psql_script(const char *project_name, const char *from, const char *to,
 	append_script(&buf, &script, MIG_DOWN, to);
 
 	begin_script(&script, project_name, MIG_UP, one_transaction);
-	for (i = 0; i < count; i++)
+	for (i = 0; i < project->count; i++)
 	{
 		MigEntry   *entry = project->order[i];
-		int			index = entry - entries;
+		int			index = entry - project->entries;
 
 		if (!entry->stored || before[index] || !after[index])
 			continue;

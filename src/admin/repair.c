@@ -16,8 +16,10 @@
 #include "base/subxact.h"
 #include "ledger/journal.h"
 #include "ledger/migration.h"
+#include "ledger/state.h"
 #include "ledger/step.h"
 #include "plan/plan.h"
+#include "plan/project.h"
 #include "plan/preflight.h"
 #include "plan/run_lock.h"
 #include "source/body.h"
@@ -155,15 +157,6 @@ mig_repair_unstamp(const char *project, const char *version,
 		record_one(project, entry, NULL, note, sink, arg);
 }
 
-static MigProject *
-read_project_to_repair(const char *name)
-{
-	int			count;
-	MigEntry   *entries = mig_migration_entries(name, true, &count);
-
-	return mig_plan_project(name, entries, count, false);
-}
-
 void
 mig_repair_stamp_to(const char *name, const char *target, const char *note,
 					const char *confirm, MigRepairSink sink, void *arg)
@@ -172,13 +165,12 @@ mig_repair_stamp_to(const char *name, const char *target, const char *note,
 	bool	   *wanted;
 	List	   *stamp = NIL;
 	List	   *unstamp = NIL;
-	MigState	state;
 	int64		run;
 	int			n = 0;
 	int			i;
 
 	mend_begin(name, true, confirm);
-	project = read_project_to_repair(name);
+	project = mig_project_read_all(name, true, false);
 	wanted = mig_plan_up_to(project, target);
 	for (i = 0; i < project->count; i++)
 	{
@@ -199,8 +191,7 @@ mig_repair_stamp_to(const char *name, const char *target, const char *note,
 	run = mig_journal_next_run();
 	record_entries(name, unstamp, NULL, run, &n, note, sink, arg);
 	record_entries(name, stamp, "stamp", run, &n, note, sink, arg);
-	mig_plan_state(read_project_to_repair(name), &state);
-	mig_state_write(name, &state);
+	mig_project_write_state(mig_project_read_all(name, false, false));
 }
 
 /* the body that a resume is about, parsed */

@@ -22,6 +22,7 @@
 #include "exec/lock_wait.h"
 #include "ledger/migration.h"
 #include "plan/plan.h"
+#include "plan/project.h"
 #include "plan/plan_run.h"
 #include "plan/preflight.h"
 #include "plan/run_lock.h"
@@ -47,24 +48,22 @@ mig_status_state(const MigEntry *entry)
 	return entry->error != NULL ? "failed" : "pending";
 }
 
+/* warn those to whom a project without migrations is news */
 static MigProject *
-read_project_to_look(const char *name, bool with_errors, bool strict)
+warn_if_empty(MigProject *project)
 {
-	int			count;
-	MigEntry   *entries = mig_migration_entries(name, with_errors, &count);
-
-	return mig_plan_project(name, entries, count, strict);
+	if (project->count == 0)
+		mig_migration_tell_empty(project->name, WARNING);
+	return project;
 }
 
-/* the same for those to whom a project without migrations is news */
+/* with the version that is the target, unless that is NULL */
 static MigProject *
-read_some_project(const char *name, bool strict)
+read_up_to(const char *name, const char *target, bool details)
 {
-	MigProject *project = read_project_to_look(name, false, strict);
-
-	if (project->count == 0)
-		mig_migration_tell_empty(name, WARNING);
-	return project;
+	return mig_project_read(name, target == NULL ? NIL :
+							list_make1(unconstify(char *, target)),
+							details, true);
 }
 
 /*
@@ -159,7 +158,7 @@ mig_status_plan(const char *project, const char *target, MigPlanSink sink,
 				void *arg)
 {
 	MigPolicy  *policy = mig_policy_read(project);
-	MigProject *read = read_some_project(project, true);
+	MigProject *read = warn_if_empty(read_up_to(project, target, false));
 	MigPlan    *plan = mig_plan_up(read, target, false, NIL, policy,
 								   mig_migration_is_applied);
 
@@ -176,7 +175,7 @@ mig_status_plan_rollback(const char *project, int steps, MigPlanSink sink,
 	MigPlan    *plan;
 
 	choice.steps = steps;
-	read = read_some_project(project, false);
+	read = warn_if_empty(mig_project_read_down(project, &choice));
 	plan = mig_plan_down(read, &choice, mig_migration_dependents);
 	check_half_way(read, plan, MIG_DOWN, mig_policy_read(project));
 	describe_plan(project, plan, MIG_DOWN, sink, arg);
@@ -262,7 +261,7 @@ is_stuck(const MigProject *project)
 void
 mig_status_check(const char *project_name, const char *target)
 {
-	MigProject *project = read_project_to_look(project_name, true, true);
+	MigProject *project = read_up_to(project_name, target, true);
 	bool	   *wanted;
 	List	   *late = NIL;
 	StringInfoData detail;
@@ -290,7 +289,7 @@ mig_status_check(const char *project_name, const char *target)
 	append_finding(&detail, &hint, "Out of order", late,
 				   MIG_HINT_OUT_OF_ORDER);
 	append_finding(&detail, &hint, "Schemas that are gone",
-				   mig_plan_run_missing_schemas(project_name),
+				   mig_plan_run_missing_schemas(project),
 				   MIG_HINT_SCHEMAS_GONE);
 	mig_plan_warn_heads(project);
 	if (detail.len > 0)
@@ -351,7 +350,8 @@ void
 mig_status_verify(const char *project_name, MigVerifySink sink, void *arg)
 {
 	MigPolicy  *policy = mig_policy_read(project_name);
-	MigProject *project = read_some_project(project_name, false);
+	MigProject *project = warn_if_empty(mig_project_read_all(project_name,
+															 false, false));
 	MemoryContext context =
 		AllocSetContextCreate(CurrentMemoryContext, "migrate verify",
 							  ALLOCSET_DEFAULT_SIZES);

@@ -23,6 +23,7 @@
 #include "ledger/migration.h"
 #include "ledger/tables.h"
 #include "plan/plan.h"
+#include "plan/project.h"
 #include "plan/plan_run.h"
 
 PG_FUNCTION_INFO_V1(migrate_status);
@@ -37,17 +38,21 @@ PG_FUNCTION_INFO_V1(migrate_verify);
 PG_FUNCTION_INFO_V1(migrate_script);
 PG_FUNCTION_INFO_V1(migrate_known_project);
 
-/* the project of argument n in order, whatever is wrong with it; warns of none */
+/* warn those to whom a project without migrations is news */
 static MigProject *
-read_project_argument(FunctionCallInfo fcinfo, int n, bool with_errors)
+warn_if_empty(MigProject *project)
 {
-	char	   *name = mig_argument_project(fcinfo, n);
-	int			count;
-	MigEntry   *entries = mig_migration_entries(name, with_errors, &count);
+	if (project->count == 0)
+		mig_migration_tell_empty(project->name, WARNING);
+	return project;
+}
 
-	if (count == 0)
-		mig_migration_tell_empty(name, WARNING);
-	return mig_plan_project(name, entries, count, false);
+/* without those that only status() tells about */
+static MigProject *
+read_project_argument(FunctionCallInfo fcinfo)
+{
+	return warn_if_empty(mig_project_read(mig_argument_project(fcinfo, 0), NIL,
+										  false, false));
 }
 
 /* may the caller see what a short text could be guessed from? */
@@ -94,12 +99,14 @@ migrate_status(PG_FUNCTION_ARGS)
 	int			i;
 
 	InitMaterializedSRF(fcinfo, 0);
-	project = read_project_argument(fcinfo, 0, true);
+	project =
+		warn_if_empty(mig_project_read_all(mig_argument_project(fcinfo, 0),
+										   true, false));
 	for (i = 0; i < project->count; i++)
 		put_status((ReturnSetInfo *) fcinfo->resultinfo, project->order[i],
 				   checksums);
 	mig_status_notice_late(project);
-	mig_plan_run_warn_of_schemas(project->name);
+	mig_plan_run_warn_of_schemas(project);
 	return (Datum) 0;
 }
 
@@ -158,7 +165,7 @@ migrate_heads(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
-	heads = mig_plan_heads(read_project_argument(fcinfo, 0, false));
+	heads = mig_plan_heads(read_project_argument(fcinfo));
 	foreach(lc, heads)
 	{
 		Datum		value = CStringGetTextDatum(((MigEntry *) lfirst(lc))->version);
@@ -173,7 +180,7 @@ migrate_heads(PG_FUNCTION_ARGS)
 Datum
 migrate_current(PG_FUNCTION_ARGS)
 {
-	MigProject *project = read_project_argument(fcinfo, 0, false);
+	MigProject *project = read_project_argument(fcinfo);
 	int			i;
 
 	for (i = project->count - 1; i >= 0; i--)

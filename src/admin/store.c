@@ -25,6 +25,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/array.h"
@@ -38,10 +39,13 @@
 #include "admin/store.h"
 #include "base/checksum.h"
 #include "base/errors.h"
+#include "base/version_order.h"
 #include "ledger/journal.h"
 #include "ledger/migration.h"
+#include "ledger/state.h"
 #include "ledger/tables.h"
 #include "plan/plan.h"
+#include "plan/project.h"
 #include "plan/preflight.h"
 #include "plan/run_lock.h"
 #include "source/body.h"
@@ -82,6 +86,9 @@ typedef enum MigrationColumn
 	M_HELD_REASON,
 	M_NCOLUMNS
 } MigrationColumn;
+
+/* migrate.applied has so many, of which project is the first, version the third */
+#define APPLIED_COLUMNS 13
 
 typedef struct MigrationRow
 {
@@ -815,12 +822,84 @@ gate_update(const MigrationRow *old, MigrationRow *row)
 	settle_authors(old, row);
 }
 
+/* the NOT NULL constraints speak for what is missing */
+static void
+unsettle_row(const MigrationRow *row)
+{
+	if (!row->nulls[M_PROJECT] && !row->nulls[M_VERSION])
+		mig_state_unsettle_row(get_text(row, M_PROJECT),
+							   get_text(row, M_VERSION));
+}
+
 static void
 gate_delete(const MigrationRow *old)
 {
 	if (is_applied(old))
 		refuse_applied(get_text(old, M_VERSION), "delete",
 					   "Roll it back, or record it as not applied with migrate.unstamp().");
+}
+
+/* unsettle what rows of migrate.applied are about */
+static void
+unsettle_rows(Tuplestorestate *rows, TupleDesc desc, bool were_there)
+{
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(desc, &TTSOpsMinimalTuple);
+	char	   *project = NULL;
+	List	   *versions = NIL;
+
+	tuplestore_rescan(rows);
+	while (tuplestore_gettupleslot(rows, true, false, slot))
+	{
+		bool		isnull;
+		char	   *name = TextDatumGetCString(slot_getattr(slot, 1, &isnull));
+
+		if (project != NULL && strcmp(project, name) != 0)
+		{
+			mig_state_unsettle(project, versions, were_there);
+			versions = NIL;
+		}
+		project = name;
+		versions = lappend(versions,
+						   TextDatumGetCString(slot_getattr(slot, 3, &isnull)));
+	}
+	if (project != NULL)
+		mig_state_unsettle(project, versions, were_there);
+	ExecDropSingleTupleTableSlot(slot);
+}
+
+/* after a statement that has changed migrate.applied, ours or another one */
+static void
+gate_ledger(TriggerData *trigger)
+{
+	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
+
+	mig_tables_check_columns("applied", desc->natts, APPLIED_COLUMNS);
+	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
+		mig_state_forget();
+	if (trigger->tg_oldtable != NULL)
+		unsettle_rows(trigger->tg_oldtable, desc, true);
+	if (trigger->tg_newtable != NULL)
+		unsettle_rows(trigger->tg_newtable, desc, false);
+}
+
+static void
+unsettle_tuple(HeapTuple tuple, TupleDesc desc)
+{
+	mig_state_unsettle(SPI_getvalue(tuple, desc, SPI_fnumber(desc, "project")),
+					   list_make1(SPI_getvalue(tuple, desc,
+											   SPI_fnumber(desc, "version"))),
+					   false);
+}
+
+/* after a row that logical replication has brought */
+static void
+gate_replica(TriggerData *trigger)
+{
+	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
+
+	unsettle_tuple(trigger->tg_trigtuple, desc);
+	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
+		unsettle_tuple(trigger->tg_newtuple, desc);
 }
 
 /*
@@ -835,6 +914,11 @@ gate_record(TriggerData *trigger)
 	const char *table = RelationGetRelationName(trigger->tg_relation);
 	bool		is_insert = TRIGGER_FIRED_BY_INSERT(trigger->tg_event);
 
+	if (TRIGGER_FIRED_AFTER(trigger->tg_event))
+	{
+		gate_ledger(trigger);
+		return;
+	}
 	if (mig_run_lock_bodies_are_running() && !superuser())
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_RECURSION),
@@ -850,8 +934,6 @@ gate_record(TriggerData *trigger)
 				 errdetail("What it says was written down by the extension, and only a superuser can change it."),
 				 errhint("The functions of extension \"%s\" change it by its rules.",
 						 MIG_EXTENSION_NAME)));
-	if (strcmp(table, "applied") == 0 && !is_insert)
-		mig_state_invalidate();
 }
 
 /*
@@ -869,6 +951,7 @@ gate_statement(TriggerData *trigger)
 	mig_preflight_transaction("change migrations");
 	mig_run_lock_acquire();
 	mig_state_invalidate();
+	mig_state_begin_statement();
 }
 
 /* a row of migrate.step, which is inserted by us or in a restore */
@@ -1057,8 +1140,7 @@ mig_store_gate(TriggerData *trigger)
 	}
 	if (TRIGGER_FIRED_AFTER(trigger->tg_event))
 	{
-		/* of what logical replication has brought */
-		mig_state_invalidate();
+		gate_replica(trigger);
 		return NULL;
 	}
 	if (RelationGetRelid(rel) == mig_tables_relation("step"))
@@ -1074,6 +1156,7 @@ mig_store_gate(TriggerData *trigger)
 		return NULL;
 	}
 	old = deform_row(rel, trigger->tg_trigtuple);
+	unsettle_row(old);
 	if (TRIGGER_FIRED_BY_DELETE(trigger->tg_event))
 	{
 		gate_delete(old);
@@ -1085,7 +1168,10 @@ mig_store_gate(TriggerData *trigger)
 	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
 		gate_insert(row);
 	else
+	{
+		unsettle_row(row);
 		gate_update(old, row);
+	}
 	return heap_form_tuple(RelationGetDescr(rel), row->values, row->nulls);
 }
 
@@ -1443,12 +1529,6 @@ typedef struct LoadPlan
 	List	   *renamed_pending;	/* likewise, not applied */
 } LoadPlan;
 
-static int
-compare_strings(const void *a, const void *b)
-{
-	return strcmp(*(char *const *) a, *(char *const *) b);
-}
-
 /* nothing may ever have come of it, and nobody holds it back */
 static bool
 may_be_pruned(const MigEntry *entry)
@@ -1483,14 +1563,14 @@ find_absent(LoadPlan *load, List *sources)
 
 	foreach(lc, sources)
 		versions[i++] = ((MigSource *) lfirst(lc))->version;
-	qsort(versions, count, sizeof(char *), compare_strings);
+	qsort(versions, count, sizeof(char *), mig_version_compare_bytes);
 	for (i = 0; i < load->nentries; i++)
 	{
 		MigEntry   *entry = &load->entries[i];
 
 		if (!entry->stored ||
 			bsearch(&entry->version, versions, count, sizeof(char *),
-					compare_strings) != NULL ||
+					mig_version_compare_bytes) != NULL ||
 			is_of_refused_file(entry, load->how))
 			continue;
 		load->absent = lappend(load->absent, entry);
@@ -1680,21 +1760,11 @@ plan_load(const char *project, List *sources, const MigLoading *how)
 	return load;
 }
 
-/*
- * After a change: bring migrate.state up to date, and if strict, see that the
- * whole project has an order.
- */
-static MigProject *
-finish_change(const char *name, bool strict)
+/* after a change: bring migrate.state up to date */
+static void
+finish_change(const char *name)
 {
-	int			count;
-	MigEntry   *entries = mig_migration_entries(name, false, &count);
-	MigProject *project = mig_plan_project(name, entries, count, strict);
-	MigState	state;
-
-	mig_plan_state(project, &state);
-	mig_state_write(name, &state);
-	return project;
+	mig_project_write_state(mig_project_read(name, NIL, false, false));
 }
 
 static bool
@@ -1848,6 +1918,7 @@ drop_refused_sources(LoadPlan *load)
 static MigProject *
 write_load(const char *project, LoadPlan *load)
 {
+	MigProject *stored;
 	ListCell   *lc;
 
 	load->refused_sources =
@@ -1870,8 +1941,11 @@ write_load(const char *project, LoadPlan *load)
 		mig_renamed_record(project, load->renamed);
 
 	/* what a refused migration is required by has its order once it is there */
-	return finish_change(project, load->refused_sources == NIL &&
-						 load->how->refusals == NIL);
+	stored = mig_project_read_all(project, false,
+								  load->refused_sources == NIL &&
+								  load->how->refusals == NIL);
+	mig_project_write_state(stored);
+	return stored;
 }
 
 void
@@ -1937,22 +2011,23 @@ locked_entry(const char *project, const char *version, const char *what)
 static void
 refuse_required(const char *name, const char *version)
 {
-	int			count;
-	MigEntry   *entries = mig_migration_entries(name, false, &count);
+	const MigProject *project = mig_project_read(name, NIL, false, false);
 	int			i;
 	int			r;
 
-	for (i = 0; i < count; i++)
+	for (i = 0; i < project->count; i++)
 	{
-		for (r = 0; r < entries[i].nrequires && !entries[i].applied; r++)
+		const MigEntry *entry = &project->entries[i];
+
+		for (r = 0; r < entry->nrequires && !entry->applied; r++)
 		{
-			if (strcmp(entries[i].requires[r], version) == 0 &&
-				strcmp(entries[i].version, version) != 0)
+			if (strcmp(entry->requires[r], version) == 0 &&
+				strcmp(entry->version, version) != 0)
 				ereport(ERROR,
 						(errcode(MIG_ERRCODE_REQUIREMENT),
 						 errmsg("cannot remove migration \"%s\" because \"%s\" requires it",
-								version, entries[i].version),
-						 errhint("Remove \"%s\" first.", entries[i].version)));
+								version, entry->version),
+						 errhint("Remove \"%s\" first.", entry->version)));
 		}
 	}
 }
@@ -1981,7 +2056,7 @@ mig_store_remove(const char *project, const char *version)
 						 quote_literal_cstr(version))));
 	refuse_required(project, version);
 	mig_migration_delete(project, list_make1(entry->version));
-	(void) finish_change(project, false);
+	finish_change(project);
 }
 
 void
@@ -2041,7 +2116,7 @@ mig_store_amend(const char *project, const char *version, const char *up,
 	}
 	PG_END_TRY();
 	amend_all(list_make1(&amendment), note);
-	(void) finish_change(project, false);
+	finish_change(project);
 }
 
 void
@@ -2068,5 +2143,5 @@ mig_store_hold(const char *project, const char *version, const char *reason)
 	mig_journal_batch_add(batch, &row);
 	mig_journal_batch_flush(batch);
 	mig_journal_batch_end(batch);
-	(void) finish_change(project, false);
+	finish_change(project);
 }

@@ -123,6 +123,7 @@ typedef struct MigEntry
 	char	   *checksum;		/* of the stored up, else of the applied one */
 	char	   *down_checksum;	/* of the stored down, may be NULL */
 	char	   *error;			/* not applied, and the newest attempt failed */
+	int64		failed_run;		/* which that was */
 	/* set by plan/plan.c */
 	int			position;		/* in the order of the whole project */
 } MigEntry;
@@ -151,12 +152,36 @@ typedef struct MigPolicy
 	char	  **lint_off;		/* rules that are not looked at */
 } MigPolicy;
 
+/* as many may be left out of what is settled */
+#define MIG_SETTLED_EXCEPTIONS 256
+
+/*
+ * Migrations that need not be read to make a plan: their versions are at or
+ * below "through", byte by byte, and are no exceptions.  Each is versioned,
+ * stored and applied, has the text that was applied, is not held, and requires
+ * nothing.  The rest is bounds, which may be too high.
+ */
+typedef struct MigSettled
+{
+	char	   *through;		/* NULL: none are known */
+	int64		count;			/* exactly so many */
+	int64		seq;			/* none has a greater one, see MigEntry */
+	char	   *highest;		/* none has a higher version */
+	int			nexceptions;
+	char	  **exceptions;		/* versions, bytewise, there or not */
+
+	/* when it was read, see mig_state_write() */
+	TransactionId writer;		/* of the row; invalid: there was none */
+	uint64		changes;
+} MigSettled;
+
 /* a row of migrate.state */
 typedef struct MigState
 {
 	bool		complete;		/* nothing is pending, held or changed */
 	int64		applied;
 	char	   *newest;			/* applied last, NULL if nothing is */
+	MigSettled	settled;
 } MigState;
 
 #endif							/* MIG_BASE_MIGRATE_H */

@@ -74,6 +74,12 @@ mig_version_order_compare(const char *a, const char *b)
 	return strcmp(a, b);
 }
 
+int
+mig_version_compare_bytes(const void *a, const void *b)
+{
+	return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
 /*
  * A number becomes the byte '0', the count of its digits and the digits, so
  * that it sorts among other bytes where a digit would; a zero byte ends the

@@ -14,6 +14,9 @@
  */
 extern int	mig_version_order_compare(const char *a, const char *b);
 
+/* for arrays of versions (char *), byte by byte as in the tables' keys */
+extern int	mig_version_compare_bytes(const void *a, const void *b);
+
 /* bytes whose order (memcmp, shorter first) is the same; *length is set */
 extern char *mig_version_order_sort_key(const char *version, int *length);
 

@@ -42,6 +42,7 @@
 #include "ledger/bulk_insert.h"
 #include "ledger/journal.h"
 #include "ledger/key_lookup.h"
+#include "ledger/state.h"
 #include "ledger/tables.h"
 #include "source/body.h"
 
@@ -774,6 +775,7 @@ mig_journal_batch_flush(MigJournalBatch *batch)
 {
 	MigSqlScope scope;
 	bool		sql;
+	uint64		changes = mig_state_changes();
 
 	if (batch->journal.count == 0 && batch->bodies == NIL)
 		return;
@@ -791,6 +793,7 @@ mig_journal_batch_flush(MigJournalBatch *batch)
 	if (batch->applied.count > 0)
 		mig_bulk_insert(mig_tables_relation("applied"), batch->applied.tuples,
 						batch->applied.count);
+	mig_state_explain(changes);
 	insert_bodies(batch->bodies);
 	PopActiveSnapshot();
 	if (sql)

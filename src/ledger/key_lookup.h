@@ -11,7 +11,7 @@
 #include "nodes/pg_list.h"
 
 #define MIG_KEY_COLUMNS 3
-#define MIG_KEY_WANTED 2
+#define MIG_KEY_WANTED 3
 
 /* a table whose primary key is of text columns, and what is wanted of its rows */
 typedef struct MigKeyLookup
@@ -38,5 +38,32 @@ extern bool mig_key_lookup_row(const MigKeyLookup *lookup,
 extern Datum mig_key_lookup_tids(const MigKeyLookup *lookup,
 								 const char *project,
 								 List *versions);
+
+/* the same, for who only looks, by the active snapshot */
+extern Datum mig_key_lookup_tids_to_read(const MigKeyLookup *lookup,
+										 const char *project, List *versions);
+
+/*
+ * Likewise of all rows, of any project, that an index has; of all rows of the
+ * table if there is no such index.  By the active snapshot.
+ */
+extern Datum mig_key_lookup_tids_in(const MigKeyLookup *lookup,
+									const char *index);
+
+/*
+ * The versions (char *) of a project after this one, byte by byte; the target
+ * is empty.  By the active snapshot.
+ */
+extern List *mig_key_lookup_versions_after(const MigKeyLookup *lookup,
+										   const char *project,
+										   const char *version);
+
+/*
+ * The versions (char *) of a project that an index has whose only column is the
+ * project.  False if there is no such index.  By the active snapshot.
+ */
+extern bool mig_key_lookup_versions_in(const MigKeyLookup *lookup,
+									   const char *index,
+									   const char *project, List **versions);
 
 #endif							/* MIG_LEDGER_KEY_LOOKUP_H */

@@ -13,19 +13,33 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
+#include "lib/qunique.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 
 #include "base/compat.h"
 #include "base/errors.h"
 #include "base/session_settings.h"
+#include "base/version_order.h"
 #include "ledger/key_lookup.h"
 #include "ledger/migration.h"
+#include "ledger/state.h"
 #include "ledger/tables.h"
 #include "source/lenient_scan.h"
+
+static const MigKeyLookup migration_row = {
+	"migration", 2, {"project", "version"}, {NULL}
+};
+static const MigKeyLookup applied_row = {
+	"applied", 3, {"project", "target", "version"}, {NULL}
+};
+
+/* has those of some kind that a plan cannot do without, see sql/parts */
+#define SPECIAL_INDEX "migration_special_idx"
 
 static Datum
 list_to_array(List *strings)
@@ -118,67 +132,27 @@ mig_migration_newest_path(const char *project)
 	return path;
 }
 
-bool
-mig_state_read(const char *project, MigState *state)
+char *
+mig_migration_path_of(const char *project, const char *version)
 {
 	MigSqlScope scope;
-	Oid			types[1] = {TEXTOID};
-	Datum		values[1] = {CStringGetTextDatum(project)};
-	bool		found;
+	Oid			types[2] = {TEXTOID, TEXTOID};
+	Datum		values[2] = {CStringGetTextDatum(project),
+	CStringGetTextDatum(version)};
+	char	   *path = NULL;
 
 	mig_tables_open(&scope);
-	found =
-		mig_sql_execute("SELECT complete, applied, newest FROM migrate.state"
-						" WHERE project OPERATOR(pg_catalog.=) $1"
-						" AND target OPERATOR(pg_catalog.=) ''",
-						1, types, values, NULL) > 0;
-	if (found)
-	{
-		state->complete = mig_sql_get_bool(0, 1);
-		state->applied = mig_sql_get_int8(0, 2);
-		state->newest = mig_sql_get_text(&scope, 0, 3);
-	}
+	if (mig_sql_execute("SELECT j.search_path FROM (SELECT a.run, a.n"
+						"  FROM migrate.applied a"
+						"  WHERE a.project OPERATOR(pg_catalog.=) $1"
+						"  AND a.target OPERATOR(pg_catalog.=) ''"
+						"  AND a.version OPERATOR(pg_catalog.=) $2 OFFSET 0) a"
+						" JOIN migrate.journal j ON j.run OPERATOR(pg_catalog.=) a.run"
+						" AND j.n OPERATOR(pg_catalog.=) a.n",
+						2, types, values, NULL) > 0)
+		path = mig_sql_get_text(&scope, 0, 1);
 	mig_tables_close(&scope);
-	return found;
-}
-
-void
-mig_state_write(const char *project, const MigState *state)
-{
-	MigSqlScope scope;
-	Oid			types[4] = {TEXTOID, BOOLOID, INT8OID, TEXTOID};
-	Datum		values[4];
-	char		nulls[4] = {' ', ' ', ' ', ' '};
-	bool		isnull;
-
-	Assert(state->applied >= 0);
-	values[0] = CStringGetTextDatum(project);
-	values[1] = BoolGetDatum(state->complete);
-	values[2] = Int64GetDatum(state->applied);
-	values[3] = mig_sql_text_datum(state->newest, &isnull);
-	if (isnull)
-		nulls[3] = 'n';
-	mig_tables_open(&scope);
-	mig_sql_execute("INSERT INTO migrate.state (project, complete, applied, newest)"
-					" VALUES ($1, $2, $3, $4)"
-					" ON CONFLICT (project, target) DO UPDATE SET"
-					" complete = EXCLUDED.complete, applied = EXCLUDED.applied,"
-					" newest = EXCLUDED.newest",
-					4, types, values, nulls);
-	mig_tables_close(&scope);
-}
-
-void
-mig_state_invalidate(void)
-{
-	static SPIPlanPtr plan = NULL;
-	MigSqlScope scope;
-
-	mig_tables_open(&scope);
-	mig_sql_kept(&plan,
-				 "UPDATE migrate.state SET complete = false WHERE complete",
-				 0, NULL, NULL, NULL);
-	mig_tables_close(&scope);
+	return path;
 }
 
 MigPolicy *
@@ -219,15 +193,7 @@ mig_policy_read(const char *project)
 	return policy;
 }
 
-/* how much of an entry is read; each has what those before it have */
-typedef enum EntryDepth
-{
-	ENTRY_STANDING,				/* what mig_plan_tally() asks */
-	ENTRY_PLAN,
-	ENTRY_DETAILS
-} EntryDepth;
-
-/* columns of the queries, in three parts as above */
+/* columns of the queries; those from the checksum on are details */
 enum EntryColumn
 {
 	E_VERSION = 1, E_KIND, E_STORED, E_APPLIED, E_UP_CHANGED, E_DOWN_CHANGED,
@@ -246,7 +212,7 @@ enum EntryColumn
 	" AND " text " OPERATOR(pg_catalog.~*)" \
 	"  '^[[:space:]]*($|--|/[*]|;|begin|start)'"
 
-#define STANDING_COLUMNS \
+#define PLAN_COLUMNS \
 	"coalesce(m.version, a.version)," \
 	" m.kind OPERATOR(pg_catalog.=) 'repeatable'," \
 	" m.version IS NOT NULL, a.version IS NOT NULL," \
@@ -262,10 +228,8 @@ enum EntryColumn
 	"  SELECT s.version FROM migrate.step s" \
 	"  WHERE s.project OPERATOR(pg_catalog.=) $1" \
 	"  AND s.target OPERATOR(pg_catalog.=) ''" \
-	"  AND s.part OPERATOR(pg_catalog.=) 'down')"
-
-#define PLAN_COLUMNS \
-	STANDING_COLUMNS ", coalesce(m.name, a.name), m.requires," \
+	"  AND s.part OPERATOR(pg_catalog.=) 'down')," \
+	" coalesce(m.name, a.name), m.requires," \
 	" m.down IS NOT NULL, m.verify IS NOT NULL, m.irreversible," \
 	" CASE m.transactional WHEN false THEN 1 WHEN true THEN 2 ELSE 0 END," \
 	" m.path, m.down_path, m.verify_path, m.up_line, m.down_line," \
@@ -407,18 +371,13 @@ check_lines(const MigEntry *entry)
 
 /* before is the entry that was read before this one, or NULL */
 static void
-read_entry(MigSqlScope *scope, uint64 number, EntryDepth depth,
-		   MigEntry *entry, const MigEntry *before)
+read_entry(MigSqlScope *scope, uint64 number, bool details, MigEntry *entry,
+		   const MigEntry *before)
 {
 	MigRow		row;
 
 	mig_sql_row_read(&row, number);
 	read_standing(scope, &row, entry);
-	if (depth < ENTRY_PLAN)
-	{
-		check_lines(entry);
-		return;
-	}
 	entry->name = mig_sql_row_text_not_null(scope, &row, E_NAME);
 	entry->requires = mig_sql_row_text_array(scope, &row, E_REQUIRES,
 											 &entry->nrequires);
@@ -439,7 +398,7 @@ read_entry(MigSqlScope *scope, uint64 number, EntryDepth depth,
 	check_lines(entry);
 	if (entry->applied && entry->how == NULL)
 		mig_sql_refuse_value("applied", "how", entry->version);
-	if (depth < ENTRY_DETAILS)
+	if (!details)
 		return;
 	entry->checksum = mig_sql_row_text_not_null(scope, &row, E_CHECKSUM);
 	entry->down_checksum = mig_sql_row_text(scope, &row, E_DOWN_CHECKSUM);
@@ -472,7 +431,7 @@ typedef struct EntryCursor
 
 #define ROWS_AT_ONCE 256
 
-/* all versions, or these if versions is not NULL */
+/* all versions, or these if versions is not NULL; by the active snapshot */
 static void
 open_entries(EntryCursor *cursor, const char *sql, const char *project,
 			 char **versions, int count)
@@ -487,7 +446,7 @@ open_entries(EntryCursor *cursor, const char *sql, const char *project,
 		nulls[1] = 'n';
 	mig_tables_open(&cursor->scope);
 	cursor->portal = SPI_cursor_open_with_args(NULL, sql, 2, types, values,
-											   nulls, false, 0);
+											   nulls, true, 0);
 }
 
 /* number of rows that the getters of base/sql.h reach now; 0 after the last */
@@ -617,7 +576,7 @@ read_entries(const char *project, char **versions, int nversions, bool details,
 {
 	EntryCursor cursor;
 	MigEntry   *entries;
-	Size		room = versions ? nversions : ROWS_AT_ONCE;
+	Size		room = versions ? Max(nversions, 1) : ROWS_AT_ONCE;
 	Size		n = 0;
 	uint64		nrows;
 	uint64		i;
@@ -638,8 +597,8 @@ read_entries(const char *project, char **versions, int nversions, bool details,
 		}
 		memset(&entries[n], 0, sizeof(MigEntry) * nrows);
 		for (i = 0; i < nrows; i++, n++)
-			read_entry(&cursor.scope, i, details ? ENTRY_DETAILS : ENTRY_PLAN,
-					   &entries[n], n > 0 ? &entries[n - 1] : NULL);
+			read_entry(&cursor.scope, i, details, &entries[n],
+					   n > 0 ? &entries[n - 1] : NULL);
 	}
 	close_entries(&cursor);
 	if (details)
@@ -648,51 +607,73 @@ read_entries(const char *project, char **versions, int nversions, bool details,
 	return entries;
 }
 
-void
-mig_migration_scan(const char *project,
-				   void (*take) (const MigEntry *entry, void *arg), void *arg)
+/* by what is committed now */
+static MigEntry *
+read_entries_now(const char *project, char **versions, int nversions,
+				 bool details, int *count)
 {
-	EntryCursor cursor;
-	MemoryContext caller = CurrentMemoryContext;
-	MemoryContext portion = AllocSetContextCreate(caller, "migrate entries",
-												  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext spi;
-	MigEntry	entry;
-	uint64		nrows;
-	uint64		i;
+	MigEntry   *entries;
 
-	open_entries(&cursor, "SELECT " STANDING_COLUMNS ALL_ENTRIES, project,
-				 NULL, 0);
-	cursor.scope.outer = portion;
-	spi = CurrentMemoryContext;
-	while ((nrows = fetch_entries(&cursor)) > 0)
-	{
-		for (i = 0; i < nrows; i++)
-		{
-			memset(&entry, 0, sizeof(entry));
-			MemoryContextSwitchTo(portion);
-			read_entry(&cursor.scope, i, ENTRY_STANDING, &entry, NULL);
-			MemoryContextSwitchTo(caller);
-			take(&entry, arg);
-			MemoryContextSwitchTo(spi);
-		}
-		MemoryContextReset(portion);
-	}
-	close_entries(&cursor);
-	MemoryContextDelete(portion);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	entries = read_entries(project, versions, nversions, details, count);
+	PopActiveSnapshot();
+	return entries;
 }
 
 MigEntry *
 mig_migration_entries(const char *project, bool details, int *count)
 {
-	return read_entries(project, NULL, 0, details, count);
+	return read_entries_now(project, NULL, 0, details, count);
+}
+
+MigEntry *
+mig_migration_entries_named(const char *project, List *versions, bool details,
+							int *count)
+{
+	char	  **array = palloc(sizeof(char *) * Max(list_length(versions), 1));
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, versions)
+		array[n++] = lfirst(lc);
+	qsort(array, n, sizeof(char *), mig_version_compare_bytes);
+	n = qunique(array, n, sizeof(char *), mig_version_compare_bytes);
+	return read_entries(project, array, n, details, count);
+}
+
+bool
+mig_migration_unsettled(const char *project, const MigSettled *settled,
+						List **versions)
+{
+	static const MigKeyLookup step_row = {
+		"step", 3, {"project", "target", "version"}, {NULL}
+	};
+	int			i;
+
+	if (!mig_key_lookup_versions_in(&migration_row, SPECIAL_INDEX, project,
+									versions))
+		return false;
+	*versions = list_concat(*versions,
+							mig_key_lookup_versions_after(&migration_row,
+														  project,
+														  settled->through));
+	*versions = list_concat(*versions,
+							mig_key_lookup_versions_after(&applied_row,
+														  project,
+														  settled->through));
+	*versions = list_concat(*versions,
+							mig_key_lookup_versions_after(&step_row, project,
+														  ""));
+	for (i = 0; i < settled->nexceptions; i++)
+		*versions = lappend(*versions, settled->exceptions[i]);
+	return true;
 }
 
 MigEntry **
 mig_migration_entries_of(const char *project, char **versions, int count)
 {
 	int			found;
-	MigEntry   *entries = read_entries(project, versions, count, false, &found);
+	MigEntry   *entries = read_entries_now(project, versions, count, false, &found);
 	MigEntry  **result = palloc(sizeof(MigEntry *) * count);
 	int			i;
 
@@ -711,8 +692,8 @@ MigEntry *
 mig_migration_entry(const char *project, const char *version)
 {
 	int			count;
-	MigEntry   *entry = read_entries(project, unconstify(char **, &version),
-									 1, true, &count);
+	MigEntry   *entry = read_entries_now(project, unconstify(char **, &version),
+										 1, true, &count);
 
 	return count > 0 ? entry : NULL;
 }
@@ -826,9 +807,6 @@ mig_migration_stranger(const char *project, MigPart part, char **versions,
 bool
 mig_migration_is_applied(const char *project, const char *version)
 {
-	static const MigKeyLookup applied_row = {
-		"applied", 3, {"project", "target", "version"}, {NULL}
-	};
 	const char *key[] = {project, "", version};
 
 	return mig_key_lookup_row(&applied_row, key, NULL, NULL);
@@ -838,8 +816,8 @@ List *
 mig_migration_dependents(const char *project, List *versions)
 {
 	MigSqlScope scope;
-	Oid			types[2] = {TEXTOID, TEXTARRAYOID};
-	Datum		values[2];
+	Oid			types[3] = {TEXTOID, TEXTARRAYOID, TIDARRAYOID};
+	Datum		values[3];
 	List	   *requirements = NIL;
 	List	   *dependents = NIL;
 	ListCell   *lc;
@@ -852,19 +830,26 @@ mig_migration_dependents(const char *project, List *versions)
 	values[0] = CStringGetTextDatum(project);
 	values[1] = list_to_array(requirements);
 	mig_tables_open(&scope);
-	nrows =
-		mig_sql_execute("SELECT pg_catalog.concat(m.project, ':', m.version)"
-						" FROM migrate.migration m JOIN migrate.applied a"
-						"  ON a.project OPERATOR(pg_catalog.=) m.project"
-						"  AND a.version OPERATOR(pg_catalog.=) m.version"
-						"  AND a.target OPERATOR(pg_catalog.=) ''"
-						" WHERE m.project OPERATOR(pg_catalog.<>) $1"
-						" AND m.requires OPERATOR(pg_catalog.&&) $2"
-						" ORDER BY 1",
-						2, types, values, NULL);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	values[2] = mig_key_lookup_tids_in(&migration_row, SPECIAL_INDEX);
+	PopActiveSnapshot();
+	nrows = mig_sql_execute("SELECT m.project, m.version,"
+							" pg_catalog.concat(m.project, ':', m.version)"
+							" FROM migrate.migration m"
+							" WHERE m.ctid OPERATOR(pg_catalog.=) ANY ($3)"
+							" AND m.project OPERATOR(pg_catalog.<>) $1"
+							" AND m.requires OPERATOR(pg_catalog.&&) $2"
+							" ORDER BY 3",
+							3, types, values, NULL);
 	for (i = 0; i < nrows; i++)
-		dependents = mig_sql_append(&scope, dependents,
-									mig_sql_get_text(&scope, i, 1));
+	{
+		char	   *other = mig_sql_get_text(&scope, i, 1);
+		char	   *version = mig_sql_get_text(&scope, i, 2);
+
+		if (mig_migration_is_applied(other, version))
+			dependents = mig_sql_append(&scope, dependents,
+										mig_sql_get_text(&scope, i, 3));
+	}
 	mig_tables_close(&scope);
 	return dependents;
 }
@@ -946,8 +931,13 @@ put_source(Tuplestorestate *rows, TupleDesc desc, int ord,
 	values[S_NAME] = CStringGetTextDatum(source->name);
 	values[S_KIND] = CStringGetTextDatum(source->kind == MIG_REPEATABLE ?
 										 "repeatable" : "versioned");
-	values[S_UP] = CStringGetTextDatum(source->up);
-	values[S_DOWN] = mig_sql_text_datum(source->down, &nulls[S_DOWN]);
+	if (checksum != NULL)
+		nulls[S_UP] = nulls[S_DOWN] = true; /* it stands for them */
+	else
+	{
+		values[S_UP] = CStringGetTextDatum(source->up);
+		values[S_DOWN] = mig_sql_text_datum(source->down, &nulls[S_DOWN]);
+	}
 	values[S_VERIFY] = mig_sql_text_datum(source->verify, &nulls[S_VERIFY]);
 	values[S_REQUIRES] = list_to_array(source->requires);
 	values[S_TRANSACTIONAL] = BoolGetDatum(source->transactional == MIG_TX_ON);
@@ -1009,9 +999,6 @@ register_sources(List *sources, List *checksums, List *down_checksums)
 bool
 mig_migration_is_stored(const char *project, const char *version)
 {
-	static const MigKeyLookup migration_row = {
-		"migration", 2, {"project", "version"}, {NULL}
-	};
 	const char *key[] = {project, version};
 
 	return mig_key_lookup_row(&migration_row, key, NULL, NULL);
@@ -1269,13 +1256,11 @@ void
 mig_migration_hold(const char *project, List *versions, const char *reason)
 {
 	MigSqlScope scope;
-	static const MigKeyLookup migration_row = {
-		"migration", 2, {"project", "version"}, {NULL}
-	};
 	Oid			types[2] = {TIDARRAYOID, TEXTOID};
 	Datum		values[2];
 	char		nulls[2] = {' ', ' '};
 	bool		isnull;
+	uint64		changes = mig_state_changes();
 
 	values[0] = mig_key_lookup_tids(&migration_row, project, versions);
 	values[1] = mig_sql_text_datum(reason, &isnull);
@@ -1286,6 +1271,7 @@ mig_migration_hold(const char *project, List *versions, const char *reason)
 					" WHERE ctid OPERATOR(pg_catalog.=) ANY ($1)",
 					2, types, values, nulls);
 	mig_tables_close(&scope);
+	mig_state_explain(changes);
 }
 
 void

@@ -47,10 +47,6 @@ typedef struct MigComparison
 								 * there is none now */
 } MigComparison;
 
-/* false if there is no row yet */
-extern bool mig_state_read(const char *project, MigState *state);
-extern void mig_state_write(const char *project, const MigState *state);
-
 /* the names of all projects that have a migration, stored or applied */
 extern List *mig_migration_projects(void);
 
@@ -65,6 +61,9 @@ extern void mig_migration_warn_if_empty(const char *project);
 /* search_path of what was run and applied last; NULL if that is not known */
 extern char *mig_migration_newest_path(const char *project);
 
+/* search_path of the run that has applied this; likewise */
+extern char *mig_migration_path_of(const char *project, const char *version);
+
 /* the policy of a project; the defaults if it has no row */
 extern MigPolicy *mig_policy_read(const char *project);
 
@@ -76,14 +75,20 @@ extern MigEntry *mig_migration_entries(const char *project, bool details,
 									   int *count);
 
 /*
- * The same one by one and in no order, for what does not need them together.
- * Of an entry there is only what mig_plan_tally() asks for.  It lives as long
- * as the call of take, which is made in the caller's memory context and must
- * not run SQL.
+ * Of these versions (char *) those that there are, likewise; by the active
+ * snapshot.
  */
-extern void mig_migration_scan(const char *project,
-							   void (*take) (const MigEntry *entry, void *arg),
-							   void *arg);
+extern MigEntry *mig_migration_entries_named(const char *project,
+											 List *versions,
+											 bool details, int *count);
+
+/*
+ * Versions (char *) of all that are not settled, and perhaps of others; some
+ * twice.  By the active snapshot.  False if only a look at all can tell.
+ */
+extern bool mig_migration_unsettled(const char *project,
+									const MigSettled *settled,
+									List **versions);
 
 /* these, in their order, without details; NULL if one is not there */
 extern MigEntry **mig_migration_entries_of(const char *project,
@@ -155,8 +160,5 @@ extern void mig_migration_accept(const char *project, const char *version,
 extern void mig_migration_rename(const char *project, const char *version,
 								 const MigSource *source, const char *checksum,
 								 const char *down_checksum);
-
-/* the gate's note that something may be pending now */
-extern void mig_state_invalidate(void);
 
 #endif							/* MIG_LEDGER_MIGRATION_H */

@@ -27,6 +27,7 @@
 #include "lint/lint.h"
 #include "lint/rules.h"
 #include "lint/verify.h"
+#include "plan/project.h"
 #include "source/trial_parse.h"
 
 /* limits of what is read at once; one body may be larger than that */
@@ -619,12 +620,10 @@ mig_lint(const char *project_name, const char *target, bool restricted,
 {
 	MigPolicy  *policy = mig_policy_read(project_name);
 	MigPolicy	lenient = *policy;
-	int			count;
-	MigEntry   *entries = mig_migration_entries(project_name, false, &count);
-	MigProject *project = mig_plan_project(project_name, entries, count, true);
+	MigProject *project = mig_project_read_all(project_name, false, true);
 	MigPlan    *plan;
 
-	if (count == 0)
+	if (project->count == 0)
 		mig_migration_tell_empty(project_name, WARNING);
 	lenient.allow_out_of_order = true;
 	lenient.require_down = false;

@@ -21,6 +21,13 @@ typedef struct MigProject
 	MigEntry  **order;			/* in the order of application */
 
 	/*
+	 * If "through" is not NULL, entries has all but settled migrations, and
+	 * some of those.  All of plan_*.c gives the same result as with all of
+	 * them if mig_plan_is_enough() and, to roll back, mig_plan_knows_down().
+	 */
+	MigSettled	settled;
+
+	/*
 	 * Every migration but at most one says what it requires, and versions are
 	 * not just numbers: they are ids whose own order means nothing.
 	 */
@@ -50,6 +57,25 @@ typedef List *(*MigDependents) (const char *project, List *versions);
  */
 extern MigProject *mig_plan_project(const char *name, MigEntry *entries,
 									int count, bool strict);
+
+/* is it one of those that need not have been read? */
+extern bool mig_plan_is_settled(const MigSettled *settled,
+								const MigEntry *entry);
+
+/*
+ * Do these entries, which are all but settled ones, stand for the project?  The
+ * highest version that is applied must be among them, that which was applied
+ * last, and two that require nothing, so that the project is not ordered by
+ * requirements.
+ */
+extern bool mig_plan_is_enough(const MigSettled *settled,
+							   const MigEntry *entries, int count);
+
+/*
+ * Which migrations need not be read next time; NULL as "through" if there are
+ * few such.
+ */
+extern void mig_plan_settle(const MigProject *project, MigSettled *settled);
 
 /* NULL if there is none */
 extern MigEntry *mig_plan_find(const MigProject *project, const char *version);
@@ -94,26 +120,11 @@ extern bool mig_plan_is_pending(const MigEntry *entry);
  */
 extern bool *mig_plan_held(const MigProject *project, bool only_pending);
 
-/*
- * What the entries of a project say together, taken one by one.  Begins as
- * zeroes; strings are copied into CurrentMemoryContext.
- */
-typedef struct MigTally
-{
-	int64		applied;
-	bool		incomplete;		/* something keeps migrate.state from it */
-	char	   *newest;			/* version that was applied last, or NULL */
-	int64		newest_seq;
-	char	   *highest;		/* highest versioned one that is applied */
-} MigTally;
-
-/* count an entry in, or all of them; a tally begins zeroed */
-extern void mig_plan_tally(MigTally *tally, const MigEntry *entry);
-extern void mig_plan_tally_all(MigTally *tally, const MigProject *project);
-
-/* what migrate.state has to say of it, or of a project */
-extern void mig_plan_tally_state(const MigTally *tally, MigState *state);
+/* what a project says together, but for what is settled */
 extern void mig_plan_state(const MigProject *project, MigState *state);
+
+/* the highest versioned one that is applied, or NULL */
+extern const MigEntry *mig_plan_highest(const MigProject *project);
 
 /*
  * What to apply.  target NULL or "head" means everything; restricted limits
@@ -160,6 +171,10 @@ typedef struct MigDownChoice
 extern MigPlan *mig_plan_down(const MigProject *project,
 							  const MigDownChoice *choice,
 							  MigDependents dependents_of);
+
+/* has the project all that the choice may be about? */
+extern bool mig_plan_knows_down(const MigProject *project,
+								const MigDownChoice *choice);
 
 /*
  * What stands half-way is gone on with before anything else, in its own

@@ -19,18 +19,24 @@
 #include "base/errors.h"
 #include "base/version_order.h"
 #include "ledger/migration.h"
+#include "ledger/state.h"
+#include "plan/project.h"
 #include "plan/plan_run.h"
 #include "plan/preflight.h"
 #include "plan/run_lock.h"
 #include "plan/runnable.h"
 
+/* rules look at the neighbors of what is linted */
 static MigProject *
-read_project_to_plan(const char *name, bool strict)
+read_project_to_apply(const MigRunOptions *options, const MigPolicy *policy)
 {
-	int			count;
-	MigEntry   *entries = mig_migration_entries(name, false, &count);
+	List	   *versions = list_copy(options->versions);
 
-	return mig_plan_project(name, entries, count, strict);
+	if (policy->lint != MIG_LINT_OFF)
+		return mig_project_read_all(options->project, false, true);
+	if (options->target != NULL)
+		versions = lappend(versions, unconstify(char *, options->target));
+	return mig_project_read(options->project, versions, false, true);
 }
 
 /* true if this version is a new one in the list */
@@ -107,10 +113,30 @@ schemas_gone(char *path)
 	return missing;
 }
 
-List *
-mig_plan_run_missing_schemas(const char *project)
+/* search_path of what was run and applied last; NULL if that is not known */
+static char *
+newest_path(const MigProject *project)
 {
-	char	   *path = mig_migration_newest_path(project);
+	const MigEntry *newest = NULL;
+	int			i;
+
+	for (i = 0; i < project->count; i++)
+	{
+		const MigEntry *entry = &project->entries[i];
+
+		if (entry->applied && strcmp(entry->how, "apply") == 0 &&
+			(newest == NULL || entry->seq > newest->seq))
+			newest = entry;
+	}
+	if (newest == NULL || newest->seq <= project->settled.seq)
+		return mig_migration_newest_path(project->name);
+	return mig_migration_path_of(project->name, newest->version);
+}
+
+List *
+mig_plan_run_missing_schemas(const MigProject *project)
+{
+	char	   *path = newest_path(project);
 
 	return path ? schemas_gone(path) : NIL;
 }
@@ -126,7 +152,7 @@ warn_of_schemas(List *missing)
 }
 
 void
-mig_plan_run_warn_of_schemas(const char *project)
+mig_plan_run_warn_of_schemas(const MigProject *project)
 {
 	warn_of_schemas(mig_plan_run_missing_schemas(project));
 }
@@ -154,7 +180,7 @@ notice_nothing_pending(const MigProject *project)
 	}
 	mig_plan_state(project, &state);
 	notice_nothing_to_apply(state.applied, state.newest);
-	mig_plan_run_warn_of_schemas(project->name);
+	mig_plan_run_warn_of_schemas(project);
 }
 
 bool
@@ -194,7 +220,7 @@ static void
 make_plan_up(const MigRunOptions *options, MigPlannedRun *prepared)
 {
 	prepared->policy = mig_policy_read(options->project);
-	prepared->project = read_project_to_plan(options->project, true);
+	prepared->project = read_project_to_apply(options, prepared->policy);
 	prepared->plan = mig_plan_up(prepared->project, options->target,
 								 options->restricted, options->versions,
 								 prepared->policy, mig_migration_is_applied);
@@ -295,7 +321,7 @@ mig_plan_run_undo(const MigRunOptions *options, const MigDownChoice *choice,
 	if (!options->dry_run)
 		mig_preflight_destructive(options->project, prepared->policy,
 								  options->confirm);
-	prepared->project = read_project_to_plan(options->project, false);
+	prepared->project = mig_project_read_down(options->project, choice);
 	prepared->plan = mig_plan_down(prepared->project, choice,
 								   mig_migration_dependents);
 	mig_plan_check_half_way(prepared->project, prepared->plan, MIG_DOWN,

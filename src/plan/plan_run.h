@@ -91,7 +91,7 @@ extern void mig_plan_run_warn(const MigProject *project, bool each);
  * The schemas that the newest migration was run with, if all of them are gone.
  * It says nothing about a schema that was dropped and made again.
  */
-extern List *mig_plan_run_missing_schemas(const char *project);
-extern void mig_plan_run_warn_of_schemas(const char *project);
+extern List *mig_plan_run_missing_schemas(const MigProject *project);
+extern void mig_plan_run_warn_of_schemas(const MigProject *project);
 
 #endif							/* MIG_PLAN_RUN_H */

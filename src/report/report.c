@@ -24,6 +24,7 @@
 #include "base/sql.h"
 #include "base/subxact.h"
 #include "ledger/migration.h"
+#include "plan/project.h"
 #include "plan/plan_run.h"
 #include "report/report.h"
 
@@ -828,7 +829,9 @@ decide_verdict(MigReport *report)
 	const MigReportError *error = report->plan_error ? report->plan_error :
 		report->rehearsal_error ? report->rehearsal_error : report->lint_error;
 	int			refused = refused_findings(report);
-	List	   *missing = mig_plan_run_missing_schemas(report->project);
+	List	   *missing =
+		mig_plan_run_missing_schemas(mig_project_read(report->project, NIL,
+													  false, false));
 	int			skipped = 0;
 	int			i;
 

@@ -46,6 +46,7 @@
 #include "ledger/migration.h"
 #include "lint/lint.h"
 #include "plan/loaded_bodies.h"
+#include "plan/project.h"
 #include "plan/preflight.h"
 #include "plan/run_lock.h"
 #include "run/apply.h"
@@ -361,7 +362,6 @@ hold_undone(ApplyRun *run)
 static void
 update_state(ApplyRun *run)
 {
-	MigState	state;
 	ListCell   *lc;
 	int			i;
 
@@ -376,8 +376,7 @@ update_state(ApplyRun *run)
 		entry->run = run->id;
 		entry->seq = run->costs[i].seq;
 	}
-	mig_plan_state(run->project, &state);
-	mig_state_write(run->options->project, &state);
+	mig_project_write_state(run->project);
 }
 
 /* everything that is rolled back together when it fails */
@@ -673,13 +672,10 @@ run_execute(ApplyRun *run, MigApplySink sink, void *arg)
  * transaction block it would keep the lock until the end of the block.
  */
 static void
-write_complete_state(const char *name, const MigProject *project)
+write_complete_state(const MigProject *project)
 {
-	MigState	state;
-
-	mig_plan_state(project, &state);
-	if (state.complete && !IsTransactionBlock())
-		mig_state_write(name, &state);
+	if (mig_project_has_news(project) && !IsTransactionBlock())
+		mig_project_write_state(project);
 	else
 		mig_run_lock_release();
 }
@@ -704,7 +700,7 @@ mig_apply_up(const MigRunOptions *options, MigApplySink sink, void *arg)
 	if (!mig_plan_run_apply(options, &prepared))
 	{
 		if (!held_before)
-			write_complete_state(options->project, prepared.project);
+			write_complete_state(prepared.project);
 		return;
 	}
 	mig_plan_run_warn(prepared.project, false);
@@ -728,7 +724,7 @@ prepare_undo(const MigRunOptions *options, const MigDownChoice *choice,
 static void
 notice_gaps(const MigProject *project, const MigPlan *plan)
 {
-	MigTally	tally = {0};
+	const MigEntry *highest = mig_plan_highest(project);
 	List	   *versions = NIL;
 	int			i;
 
@@ -737,8 +733,7 @@ notice_gaps(const MigProject *project, const MigPlan *plan)
 		if (mig_plan_can_leave_gap(plan->steps[i]))
 			versions = lappend(versions, plan->steps[i]->version);
 	}
-	mig_plan_tally_all(&tally, project);
-	mig_plan_run_notice_gaps(tally.highest, versions);
+	mig_plan_run_notice_gaps(highest ? highest->version : NULL, versions);
 }
 
 void

@@ -48,10 +48,12 @@
 #include "exec/progress.h"
 #include "ledger/migration.h"
 #include "ledger/run.h"
+#include "ledger/state.h"
 #include "ledger/step.h"
 #include "ledger/tables.h"
 #include "lint/lint.h"
 #include "plan/loaded_bodies.h"
+#include "plan/project.h"
 #include "plan/preflight.h"
 #include "plan/recheck.h"
 #include "plan/run_lock.h"
@@ -138,17 +140,6 @@ write_run_row(EachRun *each)
 	row.backend_pid = MyProcPid;
 	mig_run_insert(&row);
 	mig_run_lock_mark_run(row.run);
-}
-
-/* let migrate.state know if nothing is left to do */
-static void
-write_complete_tally(const char *name, const MigTally *tally)
-{
-	MigState	state;
-
-	mig_plan_tally_state(tally, &state);
-	if (state.complete)
-		mig_state_write(name, &state);
 }
 
 /* what a run does before its first migration */
@@ -250,13 +241,8 @@ make_plan(void *arg)
 	else
 	{
 		each->window.nsteps = 0;
-		if (each->part == MIG_UP)
-		{
-			MigTally	tally = {0};
-
-			mig_plan_tally_all(&tally, prepared.project);
-			write_complete_tally(each->options->project, &tally);
-		}
+		if (each->part == MIG_UP && mig_project_has_news(prepared.project))
+			mig_project_write_state(prepared.project);
 	}
 	MemoryContextSwitchTo(each->context);
 	each->told_held = copy_strings(prepared.told_held);
@@ -958,21 +944,24 @@ finish_background_row(void *arg)
 }
 
 static void
-add_to_tally(const MigEntry *entry, void *arg)
-{
-	mig_plan_tally((MigTally *) arg, entry);
-}
-
-static void
 finish_run(void *arg)
 {
 	EachRun    *each = (EachRun *) arg;
-	MigTally	tally = {0};
+	MemoryContext context = AllocSetContextCreate(each->context,
+												  "migrate state",
+												  ALLOCSET_DEFAULT_SIZES);
+	MigProject *project;
+	const MigEntry *highest;
 
-	mig_migration_scan(each->options->project, add_to_tally, &tally);
-	write_complete_tally(each->options->project, &tally);
+	MemoryContextSwitchTo(context);
+	project = mig_project_read(each->options->project, NIL, false, false);
+	mig_project_write_state(project);
+	highest = mig_plan_highest(project);
 	if (each->gaps_matter)
-		mig_plan_run_notice_gaps(tally.highest, each->gaps);
+		mig_plan_run_notice_gaps(highest ? highest->version : NULL,
+								 each->gaps);
+	MemoryContextSwitchTo(each->context);
+	MemoryContextDelete(context);
 	mig_run_end(each->result->run, MIG_RUN_SUCCESS,
 				each->result->migrations);
 	restore_session(each);

@@ -1,0 +1,371 @@
+/*-------------------------------------------------------------------------
+ *
+ * state.c
+ *	  The rows of migrate.state: what need not be looked at.
+ *
+ * What a row says is written by who has the runner lock and has looked, and is
+ * taken back by whatever changes the tables that it is about: the trigger of
+ * migrate.migration, which has the lock, and those of migrate.applied, which a
+ * superuser may change without it.  So who writes a row looks whether somebody
+ * has written it since he read it.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "base/version_order.h"
+#include "ledger/key_lookup.h"
+#include "ledger/state.h"
+#include "ledger/tables.h"
+
+/* changes of the tables that nobody has explained, see ledger/state.h */
+static uint64 changes = 0;
+
+/* of the project whose rows a statement changes; a NULL through: nothing is settled */
+static char *row_project = NULL;
+static char *row_through = NULL;
+
+/* what is known of the project of a statement */
+static void
+forget_row(void)
+{
+	char	   *project = row_project;
+	char	   *through = row_through;
+
+	row_project = row_through = NULL;
+	if (project != NULL)
+		pfree(project);
+	if (through != NULL)
+		pfree(through);
+}
+
+bool
+mig_state_read(const char *project, MigState *state)
+{
+	MigSqlScope scope;
+	Oid			types[1] = {TEXTOID};
+	Datum		values[1] = {CStringGetTextDatum(project)};
+	bool		found;
+
+	mig_tables_open(&scope);
+	found =
+		mig_sql_execute("SELECT complete, applied, newest FROM migrate.state"
+						" WHERE project OPERATOR(pg_catalog.=) $1"
+						" AND target OPERATOR(pg_catalog.=) ''",
+						1, types, values, NULL) > 0;
+	if (found)
+	{
+		state->complete = mig_sql_get_bool(0, 1);
+		state->applied = mig_sql_get_int8(0, 2);
+		state->newest = mig_sql_get_text(&scope, 0, 3);
+	}
+	mig_tables_close(&scope);
+	return found;
+}
+
+#define SETTLED_COLUMNS \
+	"SELECT xmin, settled_through, settled_count, settled_seq," \
+	" settled_highest, unsettled, complete FROM migrate.state" \
+	" WHERE project OPERATOR(pg_catalog.=) $1" \
+	" AND target OPERATOR(pg_catalog.=) ''"
+
+/* the row of the last result; strings are in the scope's outer context */
+static void
+read_settled(MigSqlScope *scope, MigSettled *settled)
+{
+	bool		isnull;
+
+	memset(settled, 0, sizeof(MigSettled));
+	settled->changes = changes;
+	if (SPI_processed == 0)
+		return;
+	settled->writer =
+		DatumGetTransactionId(SPI_getbinval(SPI_tuptable->vals[0],
+											SPI_tuptable->tupdesc, 1,
+											&isnull));
+	settled->through = mig_sql_get_text(scope, 0, 2);
+	if (settled->through == NULL)
+		return;
+	settled->count = mig_sql_get_int8(0, 3);
+	settled->seq = mig_sql_get_int8(0, 4);
+	settled->highest = mig_sql_get_text_not_null(scope, 0, 5);
+	settled->exceptions = mig_sql_get_text_array(scope, 0, 6,
+												 &settled->nexceptions);
+	if (settled->count < 0 || settled->nexceptions > MIG_SETTLED_EXCEPTIONS)
+		mig_sql_refuse_value("state", "unsettled", NULL);
+	qsort(settled->exceptions, settled->nexceptions, sizeof(char *),
+		  mig_version_compare_bytes);
+}
+
+void
+mig_state_settled(const char *project, MigSettled *settled)
+{
+	MigSqlScope scope;
+	Oid			types[1] = {TEXTOID};
+	Datum		values[1] = {CStringGetTextDatum(project)};
+	int			rc;
+
+	Assert(ActiveSnapshotSet());
+	mig_tables_open(&scope);
+	rc = SPI_execute_with_args(SETTLED_COLUMNS, 1, types, values, NULL, true,
+							   1);
+	if (rc < 0)
+		elog(ERROR, "SPI failed with code %d", rc);
+	read_settled(&scope, settled);
+	mig_tables_close(&scope);
+}
+
+/* the same as it is now, and nobody else can change it; SPI is connected */
+static void
+lock_settled(MigSqlScope *scope, const char *project, MigSettled *settled)
+{
+	Oid			types[1] = {TEXTOID};
+	Datum		values[1] = {CStringGetTextDatum(project)};
+
+	(void) mig_sql_execute(SETTLED_COLUMNS " FOR UPDATE", 1, types, values,
+						   NULL);
+	read_settled(scope, settled);
+}
+
+/* in values from the first of five on */
+static void
+set_settled(const MigSettled *settled, Oid *types, Datum *values, char *nulls)
+{
+	static const Oid column_types[] = {
+		TEXTOID, INT8OID, INT8OID, TEXTOID, TEXTARRAYOID
+	};
+	int			i;
+
+	for (i = 0; i < lengthof(column_types); i++)
+	{
+		types[i] = column_types[i];
+		nulls[i] = settled->through ? ' ' : 'n';
+	}
+	if (settled->through == NULL)
+		return;
+	values[0] = CStringGetTextDatum(settled->through);
+	values[1] = Int64GetDatum(settled->count);
+	values[2] = Int64GetDatum(settled->seq);
+	values[3] = CStringGetTextDatum(settled->highest);
+	values[4] = mig_sql_text_array(settled->exceptions, settled->nexceptions);
+}
+
+void
+mig_state_write(const char *project, const MigState *state)
+{
+	MigSqlScope scope;
+	MigSettled	now;
+	MigSettled	settled = state->settled;
+	Oid			types[9] = {TEXTOID, BOOLOID, INT8OID, TEXTOID};
+	Datum		values[9];
+	char		nulls[9] = {' ', ' ', ' ', ' '};
+	bool		isnull;
+	bool		valid;
+
+	forget_row();
+	Assert(state->applied >= 0);
+	mig_tables_open(&scope);
+	lock_settled(&scope, project, &now);
+	valid = settled.changes == changes &&
+		(!TransactionIdIsValid(now.writer) || now.writer == settled.writer ||
+		 TransactionIdIsCurrentTransactionId(now.writer));
+	if (!valid)
+		settled.through = NULL;
+	values[0] = CStringGetTextDatum(project);
+	values[1] = BoolGetDatum(state->complete && valid);
+	values[2] = Int64GetDatum(state->applied);
+	values[3] = mig_sql_text_datum(state->newest, &isnull);
+	if (isnull)
+		nulls[3] = 'n';
+	set_settled(&settled, types + 4, values + 4, nulls + 4);
+	mig_sql_execute("INSERT INTO migrate.state (project, complete, applied, newest,"
+					" settled_through, settled_count, settled_seq, settled_highest,"
+					" unsettled)"
+					" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+					" ON CONFLICT (project, target) DO UPDATE SET"
+					" complete = EXCLUDED.complete, applied = EXCLUDED.applied,"
+					" newest = EXCLUDED.newest,"
+					" settled_through = EXCLUDED.settled_through,"
+					" settled_count = EXCLUDED.settled_count,"
+					" settled_seq = EXCLUDED.settled_seq,"
+					" settled_highest = EXCLUDED.settled_highest,"
+					" unsettled = EXCLUDED.unsettled",
+					9, types, values, nulls);
+	mig_tables_close(&scope);
+}
+
+void
+mig_state_invalidate(void)
+{
+	static SPIPlanPtr plan = NULL;
+	MigSqlScope scope;
+
+	mig_tables_open(&scope);
+	mig_sql_kept(&plan,
+				 "UPDATE migrate.state SET complete = false WHERE complete",
+				 0, NULL, NULL, NULL);
+	mig_tables_close(&scope);
+}
+
+void
+mig_state_forget(void)
+{
+	MigSqlScope scope;
+
+	changes++;
+	mig_tables_open(&scope);
+	mig_sql_execute("UPDATE migrate.state SET complete = false,"
+					" settled_through = NULL, settled_count = NULL,"
+					" settled_seq = NULL, settled_highest = NULL, unsettled = NULL",
+					0, NULL, NULL, NULL);
+	mig_tables_close(&scope);
+}
+
+/* is a version settled until now, and not just one that is read in any case? */
+static bool
+is_counted(const char *project, const char *version)
+{
+	static const MigKeyLookup migration_row = {
+		"migration", 2, {"project", "version"},
+		{"kind", "requires", "held_reason"}
+	};
+	const char *key[] = {project, version};
+	Datum		values[MIG_KEY_WANTED];
+	bool		nulls[MIG_KEY_WANTED];
+	ArrayType  *requires;
+
+	if (!mig_key_lookup_row(&migration_row, key, values, nulls) || !nulls[2])
+		return false;
+	requires = DatumGetArrayTypeP(values[1]);
+	return ArrayGetNItems(ARR_NDIM(requires), ARR_DIMS(requires)) == 0 &&
+		strcmp(TextDatumGetCString(values[0]), "versioned") == 0;
+}
+
+/* make a version an exception; false if it is one or is not concerned */
+static bool
+add_exception(const char *project, const char *version, MigSettled *settled)
+{
+	if (settled->through == NULL ||
+		strcmp(version, settled->through) > 0 ||
+		bsearch(&version, settled->exceptions, settled->nexceptions,
+				sizeof(char *), mig_version_compare_bytes) != NULL)
+		return false;
+	if (settled->nexceptions == MIG_SETTLED_EXCEPTIONS)
+	{
+		settled->through = NULL;
+		return true;
+	}
+	if (is_counted(project, version))
+		settled->count--;
+	settled->exceptions[settled->nexceptions++] =
+		unconstify(char *, version);
+	qsort(settled->exceptions, settled->nexceptions, sizeof(char *),
+		  mig_version_compare_bytes);
+	return true;
+}
+
+/* write the row, which is there or not, so that the next run looks */
+static void
+write_settled(const char *project, const MigSettled *settled)
+{
+	Oid			types[6] = {TEXTOID};
+	Datum		values[6] = {CStringGetTextDatum(project)};
+	char		nulls[6] = {' '};
+
+	set_settled(settled, types + 1, values + 1, nulls + 1);
+	mig_sql_execute("INSERT INTO migrate.state (project, complete, applied,"
+					" settled_through, settled_count, settled_seq, settled_highest,"
+					" unsettled) VALUES ($1, false, 0, $2, $3, $4, $5, $6)"
+					" ON CONFLICT (project, target) DO UPDATE SET complete = false,"
+					" settled_through = EXCLUDED.settled_through,"
+					" settled_count = EXCLUDED.settled_count,"
+					" settled_seq = EXCLUDED.settled_seq,"
+					" settled_highest = EXCLUDED.settled_highest,"
+					" unsettled = EXCLUDED.unsettled",
+					6, types, values, nulls);
+}
+
+void
+mig_state_unsettle(const char *project, List *versions, bool were_there)
+{
+	MigSqlScope scope;
+	MigSettled	settled;
+	char	  **room = palloc(sizeof(char *) * MIG_SETTLED_EXCEPTIONS);
+	bool		write;
+	ListCell   *lc;
+
+	changes++;
+	forget_row();
+	mig_tables_open(&scope);
+	lock_settled(&scope, project, &settled);
+
+	/* a row that one transaction writes again and again is slow to read */
+	write = SPI_processed == 0 ? were_there : mig_sql_get_bool(0, 7) ||
+		!TransactionIdIsCurrentTransactionId(settled.writer);
+	if (settled.nexceptions > 0)
+		memcpy(room, settled.exceptions, sizeof(char *) * settled.nexceptions);
+	settled.exceptions = room;
+	foreach(lc, versions)
+	{
+		if (add_exception(project, lfirst(lc), &settled))
+			write = true;
+	}
+	if (write)
+		write_settled(project, &settled);
+	mig_tables_close(&scope);
+	pfree(room);
+}
+
+void
+mig_state_begin_statement(void)
+{
+	changes++;
+	forget_row();
+}
+
+/* have row_through be that of the project */
+static void
+find_row(const char *project)
+{
+	static const MigKeyLookup state_row = {
+		"state", 2, {"project", "target"}, {"settled_through"}
+	};
+	const char *key[] = {project, ""};
+	Datum		values[MIG_KEY_WANTED];
+	bool		nulls[MIG_KEY_WANTED];
+
+	if (row_project != NULL && strcmp(row_project, project) == 0)
+		return;
+	forget_row();
+	if (mig_key_lookup_row(&state_row, key, values, nulls) && !nulls[0])
+		row_through = MemoryContextStrdup(TopMemoryContext,
+										  TextDatumGetCString(values[0]));
+	row_project = MemoryContextStrdup(TopMemoryContext, project);
+}
+
+void
+mig_state_unsettle_row(const char *project, const char *version)
+{
+	find_row(project);
+	if (row_through != NULL && strcmp(version, row_through) <= 0)
+		mig_state_unsettle(project, list_make1(unconstify(char *, version)),
+						   true);
+}
+
+uint64
+mig_state_changes(void)
+{
+	return changes;
+}
+
+void
+mig_state_explain(uint64 before)
+{
+	changes = before;
+}
