@@ -38,11 +38,11 @@
 
 /* 16 has one function for the privileges on all kinds of objects */
 #if PG_VERSION_NUM >= 160000
-#define MIG_HAS_USAGE(schema, role) \
-	(object_aclcheck(NamespaceRelationId, schema, role, ACL_USAGE) == ACLCHECK_OK)
+#define MIG_HAS_SCHEMA_RIGHT(schema, role, right) \
+	(object_aclcheck(NamespaceRelationId, schema, role, right) == ACLCHECK_OK)
 #else
-#define MIG_HAS_USAGE(schema, role) \
-	(pg_namespace_aclcheck(schema, role, ACL_USAGE) == ACLCHECK_OK)
+#define MIG_HAS_SCHEMA_RIGHT(schema, role, right) \
+	(pg_namespace_aclcheck(schema, role, right) == ACLCHECK_OK)
 #endif
 
 /* 17 lets a background worker connect as a role that may not log in */

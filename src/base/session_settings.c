@@ -314,7 +314,7 @@ is_usable_schema(const char *name)
 	if (name == NULL)
 		return false;
 	schema = get_namespace_oid(name, true);
-	return OidIsValid(schema) && MIG_HAS_USAGE(schema, GetUserId());
+	return OidIsValid(schema) && MIG_HAS_SCHEMA_RIGHT(schema, GetUserId(), ACL_USAGE);
 }
 
 /* is the first schema of the path that can be used the temporary one? */

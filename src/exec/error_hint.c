@@ -7,6 +7,12 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+
+#include "base/compat.h"
 #include "base/errors.h"
 #include "base/subxact.h"
 #include "exec/error_hint.h"
@@ -35,6 +41,49 @@ last_role_of(const char *project)
 
 	(void) mig_subxact_run(read_last_role, &last, true);
 	return last.role;
+}
+
+typedef struct SchemaRight
+{
+	const char *role;
+	char	   *schema;
+	const char *lacking;		/* NULL: neither */
+}			SchemaRight;
+
+/* in a subtransaction, as looking may fail */
+static void
+find_lacking_right(void *arg)
+{
+	SchemaRight *right = (SchemaRight *) arg;
+	Oid			role = get_role_oid(right->role, true);
+	Oid			schema = get_namespace_oid(right->schema, true);
+
+	if (!OidIsValid(role) || !OidIsValid(schema))
+		return;
+	if (!MIG_HAS_SCHEMA_RIGHT(schema, role, ACL_USAGE))
+		right->lacking = "USAGE";
+	else if (!MIG_HAS_SCHEMA_RIGHT(schema, role, ACL_CREATE))
+		right->lacking = "CREATE";
+}
+
+/* what all roles had in public before PostgreSQL 15, among others */
+static void
+add_hint_about_schema(ErrorData *edata, const char *role)
+{
+	const char *denied = _("permission denied for schema %s");
+	int			length = strcspn(denied, "%");
+	SchemaRight right = {role, NULL, NULL};
+
+	if (strncmp(edata->message, denied, length) != 0)
+		return;
+	right.schema = pstrdup(edata->message + length);
+	right.schema[strcspn(right.schema, "\"")] = '\0';
+	(void) mig_subxact_run(find_lacking_right, &right, true);
+	if (right.lacking != NULL)
+		mig_error_add_hint(edata, psprintf("Its owner can GRANT %s ON SCHEMA %s TO %s.",
+										   right.lacking,
+										   quote_identifier(right.schema),
+										   quote_identifier(role)));
 }
 
 /* the procedure that runs such a body in several transactions */
@@ -93,6 +142,8 @@ mig_error_hint_add(ErrorData *edata, const MigHintFacts *facts)
 				mig_error_add_hint(edata,
 								   psprintf("The newest applied migration ran as role \"%s\", this one as \"%s\": SET ROLE may be missing.",
 											last_role, facts->role));
+			else
+				add_hint_about_schema(edata, facts->role);
 			break;
 		case ERRCODE_ACTIVE_SQL_TRANSACTION:
 		case ERRCODE_INVALID_TRANSACTION_TERMINATION:

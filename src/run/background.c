@@ -196,7 +196,7 @@ refuse_unknown_run(int64 run)
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_OBJECT),
 			 errmsg("run " INT64_FORMAT " does not exist", run),
-			 errhint("Runs of apply_each(), rollback_each() and start() can be waited for; one that was started exists when its transaction has committed.")));
+			 errhint("Only runs of apply_each(), rollback_each() and start() can be waited for or canceled, and migrate.run has them all; one that was started is there when its transaction has committed.")));
 }
 
 void

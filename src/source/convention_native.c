@@ -304,7 +304,11 @@ native_requires(MarkerCut *cut, char *words)
 		marker_error(cut, "-- migrate:requires VERSION ...");
 
 	for (; word != NULL; word = mig_file_line_next_word(&words))
+	{
+		if (strchr(word, ',') != NULL)
+			marker_error(cut, "-- migrate:requires VERSION VERSION ..., without a comma");
 		cut->source->requires = lappend(cut->source->requires, word);
+	}
 }
 
 /* -- migrate:repeatable */

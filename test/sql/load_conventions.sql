@@ -156,6 +156,7 @@ SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:transactional\
 SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:transactional maybe\n'));
 SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:transactional on off\n'));
 SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:requires\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:requires 001, 000\n'));
 SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:repeatable always\n'));
 SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:irreversible really\n'));
 SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:irreversible\n-- migrate:up\n-- migrate:down\nSELECT 1;\n'));

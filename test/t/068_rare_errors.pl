@@ -89,6 +89,28 @@ raises('deployer', "SELECT migrate.cancel($run)",
 	'who may run migrations cannot cancel the run of another');
 is(query($node, $db, 'app', "SELECT migrate.cancel($run)"), 'f', 'whose it is may try');
 
+raises($superuser, "$_", '42704: run 99 does not exist\n.*HINT:  Only runs of apply_each.* can be waited for or canceled',
+	"no such run: $_")
+  for 'SELECT migrate.cancel(99)', 'CALL migrate.wait(99)';
+
+# what all roles had in schema public before PostgreSQL 15
+owner_database($node, 'schemas');
+query($node, 'schemas', 'app', q{
+	SELECT migrate.grant('run', 'deployer');
+	CREATE SCHEMA closed;
+	REVOKE ALL ON SCHEMA public FROM PUBLIC; GRANT USAGE ON SCHEMA public TO deployer;
+	SELECT migrate.add('1', 'CREATE TABLE public.t ()', project => 'create');
+	SELECT migrate.add('1', 'CREATE TABLE closed.t ()', project => 'use')});
+foreach my $case ([ 'create', 'CREATE ON SCHEMA public' ], [ 'use', 'USAGE ON SCHEMA closed' ])
+{
+	foreach my $call ("SELECT migrate.apply(project => '$case->[0]')", "CALL migrate.apply_each(project => '$case->[0]')")
+	{
+		like((run_sql($node, 'schemas', 'deployer', $call))[2],
+			qr/42501: permission denied for schema.*HINT:  Its owner can GRANT $case->[1] TO deployer\./s,
+			"a way out: $call");
+	}
+}
+
 query($node, $db, $superuser, q{GRANT EXECUTE ON FUNCTION migrate.gate() TO app});
 query($node, $db, 'app', q{
 	CREATE TABLE own (i int);
