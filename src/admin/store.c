@@ -667,8 +667,10 @@ typedef struct Amendment
 	const char *name;
 	const char *old[MIG_VERIFY + 1];	/* up, down, verify; NULL: none */
 	const char *new[MIG_VERIFY + 1];
+	MigTransactional was_transactional; /* what was said of the old texts */
 	bool		as_applied;		/* the old up and down are those that were
 								 * applied */
+	const char *note;			/* NULL: that of all of them */
 	const char *taken_by;		/* the file of another migration that has this
 								 * version, or NULL */
 } Amendment;
@@ -709,6 +711,7 @@ amend_all(List *amendments, const char *note)
 
 		row.version = amendment->version;
 		row.name = amendment->name;
+		row.note = amendment->note ? amendment->note : note;
 		row.checksum = mig_checksum(amendment->new[MIG_UP]);
 		row.down_checksum = amendment->new[MIG_DOWN] ?
 			mig_checksum(amendment->new[MIG_DOWN]) : NULL;
@@ -1412,6 +1415,8 @@ find_amendments(const char *project, List *sources)
 		amendment->name = source->name;
 		amendment->as_applied = !entries[foreach_current_index(lc)]->up_changed &&
 			!entries[foreach_current_index(lc)]->down_changed;
+		amendment->was_transactional =
+			entries[foreach_current_index(lc)]->transactional;
 		amendment->old[MIG_UP] = old->up;
 		amendment->old[MIG_DOWN] = old->down;
 		amendment->old[MIG_VERIFY] = old->verify;
@@ -1520,6 +1525,8 @@ typedef struct LoadPlan
 	List	   *amendments;		/* of those of the changed that are applied */
 	List	   *kept_downs;		/* versions whose amended down stays */
 	List	   *comment_edits;	/* versions of those that differ in no more */
+	List	   *remarked;		/* versions of applied ones that are said to
+								 * run in another way now */
 	List	   *refused_sources;	/* that cannot be parsed */
 	MigEntry   *entries;		/* of the project before the load */
 	int			nentries;
@@ -1680,6 +1687,32 @@ plan_amendments(LoadPlan *load, const char *project, List *sources, List *rows,
 }
 
 /*
+ * What applied migrations (sources) have new beside their up and down: of a
+ * verify body the old text is kept, and how a body is to be run is told.
+ */
+static void
+plan_other_changes(LoadPlan *load, const char *project, List *sources)
+{
+	List	   *amendments = find_amendments(project, sources);
+	ListCell   *lc;
+
+	foreach(lc, sources)
+	{
+		const MigSource *source = (const MigSource *) lfirst(lc);
+		Amendment  *amendment = list_nth(amendments,
+										 foreach_current_index(lc));
+
+		if (!same_string(amendment->old[MIG_VERIFY], source->verify))
+		{
+			amendment->note = "verify body only";
+			load->amendments = lappend(load->amendments, amendment);
+		}
+		if (amendment->was_transactional != source->transactional)
+			load->remarked = lappend(load->remarked, source->version);
+	}
+}
+
+/*
  * A file that says nothing about the way back does not take away the one that
  * amend() has been given: it goes on with the source, and a NOTICE says so.
  */
@@ -1720,6 +1753,7 @@ plan_load(const char *project, List *sources, const MigLoading *how)
 {
 	LoadPlan   *load = palloc0(sizeof(LoadPlan));
 	List	   *conflicts = NIL;
+	List	   *others = NIL;
 	List	   *different = NIL;
 	List	   *different_rows = NIL;
 	ListCell   *lc;
@@ -1751,9 +1785,14 @@ plan_load(const char *project, List *sources, const MigLoading *how)
 				 row->same_verify)
 			load->moved_sources = lappend(load->moved_sources, source);
 		else
+		{
 			load->changed_sources = lappend(load->changed_sources, source);
+			if (row->applied && source->kind == MIG_VERSIONED)
+				others = lappend(others, source);
+		}
 	}
 	plan_amendments(load, project, different, different_rows, conflicts);
+	plan_other_changes(load, project, others);
 	load->entries = mig_migration_entries(project, false, &load->nentries);
 	find_absent(load, sources);
 	plan_renamed(project, load);
@@ -1926,6 +1965,10 @@ write_load(const char *project, LoadPlan *load)
 									   load->changed_sources),
 					  load->how->partial);
 	drop_refused_sources(load);
+	if (load->remarked != NIL)
+		ereport(NOTICE,
+				(errmsg("%s: applied, and said to be run in another way now, which changes nothing of what was run",
+						mig_error_name_list(load->remarked))));
 	refuse_missing_downs(project, load->new_sources);
 	refuse_missing_downs(project, load->changed_sources);
 	store_sources(project, load->new_sources, load->changed_sources,

@@ -220,6 +220,23 @@ SELECT version FROM migrate.apply(project => 'downs');
 SELECT version FROM migrate.rollback(project => 'downs');
 
 --
+-- Verify bodies of applied migrations, and how they are said to be run
+--
+CREATE FUNCTION pg_temp.reload(content text) RETURNS text LANGUAGE sql AS $$
+	SELECT string_agg(result, ' ') FROM migrate.load(jsonb_build_object('1_a.sql', content), project => 'verified') $$;
+SELECT pg_temp.reload(E'-- migrate:up\nSELECT 1;\n-- migrate:verify\nSELECT true;\n');
+SELECT version FROM migrate.apply(project => 'verified');
+SELECT pg_temp.reload(E'-- migrate:up\nSELECT 1;\n-- migrate:verify\nSELECT false;\n');
+SELECT pg_temp.reload(E'-- migrate:up\nSELECT 1;\n-- migrate:verify\nSELECT false;\n');
+SELECT pg_temp.reload(E'-- migrate:up\nSELECT 1;\n');
+SELECT pg_temp.reload(E'-- migrate:transactional off\n-- migrate:up\nSELECT 1;\n');
+SELECT pg_temp.reload(E'-- +goose NO TRANSACTION\n-- +goose Up\nSELECT 1;\n');
+SELECT j.version, j.part, j.note, b.text FROM migrate.journal j LEFT JOIN migrate.body b ON b.hash = j.body
+	WHERE j.project = 'verified' AND j.action = 'amend' ORDER BY j.run, j.n;
+SELECT version, state FROM migrate.status('verified');
+SELECT count(*) FROM migrate.stamp_to('base', project => 'verified');
+
+--
 -- Edits of applied texts that change comments and blanks alone
 --
 SELECT version, result FROM migrate.load('{"1_a.sql": "-- migrate:up\nCREATE TABLE e (a text DEFAULT ''x  -- y'');\n-- migrate:down\nDROP TABLE e;\n", "2_b.sql": "-- migrate:up\nCREATE FUNCTION e() RETURNS int LANGUAGE sql AS $$ SELECT 1 -- one\n$$;\n-- migrate:down\nDROP FUNCTION e();\n", "3_c.sql": "SELECT 3"}', project => 'edits');
