@@ -153,8 +153,9 @@ mig_error_hint_add(ErrorData *edata, const MigHintFacts *facts)
 												   call_of_steps(facts)));
 				break;
 			}
-			mig_error_add_hint(edata, psprintf("Only the server can tell that this statement cannot run in a transaction block: mark the migration \"transactional off\" and CALL migrate.%s().",
-											   call_of_steps(facts)));
+			mig_error_add_hint(edata, facts->undoes ?
+							   "Only the server can tell that this statement cannot run in a transaction block: CALL migrate.rollback_each(), with the migration marked \"transactional off\" if the statement is a CALL or DO." :
+							   "Only the server can tell that this statement cannot run in a transaction block: mark the migration \"transactional off\" and CALL migrate.apply_each().");
 			break;
 		default:
 			break;

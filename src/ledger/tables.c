@@ -23,6 +23,7 @@
 #include "catalog/pg_extension.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "storage/proc.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -34,6 +35,9 @@
 #include "base/errors.h"
 #include "base/migrate.h"
 #include "ledger/tables.h"
+
+/* at tables that others change meanwhile */
+#define MAX_LOOKS 5
 
 static const char *const table_names[] = {
 	"migration", "applied", "journal", "body", "run", "step", "policy", "state"
@@ -275,15 +279,26 @@ register_callbacks(void)
 Oid
 mig_tables_owner(void)
 {
-	uint64		before = generation;
+	uint64		before;
 	Oid			owner;
+	int			i;
 
 	Assert(IsTransactionState());
 	if (is_trusted())
 		return trusted_owner;
 	register_callbacks();
 	trusted_owner = InvalidOid;
+	before = generation;
 	owner = check_owner();
+
+	/* whoever is about to drop it has been waited for then: look again */
+	LockRelationOid(trusted_tables[0], AccessShareLock);
+	for (i = 0; i < MAX_LOOKS && generation != before; i++)
+	{
+		before = generation;
+		owner = check_owner();
+		LockRelationOid(trusted_tables[0], AccessShareLock);
+	}
 
 	/* unless one of them has changed while we looked at the others */
 	if (generation == before)
@@ -293,6 +308,13 @@ mig_tables_owner(void)
 		trusted_in = MIG_LOCAL_XID;
 	}
 	return owner;
+}
+
+void
+mig_tables_check_again(void)
+{
+	trusted_owner = InvalidOid;
+	(void) mig_tables_owner();
 }
 
 uint64

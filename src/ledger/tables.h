@@ -12,10 +12,14 @@
 
 /*
  * Verify that the tables are what CREATE EXTENSION made and return their
- * owner; once in a transaction, unless something may have changed.  Raises MIG_ERRCODE_EXTENSION if the extension is not installed, its
+ * owner; once in a transaction, unless something may have changed.  From then on
+ * DROP EXTENSION waits for the transaction.  Raises MIG_ERRCODE_EXTENSION if the extension is not installed, its
  * objects are older or newer than this library, or a table has been replaced.
  */
 extern Oid	mig_tables_owner(void);
+
+/* the same, whatever was found before */
+extern void mig_tables_check_again(void);
 
 /*
  * Between begin and end that is also not done in each transaction, but for the

@@ -26,7 +26,9 @@
  *
  * While a statement runs that cannot run in a transaction block, which may
  * have to wait until every older snapshot is gone, there is another lock: who
- * polls with a snapshot sees that and gives up at once.
+ * polls with a snapshot sees that and gives up at once.  It is kept as long as
+ * a migration stands half-way, for that keeps the runner lock while it waits
+ * for others, who may be those that poll.
  *
  * Whoever has got the lock closes the rows of runs whose session is gone.
  *
@@ -68,6 +70,10 @@
 static LOCKTAG session_lock;
 static LOCKTAG session_twin;
 static bool has_session_lock = false;
+
+/* who has a snapshot does not wait for us: since when, 0 if it was never taken */
+static LOCKTAG statement_lock;
+static TimestampTz statement_lock_since = 0;
 
 /* was anything written when the lock was taken? */
 static bool wrote = false;
@@ -409,6 +415,8 @@ mig_run_lock_wait_session(void)
 	MemoryContext context = CurrentMemoryContext;
 	TimestampTz start = GetCurrentTimestamp();
 
+	/* the extension may have been dropped since the last transaction */
+	mig_tables_check_again();
 	while (!try_lock(true))
 	{
 		check_waiting_time(start);
@@ -417,8 +425,8 @@ mig_run_lock_wait_session(void)
 		pause_between_polls();
 		mig_transaction_start();
 		MemoryContextSwitchTo(context);
+		mig_tables_check_again();
 	}
-	(void) mig_tables_owner();
 	mig_run_lock_renew_mark();
 }
 
@@ -437,6 +445,7 @@ mig_run_lock_yield_session(void)
 void
 mig_run_lock_release_session(void)
 {
+	mig_run_lock_statement_end();
 	mig_run_lock_yield_session();
 	if (marked_run != 0)
 		release_if_held(&run_mark, AccessShareLock);
@@ -489,29 +498,40 @@ mig_run_lock_regain_session(void)
 }
 
 void
+mig_run_lock_half_way(void)
+{
+	set_lock_tag(&statement_lock, STATEMENT_LOCK);
+	if (MIG_LOCK_HELD_BY_ME(&statement_lock, ExclusiveLock))
+		return;
+	release_session_locks_at_exit();
+	(void) LockAcquire(&statement_lock, ExclusiveLock, true, false);
+	statement_lock_since = GetCurrentTimestamp();
+}
+
+void
 mig_run_lock_statement_begin(void)
 {
-	LOCKTAG		tag;
+	long		held;
 
-	set_lock_tag(&tag, STATEMENT_LOCK);
-	release_session_locks_at_exit();
-	(void) LockAcquire(&tag, ExclusiveLock, true, false);
+	mig_run_lock_half_way();
+	held = TimestampDifferenceMilliseconds(statement_lock_since,
+										   GetCurrentTimestamp());
 
 	/*
 	 * Let those who poll with a snapshot see it.  One that gives up in a
 	 * subtransaction keeps its transaction, and the statement would wait for
 	 * that if it found its snapshot.
 	 */
-	mig_pause(2 * POLL_INTERVAL_MS);
+	if (held < 2 * POLL_INTERVAL_MS)
+		mig_pause(2 * POLL_INTERVAL_MS - (int) held);
 }
 
 void
 mig_run_lock_statement_end(void)
 {
-	LOCKTAG		tag;
-
-	set_lock_tag(&tag, STATEMENT_LOCK);
-	LockRelease(&tag, ExclusiveLock, true);
+	if (statement_lock_since != 0)
+		release_if_held(&statement_lock, ExclusiveLock);
+	statement_lock_since = 0;
 }
 
 void

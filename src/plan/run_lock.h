@@ -65,10 +65,12 @@ extern int	mig_run_lock_run_holder(int64 run);
 extern bool mig_run_lock_is_taken(void);
 
 /*
- * What encloses a statement that cannot run in a transaction block: who waits
- * for the runner lock with a snapshot gives up meanwhile.
+ * From now on who waits for the runner lock with a snapshot gives up: before a
+ * statement that cannot run in a transaction block, or as long as a migration
+ * stands half-way.  An error takes it away, and mig_run_lock_statement_end().
  */
 extern void mig_run_lock_statement_begin(void);
+extern void mig_run_lock_half_way(void);
 extern void mig_run_lock_statement_end(void);
 
 /*

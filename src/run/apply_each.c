@@ -493,32 +493,15 @@ refuse_vain_build(EachRun *each, ErrorData *edata,
 								LockTimeout));
 }
 
-/*
- * Of a migration that is marked as not transactional, a down body with a CALL
- * or DO, which may commit.  In rollback(), where it must not, it needs no mark.
- */
+/* may CALL and DO commit in the down body of the current migration? */
 static bool
-may_commit(const EachRun *each)
+is_marked_down(const EachRun *each)
 {
-	const MigBody *body =
-		mig_runnable_body(each->loaded.bodies[each->current - each->loaded.first].body);
-	int			i;
-
-	if (each->part == MIG_UP ||
-		current_entry(each)->transactional != MIG_TX_OFF)
-		return false;
-	for (i = 0; i < body->nstatements; i++)
-	{
-		if (body->statements[i].resume == MIG_RESUME_PROCEDURE)
-			return true;
-	}
-	return false;
+	return each->part == MIG_DOWN &&
+		current_entry(each)->transactional == MIG_TX_OFF;
 }
 
-/*
- * Run the current migration in several transactions.  Returns its error,
- * which has been recorded, or NULL.
- */
+/* one migration of several transactions; returns its error, or NULL */
 static ErrorData *
 run_in_steps(EachRun *each)
 {
@@ -538,7 +521,7 @@ run_in_steps(EachRun *each)
 	stepwise.verify = bodies->verify;
 	stepwise.statement_by_statement = each->part == MIG_UP &&
 		step->entry->transactional == MIG_TX_OFF;
-	stepwise.calls_alone = may_commit(each);
+	stepwise.marked = is_marked_down(each);
 	stepwise.search_path = each->search_path;
 	stepwise.path_is_policys = each->path_is_policys;
 	stepwise.run = each->result->run;
@@ -585,7 +568,14 @@ add_context(const EachRun *each, ErrorData *edata)
 static bool
 takes_steps(const EachRun *each)
 {
-	return may_commit(each) ||
+	const MigStepTexts *texts =
+		&each->loaded.bodies[each->current - each->loaded.first];
+
+	return (current_entry(each)->partial &&
+			current_entry(each)->partial_part == each->part) ||
+		(each->part == MIG_DOWN &&
+		 mig_nontransactional_is_needed(mig_runnable_body(texts->body),
+										is_marked_down(each))) ||
 		mig_loaded_bodies_own_transaction(&each->loaded, each->window.steps,
 										  each->current - each->loaded.first) != NULL;
 }
@@ -762,7 +752,7 @@ journal_and_raise(EachRun *each, ErrorData *edata)
  * Trying again
  */
 
-/* and what else has to be known before another attempt */
+/* whom the attempt waited for, and where it has left the migration */
 static void
 find_blockers_of_failure(void *arg)
 {
@@ -774,6 +764,8 @@ find_blockers_of_failure(void *arg)
 	each->blockers = mig_lock_wait_blockers(&each->schedule.autovacuum);
 	each->half_way = mig_step_exists(each->options->project,
 									 current_entry(each)->version, &part);
+	if (each->half_way)
+		mig_run_lock_half_way();
 }
 
 static void

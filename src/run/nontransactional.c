@@ -32,10 +32,14 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "parser/parser.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -96,6 +100,64 @@ statement_at(const Progress *progress, int i)
 	return &body_of(progress->stepwise)->statements[i];
 }
 
+/* is it REINDEX or CLUSTER of something that is partitioned, by now? */
+static bool
+is_of_partitioned(const MigBody *body, const MigStatement *statement)
+{
+	List	   *trees = raw_parser(pnstrdup(body->text + statement->location,
+											statement->length),
+								   RAW_PARSE_DEFAULT);
+	Node	   *stmt = linitial_node(RawStmt, trees)->stmt;
+	RangeVar   *name = IsA(stmt, ReindexStmt) ?
+		((ReindexStmt *) stmt)->relation : castNode(ClusterStmt, stmt)->relation;
+	Oid			schema;
+	Oid			relation;
+	char		kind;
+
+	if (name->schemaname == NULL)
+		relation = RelnameGetRelid(name->relname);
+	else
+	{
+		schema = get_namespace_oid(name->schemaname, true);
+		relation = OidIsValid(schema) ?
+			get_relname_relid(name->relname, schema) : InvalidOid;
+	}
+	kind = OidIsValid(relation) ? get_rel_relkind(relation) : '\0';
+	return kind == RELKIND_PARTITIONED_TABLE ||
+		kind == RELKIND_PARTITIONED_INDEX;
+}
+
+/*
+ * Must, or may, a statement run alone of which the text does not tell?  Those
+ * that may commit only where the migration is marked for it.
+ */
+static bool
+runs_alone(const MigBody *body, int i, bool marked)
+{
+	const MigStatement *statement = &body->statements[i];
+
+	if (statement->resume == MIG_RESUME_PROCEDURE)
+		return marked;
+	if (statement->own_transaction != NULL || statement->block != 0 ||
+		(strcmp(statement->tag, "REINDEX") != 0 &&
+		 strcmp(statement->tag, "CLUSTER") != 0))
+		return false;
+	return marked || is_of_partitioned(body, statement);
+}
+
+bool
+mig_nontransactional_is_needed(const MigBody *body, bool marked)
+{
+	int			i;
+
+	for (i = 0; i < body->nstatements; i++)
+	{
+		if (runs_alone(body, i, marked))
+			return true;
+	}
+	return false;
+}
+
 static bool
 step_runs_alone(const Progress *progress, int i)
 {
@@ -103,9 +165,9 @@ step_runs_alone(const Progress *progress, int i)
 
 	return statement->block == 0 &&
 		(progress->stepwise->statement_by_statement ||
-		 (progress->stepwise->calls_alone &&
-		  statement->resume == MIG_RESUME_PROCEDURE) ||
-		 statement->own_transaction != NULL);
+		 statement->own_transaction != NULL ||
+		 runs_alone(body_of(progress->stepwise), i,
+					progress->stepwise->marked));
 }
 
 /*
@@ -560,7 +622,10 @@ start_step(void *arg)
 	if (progress->session_state == NULL)
 		progress->session_state = mig_session_state_note_step();
 	if (progress->next > 0)
+	{
 		correct_session(progress);
+		mig_run_lock_half_way();
+	}
 	memset(&step, 0, sizeof(step));
 	if (progress->interrupted != NULL)
 	{
@@ -758,7 +823,6 @@ drop_invalid_index(void *arg)
 	(void) mig_toplevel_run(psprintf("DROP INDEX CONCURRENTLY IF EXISTS %s",
 									 progress->invalid->name));
 	mig_run_lock_bodies_end_committing();
-	mig_run_lock_statement_end();
 	mig_invalid_index_release(progress->invalid);
 	ereport(NOTICE,
 			(errmsg("dropped %sindex %s, which an earlier attempt at migration \"%s\" has left",
@@ -882,12 +946,9 @@ run_next_step(Progress *progress)
 {
 	ErrorData  *edata;
 	ListCell   *lc;
-	bool		locked;
 
 	choose_step(progress);
 	edata = mig_transaction_run(start_step, progress);
-	locked = progress->own && progress->done == NULL &&
-		statement_at(progress, progress->next)->own_transaction != NULL;
 	foreach(lc, progress->invalid_indexes)
 	{
 		progress->invalid = (MigInvalidIndex *) lfirst(lc);
@@ -910,8 +971,6 @@ run_next_step(Progress *progress)
 		(void) mig_transaction_run(restore_session_state, progress);
 		return edata;
 	}
-	if (locked)
-		mig_run_lock_statement_end();
 	keep_session_state(progress);
 	if (progress->finished_session != NULL)
 		progress->session = *progress->finished_session;
@@ -1001,6 +1060,7 @@ mig_nontransactional_run(MigNontransactional *stepwise)
 		join(progress->session.session_state, progress->session.nresidue);
 	stepwise->execution->search_path = stepwise->search_path;
 	second = mig_transaction_run(restore_settings, progress);
+	mig_run_lock_statement_end();
 	MemoryContextSwitchTo(old);
 	if (edata == NULL)
 		edata = second;

@@ -17,7 +17,8 @@ typedef struct MigNontransactional
 	const MigRunnable *body;
 	const MigRunnable *verify;	/* NULL: none */
 	bool		statement_by_statement; /* none shares a transaction */
-	bool		calls_alone;	/* no CALL or DO does, as they may commit */
+	bool		marked;			/* a down body of a migration that is marked
+								 * so */
 	const char *search_path;
 	bool		path_is_policys;
 	int64		run;
@@ -39,6 +40,12 @@ typedef struct MigNontransactional
 	/* or has left a concurrent build that it could not finish */
 	bool		left_build;
 } MigNontransactional;
+
+/*
+ * Has a down body statements that run alone, though their text does not say
+ * that they must?  marked: the migration is not transactional.  Raises nothing.
+ */
+extern bool mig_nontransactional_is_needed(const MigBody *body, bool marked);
 
 /*
  * Run the body from its first unfinished statement on.  Returns NULL when all
