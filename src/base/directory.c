@@ -41,10 +41,31 @@ is_wanted(const char *name)
 		has_ending(name, ".toml") || has_ending(name, ".conf");
 }
 
+/* does the name begin with an id, which has a digit, and "_", or have a date? */
+static bool
+has_id(const char *name)
+{
+	size_t		id = strcspn(name, "_/");
+	size_t		end = strcspn(name, "/");
+	size_t		i;
+
+	if (name[id] == '_' && strcspn(name, "0123456789") < id)
+		return true;
+	for (i = 0; i < end; i++)
+	{
+		size_t		digits = strspn(name + i, "0123456789");
+
+		if (digits >= 8)
+			return true;
+		i += digits;
+	}
+	return false;
+}
+
 /*
- * Of a file that is not read: is its path that of a migration, which begins with
- * a number somewhere, or with Flyway's letter?  Who reads the files has to know
- * that it is there.
+ * Of a file that is not read: is its path that of a migration, a part of which
+ * begins with a number, an id or Flyway's letter?  Who reads the files has to
+ * know that it is there.
  */
 static bool
 looks_like_migration(const char *path)
@@ -53,6 +74,8 @@ looks_like_migration(const char *path)
 	{
 		if (*path == '/')
 			path++;
+		if (has_id(path))
+			return true;
 		if (isdigit((unsigned char) *path) || pg_strncasecmp(path, "R__", 3) == 0 ||
 			(*path != '\0' && strchr("VUBRvubr", *path) != NULL &&
 			 isdigit((unsigned char) path[1])))

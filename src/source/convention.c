@@ -883,16 +883,22 @@ recognize_convention(const MigFileSet *set)
 }
 
 /*
- * Files that no convention needs: hidden ones, texts about the migrations, and
- * settings of tools, which are handed over because they might be ours.
+ * Files that no convention needs: hidden ones, texts and data about the
+ * migrations, what editors and merges leave, and settings of tools, which are
+ * handed over because they might be ours.
  */
 static bool
 is_beside(const MigSourceFile *script)
 {
 	static const char *const patterns[] = {
-		".*", "*.md", "README*", "LICENSE*", "*.toml", "*.conf", "*.plan"
+		".*", "*.md", "README*", "LICENSE*", "*.toml", "*.conf", "*.plan",
+		"*.json", "*.txt", "*.orig", "*~"
 	};
 	const char *base = mig_file_path_base(script->path);
+
+	/* a migration that has been put aside, or sent by mail */
+	if (mig_file_path_matches(base, "*.sql.txt"))
+		return false;
 
 	for (int i = 0; i < lengthof(patterns); i++)
 	{

@@ -87,19 +87,20 @@ is(stored('case2'), stored('case'), '... and by the server');
 
 # A migration that is not SQL, or whose name ends wrongly, is not left out in silence.
 my %strange = map { $_ => 'DROP TABLE a;' } '002_b.psql', '003_b.go', 'V4__b.java', '005_c.sql.txt', '006_c.sql ', '007_c',
-  'later/008_d.ddl';
-$dir = directory('001_a.sql' => 'CREATE TABLE IF NOT EXISTS a ();', 'embed.go' => '', 'Makefile' => '', 'docs/2_x.md' => '', %strange);
+  'later/008_d.ddl', 'abd2_x.py', 'm20240101_x.rs', 'Version20240101.php';
+$dir = directory('001_a.sql' => 'CREATE TABLE IF NOT EXISTS a ();', 'embed.go' => '', 'Makefile' => '', 'docs/2_x.md' => '',
+	'meta/0000_snapshot.json' => '{}', '001_a.sql~' => '', '001_a.sql.orig' => '', '2024-notes.txt' => '', %strange);
 ($status, $out, $err) = load($dir, '--project', 'strange', '--apply-each');
 is($status, 3, 'files that are not SQL: refused');
-like($err, qr/\b7 files cannot be loaded/, '... those with the names of migrations');
+like($err, qr/\b10 files cannot be loaded/, '... those with the names of migrations');
 like($err, qr/file "\Q$_\E" does not fit convention "native"/, "... naming '$_'") foreach sort keys %strange;
 is(stored('strange'), '', '... and nothing is stored');
 like((run_sql($node, $db, $superuser, "SELECT migrate.load_directory('$dir', project => 'strange')"))[2],
-	qr/7 files cannot be loaded/, '... by the server neither');
+	qr/10 files cannot be loaded/, '... by the server neither');
 ($status, $out, $err) = load($dir, '--project', 'strange', map { ('--ignore', $_) } keys %strange);
 is($status, 0, '... unless they are ignored') or diag $err;
 like($out, qr/loaded 1 file: 1 added/, '... and they are not counted');
-like($err, qr/NOTICE:  1 file is not part of convention "native".*docs\/2_x\.md/s, '... a text is named');
+like($err, qr/NOTICE:  5 files are not part of convention "native".*001_a\.sql\.orig.*docs\/2_x\.md.*snapshot/s, '... a text is named');
 $dir = directory('0_a/migration.sql' => 'SELECT 1;', '1_b/migration.ts' => 'x');
 ($status, $out, $err) = load($dir, '--project', 'prisma');
 like($err, qr/NOTICE:  1 file is not part of convention "prisma".*1_b\/migration\.ts/s, 'files of a tool with places: named');
