@@ -80,7 +80,6 @@ choose_half_way(const MigProject *project, int steps, bool *chosen)
 	int			count = 0;
 	int			i;
 
-	Assert(steps >= 0);
 	for (i = 0; i < project->count && count < steps; i++)
 	{
 		const MigEntry *entry = project->order[i];

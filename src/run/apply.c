@@ -773,7 +773,6 @@ mig_apply_redo(const MigRunOptions *options, int steps, MigApplySink sink,
 	int			nup;
 	ListCell   *lc;
 
-	Assert(steps > 0);
 	choice.steps = steps;
 	if (!prepare_undo(options, &choice, &prepared))
 		return;

@@ -208,6 +208,10 @@ query($node, $db, 'deployer', q{SELECT migrate.check(project => 'edits')});
 is($status, 3, 'another statement: refused');
 like($err, qr/MG002|has another text or kind/, '... as a changed text');
 ($status, $out, $err) = load(edited('CREATE TABLE edits (a int8);', 'DROP TABLE edits;'), '--project', 'edits', '--accept');
+is($status, 3, '... and not accepted either from who may not amend');
+like($err, qr/permission denied to accept new texts of applied migrations/, '... which is said');
+query($node, $db, 'app', q{SELECT migrate.grant('mend', 'deployer')});
+($status, $out, $err) = load(edited('CREATE TABLE edits (a int8);', 'DROP TABLE edits;'), '--project', 'edits', '--accept');
 is($status, 0, '... unless it is accepted') or diag $err;
 like($out, qr/^001\|amended\|/m, '... by that word');
 

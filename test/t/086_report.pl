@@ -186,7 +186,7 @@ like($err, qr/22023: unrecognized format of a report: "pdf"/,
 	'another format is an error');
 (undef, undef, $err) =
   run_sql($node, $db, 'app', "SELECT migrate.report(target => '007')");
-like($err, qr/MG001/, 'a target that does not exist as well');
+like($err, qr/WARNING:  01000: project "default" has no migrations/, 'a target in a project without migrations');
 foreach my $arguments ('NULL', 'rehearse => NULL', 'project => NULL')
 {
 	(undef, undef, $err) =
@@ -445,24 +445,31 @@ my @nasty = (
 	"caf\x{e9} \x{1f600} \x{5d0}\x{5d1}\x{5d2} \x{ffff}",
 	"\x{1}\x{8}\x{b}\x{1b}[31m\x{7f}\x{85}\r\ttab");
 
+# Names have no characters that are not seen; bodies may.
+sub fit_for_a_line
+{
+	my ($text) = @_;
+
+	return $text =~ s/[\x00-\x1f\x7f-\x9f\x{200b}\x{200e}\x{200f}\x{202a}-\x{202e}\x{2066}-\x{2069}\x{ffff}]//gr;
+}
+
 database('nasty');
 my $n = 0;
 foreach my $text (@nasty)
 {
-	my $literal = quote(encode_utf8($text));
+	my $line = fit_for_a_line($text);
+	my $literal = quote(encode_utf8($line));
 	my $comment = $text =~ s{\*/}{* /}gr;
 
 	$n++;
-	my $version = $text =~ s/[\x00-\x1f\x7f]//gr;
-	sql("SELECT migrate.add($n || ' ' || "
-		  . quote(encode_utf8($version))
+	sql("SELECT migrate.add($n || ' ' || $literal"
 		  . ", up => '/* ' || "
 		  . quote(encode_utf8($comment))
 		  . " || E'\\n```\\n</details>\\n~~~\\n*/ SELECT 1', down => 'SELECT 1', name => $literal)");
-	sql("SELECT migrate.hold($n || ' ' || " . quote(encode_utf8($version)) . ", $literal)")
+	sql("SELECT migrate.hold($n || ' ' || $literal, $literal)")
 	  if $n % 2 == 0;
 }
-sql("SELECT migrate.add('90', 'SELECT ''' || repeat('x', 300000) || '''', 'SELECT 1', name => repeat('long', 5000))");
+sql("SELECT migrate.add('90', 'SELECT ''' || repeat('x', 300000) || '''', 'SELECT 1', name => repeat('long', 250))");
 
 $json = json_report();
 is_deeply(
@@ -478,7 +485,7 @@ my $html = report('html');
 my $visible = join '', map { $_->[2] } grep { $_->[0] eq 'body' } @page;
 foreach my $i (grep { $_ % 2 == 0 } 0 .. $#nasty)
 {
-	my $shown = $nasty[$i] =~ s/([\x00-\x08\x0b-\x1f\x7f-\x9f\x{200b}\x{200e}\x{200f}\x{202a}-\x{202e}\x{2066}-\x{2069}\x{ffff}])/sprintf 'U+%04X', ord $1/ger;
+	my $shown = fit_for_a_line($nasty[$i]);
 	ok(index($visible, $shown) >= 0, 'shown as it is: ' . encode_utf8($shown));
 }
 unlike($visible, qr/[\x{202a}-\x{202e}\x{2066}-\x{2069}]/,
