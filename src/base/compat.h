@@ -38,6 +38,7 @@
 
 /* 16 has one function for the privileges on all kinds of objects */
 #if PG_VERSION_NUM >= 160000
+#include "catalog/pg_namespace.h"
 #define MIG_HAS_SCHEMA_RIGHT(schema, role, right) \
 	(object_aclcheck(NamespaceRelationId, schema, role, right) == ACLCHECK_OK)
 #else

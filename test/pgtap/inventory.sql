@@ -273,7 +273,7 @@ SELECT results_eq('EXECUTE alarm_repeated (2)', ARRAY['d15ea5e00001'], 'alarm: r
 
 SELECT is_empty('EXECUTE alarm_slow (300000)', 'no run took five minutes');
 SELECT migrate.remove('d15ea5e00001') AS removed \gset
-SELECT migrate.add('510000000001', 'SELECT pg_sleep(1)', '-- nothing to undo', name => 'slow',
+SELECT migrate.add('510000000001', 'SELECT pg_sleep(1)', 'SELECT 1', name => 'slow',
 	requires => ARRAY['e90d5b7a2c31']) AS added \gset
 \set status `psql -X -q -v ON_ERROR_STOP=1 -c 'SELECT migrate.apply()' >/dev/null 2>&1; echo $?`
 SELECT is(:'status'::text, '0', 'success is seen in the exit status of psql too');

@@ -262,7 +262,7 @@ SELECT migrate.script('base', 'head');
 \o
 
 \setenv PGDATABASE migrate_iot_offline
-\set status `psql -X -q -v ON_ERROR_STOP=1 -c 'CREATE EXTENSION migrate' -f :'file' 2>&1 >/dev/null; echo $?`
+\set status `psql -X -q -v ON_ERROR_STOP=1 -c 'SET client_min_messages = warning' -c 'CREATE EXTENSION migrate' -f :'file' 2>&1 >/dev/null; echo $?`
 SELECT is(:'status'::text, '0', 'psql runs the script of script() unchanged in an empty database');
 
 \set schema_offline `pg_dump -s -n public | grep -v '^.restrict\|^.unrestrict' | cksum`
