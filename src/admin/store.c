@@ -1536,11 +1536,15 @@ typedef struct LoadPlan
 	List	   *renamed_pending;	/* likewise, not applied */
 } LoadPlan;
 
-/* nothing may ever have come of it, and nobody holds it back */
+/*
+ * Nothing may ever have come of it, and nobody holds it back.  Where files were
+ * refused, one of them may be what is missing.
+ */
 static bool
-may_be_pruned(const MigEntry *entry)
+may_be_pruned(const MigEntry *entry, const MigLoading *how)
 {
-	return !entry->applied && !entry->partial && entry->held_reason == NULL;
+	return how->prune && how->refusals == NIL && !entry->applied &&
+		!entry->partial && entry->held_reason == NULL;
 }
 
 /* was it loaded from a file that is there, but was refused? */
@@ -1562,7 +1566,6 @@ is_of_refused_file(const MigEntry *entry, const MigLoading *how)
 static void
 find_absent(LoadPlan *load, List *sources)
 {
-	bool		prune = load->how->prune;
 	int			count = list_length(sources);
 	char	  **versions = palloc(sizeof(char *) * Max(count, 1));
 	ListCell   *lc;
@@ -1581,7 +1584,7 @@ find_absent(LoadPlan *load, List *sources)
 			is_of_refused_file(entry, load->how))
 			continue;
 		load->absent = lappend(load->absent, entry);
-		if (prune && may_be_pruned(entry))
+		if (may_be_pruned(entry, load->how))
 			load->pruned = lappend(load->pruned, entry->version);
 	}
 }
@@ -1901,7 +1904,7 @@ report_load(const LoadPlan *load, const MigProject *project,
 		MigEntry   *entry = (MigEntry *) lfirst(lc);
 
 		sink(entry->version, entry->name, entry->path,
-			 load->how->prune && may_be_pruned(entry) ? "pruned" : "absent",
+			 may_be_pruned(entry, load->how) ? "pruned" : "absent",
 			 arg);
 	}
 	if (load->comment_edits != NIL)

@@ -384,3 +384,9 @@ CALL migrate.apply_each(project => 'renamed half');
 SELECT version, result FROM migrate.load('{"10_half.sql": "VACUUM balances; SELECT 1/0"}', accept => true, project => 'renamed half');
 \echo :SQLSTATE
 DROP TABLE balances;
+
+-- with a file that is refused nothing is pruned: it may be what is missing
+SELECT version, result FROM migrate.load('{"001_a.sql": "SELECT 1;", "002_b.sql": "SELECT 2;"}', 'name', project => 'left');
+SELECT version, result, path FROM migrate.load('{"001_a.sql": "SELECT 1;", "002_b.go": "package b"}', 'name',
+	prune => true, partial => true, project => 'left');
+SELECT version, result FROM migrate.load('{"001_a.sql": "SELECT 1;"}', 'name', prune => true, project => 'left');
