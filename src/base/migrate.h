@@ -173,6 +173,7 @@ typedef struct MigSettled
 	/* when it was read, see mig_state_write() */
 	TransactionId writer;		/* of the row; invalid: there was none */
 	uint64		changes;
+	uint64		foreign_changes;
 } MigSettled;
 
 /* a row of migrate.state */

@@ -190,4 +190,12 @@ mig_deferred_fire_callers(void)
 	mig_run_lock_bodies_end();
 	if (edata != NULL)
 		ReThrowError(edata);
+
+	/* the run would fire it, and the commit again */
+	if (has_put_off())
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("cannot run migrations in this transaction"),
+				 errdetail("It has put off triggers that cannot be fired now: their constraints are in schemas that the current role may not use, or put off others again."),
+				 errhint("Commit first.")));
 }

@@ -27,6 +27,14 @@
 /* changes of the tables that nobody has explained, see ledger/state.h */
 static uint64 changes = 0;
 
+/*
+ * Who has written the row of a project as it was read, or written by this
+ * session, last; and how often it was somebody else's when this session wrote
+ * it.  What he has said is not in the plans made before.
+ */
+static TransactionId known_writer = InvalidTransactionId;
+static uint64 foreign_changes = 0;
+
 /* of the project whose rows a statement changes; a NULL through: nothing is settled */
 static char *row_project = NULL;
 static char *row_through = NULL;
@@ -83,6 +91,7 @@ read_settled(MigSqlScope *scope, MigSettled *settled)
 
 	memset(settled, 0, sizeof(MigSettled));
 	settled->changes = changes;
+	settled->foreign_changes = foreign_changes;
 	if (SPI_processed == 0)
 		return;
 	settled->writer =
@@ -118,6 +127,7 @@ mig_state_settled(const char *project, MigSettled *settled)
 	if (rc < 0)
 		elog(ERROR, "SPI failed with code %d", rc);
 	read_settled(&scope, settled);
+	known_writer = settled->writer;
 	mig_tables_close(&scope);
 }
 
@@ -173,6 +183,7 @@ mig_state_write(const char *project, const MigState *state)
 	mig_tables_open(&scope);
 	lock_settled(&scope, project, &now);
 	valid = settled.changes == changes &&
+		settled.foreign_changes == foreign_changes &&
 		(!TransactionIdIsValid(now.writer) || now.writer == settled.writer ||
 		 TransactionIdIsCurrentTransactionId(now.writer));
 	if (!valid)
@@ -197,6 +208,7 @@ mig_state_write(const char *project, const MigState *state)
 					" settled_highest = EXCLUDED.settled_highest,"
 					" unsettled = EXCLUDED.unsettled",
 					9, types, values, nulls);
+	known_writer = GetCurrentTransactionId();
 	mig_tables_close(&scope);
 }
 
@@ -210,6 +222,8 @@ mig_state_invalidate(void)
 	mig_sql_kept(&plan,
 				 "UPDATE migrate.state SET complete = false WHERE complete",
 				 0, NULL, NULL, NULL);
+	if (SPI_processed > 0)
+		known_writer = GetCurrentTransactionId();
 	mig_tables_close(&scope);
 }
 
@@ -219,6 +233,7 @@ mig_state_forget(void)
 	MigSqlScope scope;
 
 	changes++;
+	foreign_changes++;
 	mig_tables_open(&scope);
 	mig_sql_execute("UPDATE migrate.state SET complete = false,"
 					" settled_through = NULL, settled_count = NULL,"
@@ -289,6 +304,7 @@ write_settled(const char *project, const MigSettled *settled)
 					" settled_highest = EXCLUDED.settled_highest,"
 					" unsettled = EXCLUDED.unsettled",
 					6, types, values, nulls);
+	known_writer = GetCurrentTransactionId();
 }
 
 void
@@ -304,6 +320,10 @@ mig_state_unsettle(const char *project, List *versions, bool were_there)
 	forget_row();
 	mig_tables_open(&scope);
 	lock_settled(&scope, project, &settled);
+	if (TransactionIdIsValid(settled.writer) &&
+		settled.writer != known_writer &&
+		!TransactionIdIsCurrentTransactionId(settled.writer))
+		foreign_changes++;
 
 	/* a row that one transaction writes again and again is slow to read */
 	write = SPI_processed == 0 ? were_there : mig_sql_get_bool(0, 7) ||

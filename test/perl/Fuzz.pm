@@ -416,11 +416,8 @@ sub cut_native
 		}
 	}
 	return ($content, undef, undef) if !defined $section;
-	foreach my $part (qw(down verify))
-	{
-		delete $sections{$part}
-		  if ($sections{$part} // '') =~ /\A[ \t\r\n\x0B\f]*\z/;
-	}
+	delete $sections{verify}
+	  if ($sections{verify} // '') =~ /\A[ \t\r\n\x0B\f]*\z/;
 	return @sections{qw(up down verify)};
 }
 
@@ -430,16 +427,13 @@ sub cut_goose
 	my ($content) = @_;
 	my %sections;
 	my $section;
-	my $down_is_blank = 1;
 	my $text = $content =~ s/\A\xEF\xBB\xBF//r;
 
 	foreach my $line (split /(?<=\n)/, $text)
 	{
-		my $words;
-
 		if ($line =~ /\A[ \t]*--[ \t]*\+goose(.*)/is)
 		{
-			$words = lc join(' ', grep { $_ ne '' } split /[ \t\r\n\x0B\f]+/, $1);
+			my $words = lc join(' ', grep { $_ ne '' } split /[ \t\r\n\x0B\f]+/, $1);
 			if ($words eq 'up' || $words eq 'down')
 			{
 				$section = $words;
@@ -449,10 +443,7 @@ sub cut_goose
 		}
 		next if !defined $section;
 		$sections{$section} .= $line;
-		$down_is_blank = 0
-		  if $section eq 'down' && !defined $words && $line =~ /[^ \t\r\n\x0B\f]/;
 	}
-	delete $sections{down} if $down_is_blank;
 	return @sections{qw(up down)};
 }
 

@@ -222,6 +222,20 @@ store('SELECT 1', 'SET CONSTRAINTS ALL IMMEDIATE');
 unlike($err, qr/ERROR/, 'SET CONSTRAINTS of the caller holds after the run');
 is(applied(), '1 2', 'which is applied');
 
+# what the caller's role cannot name would be fired by the run and by the commit
+query($node, $db, $superuser, q{
+	CREATE SCHEMA hid; CREATE TABLE hid.log (n int); CREATE TABLE hid.acc (i int);
+	CREATE FUNCTION hid.f() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN INSERT INTO hid.log VALUES (new.i); RETURN NULL; END $$;
+	CREATE CONSTRAINT TRIGGER ct AFTER INSERT ON hid.acc DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION hid.f();
+	CREATE FUNCTION public.book(int) RETURNS void LANGUAGE sql SECURITY DEFINER AS 'INSERT INTO hid.acc VALUES ($1)'});
+store('SELECT 1');
+(undef, undef, $err) = run_sql($node, $db, 'app', "BEGIN; SELECT public.book(7); $apply; COMMIT");
+like($err, qr/ERROR:  25001: cannot run migrations in this transaction/, 'a trigger of a schema that it may not use: refused');
+query($node, $db, 'app', 'SELECT public.book(8)');
+is(query($node, $db, $superuser, q{SELECT string_agg(n::text, ',') FROM hid.log}), '8', 'and nothing fires twice');
+query($node, $db, 'app', $apply);
+is(applied(), '1', 'without that it is applied');
+
 # ---------------------------------------------------------------------------
 # Ways back
 # ---------------------------------------------------------------------------
