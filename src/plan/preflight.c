@@ -81,10 +81,17 @@ void
 mig_preflight_destructive(const char *project, const MigPolicy *policy,
 						  const char *confirm)
 {
-	if (!policy->protected)
-		return;
-	if (confirm == NULL ||
-		strcmp(confirm, get_database_name(MyDatabaseId)) != 0)
+	const char *database = get_database_name(MyDatabaseId);
+
+	/* another one was meant, whatever the policy of this one says */
+	if (confirm != NULL && strcmp(confirm, database) != 0)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_PROTECTED),
+				 errmsg("confirm names database \"%s\", and this is \"%s\"",
+						confirm, database),
+				 errdetail("This call can lose data."),
+				 errhint("Connect to the database that you mean.")));
+	if (policy->protected && confirm == NULL)
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_PROTECTED),
 				 errmsg("project \"%s\" is protected", project),

@@ -676,12 +676,14 @@ refused('mender', $db, "SELECT migrate.stamp_to('head', project => 'f')",
 	qr/MG015/, 'nor changes its ledger');
 foreach my $call (
 	"rollback(project => 's')", "rollback_to('base', project => 's')",
-	"rollback_run(project => 's')", "redo(project => 's')",
-	"rollback(confirm => 'other', project => 's')")
+	"rollback_run(project => 's')", "redo(project => 's')")
 {
 	refused('writer', $db, "SELECT migrate.$call",
 		qr/MG018: project "s" is protected/, $call);
 }
+refused('writer', $db, "SELECT migrate.rollback(confirm => 'other', project => '$_')",
+	qr/MG018: confirm names database "other", and this is/, "another database in project $_")
+  for 's', 'default';
 refused('mender', $db, "SELECT migrate.$_", qr/MG018/, $_)
   for "unstamp('1', project => 's')", "stamp_to('base', project => 's')";
 
