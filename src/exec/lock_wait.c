@@ -560,9 +560,11 @@ append_session(StringInfo buf, const Blocker *blocker, int row,
 
 	appendStringInfo(buf, _("Process %d"), blocker->pid);
 	if (role != NULL)
-		appendStringInfo(buf, _(" of role \"%s\""), role);
+		appendStringInfo(buf, _(" of role \"%s\""),
+						 mig_printable_line(role, NAMEDATALEN));
 	if (application != NULL && application[0] != '\0')
-		appendStringInfo(buf, _(", application \"%s\""), application);
+		appendStringInfo(buf, _(", application \"%s\""),
+						 mig_printable_line(application, NAMEDATALEN));
 	appendStringInfoString(buf, _(", holds "));
 	append_lock(buf, &blocker->tag, blocker->mode);
 	appendStringInfo(buf, ": %s", mig_sql_get_text(scope, row, SESSION_STATE));

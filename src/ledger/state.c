@@ -13,11 +13,14 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "commands/trigger.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 
 #include "base/version_order.h"
 #include "ledger/key_lookup.h"
@@ -53,6 +56,40 @@ forget_row(void)
 		pfree(through);
 }
 
+/* do as many triggers of ours of a table fire as there have to be? */
+static bool
+has_gates(const char *name, int expected)
+{
+	Relation	rel = table_open(mig_tables_relation(name), AccessShareLock);
+	const TriggerDesc *triggers = rel->trigdesc;
+	int			i;
+
+	for (i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		const Trigger *trigger = &triggers->triggers[i];
+
+		if (strncmp(trigger->tgname, "gate", 4) != 0)
+			continue;
+		if (trigger->tgenabled ==
+			(strcmp(trigger->tgname, "gate_replica") == 0 ?
+			 TRIGGER_FIRES_ON_REPLICA : TRIGGER_FIRES_ON_ORIGIN))
+			expected--;
+	}
+	table_close(rel, AccessShareLock);
+	return expected == 0;
+}
+
+/*
+ * Is everybody who changes the tables noticed?  DISABLE TRIGGER ALL, which a
+ * restore of data alone may say, ends that, and ENABLE TRIGGER ALL does not
+ * bring it back for what logical replication brings.
+ */
+static bool
+notices_changes(void)
+{
+	return has_gates("migration", 3) && has_gates("applied", 6);
+}
+
 bool
 mig_state_read(const char *project, MigState *state)
 {
@@ -69,7 +106,7 @@ mig_state_read(const char *project, MigState *state)
 						1, types, values, NULL) > 0;
 	if (found)
 	{
-		state->complete = mig_sql_get_bool(0, 1);
+		state->complete = mig_sql_get_bool(0, 1) && notices_changes();
 		state->applied = mig_sql_get_int8(0, 2);
 		state->newest = mig_sql_get_text(&scope, 0, 3);
 	}
@@ -99,8 +136,11 @@ read_settled(MigSqlScope *scope, MigSettled *settled)
 											SPI_tuptable->tupdesc, 1,
 											&isnull));
 	settled->through = mig_sql_get_text(scope, 0, 2);
-	if (settled->through == NULL)
+	if (settled->through == NULL || !notices_changes())
+	{
+		settled->through = NULL;
 		return;
+	}
 	settled->count = mig_sql_get_int8(0, 3);
 	settled->seq = mig_sql_get_int8(0, 4);
 	settled->highest = mig_sql_get_text_not_null(scope, 0, 5);
@@ -182,9 +222,12 @@ mig_state_write(const char *project, const MigState *state)
 	Assert(state->applied >= 0);
 	mig_tables_open(&scope);
 	lock_settled(&scope, project, &now);
+
+	/* without a row nobody could have said that something has changed */
 	valid = settled.changes == changes &&
 		settled.foreign_changes == foreign_changes &&
-		(!TransactionIdIsValid(now.writer) || now.writer == settled.writer ||
+		TransactionIdIsValid(now.writer) &&
+		(now.writer == settled.writer ||
 		 TransactionIdIsCurrentTransactionId(now.writer));
 	if (!valid)
 		settled.through = NULL;

@@ -177,24 +177,20 @@ make_hint(const char *readers, const char *hint)
  */
 
 static const char *const back_words[] = {
-	"down", "downs", "dn", "undo", "revert", "rollback", "downgrade", "backward",
-	"backwards", NULL
+	"down", "downs", "dn", "undo", "undoing", "revert", "reverting", "rollback",
+	"rollingback", "downgrade", "backward", "backwards", "wayback", NULL
 };
 
 static const char *const forth_words[] = {
 	"up", "ups", "do", "upgrade", "forward", "forwards", NULL
 };
 
-/* what may stand before such a word, "migr" and what follows it aside */
-static const char *const way_prefixes[] = {
+/* what may stand beside such words and says no more than they do */
+static const char *const filler_words[] = {
 	"dbmate", "goose", "sqlx", "micrate", "rambler", "db", "begin", "start",
-	NULL
-};
-
-/* and after it */
-static const char *const way_suffixes[] = {
 	"migration", "migrations", "migrate", "script", "scripts", "section", "part",
-	"sql", NULL
+	"sql", "to", "for", "the", "this", "it", "plan", "below", "step", "steps",
+	"roll", "back", NULL
 };
 
 /* how far one of the words begins the text; the longest, 0: none does */
@@ -466,7 +462,7 @@ is_late_marker(const char *comment)
 /*
  * The length of a character that is no letter: of ASCII, or a blank or a mark
  * of Unicode as they come along from web pages (no-break and zero-width blanks,
- * long dashes, full-width colons).  0 if it is a letter or a digit.
+ * long dashes, arrows, full-width colons).  0 if it is a letter or a digit.
  */
 static int
 ornament_length(const unsigned char *c)
@@ -477,7 +473,7 @@ ornament_length(const unsigned char *c)
 		return 0;
 	if (c[0] == 0xC2 && c[1] >= 0x80 && c[1] <= 0xBF)
 		return 2;
-	if ((c[0] == 0xE2 && (c[1] == 0x80 || c[1] == 0x81 || c[1] == 0x88 || c[1] == 0x94)) ||
+	if ((c[0] == 0xE2 && (c[1] == 0x80 || c[1] == 0x81 || c[1] == 0x86 || c[1] == 0x88 || c[1] == 0x94)) ||
 		(c[0] == 0xE3 && c[1] == 0x80) ||
 		(c[0] == 0xEF && c[1] == 0xBB && c[2] == 0xBF) ||
 		(c[0] == 0xEF && c[1] == 0xBC && (c[2] <= 0x8F || (c[2] >= 0x9A && c[2] <= 0xA0))))
@@ -485,24 +481,52 @@ ornament_length(const unsigned char *c)
 	return 0;
 }
 
-/* does the text, which is in lower case, consist of words for one of the ways? */
+/*
+ * Is the text, which is in lower case and has no blanks, nothing but some of the
+ * words, one at least, and fillers?
+ */
+static bool
+consists_of(const char *text, const char *const *words)
+{
+	int			length = strlen(text);
+	bool		reached[NAMEDATALEN + 1] = {true};	/* by words so far */
+	bool		named[NAMEDATALEN + 1] = {false};	/* one of them counts */
+
+	Assert(length <= NAMEDATALEN);
+	for (int i = 0; i < length; i++)
+	{
+		if (!reached[i])
+			continue;
+		for (int list = 0; list < 2; list++)
+		{
+			const char *const *word = list == 0 ? words : filler_words;
+
+			for (; *word != NULL; word++)
+			{
+				int			end = i + strlen(*word);
+
+				if (strncmp(text + i, *word, end - i) != 0)
+					continue;
+				reached[end] = true;
+				if (list == 0 || named[i])
+					named[end] = true;
+			}
+		}
+	}
+	return named[length];
+}
+
+/* does the text name one of the ways, perhaps after a misspelt "migrate"? */
 static bool
 names_way(const char *text, const char *const *words)
 {
-	for (const char *c = text; *c != '\0'; c++)
+	if (consists_of(text, words))
+		return true;
+	if (strncmp(text, "migr", 4) != 0)
+		return false;
+	for (text += 4; *text != '\0'; text++)
 	{
-		int			length = begins_with_word(c, words);
-		char	   *before;
-		bool		named;
-
-		if (length == 0)
-			continue;
-		before = pnstrdup(text, c - text);
-		named = (*before == '\0' || strncmp(before, "migr", 4) == 0 ||
-				 is_word_of(before, way_prefixes)) &&
-			(c[length] == '\0' || is_word_of(c + length, way_suffixes));
-		pfree(before);
-		if (named)
+		if (consists_of(text, words))
 			return true;
 	}
 	return false;

@@ -594,6 +594,8 @@ FROM unnest('{auto,native,name,golang-migrate,sqlx,goose,plain}'::text[]) AS c,
 		'/* migrate:down */', '/****' || chr(10) || '* Down' || chr(10) || '****/', '-- migrate :down', '-- migratedown', E'-- \u00a0migrate:down', E'-- \u200bmigrate:down',
 		E'-- migrate\uff1adown', '-- dbmate:down', '-- rollback', '-- ROLLBACK:', '-- undo', '-- revert', '-- +down', '-- @down',
 		'-- [down]', '--!down', '-- downgrade', '-- backward', '-- + goose Down', '-- goose Down', '-- sqlx down',
+		'-- Down (rollback)', '-- rollback (down)', '-- down / rollback', '-- To undo:', '-- for rollback', '-- rollback plan',
+		'-- rollback below', '-- Rolling back', '-- Reverting', '-- undoing', E'-- \u2193 down', '-- step down', '-- The way back', '-- to roll back:',
 		E'  --\trollback script\r']) AS marker
 WHERE pg_temp.refused(jsonb_build_object(CASE c WHEN 'golang-migrate' THEN '1_a.up.sql' ELSE '1_a.sql' END,
 	CASE c WHEN 'goose' THEN E'-- +goose Up\n' ELSE '' END || E'SELECT 1;\n\n' || marker || E'\nSELECT 2;\n'), c)
@@ -602,7 +604,7 @@ GROUP BY c ORDER BY c;
 SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:up\nSELECT 1;\n--migrate -> down\nSELECT 2;\n'));
 SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- Up\n-- nothing to do\n-- Undo\nSELECT 2;\n'));
 -- and none: a remark that says more, a title of the way back itself, the end of a line
-SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'SELECT 1;\n-- rollback of the first step\n-- undo_log\n-- down 2\n-- \u2193 \u0432\u043d\u0438\u0437 down\n-- breakdown\nSELECT 2; -- rollback\nSELECT 3 /* undo */; SELECT 4;\n/* revert */ SELECT 5;\nDO $$BEGIN\n-- rollback\nEND$$;\n'),
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'SELECT 1;\n-- rollback of the first step\n-- undo_log\n-- down 2\n-- \u2193 \u0432\u043d\u0438\u0437 down\n-- breakdown\n-- back to the step for this part\nSELECT 2; -- rollback\nSELECT 3 /* undo */; SELECT 4;\n/* revert */ SELECT 5;\nDO $$BEGIN\n-- rollback\nEND$$;\n'),
 	'native');
 SELECT pg_temp.refused(jsonb_build_object('2_a.sql', E'-- migrate:up\nSELECT 1;\n-- migrate:down\n-- undo\nSELECT 2;\n-- revert\nSELECT 3;\n',
 	'3_a.sql', E'SELECT 1;\n', '3_a.down.sql', E'-- rollback\nSELECT 2;\n-- undo\nSELECT 3;\n'));

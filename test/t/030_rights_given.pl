@@ -210,6 +210,7 @@ is( value($db, q{string_agg(b.text, '|') FROM migrate.journal j JOIN migrate.bod
 # ---------------------------------------------------------------------------
 
 $db = database('replica');
+allowed('owner', $db, 'SELECT migrate.apply()');
 like(allowed('owner', $db, 'SELECT complete FROM migrate.state'), qr/t/, 'complete');
 allowed($super, $db, <<'END');
 SET session_replication_role = replica;
@@ -219,6 +220,39 @@ END
 is(allowed('owner', $db, q{SELECT version FROM migrate.apply()}), '002', 'a text that came past the gate is applied');
 allowed($super, $db, q{SET session_replication_role = replica; DELETE FROM migrate.applied WHERE version = '002'});
 is(allowed('owner', $db, q{SELECT version FROM migrate.apply()}), '002', 'and so is one whose ledger row went past it');
+
+# In the first run of a project there is nothing yet to be unsure of.
+allowed('owner', $db, q{SELECT migrate.add('1', 'SELECT pg_advisory_xact_lock(9)', project => 'first')});
+my $holder = session($super, $db);
+$holder->query('SELECT pg_advisory_lock(9);');
+my $first = session('owner', $db);
+$first->query('SELECT 1;');
+$first->send(q{SELECT version FROM migrate.apply(project => 'first');});
+observe($db, 'SELECT 1') until value($db, q{count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted}) > 0;
+allowed($super, $db, <<'END');
+SET session_replication_role = replica;
+INSERT INTO migrate.migration SELECT (jsonb_populate_record(m, jsonb_build_object('version', '2',
+	'up', 'SELECT 1', 'checksum', encode(sha256('SELECT 1'), 'hex')))).* FROM migrate.migration m WHERE project = 'first';
+END
+$holder->query('SELECT pg_advisory_unlock(9);');
+is($first->answer, '1', 'first run: has its plan');
+is(allowed('owner', $db, q{SELECT version FROM migrate.apply(project => 'first')}), '2', 'first run: what came meanwhile is applied by the next');
+
+# Triggers that are switched off notice nothing, and nothing is believed then.
+allowed('owner', $db, q{SELECT migrate.apply(project => 'first')});
+is(value($db, q{complete FROM migrate.state WHERE project = 'first'}), 't', 'complete');
+allowed($super, $db, <<'END');
+ALTER TABLE migrate.applied DISABLE TRIGGER ALL;
+DELETE FROM migrate.applied WHERE project = 'first' AND version = '2';
+END
+is(allowed('owner', $db, q{SELECT version FROM migrate.apply(project => 'first')}), '2', 'with its triggers disabled: applied again');
+allowed($super, $db, <<'END');
+ALTER TABLE migrate.applied ENABLE TRIGGER ALL;
+SET session_replication_role = replica;
+DELETE FROM migrate.applied WHERE project = 'first' AND version = '2';
+END
+is(allowed('owner', $db, q{SELECT version FROM migrate.apply(project => 'first')}), '2', 'with all of them enabled in the ordinary way: as well');
+allowed($super, $db, 'ALTER TABLE migrate.applied ENABLE REPLICA TRIGGER gate_replica');
 
 # A sequence that is far behind is set once.
 allowed($super, $db, q{INSERT INTO migrate.journal SELECT (jsonb_populate_record(j, jsonb_build_object('run', g))).*
