@@ -96,6 +96,15 @@ static volatile int wait_limit = 0;
 static volatile sig_atomic_t limit_reached = false;
 static volatile int limit_that_ended_it;
 
+/*
+ * How often the timer has found the body at work since: twice, and it has caught
+ * that error, for nothing that the server does about an error takes as long
+ * without holding interrupts.  What is canceled from then on, somebody else
+ * cancels.
+ */
+static volatile int times_at_work = 0;
+#define HAS_CAUGHT (times_at_work >= 2)
+
 /* lock_timeout as it was before the bodies */
 static const struct config_generic *lock_timeout = NULL;
 static int	session_timeout;
@@ -137,8 +146,15 @@ watch_wait(void)
 	LOCK	   *lock;
 
 	/* a backend that is ended in a body gives its place up with the timer on */
-	if (MyProc == NULL || limit_reached)
+	if (MyProc == NULL)
 		return;
+	if (limit_reached)
+	{
+		/* one hold is that of the signal handler itself */
+		if (!QueryCancelPending && InterruptHoldoffCount == 1 && !HAS_CAUGHT)
+			times_at_work++;
+		return;
+	}
 
 	/* the status is set last when a wait begins */
 	lock = MyProc->waitLock;
@@ -262,7 +278,7 @@ mig_lock_wait_end(void)
 	disable_timeout(timer, false);
 
 	/* another error came first */
-	if (limit_reached)
+	if (limit_reached && !HAS_CAUGHT)
 		QueryCancelPending = false;
 
 	/* a wait that was successful leaves another status behind */
@@ -277,11 +293,15 @@ mig_lock_wait_reset(void)
 	sampled.mode = NoLock;
 	wait_failed = false;
 	limit_reached = false;
+	times_at_work = 0;
 }
 
 void
 mig_lock_wait_explain(ErrorData *edata)
 {
+	if (limit_reached && HAS_CAUGHT &&
+		edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
+		limit_reached = false;
 	if (!limit_reached)
 		return;
 	ereport(DEBUG1,

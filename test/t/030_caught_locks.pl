@@ -235,6 +235,25 @@ $node->safe_psql($db, "SELECT pg_cancel_backend($runner_pid)");
 like((ask_wait($runner))[1], qr/ERROR:  57014: canceling statement due to user request/,
 	'a cancel is none of these');
 
+# after a wait of ours has been caught as well, in both modes and by cancel()
+foreach my $call ($apply, $each)
+{
+	foreach my $cancel ("pg_cancel_backend($runner_pid)", 'migrate.cancel((SELECT max(run) FROM migrate.run))')
+	{
+		next if $cancel =~ /migrate/ && $call eq $apply;
+		store(block('query_canceled OR others', 'PERFORM pg_sleep(600)'));
+		block_readers();
+		ask_start($runner, "SET migrate.lock_timeout = '200ms'; $call");
+		$node->poll_query_until($db,
+			"SELECT wait_event = 'PgSleep' AND clock_timestamp() - state_change > '1 s' FROM pg_stat_activity WHERE pid = $runner_pid")
+		  or die 'the body does not go on';
+		$node->safe_psql($db, "SELECT $cancel");
+		like((ask_wait($runner))[1], qr/ERROR:  57014: canceling statement due to user request/,
+			"$call: $cancel after a wait of ours that the body has caught");
+		is(applied(), '0', 'and nothing is applied');
+	}
+}
+
 $_->quit foreach $reader, $runner;
 $node->stop;
 done_testing();
