@@ -27,7 +27,7 @@ foreach my $db ('complete', 'pending')
 		SELECT migrate.add('1', 'CREATE TABLE t_1 (id int);
 			INSERT INTO t_1 VALUES (7)', 'DROP TABLE t_1');
 		SELECT migrate.add('2', 'CREATE TABLE t_2 (id int)', 'DROP TABLE t_2');
-		SELECT migrate.apply(note => 'before');
+		SELECT migrate.apply(note => 'before'); SELECT migrate.apply();
 		SELECT migrate.grant('look', 'viewer');
 		INSERT INTO migrate.policy (project, role) VALUES ('default', 'app')},
 		extra_params => [ '-U', 'app' ]);
