@@ -358,9 +358,13 @@ static bool
 matches_marker(const char *text, int length, const ForeignMarker *marker,
 			   bool first_line, bool head)
 {
-	int			marker_length = strlen(marker->text);
-	char		next = length > marker_length ? text[marker_length] : '\0';
+	int			marker_length;
+	char		next;
 
+	if (length == 0 || pg_tolower((unsigned char) *text) != *marker->text)
+		return false;
+	marker_length = strlen(marker->text);
+	next = length > marker_length ? text[marker_length] : '\0';
 	if (length < marker_length ||
 		pg_strncasecmp(text, marker->text, marker_length) != 0)
 		return false;
@@ -503,8 +507,11 @@ consists_of(const char *text, const char *const *words)
 
 			for (; *word != NULL; word++)
 			{
-				int			end = i + strlen(*word);
+				int			end;
 
+				if (**word != text[i])
+					continue;
+				end = i + strlen(*word);
 				if (strncmp(text + i, *word, end - i) != 0)
 					continue;
 				reached[end] = true;
