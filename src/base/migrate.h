@@ -171,7 +171,6 @@ typedef struct MigSettled
 	char	  **exceptions;		/* versions, bytewise, there or not */
 
 	/* when it was read, see mig_state_write() */
-	TransactionId writer;		/* of the row; invalid: there was none */
 	uint64		changes;
 	uint64		foreign_changes;
 } MigSettled;

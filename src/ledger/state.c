@@ -31,9 +31,11 @@
 static uint64 changes = 0;
 
 /*
- * Who has written the row of a project as it was read, or written by this
- * session, last; and how often it was somebody else's when this session wrote
- * it.  What he has said is not in the plans made before.
+ * The transaction that had written the row which this session has read or
+ * written last (invalid: there was no row), and how often that was neither this
+ * one nor the one of the time before.  Plans made before do not have its
+ * changes.  A look at another project counts as well, which costs one reading
+ * of all migrations.
  */
 static TransactionId known_writer = InvalidTransactionId;
 static uint64 foreign_changes = 0;
@@ -120,21 +122,32 @@ mig_state_read(const char *project, MigState *state)
 	" WHERE project OPERATOR(pg_catalog.=) $1" \
 	" AND target OPERATOR(pg_catalog.=) ''"
 
+/* remember which transaction has written the row of the last result */
+static void
+note_writer(void)
+{
+	TransactionId writer = InvalidTransactionId;
+	bool		isnull;
+
+	if (SPI_processed > 0)
+		writer = DatumGetTransactionId(SPI_getbinval(SPI_tuptable->vals[0],
+													 SPI_tuptable->tupdesc, 1,
+													 &isnull));
+	if (writer != known_writer && !TransactionIdIsCurrentTransactionId(writer))
+		foreign_changes++;
+	known_writer = writer;
+}
+
 /* the row of the last result; strings are in the scope's outer context */
 static void
 read_settled(MigSqlScope *scope, MigSettled *settled)
 {
-	bool		isnull;
-
+	note_writer();
 	memset(settled, 0, sizeof(MigSettled));
 	settled->changes = changes;
 	settled->foreign_changes = foreign_changes;
 	if (SPI_processed == 0)
 		return;
-	settled->writer =
-		DatumGetTransactionId(SPI_getbinval(SPI_tuptable->vals[0],
-											SPI_tuptable->tupdesc, 1,
-											&isnull));
 	settled->through = mig_sql_get_text(scope, 0, 2);
 	if (settled->through == NULL || !notices_changes())
 	{
@@ -167,7 +180,6 @@ mig_state_settled(const char *project, MigSettled *settled)
 	if (rc < 0)
 		elog(ERROR, "SPI failed with code %d", rc);
 	read_settled(&scope, settled);
-	known_writer = settled->writer;
 	mig_tables_close(&scope);
 }
 
@@ -226,9 +238,7 @@ mig_state_write(const char *project, const MigState *state)
 	/* without a row nobody could have said that something has changed */
 	valid = settled.changes == changes &&
 		settled.foreign_changes == foreign_changes &&
-		TransactionIdIsValid(now.writer) &&
-		(now.writer == settled.writer ||
-		 TransactionIdIsCurrentTransactionId(now.writer));
+		TransactionIdIsValid(known_writer);
 	if (!valid)
 		settled.through = NULL;
 	values[0] = CStringGetTextDatum(project);
@@ -363,14 +373,10 @@ mig_state_unsettle(const char *project, List *versions, bool were_there)
 	forget_row();
 	mig_tables_open(&scope);
 	lock_settled(&scope, project, &settled);
-	if (TransactionIdIsValid(settled.writer) &&
-		settled.writer != known_writer &&
-		!TransactionIdIsCurrentTransactionId(settled.writer))
-		foreign_changes++;
 
 	/* a row that one transaction writes again and again is slow to read */
 	write = SPI_processed == 0 ? were_there : mig_sql_get_bool(0, 7) ||
-		!TransactionIdIsCurrentTransactionId(settled.writer);
+		!TransactionIdIsCurrentTransactionId(known_writer);
 	if (settled.nexceptions > 0)
 		memcpy(room, settled.exceptions, sizeof(char *) * settled.nexceptions);
 	settled.exceptions = room;
