@@ -23,6 +23,7 @@
 #include "base/sql.h"
 #include "ledger/journal.h"
 #include "ledger/migration.h"
+#include "source/convention.h"
 #include "source/lenient_scan.h"
 #include "source/tokens.h"
 
@@ -247,6 +248,84 @@ mig_renamed_refuse(List *renamed, bool accept)
 			 accept ?
 			 errhint("Give the file its old version back until the migration is wholly applied.") :
 			 errhint("It would run a second time.  Give the file its old version back, or have the ledger take the new one, without running it, with accept => true.  If the text is to run again, change a part of it that is no comment.")));
+}
+
+/* a new source by its version, as its convention understands it */
+typedef struct Spelling
+{
+	char	   *key;
+	const MigSource *source;
+}			Spelling;
+
+static int
+compare_spelling(const void *a, const void *b)
+{
+	return strcmp(((const Spelling *) a)->key, ((const Spelling *) b)->key);
+}
+
+/* is the version given up, by renaming its file or by a prune? */
+static bool
+gives_way(const char *version, List *renamed, List *gone)
+{
+	ListCell   *lc;
+
+	foreach(lc, renamed)
+	{
+		if (strcmp(((MigRenamed *) lfirst(lc))->entry->version, version) == 0)
+			return true;
+	}
+	foreach(lc, gone)
+	{
+		if (strcmp(lfirst(lc), version) == 0)
+			return true;
+	}
+	return false;
+}
+
+void
+mig_renamed_refuse_spellings(List *sources, const MigEntry *entries,
+							 int nentries, List *renamed, List *gone)
+{
+	int			count = list_length(sources);
+	Spelling   *spellings = palloc(Max(count, 1) * sizeof(Spelling));
+	const MigSource *first = sources ? linitial(sources) : NULL;
+	ListCell   *lc;
+
+	if (first == NULL)
+		return;
+	foreach(lc, sources)
+	{
+		Spelling   *one = &spellings[foreach_current_index(lc)];
+
+		one->source = lfirst(lc);
+		one->key = mig_convention_version_key(one->source->source,
+											  one->source->version);
+	}
+	qsort(spellings, count, sizeof(Spelling), compare_spelling);
+	for (int i = 0; i < nentries; i++)
+	{
+		const char *version = entries[i].version;
+		Spelling	wanted;
+		Spelling   *found;
+
+		wanted.key = mig_convention_version_key(first->source, version);
+		found = bsearch(&wanted, spellings, count, sizeof(Spelling),
+						compare_spelling);
+		pfree(wanted.key);
+		if (found == NULL || strcmp(found->source->version, version) == 0 ||
+			gives_way(version, renamed, gone))
+			continue;
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_DUPLICATE),
+				 errmsg("version \"%s\"%s is the number of migration \"%s\", which is %s",
+						found->source->version,
+						found->source->path ?
+						psprintf(" of file \"%s\"", found->source->path) : "",
+						version, entries[i].applied ? "applied" : "stored"),
+				 errdetail("They would be two migrations, and run both."),
+				 errhint("Give it another number, or if it is that migration write its version as \"%s\".",
+						 version)));
+	}
 }
 
 static void

@@ -43,4 +43,14 @@ extern void mig_renamed_refuse(List *renamed, bool accept);
  */
 extern void mig_renamed_record(const char *project, List *renamed);
 
+/*
+ * Raise MIG_ERRCODE_DUPLICATE if one of the new sources (MigSource *) has a
+ * version that is, as its convention understands it, one of the stored ones in
+ * another spelling.  Those of the renamed (MigRenamed *) and gone (char *) do
+ * not count.
+ */
+extern void mig_renamed_refuse_spellings(List *sources,
+										 const MigEntry *entries, int nentries,
+										 List *renamed, List *gone);
+
 #endif							/* MIG_ADMIN_RENAMED_FILES_H */

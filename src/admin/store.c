@@ -183,11 +183,16 @@ try_body_of_file(const MigSource *source, MigPart part, const char *text,
 	return edata;
 }
 
+/* with line and reason, which an error has in its context and hint */
 static void
 warn_of_body(const MigSource *source, MigPart part, const ErrorData *edata,
 			 const char *hint)
 {
 	MigLabel	label;
+	const char *detail = edata->detail;
+
+	if (detail == NULL && edata->context != NULL)
+		detail = psprintf("At %s.", edata->context);
 
 	mig_body_label_of_source(&label, source, part);
 	ereport(WARNING,
@@ -195,8 +200,9 @@ warn_of_body(const MigSource *source, MigPart part, const ErrorData *edata,
 			 errmsg("the %s body of migration \"%s\" (%s) cannot be run: %s",
 					mig_body_part_name(part), source->version, label.path,
 					edata->message),
-			 edata->detail ? errdetail("%s", edata->detail) : 0,
-			 errhint("%s", hint)));
+			 detail ? errdetail("%s", detail) : 0,
+			 errhint("%s%s%s", edata->hint ? edata->hint : "",
+					 edata->hint ? "  " : "", hint)));
 }
 
 /* are these files in a form that is ours? */
@@ -1610,6 +1616,11 @@ plan_renamed(const char *project, LoadPlan *load)
 	load->renamed = mig_renamed_find(project, new_texts, &load->absent);
 	load->renamed_pending = mig_renamed_take_pending(&load->renamed);
 	mig_renamed_refuse(load->renamed, load->how->accept);
+	mig_renamed_refuse_spellings(load->new_sources, load->entries,
+								 load->nentries,
+								 list_concat_copy(load->renamed,
+												  load->renamed_pending),
+								 load->pruned);
 }
 
 static void

@@ -121,3 +121,24 @@ mig_version_is_number(const char *version)
 {
 	return strspn(version, "0123456789._-") == strlen(version);
 }
+
+char *
+mig_version_without_zeros(const char *version)
+{
+	char	   *key = palloc(strlen(version) + 1);
+	char	   *to = key;
+
+	while (*version != '\0')
+	{
+		int			digits;
+
+		if (IS_DIGIT(*version))
+			version = skip_zeros(version);
+		digits = Max(count_digits(version), 1);
+		memcpy(to, version, digits);
+		to += digits;
+		version += digits;
+	}
+	*to = '\0';
+	return key;
+}

@@ -23,4 +23,7 @@ extern char *mig_version_order_sort_key(const char *version, int *length);
 /* does it consist of nothing but numbers, so that its order means something? */
 extern bool mig_version_is_number(const char *version);
 
+/* a copy in which no number begins with a zero that could be left out */
+extern char *mig_version_without_zeros(const char *version);
+
 #endif							/* MIG_BASE_VERSION_ORDER_H */

@@ -48,6 +48,9 @@ typedef struct Convention
 	bool		nested;			/* its tool looks into sub-directories */
 	bool		numbered;		/* its versions have a digit in them */
 
+	/* the same for versions that are the same one to it; null: their bytes */
+	char	   *(*version_key) (const char *version);
+
 	/* a file that shows that the set is of it, or NULL; null: never is */
 	MigSourceFile *(*detect) (const MigFileSet *set);
 	void		(*parse) (MigFileSet *set);
@@ -63,51 +66,52 @@ static MigSourceFile *flyway_detect(const MigFileSet *set);
 static void flyway_parse(MigFileSet *set);
 static MigSourceFile *prisma_detect(const MigFileSet *set);
 static void prisma_parse(MigFileSet *set);
+static char *number_key(const char *version);
 
 /* the first one is what a set is taken for that shows none */
 static const Convention conventions[] = {
 	{
 		"native", "VERSION_name.sql, VERSION_name.down.sql, VERSION_name.verify.sql",
-		false, false, true, mig_convention_native_detect,
+		false, false, true, mig_version_without_zeros, mig_convention_native_detect,
 		mig_convention_native_parse
 	},
 	{
 		"plain", "VERSION_name.sql, VERSION_name.down.sql, VERSION_name.verify.sql",
-		false, false, true, NULL, mig_convention_plain_parse
+		false, false, true, mig_version_without_zeros, NULL, mig_convention_plain_parse
 	},
 	{
 		"name", "VERSION.sql, VERSION.down.sql, VERSION.verify.sql",
-		false, false, false, NULL, mig_convention_name_parse
+		false, false, false, NULL, NULL, mig_convention_name_parse
 	},
 	{
 		"golang-migrate", "NUMBER_name.up.sql, NUMBER_name.down.sql",
-		false, false, true, golang_migrate_detect, golang_migrate_parse
+		false, false, true, number_key, golang_migrate_detect, golang_migrate_parse
 	},
 	{
 		"sqlx", "NUMBER_name.sql, NUMBER_name.up.sql, NUMBER_name.down.sql",
-		false, false, true, sqlx_detect, sqlx_parse
+		false, false, true, number_key, sqlx_detect, sqlx_parse
 	},
 	{
 		"goose", "NUMBER_name.sql",
-		false, false, true, mig_convention_goose_detect,
+		false, false, true, number_key, mig_convention_goose_detect,
 		mig_convention_goose_parse
 	},
 	{
 		"diesel", "VERSION_name/up.sql, VERSION_name/down.sql",
-		true, true, false, diesel_detect, diesel_parse
+		true, true, false, NULL, diesel_detect, diesel_parse
 	},
 	{
 		"flyway", "VNUMBER__name.sql, UNUMBER__name.sql, R__name.sql",
-		false, true, false, flyway_detect, flyway_parse
+		false, true, false, number_key, flyway_detect, flyway_parse
 	},
 	{
 		"sqitch", "those planned in sqitch.plan, in deploy/, revert/ and verify/",
-		true, true, false, mig_convention_sqitch_detect,
+		true, true, false, NULL, mig_convention_sqitch_detect,
 		mig_convention_sqitch_parse
 	},
 	{
 		"prisma", "VERSION_name/migration.sql",
-		true, true, false, prisma_detect, prisma_parse
+		true, true, false, NULL, prisma_detect, prisma_parse
 	}
 };
 
@@ -1193,6 +1197,29 @@ report_refusals(const MigFileSet *set)
 			 hint.len > 0 ? errhint("%s", hint.data) : 0));
 }
 
+/* versions that are the same number; those that are none only as they stand */
+static char *
+number_key(const char *version)
+{
+	return strspn(version, "0123456789.") == strlen(version) ?
+		mig_file_path_numeric_key(version) : pstrdup(version);
+}
+
+/* convention NULL: of what was given to add() */
+char *
+mig_convention_version_key(const char *convention, const char *version)
+{
+	for (int i = 0; i < lengthof(conventions); i++)
+	{
+		const Convention *row = &conventions[i];
+
+		if (strcmp(row->name, convention ? convention : "native") == 0)
+			return row->version_key ? row->version_key(version) :
+				pstrdup(version);
+	}
+	return pstrdup(version);
+}
+
 /* list_sort() helper */
 static int
 compare_source_path(const ListCell *a, const ListCell *b)
@@ -1201,27 +1228,58 @@ compare_source_path(const ListCell *a, const ListCell *b)
 				  ((const MigSource *) lfirst(b))->path);
 }
 
+/* a migration of the set by its version, as the convention understands it */
+typedef struct KeyedSource
+{
+	const char *key;
+	const MigSource *source;
+}			KeyedSource;
+
+/* qsort() helper */
+static int
+compare_keyed_source(const void *a, const void *b)
+{
+	const		KeyedSource *ka = a;
+	const		KeyedSource *kb = b;
+	int			result = strcmp(ka->key, kb->key);
+
+	return result != 0 ? result : strcmp(ka->source->path, kb->source->path);
+}
+
+/* two files of one version, or of one number in two spellings */
+static void
+refuse_second(const Convention *convention, const MigSource *first,
+			  const MigSource *second)
+{
+	if (strcmp(first->version, second->version) != 0)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_DUPLICATE),
+				 errmsg("versions \"%s\" and \"%s\" are the same number, in file \"%s\" and in file \"%s\"",
+						first->version, second->version, first->path,
+						second->path),
+				 errdetail("They would be two migrations, and run both."),
+				 errhint("Give one of the files another version.")));
+	ereport(ERROR,
+			(errcode(MIG_ERRCODE_DUPLICATE),
+			 errmsg("version \"%s\" is claimed by file \"%s\" and by file \"%s\"",
+					second->version, first->path, second->path),
+			 convention->has_place ?
+			 errhint("Two branches may have taken the same version: give one of the files another.") :
+			 errhint("Two branches may have taken the same version: give one of the files another, or pass convention => 'name' to take whole file names as versions.")));
+}
+
 /* each version once, and none that is a word for a target */
 static void
 check_versions(List *sources, const Convention *convention)
 {
-	List	   *sorted = list_copy(sources);
-	const MigSource *last = NULL;
+	int			count = list_length(sources);
+	KeyedSource *keyed = palloc(Max(count, 1) * sizeof(KeyedSource));
 	ListCell   *lc;
 
-	list_sort(sorted, compare_source_version);
-	foreach(lc, sorted)
+	foreach(lc, sources)
 	{
 		const MigSource *source = lfirst(lc);
-
-		if (last != NULL && strcmp(last->version, source->version) == 0)
-			ereport(ERROR,
-					(errcode(MIG_ERRCODE_DUPLICATE),
-					 errmsg("version \"%s\" is claimed by file \"%s\" and by file \"%s\"",
-							source->version, last->path, source->path),
-					 convention->has_place ?
-					 errhint("Two branches may have taken the same version: give one of the files another.") :
-					 errhint("Two branches may have taken the same version: give one of the files another, or pass convention => 'name' to take whole file names as versions.")));
+		KeyedSource *one = &keyed[foreach_current_index(lc)];
 
 		if (strcmp(source->version, MIG_TARGET_HEAD) == 0 ||
 			strcmp(source->version, MIG_TARGET_BASE) == 0)
@@ -1229,9 +1287,16 @@ check_versions(List *sources, const Convention *convention)
 					(errcode(MIG_ERRCODE_CONVENTION),
 					 errmsg("version \"%s\" of file \"%s\" is a reserved word",
 							source->version, source->path)));
-		last = source;
+		one->source = source;
+		one->key = convention->version_key ?
+			convention->version_key(source->version) : source->version;
 	}
-	list_free(sorted);
+	qsort(keyed, count, sizeof(KeyedSource), compare_keyed_source);
+	for (int i = 1; i < count; i++)
+	{
+		if (strcmp(keyed[i - 1].key, keyed[i].key) == 0)
+			refuse_second(convention, keyed[i - 1].source, keyed[i].source);
+	}
 }
 
 /* qsort() helper */

@@ -37,4 +37,11 @@ typedef struct MigReading
 extern List *mig_convention_parse(MigFile *files, int nfiles,
 								  const MigReading *reading, List **refusals);
 
+/*
+ * The same string for versions that mean the same one in the convention, as 1
+ * and 01 do where they are numbers.  NULL is the convention of add().
+ */
+extern char *mig_convention_version_key(const char *convention,
+										const char *version);
+
 #endif							/* MIG_SOURCE_CONVENTION_H */

@@ -346,8 +346,8 @@ native_irreversible(MarkerCut *cut, char *words)
  * The option transaction:false of a section's marker.
  *
  * It counts for up alone: how down and verify have to be run is seen from
- * their statements.  Words without a colon are remarks, as they are for
- * dbmate.
+ * their statements.  Any other word is an error: dbmate passes over what it does
+ * not know, transaction=false for example.
  */
 static void
 section_options(MarkerCut *cut, MigPart part, char *words)
@@ -358,13 +358,18 @@ section_options(MarkerCut *cut, MigPart part, char *words)
 	{
 		bool		on = strcmp(word, "transaction:true") == 0;
 
-		if (on || strcmp(word, "transaction:false") == 0)
-		{
-			if (part == MIG_UP)
-				set_transactional(cut, on);
-		}
-		else if (strchr(word, ':') != NULL)
-			marker_error(cut, "transaction:false");
+		if (!on && strcmp(word, "transaction:false") != 0)
+			ereport(ERROR,
+					(errcode(MIG_ERRCODE_CONVENTION),
+					 errmsg("unrecognized word \"%s\" after a marker in file \"%s\" line %d",
+							mig_printable_line(word, MIG_EXCERPT_BYTES),
+							cut->script->path, cut->line.number),
+					 errdetail("Only \"transaction:false\" or \"transaction:true\" may follow \"-- migrate:%s\".",
+							   mig_body_part_name(part)),
+					 errhint("If it is to run outside of a transaction, write \"-- migrate:%s transaction:false\".  Put remarks on a line of their own.",
+							 mig_body_part_name(part))));
+		if (part == MIG_UP)
+			set_transactional(cut, on);
 	}
 }
 

@@ -27,6 +27,7 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "base/errors.h"
 #include "source/lenient_scan.h"
 #include "utils/formatting.h"
 
@@ -151,6 +152,17 @@ static const ForeignName foreign_names[] = {
 	{"migration.sql", "Prisma", " prisma ", NULL},
 	{"migration_lock.toml", "Prisma", " prisma ", NULL},
 	{"sqitch.plan", "Sqitch", " sqitch ", NULL}
+};
+
+
+/*
+ * Names of other servers, as pop and others put them between dots into the name
+ * of a file that is for one of them alone.
+ */
+static const char *const dialects[] = {
+	"mysql", "mariadb", "sqlite", "sqlite3", "cockroach", "cockroachdb", "crdb",
+	"mssql", "sqlserver", "oracle", "db2", "h2", "hsqldb", "clickhouse",
+	"snowflake", "redshift", "spanner", NULL
 };
 
 
@@ -325,13 +337,44 @@ find_way_forth(const MigFileSet *set, const MigSourceFile *script)
 	return NULL;
 }
 
+/* the server that a .sql file is for by its name, if it is another one */
+static const char *
+find_dialect(const char *path)
+{
+	const char *base = mig_file_path_base(path);
+	char	   *part = asc_tolower(base, strlen(base));
+
+	if (!mig_file_path_is_sql(path))
+		return NULL;
+	for (part = strchr(part, '.'); part != NULL; part = strchr(part, '.'))
+	{
+		size_t		length = strcspn(++part, ".");
+
+		for (int i = 0; dialects[i] != NULL; i++)
+		{
+			if (length == strlen(dialects[i]) && part[length] == '.' &&
+				strncmp(part, dialects[i], length) == 0)
+				return dialects[i];
+		}
+	}
+	return NULL;
+}
+
 char *
 mig_known_tools_name(const MigFileSet *set, const MigSourceFile *script,
 					 const char **hint)
 {
 	const char *base = mig_file_path_base(script->path);
+	const char *dialect = find_dialect(script->path);
 	const MigSourceFile *forth;
 
+	if (dialect != NULL)
+	{
+		*hint = psprintf("Leave such files out with ignore => '{*.%s.*}'.",
+						 dialect);
+		return psprintf("file \"%s\" is in the dialect of another database, %s, by its name",
+						script->path, dialect);
+	}
 	for (int i = 0; i < lengthof(foreign_names); i++)
 	{
 		const ForeignName *name = &foreign_names[i];
@@ -432,31 +475,6 @@ begins_line(const char *start, const char *place)
 	return place == start || place[-1] == '\n';
 }
 
-
-/*
- * A marker after SQL in its line is a comment to the tools, and what follows it
- * would run as one body with what stands before it.
- */
-static bool
-is_late_marker(const char *comment)
-{
-	const char *text = comment + 2;
-	int			length = strcspn(text, "\n");
-
-	for (; length > 0 && strchr("- \t", *text) != NULL; length--)
-		text++;
-	for (int i = 0; i < lengthof(foreign_markers); i++)
-	{
-		const ForeignMarker *marker = &foreign_markers[i];
-
-		if ((strncmp(marker->text, "migrate:", 8) == 0 ||
-			 strcmp(marker->text, "+goose") == 0 ||
-			 strcmp(marker->text, "+migrate") == 0) &&
-			matches_marker(text, length, marker, false, false))
-			return true;
-	}
-	return false;
-}
 
 /* ----------
  * Markers that are misspelt, or of unknown tools
@@ -587,6 +605,207 @@ is_lone_comment(const char *start, const char *p, const char *next)
 		  strchr("\r\n", next[strspn(next, " \t")]) != NULL));
 }
 
+/* ----------
+ * Markers of ours that are misspelt, or at the end of a line of SQL
+ * ----------
+ */
+
+/* what misspelt words of a marker stand for */
+typedef struct MarkerWord
+{
+	const char *word;
+	const char *marker;
+}			MarkerWord;
+
+static const MarkerWord native_words[] = {
+	{"up", "up"}, {"ups", "up"}, {"down", "down"}, {"downs", "down"},
+	{"verify", "verify"}, {"verifies", "verify"}, {"verification", "verify"},
+	{"require", "requires VERSION"}, {"requires", "requires VERSION"},
+	{"repeatable", "repeatable"}, {"repeatables", "repeatable"},
+	{"irreversible", "irreversible"},
+	{"transactional", "transactional off"}, {"transaction", "transactional off"},
+	{"notransaction", "transactional off"}
+};
+
+static const MarkerWord goose_words[] = {
+	{"up", "Up"}, {"ups", "Up"}, {"down", "Down"}, {"downs", "Down"},
+	{"statementbegin", "StatementBegin"}, {"statementend", "StatementEnd"},
+	{"no", "NO TRANSACTION"}, {"notransaction", "NO TRANSACTION"},
+	{"envsub", "ENVSUB ON"}
+};
+
+/* what comments say that ask for a body outside of a transaction, blanks and
+ * marks aside */
+static const char *const no_transaction_words[] = {
+	"notransaction", "notransactions", "nontransactional",
+	"disabletransaction", "disabletransactions", "disabletx", "notx",
+	"transactionfalse", "transactionoff", "transactionaloff",
+	"transactionalfalse", NULL
+};
+
+/* skip what is neither a letter nor a digit */
+static const char *
+skip_ornaments(const char *text, const char *end)
+{
+	int			length;
+
+	while (text < end &&
+		   (length = ornament_length((const unsigned char *) text)) > 0)
+		text += length;
+	return text;
+}
+
+/* the word at *text in lower case, letters alone; *text is moved behind it */
+static char *
+take_letters(const char **text, const char *end)
+{
+	const char *start = *text;
+
+	while (*text < end && isalpha((unsigned char) **text))
+		(*text)++;
+	return asc_tolower(start, *text - start);
+}
+
+/* nothing but versions, and values of options? */
+static bool
+are_arguments(const char *text, const char *end)
+{
+	char	   *rest = pnstrdup(text, end - text);
+	char	   *word;
+
+	while ((word = mig_file_line_next_word(&rest)) != NULL)
+	{
+		if (strpbrk(word, "0123456789=:") == NULL &&
+			strspn(word, "-=*#/;.") != strlen(word) &&
+			pg_strcasecmp(word, "on") != 0 && pg_strcasecmp(word, "off") != 0)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The marker that a comment from start to end was meant for: it begins with the
+ * name of the tool, perhaps misspelt, and one of the words, and says nothing else
+ * that would make a remark of it.  NULL if it is none.
+ */
+static const char *
+meant_marker(const char *start, const char *end, const char *tool,
+			 int tool_length, const MarkerWord * words, int nwords)
+{
+	const char *text = skip_ornaments(start, end);
+	char	   *word = take_letters(&text, end);
+	bool		colon;
+
+	if (strncmp(word, tool, tool_length) != 0)
+		return NULL;
+	text = skip_ornaments(text, end);
+	colon = (text[-1] == ':');
+	word = take_letters(&text, end);
+	for (int i = 0; i < nwords; i++)
+	{
+		if (strcmp(word, words[i].word) == 0)
+			return colon || are_arguments(text, end) ? words[i].marker : NULL;
+	}
+	return NULL;
+}
+
+static bool
+has_native_markers(const char *convention)
+{
+	return strcmp(convention, "native") == 0 || strcmp(convention, "name") == 0;
+}
+
+/* what a comment of a set of that convention should have been, or NULL */
+static char *
+right_marker(const char *convention, const char *start, const char *end,
+			 bool head)
+{
+	bool		goose = strcmp(convention, "goose") == 0;
+	const char *meant;
+
+	if (!goose && !has_native_markers(convention))
+		return NULL;
+	if (head && says_way(start, end, no_transaction_words))
+		return pstrdup(goose ? "-- +goose NO TRANSACTION" :
+					   "-- migrate:transactional off");
+	meant = goose ?
+		meant_marker(start, end, "goose", 5, goose_words,
+					 lengthof(goose_words)) :
+		meant_marker(start, end, "migr", 4, native_words,
+					 lengthof(native_words));
+	return meant ? psprintf("-- %s%s", goose ? "+goose " : "migrate:", meant) :
+		NULL;
+}
+
+/*
+ * A marker after SQL in its line is a comment to the tools, and what follows it
+ * would run as one body with what stands before it.
+ */
+static bool
+is_late_marker(const char *comment, const char *convention)
+{
+	const char *text = comment + 2;
+	int			length = strcspn(text, "\n");
+
+	if (strcmp(convention, "plain") != 0 &&
+		meant_marker(text, text + length, "migr", 4, native_words,
+					 lengthof(native_words)) != NULL)
+		return true;
+	for (; length > 0 && strchr("- \t", *text) != NULL; length--)
+		text++;
+	for (int i = 0; i < lengthof(foreign_markers); i++)
+	{
+		const ForeignMarker *marker = &foreign_markers[i];
+
+		if ((strncmp(marker->text, "migrate:", 8) == 0 ||
+			 strcmp(marker->text, "+goose") == 0 ||
+			 strcmp(marker->text, "+migrate") == 0) &&
+			matches_marker(text, length, marker, false, false))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * What is wrong with the comment from p to next, if it is nearly a marker of the
+ * set's own convention; else NULL.
+ */
+static char *
+misspelt_message(const MigFileSet *set, const MigSourceFile *script,
+				 const char *start, const char *p, const char *next,
+				 int number, bool head, const char **hint)
+{
+	MigFileName name;
+	char	   *right;
+
+	if (p[0] == '-' && p[1] == '-' && !begins_line(start, p) &&
+		is_late_marker(p, set->convention))
+	{
+		*hint = "Put the marker at the start of a line of its own.";
+		return psprintf("file \"%s\" line %d has a marker after SQL, where it is a comment",
+						script->path, number);
+	}
+	mig_file_path_split(script->path, &name);
+	if (!is_lone_comment(start, p, next) || name.suffixed ||
+		is_own_marker(p, set->convention))
+		return NULL;
+	right = right_marker(set->convention, p, next, head);
+	if (right == NULL)
+		return NULL;
+	*hint = psprintf("Write \"%s\", at the start of a line, if that is meant, or say more in a remark.",
+					 right);
+	return psprintf("file \"%s\" line %d has \"%s\", which looks like a marker of convention \"%s\" and is none",
+					script->path, number,
+					mig_printable_line(mig_file_line_trim(pnstrdup(p, next - p)),
+									   MIG_EXCERPT_BYTES),
+					set->convention);
+}
+
+/* ----------
+ * Where the way back begins, in whatever words
+ * ----------
+ */
+
 /*
  * Where a file goes over from the way forth to the way back
  */
@@ -657,6 +876,7 @@ mig_known_tools_marker(const MigFileSet *set, const MigSourceFile *script,
 	const char *start;
 	const char *next;
 	int			number = 1;
+	char	   *message;
 
 	mig_file_path_split(script->path, &name);
 	turn.back = name.part != MIG_UP || strcmp(set->convention, "plain") == 0;
@@ -678,15 +898,13 @@ mig_known_tools_marker(const MigFileSet *set, const MigSourceFile *script,
 			begins_line(start, p))
 			marker = find_marker(p, p + strcspn(p, "\n"), set->convention,
 								 number == 1, head);
-		if (p[0] == '-' && p[1] == '-' && !begins_line(start, p) &&
-			is_late_marker(p))
-		{
-			*hint = "Put the marker at the start of a line of its own.";
-			return psprintf("file \"%s\" line %d has a marker after SQL, where it is a comment",
-							script->path, number);
-		}
 		if (marker != NULL && marker->form != MARK_TITLE)
 			return marker_message(set, script, number, marker, hint);
+		message = (p[0] == '-' && p[1] == '-') || (p[0] == '/' && p[1] == '*') ?
+			misspelt_message(set, script, start, p, next, number, head, hint) :
+			NULL;
+		if (message != NULL)
+			return message;
 		if (marker != NULL || is_lone_comment(start, p, next))
 		{
 			next = Max(next, p + (*p == '#' ? strcspn(p, "\n") : 0));

@@ -284,7 +284,7 @@ my %makers = (
 			"--migrate:requires\t" . number() . " x:1\r\n", "-- a comment\n",
 			"/* a\n/* b */ */\n", "\xEF\xBB\xBF", "\n") while chance(0.4);
 		$text .= one_of('-- migrate:up', '--migrate:UP',
-			"-- migrate:up transaction:false", '-- migrate:up remark')
+			"-- migrate:up transaction:false", '-- migrate:up transaction:true')
 		  . one_of("\n", "\r\n") . sql($encoding) . "\n"
 		  if chance(0.9);
 		$text .= "-- migrate:" . one_of('down', 'down', 'verify', 'up', 'Down')

@@ -95,7 +95,7 @@ SELECT * FROM migrate.load(jsonb_build_object(
 	'005_off.sql', E'-- migrate:transactional off\nSELECT 5;\n',
 	'006_on.sql', E'-- migrate:transactional on\n-- migrate:up transaction:true\nSELECT 6;\n',
 	'007_dbmate.sql',
-	E'-- migrate:up transaction:false and a remark\nSELECT 7;\n-- migrate:down transaction:true\n\n',
+	E'-- a remark\n-- migrate:up transaction:false\nSELECT 7;\n-- migrate:down transaction:true\n\n',
 	'008_case.sql', E'-- Migrate:UP\nSELECT 8;\n-- MIGRATE:Down\nSELECT -8;\n',
 	'009_empty.sql', E'-- migrate:up\n-- migrate:down\n-- nothing to undo\n'),
 	project => 'sections')
@@ -151,6 +151,8 @@ SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'/* a\n */ -- b\n\nSELECT 
 SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:down\nSELECT 1;\n'));
 SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:up transaction:no\n'));
 SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:up lock:false\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:up transaction=false\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:up\nSELECT 1;\n-- migrate:down notransaction\nSELECT 2;\n'));
 SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:transactional off\n-- migrate:up transaction:true\n'));
 SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:transactional\n'));
 SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:transactional maybe\n'));
@@ -599,7 +601,7 @@ FROM unnest('{auto,native,name,golang-migrate,sqlx,goose,plain}'::text[]) AS c,
 		E'  --\trollback script\r']) AS marker
 WHERE pg_temp.refused(jsonb_build_object(CASE c WHEN 'golang-migrate' THEN '1_a.up.sql' ELSE '1_a.sql' END,
 	CASE c WHEN 'goose' THEN E'-- +goose Up\n' ELSE '' END || E'SELECT 1;\n\n' || marker || E'\nSELECT 2;\n'), c)
-	!~ '^MG011 file "1_a(.up)?.sql" line [34] has (statements after|a marker of )'
+	!~ '^MG011 file "1_a(.up)?.sql" line [34] has (statements after|a marker of |".*", which looks like a marker of )'
 GROUP BY c ORDER BY c;
 SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:up\nSELECT 1;\n--migrate -> down\nSELECT 2;\n'));
 SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- Up\n-- nothing to do\n-- Undo\nSELECT 2;\n'));
@@ -617,6 +619,7 @@ FROM unnest(ARRAY['001_a|001a_down', '001_a|001-down_a', '001_a|001.1_rollback_a
 	split_part(names, '|', 1) AS f, split_part(names, '|', 2) AS b
 WHERE pg_temp.refused(jsonb_build_object(f || '.sql', 'SELECT 1;', b || '.sql', 'SELECT 2;')) !~ '^MG011 .*(name as .* gives it|seems to be the way back of)';
 SELECT pg_temp.refused('{"001_a.sql": "SELECT 1;", "001.1_rollback_a.sql": "SELECT 2;"}');
+DELETE FROM migrate.migration WHERE project = 'refused';
 SELECT pg_temp.refused('{"001_a.sql": "SELECT 1;", "002_rollback_a.sql": "SELECT 2;", "005_rollback_table.sql": "SELECT 3;", "006_add_undo.sql": "SELECT 4;", "007_add.sql": "SELECT 5;", "10_down.sql": "SELECT 6;", "20240101-a_x.sql": "SELECT 7;", "20240101-revert_y.sql": "SELECT 8;", "008_shutdown.sql": "SELECT 9;", "008-a_shutdown.sql": "SELECT 9;"}');
 -- a text whose end nobody can find is looked at as it stands
 SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'SELECT $x$;\n-- +migrate Down\n'), 'plain');
@@ -705,5 +708,74 @@ SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'CREATE TABLE t(a int); --
 SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- +goose Up\nCREATE TABLE t(a int); -- +goose Down\nDROP TABLE t;'));
 SELECT pg_temp.refused(jsonb_build_object('1_a.up.sql', E'CREATE TABLE t(a int); --migrate:down\nDROP TABLE t;'));
 SELECT result FROM migrate.load(jsonb_build_object('1_a.sql', E'SELECT ''-- migrate:down''; -- migrate down is for tomorrow\n'), project => 'no marker');
+
+
+-- nearly a marker of ours: a word with what is meant, in the conventions that read it
+\pset format unaligned
+\pset tuples_only on
+SELECT c, string_agg(quote_literal(marker), ' ' ORDER BY marker) AS not_refused
+FROM unnest('{auto,native,name}'::text[]) AS c,
+	unnest(ARRAY['-- migrate verify', '-- migration:up', '-- migrate:ups', '-- migrate:downs', '--migrate: verify', '-- migrate : verify', '-- MIGRATE VERIFY',
+		'-- migrate-verify', '/* migrate:verify */', '-- migrations:requires 001', '-- migrate requires 001 002', '-- migrate irreversible', '-- migrate repeatable;',
+		'-- migrate transactional off', '-- migrate transaction:false', '-- migrate:transaction off', '-- no transaction', '-- NO-TRANSACTION', '-- disable-transaction',
+		'-- migrate:no-transaction', '-- migrate:notransaction', '-- migrate:up notransaction', '-- migrate:up transaction: false',
+		'-- migrate:up transaction:off', '-- migrate:down transaction=false', '-- migrate:up (1)', '-- migrate:verify x', '-- migrate:repeatable on']) AS marker
+WHERE pg_temp.refused(jsonb_build_object('1_a.sql', marker || E'\nSELECT 1;\n'), c)
+	!~ '^MG011 .* file "1_a.sql" line 1|^MG011 file "1_a.sql" line 1 has'
+GROUP BY c ORDER BY c;
+SELECT string_agg(quote_literal(marker), ' ' ORDER BY marker) AS not_refused
+FROM unnest(ARRAY['-- goose Up', '-- + goose NO TRANSACTION', '-- +goose NO_TRANSACTION', '-- +goose NO TRANSACTIONS', '-- no transaction', '-- goose: statementbegin', '-- +goose Ups', '-- +goose Up notransaction']) AS marker
+WHERE pg_temp.refused(jsonb_build_object('1_a.sql', marker || E'\n-- +goose Up\nSELECT 1;\n'), 'goose')
+	!~ '^MG011 .* file "1_a.sql" line 1|^MG011 file "1_a.sql" line 1 has';
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:up\nSELECT 1;\n-- migrate verify\nSELECT true;\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- no transaction\nVACUUM;\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- +goose Up\n-- goose NO TRANSACTION\nVACUUM;\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'CREATE TABLE t(a int); -- migrate down\nDROP TABLE t;'));
+-- and remarks
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- Migration: require an address of users\n-- Migration: up to now\n-- migrate up to 3 users\n-- migration 3 verify\n-- Migrate, verify and drop\n-- transactions are slow\nSELECT 1; -- migrate down the road\n'));
+DELETE FROM migrate.migration WHERE project = 'refused';
+
+-- one number, two spellings: two migrations would be made of it
+SELECT pg_temp.refused('{"1_a.sql": "SELECT 1", "01_b.sql": "SELECT 2"}');
+SELECT pg_temp.refused('{"v1.2_a.sql": "SELECT 1", "v1.02_b.sql": "SELECT 2"}', 'plain');
+SELECT pg_temp.refused('{"1_a.sql": "SELECT 1", "01_b.sql": "SELECT 2", "1.0_c.sql": "SELECT 3"}', 'name');
+SELECT pg_temp.refused('{"1_a/migration.sql": "SELECT 1", "01_a/migration.sql": "SELECT 2"}');
+SELECT pg_temp.refused('{"1_a/up.sql": "SELECT 1", "01_a/up.sql": "SELECT 2", "10_a/up.sql": "SELECT 2", "100_a/up.sql": "SELECT 2"}', 'diesel');
+DELETE FROM migrate.migration WHERE project = 'refused';
+\pset format aligned
+\pset tuples_only off
+-- against what is stored, pending or applied
+SELECT version, result FROM migrate.load('{"1_a.sql": "SELECT 1"}', project => 'refused');
+SELECT pg_temp.refused('{"001_b.sql": "SELECT 2"}');
+SELECT pg_temp.refused('{"1_a.sql": "SELECT 1", "0010_b.sql": "SELECT 2"}');
+SELECT pg_temp.refused('{"1_a.sql": "SELECT 1", "10_b.sql": "SELECT 2"}');
+SELECT version, result FROM migrate.load('{"001_b.sql": "SELECT 2"}', project => 'refused', prune => true) ORDER BY 1;
+SELECT version, result FROM migrate.load('{"1_b.sql": "SELECT 2"}', project => 'refused') ORDER BY 1;
+DELETE FROM migrate.migration WHERE project = 'refused';
+SELECT version, result FROM migrate.load('{"V1__a.sql": "SELECT 1"}', project => 'spelled');
+SELECT version FROM migrate.apply(project => 'spelled');
+SELECT migrate.load('{"V1.0__b.sql": "SELECT 2"}', project => 'spelled');
+SELECT migrate.load('{"V1__a.sql": "SELECT 1", "V01__b.sql": "SELECT 2"}', project => 'spelled');
+SELECT version, result FROM migrate.load('{"V1__a.sql": "SELECT 1", "V1.1__b.sql": "SELECT 2", "R__10.sql": "SELECT 3", "R__010.sql": "SELECT 3"}', project => 'spelled') ORDER BY 1;
+SELECT count(*) FROM migrate.stamp_to('base', project => 'spelled');
+-- the same text is the same migration, and takes the new spelling
+SELECT version, result FROM migrate.load('{"1_a.sql": "SELECT 1"}', project => 'respelled');
+SELECT version FROM migrate.apply(project => 'respelled');
+SELECT version, result FROM migrate.load('{"001_a.sql": "SELECT 1"}', project => 'respelled', accept => true);
+SELECT count(*) FROM migrate.stamp_to('base', project => 'respelled');
+-- another project
+SELECT version, result FROM migrate.load('{"01_a.sql": "SELECT 1"}', project => 'others');
+
+-- files for other servers
+SELECT file AS not_refused
+FROM unnest('{2_b.mysql.up.sql,2_b.sqlite3.up.sql,2_b.cockroach.up.sql,2_b.cockroach.down.sql,2_b.mysql.sql,2_b.MariaDB.up.sql,b.h2.sql}'::text[]) AS file, unnest('{auto,native,name,golang-migrate}'::text[]) AS c
+WHERE pg_temp.refused(jsonb_build_object('1_a.up.sql', 'SELECT 1', file, 'SELECT 2'), c)
+	!~ 'is in the dialect of another database|no version number';
+SELECT pg_temp.refused('{"1_a.up.sql": "SELECT 1", "1_a.cockroach.up.sql": "SELECT 2", "1_a.mysql.down.sql": "SELECT 2"}');
+SELECT pg_temp.refused('{"2_b.mysql.up.sql": "SELECT 1"}');
+SELECT version, name, result FROM migrate.load('{"2_b.postgres.up.sql": "SELECT 1", "3_mysql.up.sql": "SELECT 1", "4_h2.o.up.sql": "SELECT 1"}', project => 'dialect');
+
+-- a body that cannot be run: line and reason
+SELECT version, result FROM migrate.load(jsonb_build_object('6_a.up.sql', E'SELECT 1;\n\nCOMMIT;\n', '7_b.up.sql', E'SELECT 1;\nSELEC 2;\n', '7_b.down.sql', E'\n\nBEGIN;'), project => 'warned');
 
 DELETE FROM migrate.migration WHERE project <> 'default';
