@@ -21,11 +21,7 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
-#include "access/htup_details.h"
-#include "access/table.h"
 #include "access/xact.h"
-#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "miscadmin.h"
@@ -35,6 +31,7 @@
 #include "base/compat.h"
 #include "base/errors.h"
 #include "base/subxact.h"
+#include "exec/deferrable.h"
 #include "exec/deferred.h"
 #include "exec/lock_wait.h"
 #include "ledger/tables.h"
@@ -55,25 +52,14 @@ has_events(Oid relation)
 static bool
 has_put_off(void)
 {
-	Relation	rel = table_open(TriggerRelationId, AccessShareLock);
-	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0,
-										  NULL);
-	Oid			last = InvalidOid;
-	HeapTuple	tuple;
-	bool		found = false;
+	ListCell   *lc;
 
-	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	foreach(lc, mig_deferrable_tables())
 	{
-		Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(tuple);
-
-		if (!form->tgdeferrable || form->tgrelid == last)
-			continue;
-		last = form->tgrelid;
-		found = has_events(last);
+		if (has_events(lfirst_oid(lc)))
+			return true;
 	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return found;
+	return false;
 }
 
 void

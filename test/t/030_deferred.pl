@@ -251,5 +251,35 @@ foreach my $call ('SELECT * FROM migrate.rollback(2)', 'CALL migrate.rollback_ea
 	is(journalled(), '3 23503', 'and the journal names the migration');
 }
 
+# ---------------------------------------------------------------------------
+# Which tables may have events is remembered in a session
+# ---------------------------------------------------------------------------
+
+my $session = session($node, $db, 'app');
+my $late = 'REFERENCES p DEFERRABLE INITIALLY DEFERRED';
+
+foreach my $case (
+	[ 'made by the session', "CREATE TABLE late (i int $late)" ],
+	[ 'made by another one', '', "CREATE TABLE late (i int $late)" ],
+	[ 'that had none', 'CREATE TABLE late (i int)', "ALTER TABLE late ADD FOREIGN KEY (i) $late" ],
+	[ 'made deferrable', 'CREATE TABLE late (i int CONSTRAINT l REFERENCES p)',
+		'ALTER TABLE late ALTER CONSTRAINT l DEFERRABLE INITIALLY DEFERRED' ],
+	[ 'lost in a transaction that was rolled back',
+		"CREATE TABLE late (i int $late); BEGIN; DROP TABLE late; SELECT migrate.apply(dry_run => true); ROLLBACK" ],
+	[ 'made by a migration', q{SELECT migrate.add('10', 'CREATE TABLE late (i int } . $late . q{)'); SELECT count(*) FROM migrate.apply()} ],
+	[ 'after many others',
+		"CREATE TABLE late (i int $late); DO \$\$ BEGIN FOR n IN 1 .. 300 LOOP EXECUTE 'CREATE TEMP TABLE many_' || n || ' ()'; END LOOP; END \$\$; DISCARD TEMP" ])
+{
+	my ($name, $own, $others) = @$case;
+
+	store('SELECT 1');
+	ask($session, "SELECT count(*) FROM migrate.apply(); $own");
+	query($node, $db, 'app', "$others; SELECT migrate.add('11', 'SELECT 1')");
+	my (undef, $err) = ask($session,
+		'BEGIN; INSERT INTO late VALUES (1); SELECT count(*) FROM migrate.apply(); ROLLBACK; DROP TABLE late');
+	like($err, qr/ERROR:  23503: .*CONTEXT:  deferred constraints of the transaction before the run/s,
+		"a table with a deferred constraint, $name: is looked at");
+}
+
 $node->stop;
 done_testing();
