@@ -255,7 +255,7 @@ typedef struct Spelling
 {
 	char	   *key;
 	const MigSource *source;
-}			Spelling;
+} Spelling;
 
 static int
 compare_spelling(const void *a, const void *b)

@@ -48,7 +48,7 @@ typedef struct SchemaRight
 	const char *role;
 	char	   *schema;
 	const char *lacking;		/* NULL: neither */
-}			SchemaRight;
+} SchemaRight;
 
 /* in a subtransaction, as looking may fail */
 static void

@@ -587,7 +587,7 @@ mig_model_type(MigLintModel *model, const TypeName *type, int32 *typmod,
 
 void
 mig_model_domain(MigLintModel *model, const TypeName *type,
-				 MigLintDomain * domain)
+				 MigLintDomain *domain)
 {
 	MigLintDomain *found = NULL;
 	char	   *schema;

@@ -72,7 +72,7 @@ typedef struct MigLintDomain
 	bool		checked;		/* has a CHECK or NOT NULL, or is over one
 								 * that has */
 	bool		volatile_default;
-}			MigLintDomain;
+} MigLintDomain;
 
 /* lengths of the lists of a model, and its flags */
 typedef struct MigLintMark
@@ -187,7 +187,7 @@ extern bool mig_model_is_volatile(MigLintModel *model, Node *expression);
  * any other type *domain has no name, and says no to all.
  */
 extern void mig_model_domain(MigLintModel *model, const TypeName *type,
-							 MigLintDomain * domain);
+							 MigLintDomain *domain);
 
 /* has the plan dropped it? */
 extern bool mig_model_is_gone(const MigLintModel *model, const char *kind,

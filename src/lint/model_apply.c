@@ -133,7 +133,7 @@ add_domain(MigLintModel *model, List *names, const TypeName *like)
 }
 
 static void
-set_domain_default(MigLintModel *model, MigLintDomain * domain, Node *expression)
+set_domain_default(MigLintModel *model, MigLintDomain *domain, Node *expression)
 {
 	domain->volatile_default = mig_model_is_volatile(model, expression);
 }

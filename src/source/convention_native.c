@@ -1,13 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * convention_native.c
- *	  Conventions whose files are cut into bodies by marker lines: the native
- *	  form, of which dbmate's files are a part, and goose.
- *
- * A marker is a comment line.  A section is what lies between a marker's line
- * and the next one's, byte for byte, and is recognized by lines alone: a
- * marker inside of a string literal or a block comment is one all the same, as
- * it is for the tools that these markers come from.
+ *	  The native form: files cut into bodies by marker lines.  dbmate's files
+ *	  are a part of it.
  *
  * What looks like a marker and is not a good one is an error and never a mere
  * comment: a misspelt "down" would otherwise run as a part of "up".
@@ -19,13 +14,13 @@
 #include <ctype.h>
 
 #include "base/errors.h"
-#include "source/convention_native.h"
-#include "lib/stringinfo.h"
+#include "base/version_order.h"
 #include "source/body.h"
+#include "source/conventions.h"
 #include "source/lenient_scan.h"
+#include "source/marker_line.h"
 
 #define NATIVE_PREFIX "migrate:"
-#define GOOSE_PREFIX "+goose"
 
 /* comments that are not markers: see lint/text.c */
 #define LINT_OFF "lint-off"
@@ -68,30 +63,13 @@ static const NativeMarker native_markers[] = {
 
 
 /*
- * If the line is a comment that begins with prefix, a copy of what follows.
- */
-static char *
-marker_text(const MigFileLine *line, const char *prefix)
-{
-	int			prefix_length = strlen(prefix);
-	int			length;
-	const char *text = mig_file_line_comment(line, &length);
-
-	if (text == NULL || length < prefix_length ||
-		pg_strncasecmp(text, prefix, prefix_length) != 0)
-		return NULL;
-
-	return pnstrdup(text + prefix_length, length - prefix_length);
-}
-
-/*
  * The same for the native form.  The comments that switch rules of the linter
  * off are for the linter, and part of a body.
  */
 static char *
 native_marker_text(const MigFileLine *line)
 {
-	char	   *text = marker_text(line, NATIVE_PREFIX);
+	char	   *text = mig_marker_text(line, NATIVE_PREFIX);
 	int			length;
 
 	if (text == NULL || pg_strncasecmp(text, LINT_OFF, strlen(LINT_OFF)) != 0)
@@ -124,131 +102,6 @@ native_marker_proof(const MigFileLine *line)
 			return text;
 	}
 	return NULL;
-}
-
-static char *
-goose_marker_text(const MigFileLine *line)
-{
-	return marker_text(line, GOOSE_PREFIX);
-}
-
-/* the first line of the file with such a marker; false if there is none */
-static bool
-find_marked_line(const MigSourceFile *script,
-				 char *(*text_of) (const MigFileLine *line), MigFileLine *line)
-{
-	mig_file_line_rewind(line, script->content);
-	while (mig_file_line_next(line))
-	{
-		if (text_of(line) != NULL)
-			return true;
-	}
-	return false;
-}
-
-/* the first file that has a line with such a marker */
-static MigSourceFile *
-find_marked(const MigFileSet *set, char *(*text_of) (const MigFileLine *line))
-{
-	for (int i = 0; i < set->nscripts; i++)
-	{
-		MigSourceFile *script = &set->scripts[i];
-		MigFileLine line;
-
-		if (mig_file_path_is_sql(script->path) &&
-			find_marked_line(script, text_of, &line))
-			return script;
-	}
-	return NULL;
-}
-
-char *
-mig_convention_marker_place(const char *convention,
-							const MigSourceFile *script)
-{
-	MigFileLine line;
-	bool		goose = strcmp(convention, "goose") == 0;
-
-	if ((!goose && strcmp(convention, "native") != 0) ||
-		!find_marked_line(script, goose ? goose_marker_text :
-						  native_marker_proof, &line))
-		return "";
-	return psprintf(" (line %d: \"%s\")", line.number,
-					mig_file_line_excerpt(&line));
-}
-
-/* a marker must begin its line, as the tools want it */
-static void
-check_not_indented(const MigSourceFile *script, const MigFileLine *line)
-{
-	if (line->start[0] != '-')
-		ereport(ERROR,
-				(errcode(MIG_ERRCODE_CONVENTION),
-				 errmsg("marker \"%s\" is indented in file \"%s\" line %d",
-						mig_file_line_excerpt(line), script->path,
-						line->number),
-				 errhint("Put the marker at the start of its line.")));
-}
-
-/* skip a block comment, which can have others in it; at text is its start */
-static const char *
-skip_block_comment(const char *text, const char *end)
-{
-	int			depth = 0;
-
-	while (text < end)
-	{
-		if (text[0] == '/' && text[1] == '*')
-		{
-			depth++;
-			text += 2;
-		}
-		else if (text[0] == '*' && text[1] == '/')
-		{
-			text += 2;
-			if (--depth == 0)
-				break;
-		}
-		else
-			text++;
-	}
-	return Min(text, end);
-}
-
-/*
- * Make sure that nothing but comments comes before the first marker, because
- * it belongs to no section and is dropped.
- */
-static void
-check_preamble(const MigSourceFile *script, const char *end)
-{
-	MigFileLine line;
-	const char *text;
-	int			number = 1;
-
-	mig_file_line_rewind(&line, script->content);
-	text = line.next;
-
-	while (text < end)
-	{
-		if (text[0] == '-' && text[1] == '-')
-			text += strcspn(text, "\n");
-		else if (text[0] == '/' && text[1] == '*')
-		{
-			const char *after = skip_block_comment(text, end);
-
-			for (; text < after; text++)
-				number += (*text == '\n');
-		}
-		else if (strchr(" \t\r\n\v\f", *text) != NULL)
-			number += (*text++ == '\n');
-		else
-			ereport(ERROR,
-					(errcode(MIG_ERRCODE_CONVENTION),
-					 errmsg("text before the first marker in file \"%s\" line %d",
-							script->path, number),
-					 errdetail("Only blank lines and comments may come before it.")));
-	}
 }
 
 /* the body of a section that may be left blank for "there is none" */
@@ -411,7 +264,7 @@ check_no_lint_off(const MarkerCut *cut)
 	mig_file_line_rewind(&line, cut->script->content);
 	while (mig_file_line_next(&line) && line.number < cut->line.number)
 	{
-		if (marker_text(&line, NATIVE_PREFIX LINT_OFF) != NULL)
+		if (mig_marker_text(&line, NATIVE_PREFIX LINT_OFF) != NULL)
 			ereport(ERROR,
 					(errcode(MIG_ERRCODE_CONVENTION),
 					 errmsg("comment \"%s\" is out of place in file \"%s\" line %d",
@@ -427,7 +280,7 @@ native_marker(MarkerCut *cut, char *text)
 {
 	char	   *word = text;
 
-	check_not_indented(cut->script, &cut->line);
+	mig_marker_check_not_indented(cut->script, &cut->line);
 
 	/* the word follows the colon at once */
 	if (mig_file_line_next_word(&text) != word)
@@ -446,7 +299,7 @@ native_marker(MarkerCut *cut, char *text)
 		{
 			if (cut->start == NULL)
 			{
-				check_preamble(cut->script, cut->line.start);
+				mig_marker_check_preamble(cut->script, cut->line.start);
 				check_no_lint_off(cut);
 			}
 			close_section(cut, cut->line.start);
@@ -613,204 +466,52 @@ name_claim(const MigSourceFile *script, const MigFileName *name,
 	return true;
 }
 
-void
-mig_convention_native_parse(MigFileSet *set)
+static void
+native_parse(MigFileSet *set)
 {
 	mig_file_set_pair(set, native_claim, native_take);
 }
 
-MigSourceFile *
-mig_convention_native_detect(const MigFileSet *set)
+static MigSourceFile *
+native_detect(const MigFileSet *set)
 {
-	return find_marked(set, native_marker_proof);
+	return mig_marker_find_file(set, native_marker_proof);
 }
 
 /* the names of the native form; what is in the files is not looked at */
-void
-mig_convention_plain_parse(MigFileSet *set)
+static void
+plain_parse(MigFileSet *set)
 {
 	mig_file_set_pair(set, native_claim, mig_file_set_take);
 }
 
 /* the markers of the native form */
-void
-mig_convention_name_parse(MigFileSet *set)
+static void
+name_parse(MigFileSet *set)
 {
 	mig_file_set_pair(set, name_claim, native_take);
 }
 
+const MigConvention mig_convention_native = {
+	.name = "native",
+	.files = "VERSION_name.sql, VERSION_name.down.sql, VERSION_name.verify.sql",
+	.numbered = true,
+	.version_key = mig_version_without_zeros,
+	.marker = native_marker_proof,
+	.detect = native_detect,
+	.parse = native_parse
+};
 
-/* ----------
- * goose
- * ----------
- */
+const MigConvention mig_convention_plain = {
+	.name = "plain",
+	.files = "VERSION_name.sql, VERSION_name.down.sql, VERSION_name.verify.sql",
+	.numbered = true,
+	.version_key = mig_version_without_zeros,
+	.parse = plain_parse
+};
 
-/* a file of goose while it is cut; a section is closed when the next opens */
-typedef struct Goose
-{
-	const MigSourceFile *script;
-	MigSource  *source;
-	MigFileLine line;
-	const char *up;				/* start of the section, NULL: none yet */
-	const char *down;
-	const char *up_end;
-	int			up_line;
-	int			down_line;
-	bool		in_statement;	/* between StatementBegin and StatementEnd */
-} Goose;
-
-/* raise an error about the annotation of the current line */
-static void
-goose_error(Goose *goose, const char *detail)
-{
-	ereport(ERROR,
-			(errcode(MIG_ERRCODE_CONVENTION),
-			 errmsg("invalid annotation \"%s\" in file \"%s\" line %d",
-					mig_file_line_excerpt(&goose->line), goose->script->path,
-					goose->line.number),
-			 errdetail("%s", detail)));
-}
-
-/* -- +goose Up, -- +goose Down */
-static void
-goose_section(Goose *goose, bool up)
-{
-	if (goose->in_statement)
-		goose_error(goose, "The statement before it has no StatementEnd.");
-
-	if (up)
-	{
-		if (goose->up != NULL)
-			goose_error(goose, "A file has one Up, before its Down.");
-		check_preamble(goose->script, goose->line.start);
-		goose->up = goose->line.next;
-		goose->up_line = goose->line.number + 1;
-	}
-	else
-	{
-		if (goose->up == NULL || goose->down != NULL)
-			goose_error(goose, "A file has one Down, after its Up.");
-		goose->up_end = goose->line.start;
-		goose->down = goose->line.next;
-		goose->down_line = goose->line.number + 1;
-	}
-}
-
-/* -- +goose StatementBegin, -- +goose StatementEnd */
-static void
-goose_statement(Goose *goose, bool begin)
-{
-	if (goose->up == NULL)
-		goose_error(goose, "It comes before Up.");
-	if (begin == goose->in_statement)
-		goose_error(goose, "StatementBegin and StatementEnd do not alternate.");
-	goose->in_statement = begin;
-}
-
-/* act on an annotation; text is what follows the prefix */
-static void
-goose_annotation(Goose *goose, char *text)
-{
-	StringInfoData words;
-	char	   *word;
-
-	check_not_indented(goose->script, &goose->line);
-
-	initStringInfo(&words);
-	while ((word = mig_file_line_next_word(&text)) != NULL)
-		appendStringInfo(&words, "%s%s", words.len > 0 ? " " : "", word);
-
-	if (pg_strcasecmp(words.data, "Up") == 0)
-		goose_section(goose, true);
-	else if (pg_strcasecmp(words.data, "Down") == 0)
-		goose_section(goose, false);
-	else if (pg_strcasecmp(words.data, "StatementBegin") == 0)
-		goose_statement(goose, true);
-	else if (pg_strcasecmp(words.data, "StatementEnd") == 0)
-		goose_statement(goose, false);
-	else if (pg_strcasecmp(words.data, "NO TRANSACTION") == 0)
-		goose->source->transactional = MIG_TX_OFF;
-	else if (pg_strcasecmp(words.data, "ENVSUB ON") == 0)
-		ereport(ERROR,
-				(errcode(MIG_ERRCODE_CONVENTION),
-				 errmsg("file \"%s\" line %d asks for the substitution of environment variables",
-						goose->script->path, goose->line.number),
-				 errdetail("The server does not have the environment of the one who loads a file."),
-				 errhint("Write the values into the file and remove the annotation.")));
-	else if (pg_strcasecmp(words.data, "ENVSUB OFF") != 0)
-		goose_error(goose, "The annotations are Up, Down, StatementBegin, StatementEnd, NO TRANSACTION, ENVSUB ON and ENVSUB OFF.");
-}
-
-/*
- * MigTakeFunction.  Annotations inside of a section stay in its body, where
- * they are comments, so that the lines of body and file go together.
- */
-static void
-goose_take(MigSource *source, MigPart part, const MigSourceFile *script)
-{
-	Goose		goose = {0};
-	const char *end;
-
-	goose.script = script;
-	goose.source = source;
-	mig_file_line_rewind(&goose.line, script->content);
-	while (mig_file_line_next(&goose.line))
-	{
-		char	   *text = marker_text(&goose.line, GOOSE_PREFIX);
-
-		if (text != NULL)
-			goose_annotation(&goose, text);
-	}
-	end = goose.line.next;
-
-	if (goose.up == NULL)
-		ereport(ERROR,
-				(errcode(MIG_ERRCODE_CONVENTION),
-				 errmsg("file \"%s\" has no annotation \"-- +goose Up\"",
-						script->path)));
-	if (goose.in_statement)
-		ereport(ERROR,
-				(errcode(MIG_ERRCODE_CONVENTION),
-				 errmsg("file \"%s\" ends within a StatementBegin",
-						script->path)));
-
-	source->up = pnstrdup(goose.up,
-						  (goose.down != NULL ? goose.up_end : end) - goose.up);
-	source->lines[MIG_UP] = goose.up_line;
-	if (goose.down != NULL)
-	{
-		source->down = pnstrdup(goose.down, end - goose.down);
-		source->lines[MIG_DOWN] = goose.down_line;
-	}
-}
-
-/* MigClaimFunction: NUMBER_name.sql */
-static bool
-goose_claim(const MigSourceFile *script, const MigFileName *name,
-			MigClaim *claim)
-{
-	char	   *underscore = strchr(name->base, '_');
-
-	if (underscore == NULL)
-		return false;
-
-	claim->version = pnstrdup(name->base, underscore - name->base);
-	if (!mig_file_path_is_digits(claim->version))
-		return false;
-	claim->key = mig_file_path_numeric_key(claim->version);
-	claim->name = underscore + 1;
-	claim->part = MIG_UP;
-	return true;
-}
-
-void
-mig_convention_goose_parse(MigFileSet *set)
-{
-	mig_file_set_pair(set, goose_claim, goose_take);
-}
-
-MigSourceFile *
-mig_convention_goose_detect(const MigFileSet *set)
-{
-	return find_marked(set, goose_marker_text);
-}
+const MigConvention mig_convention_name = {
+	.name = "name",
+	.files = "VERSION.sql, VERSION.down.sql, VERSION.verify.sql",
+	.parse = name_parse
+};

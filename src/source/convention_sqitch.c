@@ -25,7 +25,7 @@
 #include "postgres.h"
 
 #include "base/errors.h"
-#include "source/convention_sqitch.h"
+#include "source/conventions.h"
 #include "miscadmin.h"
 
 #define PLAN_FILE "sqitch.plan"
@@ -509,8 +509,9 @@ take_sqitch_script(const SqitchPlan *plan, const SqitchChange *change,
 	}
 }
 
-void
-mig_convention_sqitch_parse(MigFileSet *set)
+/* take the changes of the one sqitch.plan in the set, with their scripts */
+static void
+sqitch_parse(MigFileSet *set)
 {
 	SqitchPlan	plan;
 	MigSourceFile *conf;
@@ -538,8 +539,17 @@ mig_convention_sqitch_parse(MigFileSet *set)
 	}
 }
 
-MigSourceFile *
-mig_convention_sqitch_detect(const MigFileSet *set)
+static MigSourceFile *
+sqitch_detect(const MigFileSet *set)
 {
 	return find_plan(set, 0);
 }
+
+const MigConvention mig_convention_sqitch = {
+	.name = "sqitch",
+	.files = "those planned in sqitch.plan, in deploy/, revert/ and verify/",
+	.has_place = true,
+	.nested = true,
+	.detect = sqitch_detect,
+	.parse = sqitch_parse
+};

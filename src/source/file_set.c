@@ -58,6 +58,18 @@ mig_file_path_directory(const char *path)
 	return pnstrdup(path, mig_file_path_base(path) - path);
 }
 
+/* the name of the directory that the file is in, "" if there is none */
+char *
+mig_file_path_directory_name(const char *path)
+{
+	char	   *directory = mig_file_path_directory(path);
+
+	if (*directory == '\0')
+		return directory;
+	directory[strlen(directory) - 1] = '\0';
+	return pstrdup(mig_file_path_base(directory));
+}
+
 /* suffixes are compared without regard to case, .SQL is .sql */
 bool
 mig_file_path_has_suffix(const char *path, const char *suffix)

@@ -79,6 +79,7 @@ typedef void (*MigTakeFunction) (MigSource *source, MigPart part,
 
 extern const char *mig_file_path_base(const char *path);
 extern char *mig_file_path_directory(const char *path);
+extern char *mig_file_path_directory_name(const char *path);
 extern bool mig_file_path_has_suffix(const char *path, const char *suffix);
 extern bool mig_file_path_is_sql(const char *path);
 extern bool mig_file_path_matches(const char *path, const char *pattern);

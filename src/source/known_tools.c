@@ -615,7 +615,7 @@ typedef struct MarkerWord
 {
 	const char *word;
 	const char *marker;
-}			MarkerWord;
+} MarkerWord;
 
 static const MarkerWord native_words[] = {
 	{"up", "up"}, {"ups", "up"}, {"down", "down"}, {"downs", "down"},
@@ -690,7 +690,7 @@ are_arguments(const char *text, const char *end)
  */
 static const char *
 meant_marker(const char *start, const char *end, const char *tool,
-			 int tool_length, const MarkerWord * words, int nwords)
+			 int tool_length, const MarkerWord *words, int nwords)
 {
 	const char *text = skip_ornaments(start, end);
 	char	   *word = take_letters(&text, end);

@@ -1,0 +1,66 @@
+/*-------------------------------------------------------------------------
+ *
+ * convention_table.c
+ *	  The conventions that there are.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "base/errors.h"
+#include "lib/stringinfo.h"
+#include "source/convention.h"
+#include "source/conventions.h"
+
+
+const MigConvention *const mig_conventions[] = {
+	&mig_convention_native,
+	&mig_convention_plain,
+	&mig_convention_name,
+	&mig_convention_golang_migrate,
+	&mig_convention_sqlx,
+	&mig_convention_goose,
+	&mig_convention_diesel,
+	&mig_convention_flyway,
+	&mig_convention_sqitch,
+	&mig_convention_prisma
+};
+
+const int	mig_nconventions = lengthof(mig_conventions);
+
+/* the row of that name; an error if there is none */
+const MigConvention *
+mig_convention_find(const char *name)
+{
+	StringInfoData names;
+
+	for (int i = 0; i < mig_nconventions; i++)
+	{
+		if (strcmp(mig_conventions[i]->name, name) == 0)
+			return mig_conventions[i];
+	}
+
+	initStringInfo(&names);
+	for (int i = 0; i < mig_nconventions; i++)
+		appendStringInfo(&names, ", %s", mig_conventions[i]->name);
+	ereport(ERROR,
+			(errcode(MIG_ERRCODE_CONVENTION),
+			 errmsg("convention \"%s\" does not exist", name),
+			 errhint("The conventions are auto%s.", names.data)));
+	return NULL;
+}
+
+/* convention NULL: of what was given to add() */
+char *
+mig_convention_version_key(const char *convention, const char *version)
+{
+	for (int i = 0; i < mig_nconventions; i++)
+	{
+		const MigConvention *row = mig_conventions[i];
+
+		if (strcmp(row->name, convention ? convention : "native") == 0)
+			return row->version_key ? row->version_key(version) :
+				pstrdup(version);
+	}
+	return pstrdup(version);
+}

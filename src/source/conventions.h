@@ -1,0 +1,58 @@
+/*-------------------------------------------------------------------------
+ *
+ * conventions.h
+ *	  What a convention is, and those that there are.
+ *
+ * To add one, write a file with its row, declare that here, and add it to the table
+ * in convention_table.c.
+ *
+ *-------------------------------------------------------------------------
+ */
+#ifndef MIG_SOURCE_CONVENTIONS_H
+#define MIG_SOURCE_CONVENTIONS_H
+
+#include "source/file_set.h"
+
+typedef struct MigConvention
+{
+	const char *name;
+	const char *files;			/* its file names, for messages */
+
+	/*
+	 * Its tool has a place for migrations and looks at no file outside of it:
+	 * such a file is named in a NOTICE and left out.
+	 */
+	bool		has_place;
+	bool		nested;			/* its tool looks into sub-directories */
+	bool		numbered;		/* its versions have a digit in them */
+
+	/* the same for versions that are the same one to it; NULL: their bytes */
+	char	   *(*version_key) (const char *version);
+
+	/* what follows the marker in a line that only its files have, or NULL */
+	char	   *(*marker) (const MigFileLine *line);
+
+	/* a file that shows that the set is of it, or NULL; NULL: never is */
+	MigSourceFile *(*detect) (const MigFileSet *set);
+	void		(*parse) (MigFileSet *set);
+} MigConvention;
+
+extern const MigConvention mig_convention_native;
+extern const MigConvention mig_convention_plain;
+extern const MigConvention mig_convention_name;
+extern const MigConvention mig_convention_golang_migrate;
+extern const MigConvention mig_convention_sqlx;
+extern const MigConvention mig_convention_goose;
+extern const MigConvention mig_convention_diesel;
+extern const MigConvention mig_convention_flyway;
+extern const MigConvention mig_convention_sqitch;
+extern const MigConvention mig_convention_prisma;
+
+/* the table; the first one is what a set is taken for that shows none */
+extern const MigConvention *const mig_conventions[];
+extern const int mig_nconventions;
+
+/* the row of that name; MIG_ERRCODE_CONVENTION if there is none */
+extern const MigConvention *mig_convention_find(const char *name);
+
+#endif							/* MIG_SOURCE_CONVENTIONS_H */

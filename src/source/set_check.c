@@ -1,0 +1,237 @@
+/*-------------------------------------------------------------------------
+ *
+ * set_check.c
+ *	  Which files of a set are none of its convention.
+ *
+ * A file that was meant to be a migration and is not loaded is found too late,
+ * and one that was not meant to be a migration and runs as one cannot be taken
+ * back.  So each file is taken, left out because somebody said so, or refused
+ * by its name.
+ *
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "base/errors.h"
+#include "miscadmin.h"
+#include "source/known_tools.h"
+#include "source/set_check.h"
+#include "utils/memutils.h"
+
+
+/*
+ * Files that no convention needs: hidden ones, texts and data about the
+ * migrations, what editors and merges leave, and settings of tools, which are
+ * handed over because they might be ours.
+ */
+static bool
+is_beside(const MigSourceFile *script)
+{
+	static const char *const patterns[] = {
+		".*", "*.md", "README*", "LICENSE*", "*.toml", "*.conf", "*.plan",
+		"*.json", "*.txt", "*.orig", "*~"
+	};
+	const char *base = mig_file_path_base(script->path);
+
+	/* a migration that has been put aside, or sent by mail */
+	if (mig_file_path_matches(base, "*.sql.txt"))
+		return false;
+
+	for (int i = 0; i < lengthof(patterns); i++)
+	{
+		if (mig_file_path_matches(base, patterns[i]))
+			return true;
+	}
+	return false;
+}
+
+static void
+refuse_misfit(MigFileSet *set, MigSourceFile *script,
+			  const MigConvention *convention)
+{
+	mig_file_set_refuse(set, script,
+						psprintf("file \"%s\" does not fit convention \"%s\"",
+								 script->path, convention->name),
+						psprintf("The files of this convention are %s.",
+								 convention->files),
+						"Rename it, pass another convention, or leave it out with ignore.");
+}
+
+/* refuse what is neither SQL nor beside it: a migration in another language? */
+void
+mig_set_check_others(MigFileSet *set, const MigConvention *convention)
+{
+	for (int i = 0; i < set->nscripts; i++)
+	{
+		MigSourceFile *script = &set->scripts[i];
+
+		if (!convention->has_place && !script->refused &&
+			!mig_file_path_is_sql(script->path) && !is_beside(script))
+			refuse_misfit(set, script, convention);
+	}
+}
+
+/* refuse, or name in a NOTICE, what the parser did not take */
+void
+mig_set_check_left_over(MigFileSet *set, const MigConvention *convention)
+{
+	List	   *paths = NIL;
+
+	for (int i = 0; i < set->nscripts; i++)
+	{
+		MigSourceFile *script = &set->scripts[i];
+
+		if (script->used || script->refused ||
+			*mig_file_path_base(script->path) == '.')
+			continue;
+		if (convention->has_place || !mig_file_path_is_sql(script->path))
+			paths = lappend(paths, unconstify(char *, script->path));
+		else
+			refuse_misfit(set, script, convention);
+	}
+
+	if (paths != NIL)
+		ereport(NOTICE,
+				(errmsg_plural("%d file is not part of convention \"%s\" and was left out",
+							   "%d files are not part of convention \"%s\" and were left out",
+							   list_length(paths), list_length(paths),
+							   convention->name),
+				 errdetail_plural("The file is %s.", "The files are %s.",
+								  list_length(paths),
+								  mig_error_name_list(paths))));
+}
+
+/* does the version that the file's name begins with have a digit in it? */
+static bool
+has_number(const char *path)
+{
+	const char *base = mig_file_path_base(path);
+
+	return base[strcspn(base, "0123456789_")] != '_' &&
+		strpbrk(base, "0123456789") != NULL;
+}
+
+static int
+path_depth(const char *path)
+{
+	int			depth = 0;
+
+	for (; *path != '\0'; path++)
+		depth += (*path == '/');
+	return depth;
+}
+
+/* files of other parts may lie anywhere: they run with their up file, or never */
+static bool
+is_up_file(const MigSourceFile *script)
+{
+	MigFileName name;
+
+	if (!mig_file_path_is_sql(script->path))
+		return false;
+	mig_file_path_split(script->path, &name);
+	return name.part == MIG_UP;
+}
+
+/*
+ * The directory of the migrations: the first of those that are nested least.
+ * NULL if there are none.
+ */
+static char *
+find_root(const MigFileSet *set, const MigConvention *convention)
+{
+	const MigSourceFile *highest = NULL;
+
+	for (int i = 0; i < set->nscripts; i++)
+	{
+		const MigSourceFile *script = &set->scripts[i];
+
+		if (is_up_file(script) &&
+			(!convention->numbered || has_number(script->path)) &&
+			(highest == NULL ||
+			 path_depth(script->path) < path_depth(highest->path)))
+			highest = script;
+	}
+	return highest ? mig_file_path_directory(highest->path) : NULL;
+}
+
+/*
+ * Refuse .sql files that lie among migrations and are none by their names: they
+ * would run.
+ */
+void
+mig_set_check_numbers(MigFileSet *set, const MigConvention *convention)
+{
+	for (int i = 0; i < set->nscripts; i++)
+	{
+		MigSourceFile *script = &set->scripts[i];
+
+		if (convention->numbered && mig_file_path_is_sql(script->path) &&
+			!script->refused && !has_number(script->path))
+			mig_file_set_refuse(set, script,
+								psprintf("file \"%s\" has no version number",
+										 script->path),
+								NULL,
+								"Give it a number, pass convention => 'name' to take whole file names as versions, or leave it out with ignore.");
+	}
+}
+
+/*
+ * The same for those that lie somewhere else.  After the parser, which has more
+ * to say about two files of one version.
+ */
+void
+mig_set_check_directories(MigFileSet *set, const MigConvention *convention)
+{
+	char	   *root = find_root(set, convention);
+
+	for (int i = 0; i < set->nscripts; i++)
+	{
+		MigSourceFile *script = &set->scripts[i];
+
+		if (root == NULL || script->refused || !is_up_file(script) ||
+			strcmp(mig_file_path_directory(script->path), root) == 0)
+			continue;
+		mig_file_set_refuse(set, script,
+							strncmp(script->path, root, strlen(root)) == 0 ?
+							psprintf("file \"%s\" is in a sub-directory",
+									 script->path) :
+							psprintf("file \"%s\" is not in directory \"%s\" with the others",
+									 script->path, root),
+							NULL,
+							"Pass subdirectories => true, or leave it out with ignore.");
+	}
+}
+
+/*
+ * Refuse files with markers or names of other tools.  Before the parser all
+ * files count; a convention with a place has only those that it took.
+ */
+void
+mig_set_check_foreign(MigFileSet *set, const MigConvention *convention)
+{
+	MemoryContext scratch = AllocSetContextCreate(CurrentMemoryContext,
+												  "migrate one file",
+												  ALLOCSET_DEFAULT_SIZES);
+
+	for (int i = 0; i < set->nscripts; i++)
+	{
+		MigSourceFile *script = &set->scripts[i];
+		MemoryContext old = MemoryContextSwitchTo(scratch);
+		const char *hint = NULL;
+		char	   *message = NULL;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!convention->has_place)
+			message = mig_known_tools_name(set, script, &hint);
+		if (message == NULL && mig_file_path_is_sql(script->path) &&
+			(!convention->has_place || script->used))
+			message = mig_known_tools_marker(set, script, &hint);
+		MemoryContextSwitchTo(old);
+		if (message != NULL)
+			mig_file_set_refuse(set, script, pstrdup(message), NULL,
+								hint ? pstrdup(hint) : NULL);
+		MemoryContextReset(scratch);
+	}
+	MemoryContextDelete(scratch);
+}
