@@ -19,19 +19,20 @@
 # times and hashes; "..." stands for anything, on a line of its own for any lines
 # or none.  Other blocks are not run.
 #
-# Comments of the page say more:
+# A reader sees everything that is run.  Comments of the page, one line each and
+# without SQL or shell, say how the next block is run:
 #
-#	<!-- test: fails MG008 -->			the next block fails with that SQLSTATE
+#	<!-- test: fails MG008 -->			it fails with that SQLSTATE
 #	<!-- test: fails 28000 before 17 -->	... and succeeds in that version
 #	<!-- test: status 3 -->				... with that exit status (sh)
-#	<!-- test: run sql                  a block that readers do not see; also sh
-#	SELECT ... -->
-#	<!-- test: background sql			the same, in a session that goes on
-#	SELECT ... -->						while the next blocks run
-#	<!-- test: background sql fails 57014
-#	<!-- test: until					waits until the query returns true
-#	SELECT ... -->
-#	<!-- test: finish -->				waits for the sessions in the background
+#	<!-- test: session 2 -->			it runs in a session that stays, and goes on
+#										in the next block with this name
+#	<!-- test: session 2 waits relation -->	it ends later, and waits by then: the name
+#										is a wait_event of pg_stat_activity
+#	<!-- test: session 2 waits relation fails 57014 -->
+#	<!-- test: finish -->				(no block) sessions that wait end here
+#	<!-- test: each section -->			it is run at each heading of the third level
+#										that follows, in a new database
 
 use strict;
 use warnings;
@@ -67,8 +68,9 @@ $ENV{$_} = '0123abc'
 # Reading a page
 # ---------------------------------------------------------------------------
 
-# A page's blocks and test comments, as a list of hashes with line, kind and
-# text; kind is the language of a block, or "comment".
+# A page's blocks, test comments and headings of the third level, as a list of
+# hashes with line, kind and text; kind is the language of a block, "comment" or
+# "heading".
 sub parse_page
 {
 	my ($path) = @_;
@@ -80,14 +82,8 @@ sub parse_page
 	{
 		my $line = $lines[$i];
 
-		if ($open && $open->{fence} && $line =~ /^\s*```\s*$/)
+		if ($open && $line =~ /^\s*```\s*$/)
 		{
-			push @items, $open;
-			undef $open;
-		}
-		elsif ($open && !$open->{fence} && $line =~ /^(.*?)\s*-->/)
-		{
-			$open->{text} .= "$1\n" if $1 ne '';
 			push @items, $open;
 			undef $open;
 		}
@@ -101,18 +97,19 @@ sub parse_page
 		elsif ($line =~ /^(\s*)```(\w*)(?:[ ]([\w-]+))?\s*$/)
 		{
 			$open = {
-				line => $i + 1, fence => 1, kind => $2, name => $3, text => '',
+				line => $i + 1, kind => $2, name => $3, text => '',
 				indent => length($1)
 			};
 		}
-		elsif ($line =~ /^<!--\s*test:\s*(.*?)\s*(-->)?\s*$/)
+		elsif ($line =~ /^\s*<!--\s*test:\s*(.*?)\s*(-->)?\s*$/)
 		{
-			my $comment = {
-				line => $i + 1, kind => 'comment', what => $1, text => '',
-				indent => 0
-			};
-			if ($2) { push @items, $comment }
-			else { $open = $comment }
+			die "$path line " . ($i + 1) . ": what a page runs stands in it for all to see\n"
+			  if !$2;
+			push @items, { line => $i + 1, kind => 'comment', what => $1 };
+		}
+		elsif ($line =~ /^### /)
+		{
+			push @items, { line => $i + 1, kind => 'heading' };
 		}
 		elsif ($line =~ /^\s*```/)
 		{
@@ -238,11 +235,10 @@ sub shell_parts
 	return ();
 }
 
-# Does it end the way it should, and print what it should?
-sub check_end
+# Has it ended the way it should, and printed what it should?
+sub check_output
 {
-	my ($name, $h, $item) = @_;
-	my ($status, $output) = finish($h);
+	my ($name, $item, $status, $output) = @_;
 	my $code = $item->{fails};
 	my $expected = $item->{expected};
 
@@ -268,11 +264,10 @@ sub run_block
 {
 	my ($name, $item) = @_;
 
-	check_end($name,
-		$item->{kind} eq 'sql'
-		? start_sql($item->{text})
-		: start_shell($item->{text}),
-		$item);
+	check_output($name, $item,
+		finish($item->{kind} eq 'sql'
+			? start_sql($item->{text})
+			: start_shell($item->{text})));
 	return;
 }
 
@@ -321,11 +316,95 @@ sub wait_until
 }
 
 # ---------------------------------------------------------------------------
+# Sessions that stay
+# ---------------------------------------------------------------------------
+
+my %sessions;		# by name; one with an "item" has not finished it yet
+
+sub open_session
+{
+	my $s = { input => '', output => '' };
+
+	$s->{run} = IPC::Run::start([ @psql, '-v', 'VERBOSITY=verbose' ],
+		'<', \$s->{input}, '>&', \$s->{output}, IPC::Run::timeout($timeout));
+	$s->{input} = "SELECT pg_backend_pid() AS pid \\gset\n\\echo :pid\n";
+	$s->{run}->pump until $s->{output} =~ /^(\d+)\n/;
+	$s->{pid} = $1;
+	return $s;
+}
+
+# Waits until the session has done its block or is gone, and checks how it ended.
+sub end_item
+{
+	my ($s) = @_;
+	my $item = delete $s->{item} or return;
+	my $done = qr/^done with line $item->{line}\n/m;
+
+	$s->{run}->pump while $s->{output} !~ $done && $s->{run}->pumpable;
+	if ($s->{output} =~ s/$done//)
+	{
+		$s->{status} = 0;
+	}
+	else
+	{
+		($s->{status}) = finish($s);
+		$s->{gone} = 1;
+	}
+	check_output($item->{where}, $item, @{$s}{qw(status output)});
+	return;
+}
+
+sub run_in_session
+{
+	my ($where, $item) = @_;
+	my $name = $item->{session};
+
+	end_item($sessions{$name}) if $sessions{$name};
+	$sessions{$name} = open_session()
+	  if !$sessions{$name} || $sessions{$name}{gone};
+	my $s = $sessions{$name};
+
+	$s->{item} = { %$item, where => $where };
+	$s->{output} = '';
+	$s->{input} = "$item->{text}\n\\echo done with line $item->{line}\n";
+	while ($s->{input} ne '')
+	{
+		$s->{run}->pump_nb;    # pump() would wait for output
+		usleep(1_000);
+	}
+	if ($item->{waits})
+	{
+		wait_until($where,
+			"SELECT count(*) > 0 FROM pg_stat_activity"
+			  . " WHERE pid = $s->{pid} AND wait_event = '$item->{waits}'");
+	}
+	else
+	{
+		end_item($s);
+	}
+	return;
+}
+
+sub finish_sessions
+{
+	end_item($_) foreach map { $sessions{$_} } sort keys %sessions;
+	return;
+}
+
+sub close_sessions
+{
+	finish_sessions();
+	finish($_) foreach grep { !$_->{gone} } values %sessions;
+	%sessions = ();
+	return;
+}
+
+# ---------------------------------------------------------------------------
 # A page
 # ---------------------------------------------------------------------------
 
 my %next;			# what comments say about the next block
-my @background;
+my $template;		# the block that each section begins with
 
 sub start_server
 {
@@ -345,7 +424,7 @@ sub stop_server
 {
 	my ($page) = @_;
 
-	finish_background();
+	close_sessions();
 	is(scalar(grep { /server process .* was terminated|PANIC:/ }
 			split(/\n/, slurp_file($node->logfile))),
 		0, "$page: the server has not crashed");
@@ -353,9 +432,22 @@ sub stop_server
 	return;
 }
 
-sub finish_background
+# The next section has a database of its own.
+sub start_section
 {
-	check_end(@{$_}{qw(name h item)}) foreach splice(@background);
+	my ($name) = @_;
+
+	close_sessions();
+	if (!$template->{database})
+	{
+		$template->{database} = 'section';
+		$ENV{PGDATABASE} = $template->{database};
+		$node->safe_psql('postgres', 'CREATE DATABASE section');
+		run_block("line $template->{line}", $template);
+	}
+	$ENV{PGDATABASE} = $name =~ s/\W+/_/gr;
+	$node->safe_psql('postgres',
+		"CREATE DATABASE $ENV{PGDATABASE} TEMPLATE $template->{database}");
 	return;
 }
 
@@ -373,23 +465,17 @@ sub run_comment
 	{
 		$next{status} = $1;
 	}
-	elsif ($what =~ /^run (sql|sh)$/)
+	elsif ($what =~ /^session (\w+)(?: waits (\w+)(?: fails (\w{5}))?)?$/)
 	{
-		run_block($name, { %$item, %next, kind => $1 });
-		%next = ();
+		%next = (%next, session => $1, waits => $2, fails => $3 // $next{fails});
 	}
-	elsif ($what =~ /^background sql(?: fails (\w{5}))?$/)
+	elsif ($what eq 'each section')
 	{
-		push @background,
-		  { name => $name, item => { fails => $1 }, h => start_sql($item->{text}) };
-	}
-	elsif ($what eq 'until')
-	{
-		wait_until($name, $item->{text});
+		$next{template} = 1;
 	}
 	elsif ($what eq 'finish')
 	{
-		finish_background();
+		finish_sessions();
 	}
 	else
 	{
@@ -407,6 +493,11 @@ sub run_item
 		run_comment($name, $item);
 		return;
 	}
+	if ($item->{kind} eq 'heading')
+	{
+		start_section($name) if $template;
+		return;
+	}
 	if (defined $item->{name})
 	{
 		ok(scalar(grep { /\Q$page\E/ && /\b\Q$item->{name}\E\b/ } @other_tests),
@@ -416,7 +507,9 @@ sub run_item
 	{
 		$item->{expected} = $after->{text}
 		  if $after && $after->{kind} eq 'text' && !$next{succeeds};
-		run_block($name, { %$item, %next });
+		if ($next{template}) { $template = {%$item} }
+		elsif ($next{session}) { run_in_session($name, { %$item, %next }) }
+		else { run_block($name, { %$item, %next }) }
 	}
 	elsif ($item->{kind} =~ /^(yaml|json)$/)
 	{
@@ -434,11 +527,18 @@ sub run_item
 sub run_page
 {
 	my ($page) = @_;
-	my @items = parse_page($page);
+	my @items;
+
+	if (!eval { @items = parse_page($page); 1 })
+	{
+		fail($@ =~ s/\n//r);
+		return;
+	}
 	my $needs_server =
 	  grep { !defined $_->{name} && $_->{kind} =~ /^(sql|sh|yaml|json|comment)$/ } @items;
 
 	undef $node;
+	undef $template;
 	start_server($page) if $needs_server;
 	local @ENV{qw(PGHOST PGPORT PGDATABASE DATABASE_URL)} =
 	  $node ? ($node->host, $node->port, 'app', 'postgresql:///app') : ();
