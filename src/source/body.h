@@ -8,42 +8,9 @@
 #ifndef MIG_SOURCE_BODY_H
 #define MIG_SOURCE_BODY_H
 
-#include "base/errors.h"
-#include "tcop/cmdtag.h"
-
-/* names a body in messages */
-typedef struct MigLabel
-{
-	const char *version;
-	const char *path;			/* may be NULL */
-	MigPart		part;
-	bool		secret;			/* errors must not show the text */
-	int			first_line;		/* the line of path that the text begins on,
-								 * 0: lines are those of the text */
-	MigTransactional transactional; /* what somebody has said of the body */
-
-
-	/*
-	 * A script of Sqitch: no value that a verify body returns counts, and a
-	 * COMMIT at its end needs no BEGIN, for an applied one cannot be edited.
-	 */
-	bool		of_sqitch;
-} MigLabel;
-
-/*
- * How to go on with a statement that was started and never recorded as
- * finished.  Whatever the server does in a statement's last transaction is
- * recorded in that very transaction, so most can simply be repeated.
- */
-typedef enum MigResume
-{
-	MIG_RESUME_REPEAT,
-	MIG_RESUME_CREATE_INDEX,	/* drop what it left, repeat */
-	MIG_RESUME_REINDEX,			/* drop what it left, repeat */
-	MIG_RESUME_DETACH,			/* finish what is pending, or repeat */
-	MIG_RESUME_PREPARED,		/* repeat if the transaction is still there */
-	MIG_RESUME_PROCEDURE		/* repeat if it has not committed anything */
-} MigResume;
+#include "source/body_label.h"
+#include "source/body_text.h"
+#include "source/statement_kind.h"
 
 typedef struct MigStatement
 {
@@ -122,32 +89,8 @@ extern MigBody *mig_body_parse_trees(const char *text, const MigLabel *label,
  */
 extern const MigStatement *mig_body_own_transaction(const MigBody *body);
 
-/* the text as the server's scanner gets it: of the same length */
-extern const char *mig_body_sql(const char *text);
-
-/* the file of a part: its own, or else the migration's */
-extern const char *mig_body_part_path(MigPart part, const char *path,
-									  const char *down_path,
-									  const char *verify_path);
-
-/* the label of a stored text, and of one that is to be stored */
-extern void mig_body_label_of_entry(MigLabel *label, const MigEntry *entry,
-									MigPart part, bool secret);
-extern void mig_body_label_of_source(MigLabel *label, const MigSource *source,
-									 MigPart part);
-
 /* the statement, from 0, as a place for mig_error_locate() */
 extern void mig_body_statement_place(MigPlace *place, const MigLabel *label,
 									 const MigBody *body, int statement);
-
-/*
- * For CONTEXT: migration, file and line, body, and the statement unless it is
- * 0.  In CurrentMemoryContext.
- */
-extern char *mig_body_label_place(const MigLabel *label, int statement,
-								  int line);
-
-/* "up", "down", "verify" */
-extern const char *mig_body_part_name(MigPart part);
 
 #endif							/* MIG_SOURCE_BODY_H */
