@@ -516,7 +516,7 @@ check_foreign_key(MigLint *lint, MigLintForeignKey *key)
 		index->indexParams = lappend(index->indexParams, element);
 	}
 	mig_lint_report_at(lint, &key->finding, Max(severity, MIG_LINT_NOTE), rel,
-					   psprintf("there is no index on %s (%s): DELETE and UPDATE of the table that it refers to read all of %s for each row",
+					   psprintf("there is no index on %s (%s): each row that is deleted or gets another key in the referenced table reads all of %s",
 								mig_lint_name(lint, rel), columns,
 								mig_lint_name(lint, rel)),
 					   mig_lint_concurrent_index(lint, index, rel));
@@ -534,10 +534,10 @@ check_downs(MigLint *lint)
 	mig_lint_report_at(lint, &downs->first, lint->policy->require_down ?
 					   MIG_LINT_ERROR : MIG_LINT_NOTE, NULL,
 					   count == 1 ?
-					   "there is no down body: it cannot be rolled back" :
+					   "there is no down body: the migration cannot be rolled back" :
 					   psprintf("there is no down body, here and in other migrations: %s cannot be rolled back",
 								mig_error_name_list(downs->versions)),
-					   "Write one, or say -- migrate:irreversible.");
+					   "Write one, or mark the migration with -- migrate:irreversible.");
 }
 
 /* what is about no migration */
@@ -564,7 +564,7 @@ check_project(MigLint *lint)
 			strcmp(lfirst(lc), lint->policy->lint_off[i]) == 0;
 		if (!known)
 			mig_lint_report(lint, MIG_LINT_WARNING, NULL,
-							psprintf("there is no rule %s, which migrate.policy switches off",
+							psprintf("migrate.policy switches off rule %s, which does not exist",
 									 quote_identifier(lint->policy->lint_off[i])),
 							"doc/lint.md lists the rules.");
 	}

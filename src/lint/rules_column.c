@@ -153,7 +153,7 @@ add_column_not_null(MigLint *lint, Node *stmt)
 			mig_model_table_is_serial(column))
 			continue;
 		mig_lint_report(lint, MIG_LINT_ERROR, rel,
-						psprintf("%s has no default and must not be null: that fails, for %s has rows",
+						psprintf("%s is NOT NULL without a default: that fails because %s has rows",
 								 mig_lint_quote(column->colname),
 								 mig_lint_name(lint, rel)),
 						psprintf("-- or add it without NOT NULL and fill it first:\n"
@@ -374,7 +374,7 @@ report_type_change(MigLint *lint, MigLintRel *rel, const char *column,
 								 column_name, column_name));
 	else if (effect == MIG_CAST_UNKNOWN)
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-						psprintf("the new type of %s may rewrite table %s under ACCESS EXCLUSIVE (%s), and its indexes: that depends on a type or a cast which is not the server's own",
+						psprintf("the new type of %s may rewrite table %s under ACCESS EXCLUSIVE (%s), and its indexes: this depends on a type or cast that is not built in",
 								 column_name, name, mig_lint_how_much(lint, rel)),
 						"migrate.rehearse() finds out.");
 	else if (effect == MIG_CAST_INDEXES && is_indexed(lint, rel, column))
@@ -384,7 +384,7 @@ report_type_change(MigLint *lint, MigLintRel *rel, const char *column,
 						"Drop the indexes before, and create them CONCURRENTLY after.");
 	else if (is_checked(lint, rel, column))
 		mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-						psprintf("%s has a CHECK, for which the new type reads table %s under ACCESS EXCLUSIVE (%s): nobody can read or write it",
+						psprintf("%s has a CHECK, so the new type reads table %s under ACCESS EXCLUSIVE (%s): nobody can read or write it",
 								 column_name, name, mig_lint_how_much(lint, rel)),
 						"Drop the CHECK before, and add it again NOT VALID and validate it after.");
 }
@@ -428,10 +428,10 @@ drop_not_null(MigLint *lint, Node *stmt)
 		if (command->subtype != AT_DropNotNull)
 			continue;
 		mig_lint_report(lint, MIG_LINT_NOTE, rel,
-						psprintf("who reads %s of %s may not expect a null",
+						psprintf("programs that read %s of %s may not expect nulls",
 								 mig_lint_quote(command->name),
 								 mig_lint_name(lint, rel)),
-						"Make sure that all programs that read the column can deal with it.");
+						"Make sure that all programs that read the column can handle nulls.");
 	}
 }
 

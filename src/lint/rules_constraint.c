@@ -228,7 +228,7 @@ foreign_key_to_busy_table(MigLint *lint, Node *stmt)
 						psprintf("the foreign key holds SHARE ROW EXCLUSIVE on table %s (%s) until the migration ends: nobody can write to it",
 								 mig_lint_name(lint, other),
 								 mig_lint_how_much(lint, other)),
-						"Let a short migration add it and nothing else.");
+						"Add it in a short migration that does nothing else.");
 	}
 }
 
@@ -377,7 +377,7 @@ exclusion_blocks(MigLint *lint, Node *stmt)
 						psprintf("the exclusion constraint builds its index on table %s under ACCESS EXCLUSIVE (%s): nobody can read or write it",
 								 mig_lint_name(lint, rel),
 								 mig_lint_how_much(lint, rel)),
-						"There is no way to do it concurrently: do it when nobody needs the table, or in a new table.");
+						"It cannot be done concurrently: do it in a maintenance window, or in a new table.");
 	}
 }
 
@@ -449,7 +449,7 @@ primary_key_sets_not_null(MigLint *lint, Node *stmt)
 		}
 		if (nullable != NIL)
 			mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-							psprintf("PRIMARY KEY makes %s NOT NULL, for which it reads table %s under ACCESS EXCLUSIVE (%s): nobody can read or write it",
+							psprintf("PRIMARY KEY makes %s NOT NULL, which reads table %s under ACCESS EXCLUSIVE (%s): nobody can read or write it",
 									 mig_lint_list(nullable),
 									 mig_lint_name(lint, rel),
 									 mig_lint_how_much(lint, rel)),
@@ -527,16 +527,16 @@ refused_command(const MigLintRel *rel, const AlterTableCmd *command)
 		return ((PartitionCmd *) command->def)->concurrent &&
 			OidIsValid(rel->oid) &&
 			mig_facts_has_default_partition(rel->oid) ?
-			"DETACH PARTITION CONCURRENTLY, while it has a default partition" :
+			"DETACH PARTITION CONCURRENTLY while it has a default partition" :
 			NULL;
 	if (command->subtype != AT_AddConstraint)
 		return NULL;
 	if (constraint->contype == CONSTR_FOREIGN)
 		return constraint->skip_validation && !MIG_PARTITIONED_KEY_NOT_VALID ?
-			"a FOREIGN KEY that is NOT VALID" : NULL;
+			"foreign keys that are NOT VALID" : NULL;
 	if (constraint->contype == CONSTR_EXCLUSION)
-		return MIG_PARTITIONED_EXCLUSION ? NULL : "an exclusion constraint";
-	return constraint->indexname ? "a constraint USING INDEX" : NULL;
+		return MIG_PARTITIONED_EXCLUSION ? NULL : "exclusion constraints";
+	return constraint->indexname ? "constraints USING INDEX" : NULL;
 }
 
 static void
@@ -553,9 +553,9 @@ refused_on_partitioned(MigLint *lint, Node *stmt)
 
 		if (what != NULL)
 			mig_lint_report(lint, MIG_LINT_ERROR, rel,
-							psprintf("table %s is partitioned, for which the server refuses %s",
+							psprintf("table %s is partitioned and does not support %s",
 									 mig_lint_name(lint, rel), what),
-							"Do it on each partition first, and then on the table as a whole, in the form that it takes.");
+							"Do it on each partition first, then on the partitioned table, in the form that the server supports.");
 	}
 }
 
@@ -606,7 +606,7 @@ domain_constraint_validates(MigLint *lint, Node *node)
 	if (rel == NULL)
 		return;
 	mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-					psprintf("the domain's new constraint reads all tables that have such a column under SHARE, table %s (%s) among them: nobody can write to them",
+					psprintf("the new constraint of the domain reads every table with such a column under SHARE, including table %s (%s): nobody can write to them",
 							 mig_lint_name(lint, rel),
 							 mig_lint_how_much(lint, rel)),
 					"ALTER DOMAIN ... ADD CONSTRAINT ... CHECK (...) NOT VALID;"

@@ -72,7 +72,7 @@ check_drop_column(MigLint *lint, Node *stmt)
 		if (column == NULL || column->attnum == 0)
 			continue;
 		mig_lint_report(lint, MIG_LINT_WARNING, rel,
-						psprintf("DROP COLUMN %s loses what is in it, and programs that still name it fail",
+						psprintf("DROP COLUMN %s loses its values, and programs that still name it fail",
 								 mig_lint_quote(command->name)),
 						"First let no program use the column any more, then drop it in a later release.");
 	}
@@ -92,9 +92,9 @@ drop_schema(MigLint *lint, Node *node)
 
 		if (OidIsValid(mig_facts_schema(name)))
 			mig_lint_report(lint, MIG_LINT_ERROR, NULL,
-							psprintf("DROP SCHEMA %s CASCADE takes everything that is in it, whatever that is then",
+							psprintf("DROP SCHEMA %s CASCADE drops everything that is in it at that moment",
 									 mig_lint_quote(name)),
-							"Drop by name what is to go, and then the schema without CASCADE.");
+							"Drop its objects by name, then the schema without CASCADE.");
 	}
 }
 
@@ -102,7 +102,7 @@ static void
 drop_database(MigLint *lint, Node *node)
 {
 	mig_lint_report(lint, MIG_LINT_ERROR, NULL,
-					"DROP DATABASE cannot be undone, and is no change of this database",
+					"DROP DATABASE cannot be undone, and does not change this database",
 					"Run it by hand.");
 }
 
@@ -166,11 +166,11 @@ write_all_rows(MigLint *lint, Node *stmt)
 	if (mig_lint_is_harmless(lint, rel))
 		return;
 	mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-					psprintf("%s of all rows of %s (%s) at once locks them to the end of the migration",
+					psprintf("%s of all rows of %s (%s) locks them until the migration ends",
 							 update ? "UPDATE" : "DELETE",
 							 mig_lint_name(lint, rel),
 							 mig_lint_how_much(lint, rel)),
-					"Do it in batches of some thousand rows, each in a transaction of its own, outside of the migration that changes the schema.");
+					"Do it in batches of a few thousand rows, each in a transaction of its own, outside of the migration that changes the schema.");
 }
 
 
@@ -427,7 +427,7 @@ report_blocking(MigLint *lint, MigLintRel *rel, const char *what,
 						psprintf(cascade ? "CASCADE also drops what uses %s: %s" :
 								 "the server will refuse to drop %s, which is used by %s",
 								 what, some_of(blocking)),
-						"Drop what uses it before, by name, or change it so that it does not.");
+						"First drop by name what uses it, or change it so that it does not.");
 }
 
 /* foreign keys and views of the plan that need the relation */
@@ -766,7 +766,7 @@ type_of_used_column(MigLint *lint, Node *stmt)
 							psprintf("the server will refuse to change the type of %s, which is used by %s",
 									 mig_lint_quote(column->name),
 									 some_of(blocking)),
-							"Drop what uses it before, and create it again after.");
+							"Drop what uses it first, and create it again afterwards.");
 	}
 }
 
@@ -786,8 +786,8 @@ drop_cascade(MigLint *lint, Node *node)
 			return;
 	}
 	mig_lint_report(lint, MIG_LINT_NOTE, NULL,
-					"CASCADE drops whatever depends on it at that moment, which may be more in another database",
-					"Drop by name what is to go.");
+					"CASCADE drops whatever depends on it at that moment, which can differ between databases",
+					"Drop the dependent objects by name.");
 }
 
 static void
@@ -807,11 +807,11 @@ disable_trigger(MigLint *lint, Node *stmt)
 			continue;
 		mig_lint_report(lint, MIG_LINT_WARNING, rel,
 						command->subtype == AT_DisableTrigAll ?
-						psprintf("without triggers the foreign keys of %s are not checked, for everybody and later neither",
+						psprintf("disabling all triggers disables foreign-key enforcement on %s for all sessions, and rows written meanwhile are never checked",
 								 mig_lint_name(lint, rel)) :
-						psprintf("what the trigger does to rows of %s is left out, for everybody",
+						psprintf("the trigger does not fire for rows of %s while it is disabled, in any session",
 								 mig_lint_name(lint, rel)),
-						"Let the migration do what the trigger would, or enable the trigger again in the same migration.");
+						"Have the migration do what the trigger would do, or enable the trigger again in the same migration.");
 	}
 }
 

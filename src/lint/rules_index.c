@@ -16,7 +16,7 @@
 #include "lint/rules.h"
 
 #define DROP_PARTITIONED_INDEX \
-	"There is no way to do it concurrently: let a short migration do this and nothing else, with a low migrate.lock_timeout."
+	"It cannot be done concurrently: use a short migration that does nothing else, with a low migrate.lock_timeout."
 
 /* "a, b" with the names only */
 static char *
@@ -132,9 +132,9 @@ index_with_many_columns(MigLint *lint, Node *node)
 		return;
 	mig_lint_report(lint, MIG_LINT_NOTE,
 					mig_model_range(lint->model, stmt->relation),
-					psprintf("an index of %d columns is large, and seldom better than one of the first few",
+					psprintf("an index of %d columns is large, and seldom better than one on the first few",
 							 list_length(stmt->indexParams)),
-					"Keep the columns that narrow the rows down most.");
+					"Keep the most selective columns.");
 }
 
 static bool
@@ -183,7 +183,7 @@ duplicate_index(MigLint *lint, Node *node)
 		if (stmt->idxname != NULL && strcmp(stmt->idxname, index->name) == 0)
 			continue;
 		mig_lint_report(lint, MIG_LINT_WARNING, rel,
-						psprintf("index %s has the same columns already",
+						psprintf("index %s already has the same columns",
 								 mig_lint_quote(index->name)),
 						"Leave it out, or drop the other one.");
 		return;
@@ -208,7 +208,7 @@ invalid_index_is_kept(MigLint *lint, Node *node)
 			strcmp(index->name, stmt->idxname) != 0)
 			continue;
 		mig_lint_report(lint, MIG_LINT_ERROR, rel,
-						psprintf("index %s is there and is invalid: IF NOT EXISTS will leave it so",
+						psprintf("index %s already exists but is invalid, and IF NOT EXISTS leaves it so",
 								 mig_lint_quote(index->name)),
 						psprintf(MIG_LINT_ON_ITS_OWN "REINDEX INDEX CONCURRENTLY %s;",
 								 mig_lint_quote(index->name)));
@@ -234,7 +234,7 @@ drop_index_blocks(MigLint *lint, Node *node)
 			continue;
 		mig_lint_report(lint, mig_lint_is_busy(lint, table) ?
 						MIG_LINT_ERROR : MIG_LINT_WARNING, table,
-						psprintf("DROP INDEX takes ACCESS EXCLUSIVE on table %s: it waits for everybody who uses it, and everybody else waits behind it",
+						psprintf("DROP INDEX takes ACCESS EXCLUSIVE on table %s: it waits for every transaction that uses it, and later statements queue behind it",
 								 mig_lint_name(lint, table)),
 						table->relkind == RELKIND_PARTITIONED_TABLE ?
 						DROP_PARTITIONED_INDEX :
@@ -287,7 +287,7 @@ reindex_blocks(MigLint *lint, Node *node)
 							 mig_lint_how_much(lint, rel)),
 					constraint != NULL &&
 					constraint->kind == CONSTRAINT_EXCLUSION ?
-					"There is no way to do it concurrently for an exclusion constraint: do it when nobody needs the table." :
+					"It cannot be done concurrently for an exclusion constraint: do it in a maintenance window." :
 					psprintf(MIG_LINT_ON_ITS_OWN "REINDEX %s CONCURRENTLY %s;",
 							 stmt->kind == REINDEX_OBJECT_INDEX ?
 							 "INDEX" : "TABLE", mig_lint_name(lint, named)));
@@ -302,9 +302,9 @@ concurrently_in_transaction(MigLint *lint, Node *node)
 		lint->entry->transactional != MIG_TX_ON)
 		return;
 	mig_lint_report(lint, MIG_LINT_ERROR, NULL,
-					psprintf("%s cannot run in a transaction block, which the migration demands",
+					psprintf("%s cannot run in a transaction block, but the migration is marked as transactional",
 							 statement->own_transaction),
-					"Take out \"migrate:transactional on\".");
+					"Remove \"migrate:transactional on\".");
 }
 
 static void
@@ -327,7 +327,7 @@ detach_partition_blocks(MigLint *lint, Node *node)
 						psprintf("DETACH PARTITION takes ACCESS EXCLUSIVE on table %s: nobody can read or write it",
 								 mig_lint_name(lint, rel)),
 						mig_facts_has_default_partition(rel->oid) ?
-						"There is no way to do it concurrently while the table has a default partition: let a short migration do this and nothing else, with a low migrate.lock_timeout." :
+						"It cannot be done concurrently while the table has a default partition: use a short migration that does nothing else, with a low migrate.lock_timeout." :
 						psprintf(MIG_LINT_ON_ITS_OWN "ALTER TABLE %s DETACH PARTITION %s CONCURRENTLY;",
 								 mig_lint_name(lint, rel),
 								 mig_lint_quote(((PartitionCmd *) command->def)->name->relname)));
@@ -402,8 +402,8 @@ partition_of_blocks(MigLint *lint, Node *node)
 							 mig_lint_quote(stmt->relation->relname),
 							 mig_lint_name(lint, parent),
 							 mig_facts_has_default_partition(parent->oid) ?
-							 "blocks the default partition, which it reads unless a CHECK leaves these bounds out" :
-							 "blocks nobody",
+							 "blocks the default partition, which it reads unless a CHECK excludes these bounds" :
+							 "does not block",
 							 mig_lint_name(lint, parent),
 							 mig_lint_quote(stmt->relation->relname)));
 }
@@ -417,7 +417,7 @@ refresh_blocks_reads(MigLint *lint, Node *node)
 	if (stmt->concurrent || mig_lint_is_harmless(lint, rel))
 		return;
 	mig_lint_report(lint, mig_lint_scale(lint, rel), rel,
-					psprintf("REFRESH MATERIALIZED VIEW fills %s under ACCESS EXCLUSIVE (%s): nobody can read it until then",
+					psprintf("REFRESH MATERIALIZED VIEW fills %s under ACCESS EXCLUSIVE (%s): nobody can read it until it is filled",
 							 mig_lint_name(lint, rel),
 							 mig_lint_how_much(lint, rel)),
 					psprintf("-- needs a unique index on it:\n"
@@ -434,7 +434,7 @@ report_rewrite(MigLint *lint, MigLintRel *rel, const char *what)
 					psprintf("%s rewrites table %s under ACCESS EXCLUSIVE (%s): nobody can read or write it",
 							 what, mig_lint_name(lint, rel),
 							 mig_lint_how_much(lint, rel)),
-					"Do it when nobody needs the table, or with pg_repack, or copy the rows into a new table in batches.");
+					"Do it in a maintenance window, or with pg_repack, or copy the rows into a new table in batches.");
 }
 
 static const char *
@@ -500,11 +500,11 @@ lock_table(MigLint *lint, Node *node)
 		if (mig_lint_is_harmless(lint, rel))
 			continue;
 		mig_lint_report(lint, MIG_LINT_WARNING, rel,
-						psprintf("LOCK TABLE holds %s on table %s to the end of the migration: %s",
+						psprintf("LOCK TABLE holds %s on table %s until the migration ends: %s",
 								 mig_held_locks_mode_name(stmt->mode),
 								 mig_lint_name(lint, rel),
 								 mig_lint_nobody(stmt->mode)),
-						"Leave it to the statements to take the locks that they need.");
+						"Let the statements take the locks that they need.");
 	}
 }
 

@@ -26,7 +26,7 @@ report_unknown(MigLint *lint, const char *kind, const char *name,
 								   mig_lint_quote(name),
 								   mig_lint_name(lint, rel)) :
 					psprintf("%s %s does not exist", kind, mig_lint_quote(name)),
-					"Look at the spelling, the search_path of migrate.policy, and the order of the migrations.");
+					"Check the spelling, the search_path of migrate.policy, and the order of the migrations.");
 }
 
 /* NULL, and reported, if there is none */
@@ -485,9 +485,9 @@ check_free(MigLint *lint, const RangeVar *range, const char *kind)
 	}
 	if (rel != NULL)
 		mig_lint_report(lint, MIG_LINT_ERROR, rel,
-						psprintf("%s %s exists already", kind,
+						psprintf("%s %s already exists", kind,
 								 mig_lint_name(lint, rel)),
-						"Choose another name, or drop what is there before.");
+						"Choose another name, or drop the existing one first.");
 }
 
 /* columns are dropped before others are added */
@@ -546,7 +546,7 @@ already_exists(MigLint *lint, Node *stmt)
 		if (!drops_column(stmt, name) &&
 			mig_model_column(lint->model, rel, name) != NULL)
 			mig_lint_report(lint, MIG_LINT_ERROR, rel,
-							psprintf("column %s of %s exists already",
+							psprintf("column %s of %s already exists",
 									 mig_lint_quote(name),
 									 mig_lint_name(lint, rel)),
 							"Choose another name, or leave it out.");
@@ -582,9 +582,9 @@ name_too_long(MigLint *lint, Node *stmt)
 			continue;
 		names = lappend(names, entry->name);
 		mig_lint_report(lint, MIG_LINT_WARNING, NULL,
-						psprintf("a name is longer than %d bytes, and the server cuts it off there: %s",
+						psprintf("the server truncates identifiers of more than %d bytes: %s",
 								 NAMEDATALEN - 1, mig_lint_quote(entry->name)),
-						"Write the name that it will have, or a shorter one.");
+						"Use the truncated name, or a shorter one.");
 	}
 }
 
@@ -649,9 +649,9 @@ secret_in_body(MigLint *lint, Node *stmt)
 		what = lint->secret_what;
 	if (what != NULL)
 		mig_lint_report(lint, MIG_LINT_WARNING, NULL,
-						psprintf("this looks like %s, which stays in the books for good and is read by all who may read bodies",
+						psprintf("this looks like %s, which is stored permanently and visible to every role that can read bodies",
 								 what),
-						"Set it by hand, or let the body read it from where it is kept, and make the one that has been here invalid.");
+						"Set it by hand, or have the body read it from where it is kept, and revoke the one that was here.");
 }
 
 const MigLintRule mig_rules_name[] = {

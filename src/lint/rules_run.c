@@ -350,11 +350,10 @@ could_be_cut(MigLint *lint, Node *stmt)
 	place.statement = lint->statement;
 	place.line = lint->body->statements[lint->statement - 1].line;
 	mig_lint_report_at(lint, &place, MIG_LINT_NOTE, NULL,
-					   psprintf("the migration could be cut after this statement, so that %s is not held while line %d %s",
-								given_up, line,
-								lint->takes_long != MIG_LINT_NONE ?
-								"takes its time" : "waits for its lock"),
-					   "Unless all of it is to happen or nothing: end the migration here, put the rest into the next one, and CALL migrate.apply_each().");
+					   psprintf("the migration could be split after this statement, so that line %d %s without holding %s",
+								line, lint->takes_long != MIG_LINT_NONE ?
+								"takes long" : "waits for its lock", given_up),
+					   "Unless it has to be atomic, end the migration here, put the rest into the next one, and CALL migrate.apply_each().");
 }
 
 /* has validate-in-same-migration said it of this statement already? */
@@ -396,9 +395,9 @@ report_held(MigLint *lint, List *needed)
 	}
 	if (worst != NULL)
 		mig_lint_report(lint, lint->takes_long, worst->rel,
-						psprintf("while this runs, %s is held: %s", held,
+						psprintf("the statement takes long while the migration holds %s: %s", held,
 								 mig_lint_nobody(worst->mode)),
-						"Do what takes long in a migration of its own, or before what takes the lock, and CALL migrate.apply_each().");
+						"Do the long work in a migration of its own, or before the lock is taken, and CALL migrate.apply_each().");
 }
 
 static void
@@ -429,11 +428,11 @@ lock_on_busy_table(MigLint *lint, Node *stmt)
 		if (!mig_lint_is_busy(lint, lock->rel))
 			continue;
 		mig_lint_report(lint, MIG_LINT_WARNING, lock->rel,
-						psprintf("the statement takes %s on table %s, which is busy (%s): it waits for all who use it, and everybody else waits behind it",
+						psprintf("the statement takes %s on table %s, which is busy (%s): it waits for every transaction that uses it, and later statements queue behind it",
 								 mig_held_locks_mode_name(lock->mode),
 								 mig_lint_name(lint, lock->rel),
 								 mig_lint_how_much(lint, lock->rel)),
-						"Let a short migration do this and nothing else, with a low migrate.lock_timeout and migrate.lock_retries.");
+						"Use a short migration that does nothing else, with a low migrate.lock_timeout and migrate.lock_retries.");
 	}
 }
 
@@ -451,7 +450,7 @@ merge_alter_table(MigLint *lint, Node *stmt)
 		lint->altered = lappend(lint->altered, rel);
 	else if (lint->takes_long != MIG_LINT_NONE)
 		mig_lint_report(lint, MIG_LINT_NOTE, rel,
-						psprintf("%s has been altered before in this body: one ALTER TABLE with all commands looks at its rows only once",
+						psprintf("%s was already altered in this body: one ALTER TABLE with all commands would read its rows only once",
 								 mig_lint_name(lint, rel)),
 						"Put the commands into one ALTER TABLE, with commas.");
 }
@@ -478,7 +477,7 @@ lock_timeout_off(MigLint *lint, Node *node)
 	else if (mig_guc_lock_timeout > 0 || stmt->kind == VAR_SET_CURRENT)
 		return;
 	mig_lint_report(lint, MIG_LINT_WARNING, NULL,
-					"without a lock_timeout a statement waits for its lock as long as it takes, and everybody else waits behind it",
+					"without lock_timeout a statement waits for its lock indefinitely, and later statements queue behind it",
 					"Leave it to migrate.lock_timeout.");
 }
 
@@ -558,7 +557,7 @@ down_does_not_restore(MigLint *lint, Node *stmt)
 									mig_model_table_schema(lint->model, range),
 									range->relname)))
 			mig_lint_report(lint, MIG_LINT_NOTE, NULL,
-							psprintf("table %s comes back without its rows",
+							psprintf("table %s is created again without its rows",
 									 mig_lint_quote(range->relname)),
 							"Have the up body rename the table instead, and drop it in a later migration.");
 	}
@@ -573,10 +572,10 @@ down_does_not_restore(MigLint *lint, Node *stmt)
 		name = ((ColumnDef *) command->def)->colname;
 		if (was_lost(lint, lost_name(rel, name)))
 			mig_lint_report(lint, MIG_LINT_NOTE, rel,
-							psprintf("column %s of %s comes back without what was in it",
+							psprintf("column %s of %s is added again without its values",
 									 mig_lint_quote(name),
 									 mig_lint_name(lint, rel)),
-							"Drop the column only when nobody will want it back.");
+							"Drop the column only when its values are not needed any more.");
 	}
 }
 
@@ -586,10 +585,10 @@ report_loss(MigLint *lint, MigLintRel *rel, const char *what)
 	MigSeverity severity = mig_lint_scale(lint, rel);
 
 	mig_lint_report(lint, Max(severity, MIG_LINT_WARNING), rel,
-					psprintf("%s loses rows of %s (%s) that the up body has not made",
+					psprintf("%s loses rows of %s (%s) that the up body did not create",
 							 what, mig_lint_name(lint, rel),
 							 mig_lint_how_much(lint, rel)),
-					"Let the down body undo what the up body does and nothing else.");
+					"Have the down body undo what the up body does and nothing else.");
 }
 
 /* what the up has made may go; what was there before it should not */
@@ -665,8 +664,8 @@ empty_body(MigLint *lint, Node *stmt)
 {
 	if (lint->empty && lint->entry->nrequires == 0)
 		mig_lint_report(lint, MIG_LINT_WARNING, NULL,
-						"the up body is empty: it will count as applied, and nothing is done",
-						"Fill it, or take it out with migrate.remove().");
+						"the up body is empty: the migration would count as applied without doing anything",
+						"Fill it in, or remove the migration with migrate.remove().");
 }
 
 /* as good as none, but a roll-back would go on as if it had undone something */
@@ -677,7 +676,7 @@ empty_down(MigLint *lint, Node *stmt)
 		mig_lint_report(lint, lint->policy->require_down &&
 						lint->entry->kind == MIG_VERSIONED ?
 						MIG_LINT_ERROR : MIG_LINT_WARNING, NULL,
-						"the down body has no statement: a roll-back would undo nothing, and count as one",
+						"the down body has no statement: a roll-back would undo nothing, but count as one",
 						"Write what undoes the up body, or SELECT 1 if there is nothing to undo.");
 }
 
@@ -688,12 +687,12 @@ body_refused(MigLint *lint, Node *stmt)
 		mig_lint_report(lint, MIG_LINT_ERROR, NULL,
 						psprintf("the up body cannot be run (%s)",
 								 lint->refused[MIG_UP]),
-						"Mend it and load it again.");
+						"Correct it and load it again.");
 	if (lint->refused[MIG_DOWN] != NULL)
 		mig_lint_report(lint, MIG_LINT_WARNING, NULL,
 						psprintf("the down body cannot be run (%s): it cannot be rolled back",
 								 lint->refused[MIG_DOWN]),
-						"Mend it and load it again, or say -- migrate:irreversible.");
+						"Correct it and load it again, or mark the migration with -- migrate:irreversible.");
 }
 
 static void
@@ -701,9 +700,9 @@ verify_cannot_fail(MigLint *lint, Node *stmt)
 {
 	if (lint->verify_passes)
 		mig_lint_report(lint, MIG_LINT_NOTE, NULL,
-						"the verify body passes whatever it finds: its first column is never false or null",
+						"the verify body always passes: its first column is never false or null",
 						lint->entry->of_sqitch ?
-						"Let it raise an error, SELECT 1 / count(*) ... for example." :
+						"Have it raise an error, SELECT 1 / count(*) ... for example." :
 						"Compare: SELECT count(*) = 1 FROM ..., or SELECT EXISTS (SELECT FROM ...).");
 }
 
@@ -835,7 +834,7 @@ version_gap(MigLint *lint, Node *stmt)
 							 number - 1) :
 					psprintf("numbers " INT64_FORMAT " to " INT64_FORMAT " are missing before it",
 							 before + 1, number - 1),
-					"Make sure that no migration has been forgotten: one that comes later will be out of order.");
+					"Make sure that no migration was forgotten: if it comes later, it will be out of order.");
 }
 
 static void
@@ -855,7 +854,7 @@ version_out_of_order(MigLint *lint, Node *stmt)
 		if (!later->applied || later->kind != MIG_VERSIONED)
 			continue;
 		mig_lint_report(lint, MIG_LINT_ERROR, NULL,
-						psprintf("\"%s\", which comes later, is applied: apply() will refuse",
+						psprintf("\"%s\", which comes later, is already applied: apply() will refuse this one",
 								 later->version),
 						"Give it a higher version, or say what it requires, or set out_of_order to 'allow' in migrate.policy.");
 		return;
@@ -873,7 +872,7 @@ lint_off_unknown(MigLint *lint, Node *stmt)
 		CHECK_FOR_INTERRUPTS();
 		if (!mig_lint_is_in(lint->known_rules, lfirst(lc)))
 			mig_lint_report(lint, MIG_LINT_WARNING, NULL,
-							psprintf("there is no rule %s, which a comment switches off",
+							psprintf("a comment switches off rule %s, which does not exist",
 									 mig_lint_quote(lfirst(lc))),
 							"doc/lint.md lists the rules.");
 	}
