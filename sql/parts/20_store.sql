@@ -74,10 +74,10 @@ ALTER TABLE migrate.applied ENABLE REPLICA TRIGGER gate_replica;
 -- Writing
 -- ---------------------------------------------------------------------------
 
-CREATE FUNCTION migrate.add(version pg_catalog.anycompatible, up pg_catalog.text,
+CREATE FUNCTION migrate.add(version pg_catalog.text, up pg_catalog.text,
 		down pg_catalog.text DEFAULT NULL,
 		name pg_catalog.text DEFAULT NULL,
-		requires pg_catalog.text[] DEFAULT NULL,
+		requires pg_catalog.anycompatiblearray DEFAULT NULL::pg_catalog.text[],
 		verify pg_catalog.text DEFAULT NULL,
 		kind pg_catalog.text DEFAULT 'versioned',
 		transactional pg_catalog.bool DEFAULT NULL,
@@ -87,8 +87,33 @@ CREATE FUNCTION migrate.add(version pg_catalog.anycompatible, up pg_catalog.text
 		origin pg_catalog.jsonb DEFAULT NULL)
 	RETURNS pg_catalog.text
 	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_add';
-COMMENT ON FUNCTION migrate.add(pg_catalog.anycompatible, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text[], pg_catalog.text, pg_catalog.text, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) IS
+COMMENT ON FUNCTION migrate.add(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.anycompatiblearray, pg_catalog.text, pg_catalog.text, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) IS
 	'store one migration; the same text again is a no-op';
+
+CREATE FUNCTION migrate.add(version pg_catalog.anyelement, up pg_catalog.text,
+		down pg_catalog.text DEFAULT NULL,
+		name pg_catalog.text DEFAULT NULL,
+		requires pg_catalog.anycompatiblearray DEFAULT NULL::pg_catalog.text[],
+		verify pg_catalog.text DEFAULT NULL,
+		kind pg_catalog.text DEFAULT 'versioned',
+		transactional pg_catalog.bool DEFAULT NULL,
+		irreversible pg_catalog.bool DEFAULT false,
+		project pg_catalog.text DEFAULT 'default',
+		author pg_catalog.text DEFAULT NULL,
+		origin pg_catalog.jsonb DEFAULT NULL)
+	RETURNS pg_catalog.text
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_refuse_version_type';
+COMMENT ON FUNCTION migrate.add(pg_catalog.anyelement, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.anycompatiblearray, pg_catalog.text, pg_catalog.text, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) IS
+	'refuses a number or another type where a version is wanted';
+
+CREATE TYPE migrate.load_result AS (
+	version	pg_catalog.text,
+	result	pg_catalog.text,
+	name	pg_catalog.text,
+	path	pg_catalog.text
+);
+COMMENT ON TYPE migrate.load_result IS
+	'a row of the functions that load files';
 
 CREATE FUNCTION migrate.load(files pg_catalog.jsonb,
 		convention pg_catalog.text DEFAULT 'auto',
@@ -97,10 +122,8 @@ CREATE FUNCTION migrate.load(files pg_catalog.jsonb,
 		ignore pg_catalog.text[] DEFAULT NULL,
 		subdirectories pg_catalog.bool DEFAULT false,
 		partial pg_catalog.bool DEFAULT false,
-		accept pg_catalog.bool DEFAULT false,
-		OUT version pg_catalog.text, OUT result pg_catalog.text,
-		OUT name pg_catalog.text, OUT path pg_catalog.text)
-	RETURNS SETOF pg_catalog.record
+		accept pg_catalog.bool DEFAULT false)
+	RETURNS SETOF migrate.load_result
 	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_load';
 COMMENT ON FUNCTION migrate.load(pg_catalog.jsonb, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text[], pg_catalog.bool, pg_catalog.bool, pg_catalog.bool) IS
 	'store the migrations of a set of files, given as {"path": "content"}';
@@ -112,10 +135,8 @@ CREATE FUNCTION migrate.load_table(source pg_catalog.regclass,
 		ignore pg_catalog.text[] DEFAULT NULL,
 		subdirectories pg_catalog.bool DEFAULT false,
 		partial pg_catalog.bool DEFAULT false,
-		accept pg_catalog.bool DEFAULT false,
-		OUT version pg_catalog.text, OUT result pg_catalog.text,
-		OUT name pg_catalog.text, OUT path pg_catalog.text)
-	RETURNS SETOF pg_catalog.record
+		accept pg_catalog.bool DEFAULT false)
+	RETURNS SETOF migrate.load_result
 	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_load_table';
 COMMENT ON FUNCTION migrate.load_table(pg_catalog.regclass, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text[], pg_catalog.bool, pg_catalog.bool, pg_catalog.bool) IS
 	'store the migrations of a set of files, given as a table with the columns path and content';
@@ -127,10 +148,8 @@ CREATE FUNCTION migrate.load_directory(path pg_catalog.text,
 		ignore pg_catalog.text[] DEFAULT NULL,
 		subdirectories pg_catalog.bool DEFAULT false,
 		partial pg_catalog.bool DEFAULT false,
-		accept pg_catalog.bool DEFAULT false,
-		OUT version pg_catalog.text, OUT result pg_catalog.text,
-		OUT name pg_catalog.text, OUT path pg_catalog.text)
-	RETURNS SETOF pg_catalog.record
+		accept pg_catalog.bool DEFAULT false)
+	RETURNS SETOF migrate.load_result
 	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_load_directory';
 COMMENT ON FUNCTION migrate.load_directory(pg_catalog.text, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text[], pg_catalog.bool, pg_catalog.bool, pg_catalog.bool) IS
 	'store the migrations of a directory of the server, for members of pg_read_server_files';
@@ -153,7 +172,8 @@ CREATE FUNCTION migrate.amend(version pg_catalog.anycompatible,
 COMMENT ON FUNCTION migrate.amend(pg_catalog.anycompatible, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
 	'replace the text of an applied migration on purpose; the old text is kept, nothing is run';
 
-CREATE FUNCTION migrate.hold(version pg_catalog.anycompatible, reason pg_catalog.text,
+CREATE FUNCTION migrate.hold(version pg_catalog.anycompatible,
+		reason pg_catalog.text DEFAULT NULL,
 		project pg_catalog.text DEFAULT 'default')
 	RETURNS pg_catalog.text
 	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_hold';

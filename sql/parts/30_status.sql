@@ -25,7 +25,8 @@ CREATE FUNCTION migrate.help(OUT function pg_catalog.text,
 				SELECT n.oid FROM pg_catalog.pg_namespace n
 				WHERE n.nspname OPERATOR(pg_catalog.=) 'migrate')
 			AND p.prosrc OPERATOR(pg_catalog.<>)
-				ALL (ARRAY['migrate_gate', 'migrate_lines', 'migrate_refuse_text'])
+				ALL (ARRAY['migrate_gate', 'migrate_lines', 'migrate_refuse_text',
+					'migrate_refuse_version_type'])
 		ORDER BY p.oid;
 	END;
 COMMENT ON FUNCTION migrate.help() IS
@@ -53,50 +54,71 @@ CREATE FUNCTION migrate.status(project pg_catalog.text DEFAULT 'default',
 COMMENT ON FUNCTION migrate.status(pg_catalog.text) IS
 	'a row per migration in the order of application';
 
+CREATE TYPE migrate.planned_step AS (
+	step			pg_catalog.int4,
+	version			pg_catalog.text,
+	name			pg_catalog.text,
+	action			pg_catalog.text,
+	own_transaction	pg_catalog.bool,
+	reason			pg_catalog.text
+);
+COMMENT ON TYPE migrate.planned_step IS
+	'a row of plan() and plan_rollback()';
+
 CREATE FUNCTION migrate.plan(target pg_catalog.anycompatible DEFAULT NULL::pg_catalog.text,
-		project pg_catalog.text DEFAULT 'default',
-		OUT step pg_catalog.int4, OUT version pg_catalog.text,
-		OUT name pg_catalog.text, OUT action pg_catalog.text,
-		OUT own_transaction pg_catalog.bool, OUT reason pg_catalog.text)
-	RETURNS SETOF pg_catalog.record
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS SETOF migrate.planned_step
 	LANGUAGE c STABLE ROWS 10 AS 'MODULE_PATHNAME', 'migrate_plan';
 COMMENT ON FUNCTION migrate.plan(pg_catalog.anycompatible, pg_catalog.text) IS
 	'what apply() would do, and why each migration needs a transaction of its own or not';
 
-CREATE FUNCTION migrate.plan_rollback(steps pg_catalog.int4 DEFAULT 1,
-		project pg_catalog.text DEFAULT 'default',
-		OUT step pg_catalog.int4, OUT version pg_catalog.text,
-		OUT name pg_catalog.text, OUT action pg_catalog.text,
-		OUT own_transaction pg_catalog.bool, OUT reason pg_catalog.text)
-	RETURNS SETOF pg_catalog.record
+CREATE FUNCTION migrate.plan_rollback(steps pg_catalog.int8 DEFAULT 1,
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS SETOF migrate.planned_step
 	LANGUAGE c STABLE ROWS 10 AS 'MODULE_PATHNAME', 'migrate_plan_rollback';
-COMMENT ON FUNCTION migrate.plan_rollback(pg_catalog.int4, pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.plan_rollback(pg_catalog.int8, pg_catalog.text) IS
 	'what rollback() would do';
 
 CREATE FUNCTION migrate.plan_rollback(steps pg_catalog.text,
-		project pg_catalog.text DEFAULT 'default',
-		OUT step pg_catalog.int4, OUT version pg_catalog.text,
-		OUT name pg_catalog.text, OUT action pg_catalog.text,
-		OUT own_transaction pg_catalog.bool, OUT reason pg_catalog.text)
-	RETURNS SETOF pg_catalog.record
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS SETOF migrate.planned_step
 	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'migrate_refuse_text';
 COMMENT ON FUNCTION migrate.plan_rollback(pg_catalog.text, pg_catalog.text) IS
 	'refuses a version where a number is wanted';
 
-CREATE FUNCTION migrate.lint(target pg_catalog.anycompatible DEFAULT NULL::pg_catalog.text,
-		versions pg_catalog.text[] DEFAULT NULL,
-		project pg_catalog.text DEFAULT 'default',
-		OUT version pg_catalog.text, OUT severity pg_catalog.text,
-		OUT body pg_catalog.text, OUT line pg_catalog.int4,
-		OUT rule pg_catalog.text, OUT message pg_catalog.text,
-		OUT relation pg_catalog.text, OUT name pg_catalog.text,
-		OUT statement pg_catalog.int4, OUT relation_bytes pg_catalog.int8,
-		OUT relation_rows pg_catalog.float8, OUT link pg_catalog.text,
-		OUT instead pg_catalog.text)
-	RETURNS SETOF pg_catalog.record
+CREATE TYPE migrate.finding AS (
+	version			pg_catalog.text,
+	severity		pg_catalog.text,
+	body			pg_catalog.text,
+	line			pg_catalog.int4,
+	rule			pg_catalog.text,
+	message			pg_catalog.text,
+	relation		pg_catalog.text,
+	name			pg_catalog.text,
+	statement		pg_catalog.int4,
+	relation_bytes	pg_catalog.int8,
+	relation_rows	pg_catalog.float8,
+	link			pg_catalog.text,
+	instead			pg_catalog.text
+);
+COMMENT ON TYPE migrate.finding IS
+	'a row of lint()';
+
+CREATE FUNCTION migrate.lint(target pg_catalog.text DEFAULT NULL,
+		versions pg_catalog.anycompatiblearray DEFAULT NULL::pg_catalog.text[],
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS SETOF migrate.finding
 	LANGUAGE c STABLE ROWS 10 AS 'MODULE_PATHNAME', 'migrate_lint';
-COMMENT ON FUNCTION migrate.lint(pg_catalog.anycompatible, pg_catalog.text[], pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.lint(pg_catalog.text, pg_catalog.anycompatiblearray, pg_catalog.text) IS
 	'what is wrong with pending migrations, and how to do it instead; nothing is run';
+
+CREATE FUNCTION migrate.lint(target pg_catalog.anyelement,
+		versions pg_catalog.anycompatiblearray DEFAULT NULL::pg_catalog.text[],
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS SETOF migrate.finding
+	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'migrate_refuse_version_type';
+COMMENT ON FUNCTION migrate.lint(pg_catalog.anyelement, pg_catalog.anycompatiblearray, pg_catalog.text) IS
+	'refuses a number or another type where a version is wanted';
 
 CREATE FUNCTION migrate.check(target pg_catalog.anycompatible DEFAULT NULL::pg_catalog.text,
 		project pg_catalog.text DEFAULT 'default')
@@ -120,13 +142,13 @@ CREATE FUNCTION migrate.verify(project pg_catalog.text DEFAULT 'default',
 COMMENT ON FUNCTION migrate.verify(pg_catalog.text) IS
 	'run the verify bodies of what is applied and roll each back';
 
-CREATE FUNCTION migrate.script(from_version pg_catalog.anycompatible DEFAULT 'base'::pg_catalog.text,
-		to_version pg_catalog.text DEFAULT 'head',
+CREATE FUNCTION migrate.script(from_version pg_catalog.anycompatible DEFAULT NULL,
+		to_version pg_catalog.anycompatible DEFAULT NULL,
 		one_transaction pg_catalog.bool DEFAULT false,
 		project pg_catalog.text DEFAULT 'default')
 	RETURNS pg_catalog.text
 	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'migrate_script';
-COMMENT ON FUNCTION migrate.script(pg_catalog.anycompatible, pg_catalog.text, pg_catalog.bool, pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.script(pg_catalog.anycompatible, pg_catalog.anycompatible, pg_catalog.bool, pg_catalog.text) IS
 	'SQL for psql that takes a database from one version to another, books included';
 
 CREATE VIEW migrate.failure AS
@@ -280,3 +302,12 @@ CREATE FUNCTION migrate.report(format pg_catalog.text DEFAULT 'markdown',
 	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_report';
 COMMENT ON FUNCTION migrate.report(pg_catalog.text, pg_catalog.anycompatible, pg_catalog.bool, pg_catalog.text) IS
 	'what is applied and what is pending, for people: markdown, html or json';
+
+CREATE FUNCTION migrate.report(format pg_catalog.anyelement,
+		target pg_catalog.anycompatible DEFAULT NULL::pg_catalog.text,
+		rehearse pg_catalog.bool DEFAULT false,
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS pg_catalog.text
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_refuse_version_type';
+COMMENT ON FUNCTION migrate.report(pg_catalog.anyelement, pg_catalog.anycompatible, pg_catalog.bool, pg_catalog.text) IS
+	'refuses a number or another type where a format is wanted';

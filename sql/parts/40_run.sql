@@ -2,36 +2,51 @@
 -- Doing
 -- ---------------------------------------------------------------------------
 
-CREATE FUNCTION migrate.apply(target pg_catalog.anycompatible DEFAULT NULL::pg_catalog.text,
-		versions pg_catalog.text[] DEFAULT NULL,
+CREATE TYPE migrate.run_result AS (
+	run				pg_catalog.int8,
+	version			pg_catalog.text,
+	name			pg_catalog.text,
+	action			pg_catalog.text,
+	statements		pg_catalog.int4,
+	execution_ms	pg_catalog.float8,
+	error			pg_catalog.jsonb
+);
+COMMENT ON TYPE migrate.run_result IS
+	'a row of apply() and of the functions that roll back';
+
+CREATE FUNCTION migrate.apply(target pg_catalog.text DEFAULT NULL,
+		versions pg_catalog.anycompatiblearray DEFAULT NULL::pg_catalog.text[],
 		dry_run pg_catalog.bool DEFAULT false,
 		raise pg_catalog.bool DEFAULT true,
 		note pg_catalog.text DEFAULT NULL,
-		project pg_catalog.text DEFAULT 'default',
-		OUT run pg_catalog.int8, OUT version pg_catalog.text,
-		OUT name pg_catalog.text, OUT action pg_catalog.text,
-		OUT statements pg_catalog.int4, OUT execution_ms pg_catalog.float8,
-		OUT error pg_catalog.jsonb)
-	RETURNS SETOF pg_catalog.record
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS SETOF migrate.run_result
 	LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'migrate_apply';
-COMMENT ON FUNCTION migrate.apply(pg_catalog.anycompatible, pg_catalog.text[], pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.apply(pg_catalog.text, pg_catalog.anycompatiblearray, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.text) IS
 	'apply what is pending in one transaction, all or nothing';
 
-CREATE FUNCTION migrate.rollback(steps pg_catalog.int4 DEFAULT 1,
+CREATE FUNCTION migrate.apply(target pg_catalog.anyelement,
+		versions pg_catalog.anycompatiblearray DEFAULT NULL::pg_catalog.text[],
+		dry_run pg_catalog.bool DEFAULT false,
+		raise pg_catalog.bool DEFAULT true,
+		note pg_catalog.text DEFAULT NULL,
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS SETOF migrate.run_result
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_refuse_version_type';
+COMMENT ON FUNCTION migrate.apply(pg_catalog.anyelement, pg_catalog.anycompatiblearray, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.text) IS
+	'refuses a number or another type where a version is wanted';
+
+CREATE FUNCTION migrate.rollback(steps pg_catalog.int8 DEFAULT 1,
 		versions pg_catalog.anycompatiblearray DEFAULT NULL::pg_catalog.text[],
 		dry_run pg_catalog.bool DEFAULT false,
 		raise pg_catalog.bool DEFAULT true,
 		note pg_catalog.text DEFAULT NULL,
 		hold pg_catalog.bool DEFAULT NULL,
 		confirm pg_catalog.text DEFAULT NULL,
-		project pg_catalog.text DEFAULT 'default',
-		OUT run pg_catalog.int8, OUT version pg_catalog.text,
-		OUT name pg_catalog.text, OUT action pg_catalog.text,
-		OUT statements pg_catalog.int4, OUT execution_ms pg_catalog.float8,
-		OUT error pg_catalog.jsonb)
-	RETURNS SETOF pg_catalog.record
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS SETOF migrate.run_result
 	LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'migrate_rollback';
-COMMENT ON FUNCTION migrate.rollback(pg_catalog.int4, pg_catalog.anycompatiblearray, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.rollback(pg_catalog.int8, pg_catalog.anycompatiblearray, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text) IS
 	'undo the newest migrations in one transaction';
 
 CREATE FUNCTION migrate.rollback(steps pg_catalog.text,
@@ -41,12 +56,8 @@ CREATE FUNCTION migrate.rollback(steps pg_catalog.text,
 		note pg_catalog.text DEFAULT NULL,
 		hold pg_catalog.bool DEFAULT NULL,
 		confirm pg_catalog.text DEFAULT NULL,
-		project pg_catalog.text DEFAULT 'default',
-		OUT run pg_catalog.int8, OUT version pg_catalog.text,
-		OUT name pg_catalog.text, OUT action pg_catalog.text,
-		OUT statements pg_catalog.int4, OUT execution_ms pg_catalog.float8,
-		OUT error pg_catalog.jsonb)
-	RETURNS SETOF pg_catalog.record
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS SETOF migrate.run_result
 	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_refuse_text';
 COMMENT ON FUNCTION migrate.rollback(pg_catalog.text, pg_catalog.anycompatiblearray, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text) IS
 	'refuses a version where a number is wanted';
@@ -57,12 +68,8 @@ CREATE FUNCTION migrate.rollback_to(target pg_catalog.anycompatible,
 		note pg_catalog.text DEFAULT NULL,
 		hold pg_catalog.bool DEFAULT NULL,
 		confirm pg_catalog.text DEFAULT NULL,
-		project pg_catalog.text DEFAULT 'default',
-		OUT run pg_catalog.int8, OUT version pg_catalog.text,
-		OUT name pg_catalog.text, OUT action pg_catalog.text,
-		OUT statements pg_catalog.int4, OUT execution_ms pg_catalog.float8,
-		OUT error pg_catalog.jsonb)
-	RETURNS SETOF pg_catalog.record
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS SETOF migrate.run_result
 	LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'migrate_rollback_to';
 COMMENT ON FUNCTION migrate.rollback_to(pg_catalog.anycompatible, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text) IS
 	'undo everything after the target, which stays applied';
@@ -73,12 +80,8 @@ CREATE FUNCTION migrate.rollback_run(run pg_catalog.int8 DEFAULT NULL,
 		note pg_catalog.text DEFAULT NULL,
 		hold pg_catalog.bool DEFAULT NULL,
 		confirm pg_catalog.text DEFAULT NULL,
-		project pg_catalog.text DEFAULT 'default',
-		OUT run pg_catalog.int8, OUT version pg_catalog.text,
-		OUT name pg_catalog.text, OUT action pg_catalog.text,
-		OUT statements pg_catalog.int4, OUT execution_ms pg_catalog.float8,
-		OUT error pg_catalog.jsonb)
-	RETURNS SETOF pg_catalog.record
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS SETOF migrate.run_result
 	LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'migrate_rollback_run';
 COMMENT ON FUNCTION migrate.rollback_run(pg_catalog.int8, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text) IS
 	'undo what one run applied, by default the last run that applied anything';
@@ -89,29 +92,21 @@ CREATE FUNCTION migrate.rollback_run(run pg_catalog.text,
 		note pg_catalog.text DEFAULT NULL,
 		hold pg_catalog.bool DEFAULT NULL,
 		confirm pg_catalog.text DEFAULT NULL,
-		project pg_catalog.text DEFAULT 'default',
-		OUT run pg_catalog.int8, OUT version pg_catalog.text,
-		OUT name pg_catalog.text, OUT action pg_catalog.text,
-		OUT statements pg_catalog.int4, OUT execution_ms pg_catalog.float8,
-		OUT error pg_catalog.jsonb)
-	RETURNS SETOF pg_catalog.record
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS SETOF migrate.run_result
 	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_refuse_text';
 COMMENT ON FUNCTION migrate.rollback_run(pg_catalog.text, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text) IS
 	'refuses a version where a number is wanted';
 
-CREATE FUNCTION migrate.redo(steps pg_catalog.int4 DEFAULT 1,
+CREATE FUNCTION migrate.redo(steps pg_catalog.int8 DEFAULT 1,
 		dry_run pg_catalog.bool DEFAULT false,
 		raise pg_catalog.bool DEFAULT true,
 		note pg_catalog.text DEFAULT NULL,
 		confirm pg_catalog.text DEFAULT NULL,
-		project pg_catalog.text DEFAULT 'default',
-		OUT run pg_catalog.int8, OUT version pg_catalog.text,
-		OUT name pg_catalog.text, OUT action pg_catalog.text,
-		OUT statements pg_catalog.int4, OUT execution_ms pg_catalog.float8,
-		OUT error pg_catalog.jsonb)
-	RETURNS SETOF pg_catalog.record
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS SETOF migrate.run_result
 	LANGUAGE c VOLATILE ROWS 10 AS 'MODULE_PATHNAME', 'migrate_redo';
-COMMENT ON FUNCTION migrate.redo(pg_catalog.int4, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.redo(pg_catalog.int8, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
 	'undo the newest migrations and apply the same ones again, in one transaction';
 
 CREATE FUNCTION migrate.redo(steps pg_catalog.text,
@@ -119,18 +114,14 @@ CREATE FUNCTION migrate.redo(steps pg_catalog.text,
 		raise pg_catalog.bool DEFAULT true,
 		note pg_catalog.text DEFAULT NULL,
 		confirm pg_catalog.text DEFAULT NULL,
-		project pg_catalog.text DEFAULT 'default',
-		OUT run pg_catalog.int8, OUT version pg_catalog.text,
-		OUT name pg_catalog.text, OUT action pg_catalog.text,
-		OUT statements pg_catalog.int4, OUT execution_ms pg_catalog.float8,
-		OUT error pg_catalog.jsonb)
-	RETURNS SETOF pg_catalog.record
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS SETOF migrate.run_result
 	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_refuse_text';
 COMMENT ON FUNCTION migrate.redo(pg_catalog.text, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
 	'refuses a version where a number is wanted';
 
-CREATE PROCEDURE migrate.apply_each(target pg_catalog.anycompatible DEFAULT NULL::pg_catalog.text,
-		versions pg_catalog.text[] DEFAULT NULL,
+CREATE PROCEDURE migrate.apply_each(target pg_catalog.text DEFAULT NULL,
+		versions pg_catalog.anycompatiblearray DEFAULT NULL::pg_catalog.text[],
 		note pg_catalog.text DEFAULT NULL,
 		project pg_catalog.text DEFAULT 'default',
 		INOUT run pg_catalog.int8 DEFAULT NULL,
@@ -138,10 +129,22 @@ CREATE PROCEDURE migrate.apply_each(target pg_catalog.anycompatible DEFAULT NULL
 		INOUT statements pg_catalog.int8 DEFAULT NULL,
 		INOUT execution_ms pg_catalog.float8 DEFAULT NULL)
 	LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_apply_each';
-COMMENT ON PROCEDURE migrate.apply_each(pg_catalog.anycompatible, pg_catalog.text[], pg_catalog.text, pg_catalog.text, pg_catalog.int8, pg_catalog.int4, pg_catalog.int8, pg_catalog.float8) IS
+COMMENT ON PROCEDURE migrate.apply_each(pg_catalog.text, pg_catalog.anycompatiblearray, pg_catalog.text, pg_catalog.text, pg_catalog.int8, pg_catalog.int4, pg_catalog.int8, pg_catalog.float8) IS
 	'apply what is pending, each migration in a transaction of its own, or in several where its statements need that';
 
-CREATE PROCEDURE migrate.rollback_each(steps pg_catalog.int4 DEFAULT 1,
+CREATE PROCEDURE migrate.apply_each(target pg_catalog.anyelement,
+		versions pg_catalog.anycompatiblearray DEFAULT NULL::pg_catalog.text[],
+		note pg_catalog.text DEFAULT NULL,
+		project pg_catalog.text DEFAULT 'default',
+		INOUT run pg_catalog.int8 DEFAULT NULL,
+		INOUT applied pg_catalog.int4 DEFAULT NULL,
+		INOUT statements pg_catalog.int8 DEFAULT NULL,
+		INOUT execution_ms pg_catalog.float8 DEFAULT NULL)
+	LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_refuse_version_type';
+COMMENT ON PROCEDURE migrate.apply_each(pg_catalog.anyelement, pg_catalog.anycompatiblearray, pg_catalog.text, pg_catalog.text, pg_catalog.int8, pg_catalog.int4, pg_catalog.int8, pg_catalog.float8) IS
+	'refuses a number or another type where a version is wanted';
+
+CREATE PROCEDURE migrate.rollback_each(steps pg_catalog.int8 DEFAULT 1,
 		target pg_catalog.anycompatible DEFAULT NULL::pg_catalog.text,
 		note pg_catalog.text DEFAULT NULL,
 		hold pg_catalog.bool DEFAULT NULL,
@@ -152,7 +155,7 @@ CREATE PROCEDURE migrate.rollback_each(steps pg_catalog.int4 DEFAULT 1,
 		INOUT statements pg_catalog.int8 DEFAULT NULL,
 		INOUT execution_ms pg_catalog.float8 DEFAULT NULL)
 	LANGUAGE c AS 'MODULE_PATHNAME', 'migrate_rollback_each';
-COMMENT ON PROCEDURE migrate.rollback_each(pg_catalog.int4, pg_catalog.anycompatible, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text, pg_catalog.int8, pg_catalog.int4, pg_catalog.int8, pg_catalog.float8) IS
+COMMENT ON PROCEDURE migrate.rollback_each(pg_catalog.int8, pg_catalog.anycompatible, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text, pg_catalog.int8, pg_catalog.int4, pg_catalog.int8, pg_catalog.float8) IS
 	'undo the newest migrations, or everything after a target, each in a transaction of its own';
 
 CREATE PROCEDURE migrate.rollback_each(steps pg_catalog.text,
@@ -169,14 +172,23 @@ CREATE PROCEDURE migrate.rollback_each(steps pg_catalog.text,
 COMMENT ON PROCEDURE migrate.rollback_each(pg_catalog.text, pg_catalog.anycompatible, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text, pg_catalog.int8, pg_catalog.int4, pg_catalog.int8, pg_catalog.float8) IS
 	'refuses a version where a number is wanted';
 
-CREATE FUNCTION migrate.start(target pg_catalog.anycompatible DEFAULT NULL::pg_catalog.text,
-		versions pg_catalog.text[] DEFAULT NULL,
+CREATE FUNCTION migrate.start(target pg_catalog.text DEFAULT NULL,
+		versions pg_catalog.anycompatiblearray DEFAULT NULL::pg_catalog.text[],
 		note pg_catalog.text DEFAULT NULL,
 		project pg_catalog.text DEFAULT 'default')
 	RETURNS pg_catalog.int8
 	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_start';
-COMMENT ON FUNCTION migrate.start(pg_catalog.anycompatible, pg_catalog.text[], pg_catalog.text, pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.start(pg_catalog.text, pg_catalog.anycompatiblearray, pg_catalog.text, pg_catalog.text) IS
 	'have a background worker do what apply_each() does, once the transaction is committed; returns the run';
+
+CREATE FUNCTION migrate.start(target pg_catalog.anyelement,
+		versions pg_catalog.anycompatiblearray DEFAULT NULL::pg_catalog.text[],
+		note pg_catalog.text DEFAULT NULL,
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS pg_catalog.int8
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_refuse_version_type';
+COMMENT ON FUNCTION migrate.start(pg_catalog.anyelement, pg_catalog.anycompatiblearray, pg_catalog.text, pg_catalog.text) IS
+	'refuses a number or another type where a version is wanted';
 
 CREATE PROCEDURE migrate.wait(run pg_catalog.int8,
 		timeout pg_catalog.interval DEFAULT NULL,

@@ -23,85 +23,114 @@ CREATE TYPE migrate.rehearsed_scan AS (
 COMMENT ON TYPE migrate.rehearsed_scan IS
 	'a table that a statement read from one end to the other: how often, how many rows in all';
 
-CREATE FUNCTION migrate.rehearse(target pg_catalog.anycompatible DEFAULT NULL::pg_catalog.text,
-		versions pg_catalog.text[] DEFAULT NULL,
-		project pg_catalog.text DEFAULT 'default',
-		OUT version pg_catalog.text, OUT name pg_catalog.text,
-		OUT statement pg_catalog.int4, OUT tag pg_catalog.text,
-		OUT execution_ms pg_catalog.float8, OUT message pg_catalog.text,
-		OUT skipped pg_catalog.text, OUT body pg_catalog.text,
-		OUT line pg_catalog.int4, OUT row_count pg_catalog.int8,
-		OUT rewritten pg_catalog.text[], OUT reindexed pg_catalog.text[],
-		OUT created pg_catalog.text[], OUT dropped pg_catalog.text[],
-		OUT truncated pg_catalog.text[], OUT rewritten_bytes pg_catalog.int8,
-		OUT wal_bytes pg_catalog.int8, OUT blocks_read pg_catalog.int8,
-		OUT blocks_dirtied pg_catalog.int8, OUT sqlstate pg_catalog.text,
-		OUT hint pg_catalog.text, OUT detail pg_catalog.text,
-		OUT locks migrate.rehearsed_lock[],
-		OUT scans migrate.rehearsed_scan[])
-	RETURNS SETOF pg_catalog.record
+CREATE TYPE migrate.rehearsed_statement AS (
+	version			pg_catalog.text,
+	name			pg_catalog.text,
+	statement		pg_catalog.int4,
+	tag				pg_catalog.text,
+	execution_ms	pg_catalog.float8,
+	message			pg_catalog.text,
+	skipped			pg_catalog.text,
+	body			pg_catalog.text,
+	line			pg_catalog.int4,
+	row_count		pg_catalog.int8,
+	rewritten		pg_catalog.text[],
+	reindexed		pg_catalog.text[],
+	created			pg_catalog.text[],
+	dropped			pg_catalog.text[],
+	truncated		pg_catalog.text[],
+	rewritten_bytes	pg_catalog.int8,
+	wal_bytes		pg_catalog.int8,
+	blocks_read		pg_catalog.int8,
+	blocks_dirtied	pg_catalog.int8,
+	sqlstate		pg_catalog.text,
+	hint			pg_catalog.text,
+	detail			pg_catalog.text,
+	locks			migrate.rehearsed_lock[],
+	scans			migrate.rehearsed_scan[]
+);
+COMMENT ON TYPE migrate.rehearsed_statement IS
+	'a row of rehearse() and rehearse_rollback()';
+
+CREATE FUNCTION migrate.rehearse(target pg_catalog.text DEFAULT NULL,
+		versions pg_catalog.anycompatiblearray DEFAULT NULL::pg_catalog.text[],
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS SETOF migrate.rehearsed_statement
 	LANGUAGE c VOLATILE ROWS 100 AS 'MODULE_PATHNAME', 'migrate_rehearse';
-COMMENT ON FUNCTION migrate.rehearse(pg_catalog.anycompatible, pg_catalog.text[], pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.rehearse(pg_catalog.text, pg_catalog.anycompatiblearray, pg_catalog.text) IS
 	'run what is pending, roll it back, and say what each statement took and did';
 
-CREATE FUNCTION migrate.rehearse_rollback(steps pg_catalog.int4 DEFAULT 1,
-		target pg_catalog.anycompatible DEFAULT NULL::pg_catalog.text,
-		versions pg_catalog.text[] DEFAULT NULL,
-		project pg_catalog.text DEFAULT 'default',
-		OUT version pg_catalog.text, OUT name pg_catalog.text,
-		OUT statement pg_catalog.int4, OUT tag pg_catalog.text,
-		OUT execution_ms pg_catalog.float8, OUT message pg_catalog.text,
-		OUT skipped pg_catalog.text, OUT body pg_catalog.text,
-		OUT line pg_catalog.int4, OUT row_count pg_catalog.int8,
-		OUT rewritten pg_catalog.text[], OUT reindexed pg_catalog.text[],
-		OUT created pg_catalog.text[], OUT dropped pg_catalog.text[],
-		OUT truncated pg_catalog.text[], OUT rewritten_bytes pg_catalog.int8,
-		OUT wal_bytes pg_catalog.int8, OUT blocks_read pg_catalog.int8,
-		OUT blocks_dirtied pg_catalog.int8, OUT sqlstate pg_catalog.text,
-		OUT hint pg_catalog.text, OUT detail pg_catalog.text,
-		OUT locks migrate.rehearsed_lock[],
-		OUT scans migrate.rehearsed_scan[])
-	RETURNS SETOF pg_catalog.record
+CREATE FUNCTION migrate.rehearse(target pg_catalog.anyelement,
+		versions pg_catalog.anycompatiblearray DEFAULT NULL::pg_catalog.text[],
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS SETOF migrate.rehearsed_statement
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_refuse_version_type';
+COMMENT ON FUNCTION migrate.rehearse(pg_catalog.anyelement, pg_catalog.anycompatiblearray, pg_catalog.text) IS
+	'refuses a number or another type where a version is wanted';
+
+-- the type to which any number goes rather than to the one with any type
+CREATE FUNCTION migrate.rehearse_rollback(steps pg_catalog.float8 DEFAULT 1,
+		target pg_catalog.text DEFAULT NULL,
+		versions pg_catalog.anycompatiblearray DEFAULT NULL::pg_catalog.text[],
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS SETOF migrate.rehearsed_statement
 	LANGUAGE c VOLATILE ROWS 100 AS 'MODULE_PATHNAME', 'migrate_rehearse_rollback';
-COMMENT ON FUNCTION migrate.rehearse_rollback(pg_catalog.int4, pg_catalog.anycompatible, pg_catalog.text[], pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.rehearse_rollback(pg_catalog.float8, pg_catalog.text, pg_catalog.anycompatiblearray, pg_catalog.text) IS
 	'the same for the downs of the newest migrations, or of all after a target';
 
 CREATE FUNCTION migrate.rehearse_rollback(steps pg_catalog.text,
-		target pg_catalog.anycompatible DEFAULT NULL::pg_catalog.text,
-		versions pg_catalog.text[] DEFAULT NULL,
-		project pg_catalog.text DEFAULT 'default',
-		OUT version pg_catalog.text, OUT name pg_catalog.text,
-		OUT statement pg_catalog.int4, OUT tag pg_catalog.text,
-		OUT execution_ms pg_catalog.float8, OUT message pg_catalog.text,
-		OUT skipped pg_catalog.text, OUT body pg_catalog.text,
-		OUT line pg_catalog.int4, OUT row_count pg_catalog.int8,
-		OUT rewritten pg_catalog.text[], OUT reindexed pg_catalog.text[],
-		OUT created pg_catalog.text[], OUT dropped pg_catalog.text[],
-		OUT truncated pg_catalog.text[], OUT rewritten_bytes pg_catalog.int8,
-		OUT wal_bytes pg_catalog.int8, OUT blocks_read pg_catalog.int8,
-		OUT blocks_dirtied pg_catalog.int8, OUT sqlstate pg_catalog.text,
-		OUT hint pg_catalog.text, OUT detail pg_catalog.text,
-		OUT locks migrate.rehearsed_lock[],
-		OUT scans migrate.rehearsed_scan[])
-	RETURNS SETOF pg_catalog.record
+		target pg_catalog.text DEFAULT NULL,
+		versions pg_catalog.anycompatiblearray DEFAULT NULL::pg_catalog.text[],
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS SETOF migrate.rehearsed_statement
 	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_refuse_text';
-COMMENT ON FUNCTION migrate.rehearse_rollback(pg_catalog.text, pg_catalog.anycompatible, pg_catalog.text[], pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.rehearse_rollback(pg_catalog.text, pg_catalog.text, pg_catalog.anycompatiblearray, pg_catalog.text) IS
 	'refuses a version where a number is wanted';
 
+CREATE FUNCTION migrate.rehearse_rollback(target pg_catalog.anyelement,
+		versions pg_catalog.anycompatiblearray DEFAULT NULL::pg_catalog.text[],
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS SETOF migrate.rehearsed_statement
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_refuse_version_type';
+COMMENT ON FUNCTION migrate.rehearse_rollback(pg_catalog.anyelement, pg_catalog.anycompatiblearray, pg_catalog.text) IS
+	'refuses a number or another type where a version is wanted';
+
+CREATE FUNCTION migrate.rehearse_rollback(steps pg_catalog.float8,
+		target pg_catalog.anyelement,
+		versions pg_catalog.anycompatiblearray DEFAULT NULL::pg_catalog.text[],
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS SETOF migrate.rehearsed_statement
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_refuse_version_type';
+COMMENT ON FUNCTION migrate.rehearse_rollback(pg_catalog.float8, pg_catalog.anyelement, pg_catalog.anycompatiblearray, pg_catalog.text) IS
+	'refuses a number or another type where a version is wanted';
+
+CREATE TYPE migrate.rehearsed_migration AS (
+	version			pg_catalog.text,
+	outcome			pg_catalog.text,
+	name			pg_catalog.text,
+	worst_lock		pg_catalog.text,
+	relation		pg_catalog.text,
+	held_ms			pg_catalog.float8,
+	message			pg_catalog.text,
+	blocks_reads	pg_catalog.bool,
+	blocks_writes	pg_catalog.bool,
+	statements		pg_catalog.int8,
+	skipped			pg_catalog.int8,
+	execution_ms	pg_catalog.float8,
+	bytes			pg_catalog.int8,
+	estimated_rows	pg_catalog.int8,
+	rewritten_bytes	pg_catalog.int8,
+	wal_bytes		pg_catalog.int8
+);
+COMMENT ON TYPE migrate.rehearsed_migration IS
+	'a row of rehearse_summary()';
+
+-- a body in BEGIN ATOMIC could not have an argument of any type
 CREATE FUNCTION migrate.rehearse_summary(target pg_catalog.text DEFAULT NULL,
-		versions pg_catalog.text[] DEFAULT NULL,
-		project pg_catalog.text DEFAULT 'default',
-		OUT version pg_catalog.text, OUT outcome pg_catalog.text,
-		OUT name pg_catalog.text, OUT worst_lock pg_catalog.text,
-		OUT relation pg_catalog.text, OUT held_ms pg_catalog.float8,
-		OUT message pg_catalog.text, OUT blocks_reads pg_catalog.bool,
-		OUT blocks_writes pg_catalog.bool, OUT statements pg_catalog.int8,
-		OUT skipped pg_catalog.int8, OUT execution_ms pg_catalog.float8,
-		OUT bytes pg_catalog.int8, OUT estimated_rows pg_catalog.int8,
-		OUT rewritten_bytes pg_catalog.int8, OUT wal_bytes pg_catalog.int8)
-	RETURNS SETOF pg_catalog.record
-	LANGUAGE sql VOLATILE ROWS 10
-	BEGIN ATOMIC
+		versions pg_catalog.anycompatiblearray DEFAULT NULL::pg_catalog.text[],
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS SETOF migrate.rehearsed_migration
+	LANGUAGE sql VOLATILE ROWS 10 AS $$
 		SELECT m.version,
 			CASE WHEN m.message IS NOT NULL THEN 'failed'
 				WHEN m.not_run THEN 'not run'
@@ -146,6 +175,14 @@ CREATE FUNCTION migrate.rehearse_summary(target pg_catalog.text DEFAULT NULL,
 			GROUP BY r.version
 		) m
 		ORDER BY m.first;
-	END;
-COMMENT ON FUNCTION migrate.rehearse_summary(pg_catalog.text, pg_catalog.text[], pg_catalog.text) IS
+	$$;
+COMMENT ON FUNCTION migrate.rehearse_summary(pg_catalog.text, pg_catalog.anycompatiblearray, pg_catalog.text) IS
 	'rehearse, and say for each migration which lock is the worst and how long it is held';
+
+CREATE FUNCTION migrate.rehearse_summary(target pg_catalog.anyelement,
+		versions pg_catalog.anycompatiblearray DEFAULT NULL::pg_catalog.text[],
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS SETOF migrate.rehearsed_migration
+	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_refuse_version_type';
+COMMENT ON FUNCTION migrate.rehearse_summary(pg_catalog.anyelement, pg_catalog.anycompatiblearray, pg_catalog.text) IS
+	'refuses a number or another type where a version is wanted';

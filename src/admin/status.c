@@ -167,7 +167,7 @@ mig_status_plan(const char *project, const char *target, MigPlanSink sink,
 }
 
 void
-mig_status_plan_rollback(const char *project, int steps, MigPlanSink sink,
+mig_status_plan_rollback(const char *project, int64 steps, MigPlanSink sink,
 						 void *arg)
 {
 	MigDownChoice choice = {MIG_DOWN_STEPS};
@@ -175,6 +175,7 @@ mig_status_plan_rollback(const char *project, int steps, MigPlanSink sink,
 	MigPlan    *plan;
 
 	choice.steps = steps;
+	choice.undo_to = "SELECT * FROM migrate.rollback_to(%s, dry_run => true)";
 	read = warn_if_empty(mig_project_read_down(project, &choice));
 	plan = mig_plan_down(read, &choice, mig_migration_dependents);
 	check_half_way(read, plan, MIG_DOWN, mig_policy_read(project));

@@ -27,7 +27,7 @@ typedef void (*MigPlanSink) (int step, const MigEntry *entry,
  */
 extern void mig_status_plan(const char *project, const char *target,
 							MigPlanSink sink, void *arg);
-extern void mig_status_plan_rollback(const char *project, int steps,
+extern void mig_status_plan_rollback(const char *project, int64 steps,
 									 MigPlanSink sink, void *arg);
 
 /* raise MIG_ERRCODE_PENDING unless all up to target is applied as stored */

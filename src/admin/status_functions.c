@@ -222,9 +222,12 @@ migrate_verify(PG_FUNCTION_ARGS)
 Datum
 migrate_script(PG_FUNCTION_ARGS)
 {
+	char	   *from = mig_argument_version(fcinfo, 0);
+	char	   *to = mig_argument_version(fcinfo, 1);
+
 	PG_RETURN_TEXT_P(cstring_to_text(mig_psql_script(mig_argument_project(fcinfo, 3),
-													 mig_argument_required_version(fcinfo, 0, "from_version"),
-													 mig_argument_required_version(fcinfo, 1, "to_version"),
+													 from ? from : "base",
+													 to ? to : "head",
 													 mig_argument_bool(fcinfo, 2, "one_transaction"))));
 }
 

@@ -447,6 +447,7 @@ migrate_hold(PG_FUNCTION_ARGS)
 	char	   *reason = mig_argument_line(fcinfo, 1, "reason",
 										   MIG_NOTE_BYTES);
 
+	/* it may be left out, so that a version of another type is found first */
 	if (reason == NULL)
 		mig_argument_must_not_be_null("reason");
 	mig_store_hold(mig_argument_project(fcinfo, 2), version, reason);

@@ -7,7 +7,9 @@
  */
 #include "postgres.h"
 
+#include "access/transam.h"
 #include "catalog/pg_type.h"
+#include "parser/parse_coerce.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -73,24 +75,69 @@ mig_argument_required_text(FunctionCallInfo fcinfo, int n, const char *name)
 	return text_to_cstring(PG_GETARG_TEXT_PP(n));
 }
 
+/* a number, or numbers, as the text that may have been meant; NULL: neither */
+static char *
+number_literal(Oid type, Oid element, Datum value)
+{
+	char		category;
+	bool		preferred;
+	Oid			output;
+	bool		is_varlena;
+
+	/* the output function of any other type could be anybody's */
+	if (element >= FirstNormalObjectId)
+		return NULL;
+	get_type_category_preferred(element, &category, &preferred);
+	if (category != TYPCATEGORY_NUMERIC)
+		return NULL;
+	getTypeOutputInfo(type, &output, &is_varlena);
+	return quote_literal_cstr(OidOutputFunctionCall(output, value));
+}
+
 /*
  * Versions are text.  A number could not be told from the text that looks like
  * it: 2 is "002" where versions are padded.
  */
-static void
-require_text(FunctionCallInfo fcinfo, Oid type, const char *example)
+void
+mig_argument_refuse_version_type(FunctionCallInfo fcinfo, int n)
 {
+	char	   *function = get_func_name(fcinfo->flinfo->fn_oid);
+	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, n);
+	Oid			element = OidIsValid(type) ? get_base_element_type(type) :
+		InvalidOid;
+	char	   *literal = NULL;
+
+	if (OidIsValid(type) && !PG_ARGISNULL(n))
+		literal = number_literal(type, OidIsValid(element) ? element : type,
+								 PG_GETARG_DATUM(n));
+	if (literal == NULL)
+		literal = OidIsValid(element) ? "'{001,002}'" : "'002'";
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("a version is text, and migrate.%s() is given type %s",
+					function, format_type_be(type)),
+	/* what comes first there is no version */
+			 strcmp(function, "report") == 0 ?
+			 errhint("Write versions in quotes, as migrate.status() shows them: migrate.report(target => %s).",
+					 literal) :
+			 errhint("Write versions in quotes, as migrate.status() shows them: %s.",
+					 literal)));
+}
+
+/* raise an error unless an argument is text, or an array of text */
+static void
+require_text(FunctionCallInfo fcinfo, int n)
+{
+	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, n);
+	Oid			element = InvalidOid;
+
 	/* none is known in a call by the fast-path protocol */
 	if (OidIsValid(type))
-		type = getBaseType(type);
-	if (type != TEXTOID && type != VARCHAROID)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("a version is text, and migrate.%s() is given type %s",
-						get_func_name(fcinfo->flinfo->fn_oid),
-						format_type_be(type)),
-				 errhint("Write it in quotes, as migrate.status() shows it: %s.",
-						 example)));
+		element = get_base_element_type(type);
+	if (OidIsValid(element))
+		type = element;
+	if (!OidIsValid(type) || !IsBinaryCoercible(type, TEXTOID))
+		mig_argument_refuse_version_type(fcinfo, n);
 }
 
 char *
@@ -98,7 +145,7 @@ mig_argument_version(FunctionCallInfo fcinfo, int n)
 {
 	char	   *version;
 
-	require_text(fcinfo, get_fn_expr_argtype(fcinfo->flinfo, n), "'002'");
+	require_text(fcinfo, n);
 	version = mig_argument_text(fcinfo, n);
 	mig_check_line("a version", version, MIG_VERSION_BYTES);
 	return version;
@@ -135,16 +182,16 @@ mig_argument_bool(FunctionCallInfo fcinfo, int n, const char *name)
 	return PG_GETARG_BOOL(n);
 }
 
-int
+int64
 mig_argument_steps(FunctionCallInfo fcinfo, int n)
 {
 	if (PG_ARGISNULL(n))
 		mig_argument_must_not_be_null("steps");
-	if (PG_GETARG_INT32(n) < 0)
+	if (PG_GETARG_INT64(n) < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"steps\" must not be negative")));
-	return PG_GETARG_INT32(n);
+	return PG_GETARG_INT64(n);
 }
 
 List *
@@ -161,7 +208,7 @@ mig_argument_text_list(FunctionCallInfo fcinfo, int n)
 	if (PG_ARGISNULL(n))
 		return NIL;
 	array = PG_GETARG_ARRAYTYPE_P(n);
-	require_text(fcinfo, ARR_ELEMTYPE(array), "'{001,002}'");
+	require_text(fcinfo, n);
 	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_INT,
 					  &elements, &nulls, &count);
 	for (i = 0; i < count; i++)

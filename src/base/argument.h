@@ -26,6 +26,8 @@ extern char *mig_argument_line(FunctionCallInfo fcinfo, int n,
  * blanks beside them, become one blank, and go at its ends.
  */
 extern char *mig_argument_note(FunctionCallInfo fcinfo, int n);
+
+/* of text, or of text of a binary-compatible type; NIL for null */
 extern List *mig_argument_text_list(FunctionCallInfo fcinfo, int n);
 
 /* raise 22004 for null */
@@ -34,12 +36,15 @@ extern char *mig_argument_required_text(FunctionCallInfo fcinfo, int n,
 
 /*
  * A version, or versions, of an argument that may be of any type, so that a
- * number is refused in our words: 42804 unless it is text.  The list's array
- * may be of type text[] as well.
+ * number is refused in our words: 42804 unless it is text.
  */
 extern char *mig_argument_version(FunctionCallInfo fcinfo, int n);
 extern char *mig_argument_required_version(FunctionCallInfo fcinfo, int n,
 										   const char *name);
+
+/* raise that error */
+extern void mig_argument_refuse_version_type(FunctionCallInfo fcinfo,
+											 int n) pg_attribute_noreturn();
 
 /* the name of a project: 22004 for null, 22023 for what cannot be one */
 extern char *mig_argument_project(FunctionCallInfo fcinfo, int n);
@@ -48,6 +53,6 @@ extern bool mig_argument_bool(FunctionCallInfo fcinfo, int n,
 extern void mig_argument_must_not_be_null(const char *name);
 
 /* a number of steps: 22004 for null, 22023 below zero */
-extern int	mig_argument_steps(FunctionCallInfo fcinfo, int n);
+extern int64 mig_argument_steps(FunctionCallInfo fcinfo, int n);
 
 #endif							/* MIG_BASE_ARGUMENT_H */

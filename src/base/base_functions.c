@@ -27,53 +27,27 @@
 #include "base/printable.h"
 #include "base/version_order.h"
 
-PG_FUNCTION_INFO_V1(migrate_refuse_text);
+PG_FUNCTION_INFO_V1(migrate_refuse_version_type);
 PG_FUNCTION_INFO_V1(migrate_version);
 PG_FUNCTION_INFO_V1(migrate_version_key);
 PG_FUNCTION_INFO_V1(migrate_required);
 PG_FUNCTION_INFO_V1(migrate_lines);
 
 /*
- * What a number is for in the functions that have one first, and what who gave
- * text may have meant; %s is that text as a literal.
- */
-typedef struct NumberArgument
-{
-	const char *function;
-	const char *argument;
-	const char *what;
-	const char *instead;
-} NumberArgument;
-
-static const NumberArgument numbers[] = {
-	{"history", "n", "number of attempts", "The rows of one version have version = %s."},
-	{"failures", "n", "number of attempts", "The rows of one version have version = %s."},
-	{"rollback_run", "run", "number of a run", "migrate.rollback_to(%s) undoes everything after that version."},
-	{NULL, "steps", "number of migrations", "migrate.rollback_to(%s) undoes everything after that version."}
-};
-
-/*
- * An untyped literal is text to whoever looks for a function, so a version in
- * the place of a number ends here and not as a roll-back of 104 migrations.
+ * The function of the same name for arguments of other types: a number where a
+ * version is wanted.
  */
 Datum
-migrate_refuse_text(PG_FUNCTION_ARGS)
+migrate_refuse_version_type(PG_FUNCTION_ARGS)
 {
-	char	   *function = get_func_name(fcinfo->flinfo->fn_oid);
-	const NumberArgument *number = numbers;
-	char	   *given;
+	Oid		   *types;
+	int			count;
+	int			n = 0;
 
-	while (number->function && strcmp(number->function, function) != 0)
-		number++;
-	if (PG_ARGISNULL(0))
-		mig_argument_must_not_be_null(number->argument);
-	given = quote_literal_cstr(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	ereport(ERROR,
-			(errcode(ERRCODE_DATATYPE_MISMATCH),
-			 errmsg("migrate.%s() takes the %s, and %s is text",
-					function, number->what, given),
-			 errhint("%s  A number is written without quotes; a parameter of a driver may need a cast, $1::int.",
-					 psprintf(number->instead, given))));
+	get_func_signature(fcinfo->flinfo->fn_oid, &types, &count);
+	while (types[n] != ANYELEMENTOID)
+		n++;
+	mig_argument_refuse_version_type(fcinfo, n);
 }
 
 Datum

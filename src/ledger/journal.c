@@ -898,6 +898,26 @@ mig_journal_insert_packed(bytea *packed, const char *text, int quiet_seconds)
 	return inserted;
 }
 
+bool
+mig_journal_has_run(const char *project, int64 run)
+{
+	MigSqlScope scope;
+	Oid			types[2] = {TEXTOID, INT8OID};
+	Datum		values[2] = {CStringGetTextDatum(project), Int64GetDatum(run)};
+	bool		found;
+
+	mig_tables_open(&scope);
+	found = mig_sql_execute("SELECT FROM migrate.journal j"
+							" WHERE j.run OPERATOR(pg_catalog.=) $2"
+							" AND j.project OPERATOR(pg_catalog.=) $1"
+							" UNION ALL SELECT FROM migrate.run r"
+							" WHERE r.run OPERATOR(pg_catalog.=) $2"
+							" AND r.project OPERATOR(pg_catalog.=) $1"
+							" LIMIT 1", 2, types, values, NULL) > 0;
+	mig_tables_close(&scope);
+	return found;
+}
+
 /*
  * The texts that no row refers to any more go as well.  Who records a failure
  * does not hold the runner lock; so that it cannot find a text that is about

@@ -140,6 +140,9 @@ extern Datum mig_journal_timings(const MigTiming *timings, int count);
 extern MigTiming *mig_journal_read_timings(Datum array, const char *table,
 										   const char *row, int *count);
 
+/* has there been such a run, or is there one that is still going on? */
+extern bool mig_journal_has_run(const char *project, int64 run);
+
 /* delete failures and statement timings older than an interval */
 extern int64 mig_journal_prune(const char *project, Datum older_than);
 

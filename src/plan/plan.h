@@ -157,7 +157,9 @@ typedef struct MigApplication
 typedef struct MigDownChoice
 {
 	MigDownKind kind;
-	int			steps;
+	int64		steps;
+	const char *undo_to;		/* the call that has a target, with %s where
+								 * it goes; NULL: rollback_to() */
 	List	   *versions;		/* of char * */
 	const char *target;
 	int64		run;			/* 0: the last that applied anything */

@@ -75,7 +75,7 @@ choose_applications(const MigProject *project, List *applications, bool *chosen)
 
 /* what is partly rolled back is the first of so many steps; how many that are */
 static int
-choose_half_way(const MigProject *project, int steps, bool *chosen)
+choose_half_way(const MigProject *project, int64 steps, bool *chosen)
 {
 	int			count = 0;
 	int			i;
@@ -99,21 +99,28 @@ choose_half_way(const MigProject *project, int steps, bool *chosen)
  * and whoever means everything can say so.
  */
 static void
-refuse_too_many_steps(const MigProject *project, int steps, int left)
+refuse_too_many_steps(const MigProject *project, const MigDownChoice *choice,
+					  int left)
 {
-	char	   *number = psprintf("%d", steps);
+	const char *call = choice->undo_to ? choice->undo_to :
+		"SELECT * FROM migrate.rollback_to(%s)";
+	char	   *number = psprintf(INT64_FORMAT, choice->steps);
+	int			applied = choice->steps - left;
 
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg_plural("cannot roll back %d migration",
-						   "cannot roll back %d migrations", steps, steps),
+			 choice->steps == 1 ?
+			 errmsg("cannot roll back 1 migration") :
+			 errmsg("cannot roll back %s migrations", number),
 			 errdetail_plural("%d versioned migration is applied.",
 							  "%d versioned migrations are applied.",
-							  steps - left, steps - left),
+							  applied, applied),
 			 mig_plan_find(project, number) != NULL ?
-			 errhint("The number is a count.  Target '%d', as in migrate.rollback_to('%d'), undoes what came after that version, and target 'base' undoes everything.",
-					 steps, steps) :
-			 errhint("The number is a count.  Target 'base', as in migrate.rollback_to('base'), undoes everything.")));
+			 errhint("The number is a count.  What was applied after version %s is undone by %s, and everything by %s.",
+					 number, psprintf(call, quote_literal_cstr(number)),
+					 psprintf(call, "'base'")) :
+			 errhint("The number is a count.  Everything is undone by %s.",
+					 psprintf(call, "'base'"))));
 }
 
 /*
@@ -126,7 +133,7 @@ choose_down(const MigProject *project, const MigDownChoice *choice,
 {
 	bool	   *chosen = palloc0(sizeof(bool) * Max(project->count, 1));
 	bool	   *keep = NULL;
-	int			left = choice->steps;
+	int64		left = choice->steps;
 	int64		run = choice->run;
 	int			i;
 
@@ -169,7 +176,7 @@ choose_down(const MigProject *project, const MigDownChoice *choice,
 	/* where there are repeatable ones alone, they go along with one step */
 	if (choice->kind == MIG_DOWN_STEPS && left > 0 && napplied > 0 &&
 		(choice->steps > 1 || left < choice->steps))
-		refuse_too_many_steps(project, choice->steps, left);
+		refuse_too_many_steps(project, choice, left);
 	return chosen;
 }
 

@@ -18,6 +18,7 @@
 
 #include "base/errors.h"
 #include "base/version_order.h"
+#include "ledger/journal.h"
 #include "ledger/migration.h"
 #include "ledger/state.h"
 #include "plan/project.h"
@@ -333,7 +334,15 @@ mig_plan_run_undo(const MigRunOptions *options, const MigDownChoice *choice,
 	if (prepared->project->count == 0)
 		mig_migration_tell_empty(options->project, WARNING);
 	else if (prepared->plan->nsteps == 0)
+	{
+		if (choice->kind == MIG_DOWN_RUN && choice->run != 0 &&
+			!mig_journal_has_run(options->project, choice->run))
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_OBJECT),
+					 errmsg("run " INT64_FORMAT " does not exist", choice->run),
+					 errhint("migrate.history() shows the runs of a project.")));
 		ereport(NOTICE, (errmsg("nothing to roll back")));
+	}
 	mig_runnable_refuse_strangers(options->project, MIG_DOWN,
 								  prepared->plan->steps,
 								  prepared->plan->nsteps);

@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
@@ -225,6 +227,22 @@ migrate_rehearse(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/* of the type that its SQL definition explains */
+static int64
+get_steps(FunctionCallInfo fcinfo, int n)
+{
+	double		steps;
+
+	if (PG_ARGISNULL(n))
+		mig_argument_must_not_be_null("steps");
+	steps = PG_GETARG_FLOAT8(n);
+	if (!(steps >= 0 && steps == rint(steps) && FLOAT8_FITS_IN_INT64(steps)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"steps\" must be a number of migrations")));
+	return (int64) steps;
+}
+
 Datum
 migrate_rehearse_rollback(PG_FUNCTION_ARGS)
 {
@@ -241,6 +259,7 @@ migrate_rehearse_rollback(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("only one of \"target\" and \"versions\" can be given")));
+	choice.undo_to = "SELECT * FROM migrate.rehearse_rollback(target => %s)";
 	choice.target = mig_argument_version(fcinfo, 1);
 	choice.versions = mig_argument_text_list(fcinfo, 2);
 	if (choice.target != NULL)
@@ -250,7 +269,7 @@ migrate_rehearse_rollback(PG_FUNCTION_ARGS)
 	else
 	{
 		choice.kind = MIG_DOWN_STEPS;
-		choice.steps = mig_argument_steps(fcinfo, 0);
+		choice.steps = get_steps(fcinfo, 0);
 	}
 	mig_rehearse_down(&options, &choice, put_rehearsed, &result);
 	return (Datum) 0;

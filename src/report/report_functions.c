@@ -46,7 +46,7 @@ find_report_format(const char *name)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("unrecognized format of a report: \"%s\"", name),
-			 errhint("Formats are markdown, html and json.")));
+			 errhint("Formats are markdown, html and json.  A version is the argument \"target\".")));
 }
 
 Datum

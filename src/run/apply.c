@@ -762,7 +762,7 @@ compare_entry_positions(const void *a, const void *b)
 }
 
 void
-mig_apply_redo(const MigRunOptions *options, int steps, MigApplySink sink,
+mig_apply_redo(const MigRunOptions *options, int64 steps, MigApplySink sink,
 			   void *arg)
 {
 	MigDownChoice choice = {MIG_DOWN_STEPS};

@@ -36,7 +36,7 @@ extern void mig_apply_up(const MigRunOptions *options, MigApplySink sink,
 extern void mig_apply_down(const MigRunOptions *options,
 						   const MigDownChoice *choice, MigApplySink sink,
 						   void *arg);
-extern void mig_apply_redo(const MigRunOptions *options, int steps,
+extern void mig_apply_redo(const MigRunOptions *options, int64 steps,
 						   MigApplySink sink, void *arg);
 
 #endif							/* MIG_RUN_APPLY_H */

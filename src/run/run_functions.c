@@ -1,7 +1,8 @@
 /*-------------------------------------------------------------------------
  *
  * run_functions.c
- *	  The SQL-callable functions and procedures that run migrations.
+ *	  The SQL-callable functions and procedures that run migrations, and what
+ *	  refuses text where they want a number.
  *
  * Arguments in, result rows out; see doc/reference.md for what they do.
  * EXECUTE is the right to call a function, and nothing here checks more; what
@@ -22,12 +23,15 @@
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "base/argument.h"
+#include "base/printable.h"
 #include "base/sql.h"
 #include "exec/toplevel.h"
+#include "ledger/migration.h"
 #include "run/apply.h"
 #include "run/apply_each.h"
 #include "run/background.h"
@@ -43,6 +47,39 @@ PG_FUNCTION_INFO_V1(migrate_rollback_each);
 PG_FUNCTION_INFO_V1(migrate_start);
 PG_FUNCTION_INFO_V1(migrate_wait);
 PG_FUNCTION_INFO_V1(migrate_cancel);
+PG_FUNCTION_INFO_V1(migrate_refuse_text);
+
+/*
+ * The functions that have a number first: what it is for, where the project is,
+ * and what who gave text may have meant; %s is that text as a literal.
+ */
+typedef struct NumberArgument
+{
+	const char *function;
+	int			project;
+	const char *argument;
+	const char *what;
+	const char *instead;
+} NumberArgument;
+
+static const NumberArgument numbers[] = {
+	{"rollback", 7, "steps", "number of migrations",
+	"SELECT * FROM migrate.rollback_to(%s)"},
+	{"plan_rollback", 1, "steps", "number of migrations",
+	"SELECT * FROM migrate.rollback_to(%s, dry_run => true)"},
+	{"redo", 5, "steps", "number of migrations",
+	"SELECT * FROM migrate.rollback_to(%s)"},
+	{"rollback_run", 6, "run", "number of a run",
+	"SELECT * FROM migrate.rollback_to(%s)"},
+	{"rollback_each", 5, "steps", "number of migrations",
+	"CALL migrate.rollback_each(target => %s)"},
+	{"rehearse_rollback", 3, "steps", "number of migrations",
+	"SELECT * FROM migrate.rehearse_rollback(target => %s)"},
+	{"history", 1, "n", "number of attempts",
+	"SELECT * FROM migrate.history() WHERE version = %s"},
+	{"failures", 1, "n", "number of attempts",
+	"SELECT * FROM migrate.failures() WHERE version = %s"},
+};
 
 static void
 append_json_text(StringInfo buf, const char *key, const char *value)
@@ -183,7 +220,14 @@ migrate_rollback_run(PG_FUNCTION_ARGS)
 	get_rollback_options(fcinfo, 1, true, &options);
 	memset(&choice, 0, sizeof(choice));
 	choice.kind = MIG_DOWN_RUN;
-	choice.run = PG_ARGISNULL(0) ? 0 : PG_GETARG_INT64(0);
+	if (!PG_ARGISNULL(0))
+	{
+		choice.run = PG_GETARG_INT64(0);
+		if (choice.run < 1)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("argument \"run\" must be the number of a run")));
+	}
 	mig_apply_down(&options, &choice, put_run_result, fcinfo->resultinfo);
 	return (Datum) 0;
 }
@@ -263,6 +307,7 @@ migrate_rollback_each(PG_FUNCTION_ARGS)
 
 	memset(&options, 0, sizeof(options));
 	memset(&choice, 0, sizeof(choice));
+	choice.undo_to = "CALL migrate.rollback_each(target => %s)";
 	choice.target = mig_argument_version(fcinfo, 1);
 	choice.kind = choice.target ? MIG_DOWN_TO : MIG_DOWN_STEPS;
 	if (choice.target == NULL)
@@ -337,4 +382,43 @@ migrate_cancel(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0))
 		mig_argument_must_not_be_null("run");
 	PG_RETURN_BOOL(mig_background_cancel(PG_GETARG_INT64(0)));
+}
+
+/*
+ * An untyped literal is text to whoever looks for a function, so a version in
+ * the place of a number ends here and not as a roll-back of 104 migrations.
+ */
+Datum
+migrate_refuse_text(PG_FUNCTION_ARGS)
+{
+	char	   *function = get_func_name(fcinfo->flinfo->fn_oid);
+	const NumberArgument *number = numbers;
+	char	   *given;
+	char	   *literal;
+	char	   *project;
+	bool		is_version;
+
+	while (strcmp(number->function, function) != 0)
+	{
+		number++;
+		Assert(number < numbers + lengthof(numbers));
+	}
+	if (PG_ARGISNULL(0))
+		mig_argument_must_not_be_null(number->argument);
+	given = mig_argument_text(fcinfo, 0);
+	literal = quote_literal_cstr(mig_printable_line(given, MIG_EXCERPT_BYTES));
+	project = mig_argument_project(fcinfo, number->project);
+	is_version = mig_migration_is_stored(project, given) ||
+		mig_migration_is_applied(project, given);
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("migrate.%s() takes the %s, and %s is text",
+					function, number->what, literal),
+			 is_version ?
+			 errhint("With a version: %s.  A number is written without quotes; a parameter of a driver may need a cast, $1::int.",
+					 psprintf(number->instead, literal)) :
+			 strcmp(number->argument, "n") == 0 ?
+			 errhint("A number is written without quotes; a parameter of a driver may need a cast, $1::int.") :
+			 errhint("For everything: %s.  A number is written without quotes; a parameter of a driver may need a cast, $1::int.",
+					 psprintf(number->instead, "'base'"))));
 }

@@ -56,6 +56,64 @@ SELECT version FROM migrate.rehearse_rollback(target => 101);
 CALL migrate.apply_each(2);
 CALL migrate.rollback_each(target => 102);
 
+-- in any argument, of any type of number, with others beside it
+SELECT version FROM migrate.apply(20240101120000);
+SELECT version, action FROM migrate.apply(101::smallint, '{101}', raise => false);
+SELECT migrate.apply(versions => ARRAY[101, 102]);
+SELECT migrate.apply('102', ARRAY[101]);
+SELECT migrate.apply(NULL, ARRAY[101.5, NULL]);
+SELECT migrate.apply(ARRAY['101']);
+SELECT migrate.apply(true);
+SELECT migrate.apply(NULL::int);
+CALL migrate.apply_each(versions => ARRAY[101]);
+CALL migrate.apply_each(101, '{102}', note => 'x');
+SELECT migrate.start(versions => ARRAY[101]);
+SELECT version FROM migrate.lint(versions => ARRAY[101]);
+SELECT version FROM migrate.rehearse(versions => ARRAY[101]);
+SELECT version FROM migrate.rehearse_rollback(versions => ARRAY[101]);
+SELECT version FROM migrate.rehearse_rollback(1, 101);
+SELECT version FROM migrate.rehearse_rollback(steps => 1, target => 101);
+SELECT version FROM migrate.rehearse_rollback(1.5);
+SELECT version FROM migrate.rehearse_rollback(-1);
+SELECT version FROM migrate.rehearse_rollback('NaN'::float8);
+SELECT version FROM migrate.rehearse_rollback(20240101120000);
+SELECT version FROM migrate.rehearse_rollback(1e30);
+SELECT version, statement FROM migrate.rehearse_rollback(1::smallint);
+SELECT version, statement FROM migrate.rehearse_rollback(1::bigint, NULL);
+SELECT version, statement FROM migrate.rehearse_rollback(1, '103');
+SELECT outcome FROM migrate.rehearse_summary(101);
+SELECT outcome FROM migrate.rehearse_summary(versions => ARRAY[101]);
+SELECT migrate.add('105', 'SELECT 1', requires => ARRAY[101, 102]);
+SELECT migrate.add(105, 'SELECT 1', requires => ARRAY[101, 102]);
+SELECT migrate.script(1, 5);
+SELECT migrate.script('1', 5);
+SELECT migrate.script(to_version => 5);
+SELECT migrate.report(101);
+SELECT migrate.report('101');
+SELECT migrate.report(101, '102', rehearse => true);
+SELECT migrate.hold(101);
+SELECT migrate.hold('101');
+SELECT migrate.unhold(101::bigint);
+SELECT version FROM migrate.rollback(20240101120000);
+SELECT version FROM migrate.history('elsewhere');
+-- who has no such number is told the way of the same mode, to something that is there
+CALL migrate.rollback_each('all');
+SELECT version FROM migrate.rehearse_rollback('all');
+SELECT version FROM migrate.rollback('all');
+SELECT version FROM migrate.plan_rollback('all');
+-- a function that is called, a procedure that is selected
+CALL migrate.apply();
+CALL migrate.apply('101');
+CALL migrate.rollback(1);
+CALL migrate.rollback_to('101', confirm => 'x');
+CALL migrate.redo();
+CALL migrate.stamp('101');
+CALL migrate.lint();
+CALL migrate.load('{}'::jsonb);
+SELECT migrate.apply_each();
+SELECT * FROM migrate.rollback_each('101');
+SELECT migrate.apply_each(101);
+
 -- what is right stays right
 SELECT version FROM migrate.rollback(versions => '{104}');
 SELECT version FROM migrate.rollback();
@@ -65,6 +123,24 @@ SELECT version FROM migrate.apply('102');
 SELECT version FROM migrate.apply(NULL, '{103}');
 SELECT version FROM migrate.apply(versions => ARRAY['104']);
 SELECT version FROM migrate.rollback(versions => ARRAY['104', '103']::varchar[]);
+-- the types of drivers, and of tables: parameters without a type, an empty list, other texts
+CREATE DOMAIN number_of_version AS varchar(20);
+SELECT version FROM migrate.apply('101'::number_of_version, ARRAY[]::text[], dry_run => true);
+SELECT version FROM migrate.apply('101'::name, '{}', dry_run => true);
+SELECT version FROM migrate.apply('101'::char(9), ARRAY['101']::number_of_version[], dry_run => true);
+SELECT version FROM migrate.apply(NULL, NULL, dry_run => true);
+SELECT version FROM migrate.apply(NULL::text, NULL::varchar[], dry_run => true);
+PREPARE hold AS SELECT migrate.add($1, $2, $3, requires => $4), migrate.hold($1, $5), migrate.unhold($1), migrate.remove($1);
+EXECUTE hold('105', 'SELECT 1', NULL, '{101}', 'why');
+DEALLOCATE hold;
+PREPARE each AS SELECT count(*) FROM migrate.lint($1, $2, $3);
+EXECUTE each('101', '{101}', 'default');
+DEALLOCATE each;
+PREPARE script AS SELECT migrate.script($1, $2) LIKE '%101%', migrate.report($3, $2) <> '';
+EXECUTE script('base', '102', 'json');
+DEALLOCATE script;
+SELECT migrate.script() = migrate.script('base', 'head'), migrate.script('101', NULL) = migrate.script('101');
+DROP DOMAIN number_of_version;
 PREPARE redo AS SELECT version FROM migrate.apply($1, $2);
 EXECUTE redo('103', '{103}');
 DEALLOCATE redo;
@@ -77,6 +153,11 @@ CALL migrate.apply_each(NULL, NULL) \gset
 CALL migrate.rollback_each(target => '101') \gset
 \echo :rolled_back
 SELECT count(*) FROM migrate.rollback_run(1, dry_run => true);
+-- a run that nobody has made, and one that did nothing that is left
+SELECT count(*) FROM migrate.rollback_run(102);
+\echo :SQLSTATE
+SELECT count(*) FROM migrate.rollback_run(0);
+SELECT count(*) FROM migrate.rollback_run(2);
 SELECT version FROM migrate.history(2);
 SELECT migrate.check('101');
 -- a number that is a version is no count, and a count is never "all there are"

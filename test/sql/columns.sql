@@ -20,10 +20,13 @@ SELECT migrate.remove('002');
 SELECT left(s::text, 28) FROM migrate.statements(1) s;
 
 -- the columns in their order; a checksum or a long text is never before the rest
-SELECT p.proname, array_to_string(p.proargnames[p.pronargs + 1:], ' ') AS columns
+SELECT p.proname, coalesce((SELECT string_agg(a.attname, ' ' ORDER BY a.attnum)
+		FROM pg_attribute a JOIN pg_type t ON a.attrelid = t.typrelid WHERE t.oid = p.prorettype),
+	array_to_string(p.proargnames[p.pronargs + 1:], ' ')) AS columns
 FROM pg_proc p
-WHERE p.pronamespace = 'migrate'::regnamespace AND p.proretset AND p.prosrc <> 'migrate_refuse_text'
-	AND cardinality(p.proargnames) > p.pronargs
+WHERE p.pronamespace = 'migrate'::regnamespace AND p.proretset AND p.prosrc !~ '^migrate_refuse'
+	AND p.prorettype NOT IN ('text'::regtype, 'migrate.history_of_runs'::regtype, 'migrate.failure'::regtype,
+		'migrate.statement'::regtype)
 ORDER BY 1, 2;
 
 -- every function is in the list, with its comment, and the arguments that can be left out

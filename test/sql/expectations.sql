@@ -120,7 +120,7 @@ EXCEPTION WHEN others THEN
 END $$;
 SELECT count(*) > 50 AS many, string_agg(null_in(p.oid, n), E'\n' ORDER BY p.oid::regprocedure::text, n) AS taken
 	FROM pg_proc p, generate_series(1, p.pronargs) n
-	WHERE p.pronamespace = 'migrate'::regnamespace AND p.prorettype <> 'trigger'::regtype AND p.prosrc NOT IN ('migrate_lines', 'migrate_refuse_text', 'migrate_version_key')
+	WHERE p.pronamespace = 'migrate'::regnamespace AND p.prorettype <> 'trigger'::regtype AND p.prosrc NOT IN ('migrate_lines', 'migrate_refuse_text', 'migrate_refuse_version_type', 'migrate_version_key')
 		AND NOT coalesce(pg_get_function_arg_default(p.oid, n) LIKE 'NULL%', false);
 RESET client_min_messages;
 DROP TABLE files;

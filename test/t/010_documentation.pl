@@ -623,16 +623,20 @@ sub check_functions
 						'::[a-z ]+(\[\])?', ''), '''', '', 'g'), 'required')), E'\x0B' ORDER BY a.n)
 				 FROM unnest(p.proargnames) WITH ORDINALITY a (name, n)
 				 JOIN unnest(p.proargtypes) WITH ORDINALITY t (type, n) USING (n)) AS arguments,
-				(SELECT string_agg(concat_ws(' ', a.name, format_type(t.type, NULL)), E'\x0B' ORDER BY a.n)
-				 FROM unnest(p.proargnames) WITH ORDINALITY a (name, n)
-				 JOIN unnest(p.proallargtypes) WITH ORDINALITY t (type, n) USING (n)
-				 WHERE a.n > p.pronargs) AS results,
+				(SELECT string_agg(concat_ws(' ', a.name, format_type(a.type, NULL)), E'\x0B' ORDER BY a.n)
+				 FROM (SELECT a.name, t.type, a.n
+					FROM unnest(p.proargnames) WITH ORDINALITY a (name, n)
+					JOIN unnest(p.proallargtypes) WITH ORDINALITY t (type, n) USING (n)
+					WHERE a.n > p.pronargs
+					UNION ALL SELECT a.attname, a.atttypid, a.attnum
+					FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+					WHERE c.reltype = p.prorettype AND c.relkind = 'c') a) AS results,
 				(SELECT string_agg(r, ' ' ORDER BY n)
 				 FROM unnest(ARRAY['look', 'run', 'write', 'mend']) WITH ORDINALITY r (r, n)
 				 WHERE has_function_privilege('doc_' || r, p.oid, 'EXECUTE')) AS rights
 			FROM pg_proc p
 			WHERE p.pronamespace = 'migrate'::regnamespace
-			AND p.prosrc NOT IN ('migrate_gate', 'migrate_refuse_text')) f});
+			AND p.prosrc NOT IN ('migrate_gate', 'migrate_refuse_text', 'migrate_refuse_version_type')) f});
 
 	cmp_ok(scalar(@functions), '>', 30, 'the extension has functions');
 	foreach my $function (@functions)
@@ -667,6 +671,8 @@ sub check_relations
 			FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
 			WHERE c.relnamespace = 'migrate'::regnamespace AND c.relkind IN ('r', 'v', 'c')
 			AND a.attnum > 0 AND NOT a.attisdropped
+			/* a row of a function is described there */
+			AND NOT EXISTS (SELECT FROM pg_proc p WHERE c.relkind = 'c' AND p.prorettype = c.reltype)
 			GROUP BY c.oid, c.relname) c});
 
 	cmp_ok(scalar(@relations), '>', 9, 'the extension has tables');

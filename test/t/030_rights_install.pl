@@ -313,7 +313,7 @@ END
 
 $db = database('rights');
 my $may_add =
-  "has_function_privilege('low', 'migrate.add(anycompatible,text,text,text,text[],text,text,bool,bool,text,text,jsonb)', 'EXECUTE')";
+  "has_function_privilege('low', 'migrate.add(text,text,text,text,anycompatiblearray,text,text,bool,bool,text,text,jsonb)', 'EXECUTE')";
 # to which the server gives an SQLSTATE up to version 15
 my $no_members = qr/role "pg_database_owner" cannot have explicit members/;
 my $may_look = "has_schema_privilege('low', 'migrate', 'USAGE')";

@@ -109,7 +109,7 @@ is($new->safe_psql('pending', 'TABLE t_1'), '7', 'pending: the data is there');
 	$new, 'pending', 'app', q{
 	SELECT migrate.grant('run', 'deployer');
 	SELECT has_function_privilege('deployer',
-		'migrate.apply(anycompatible, text[], bool, bool, text, text)', 'EXECUTE')});
+		'migrate.apply(text, anycompatiblearray, bool, bool, text, text)', 'EXECUTE')});
 like($out, qr/^t$/m, 'pending: the owner can grant on') or diag($err);
 
 done_testing();
