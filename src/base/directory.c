@@ -19,6 +19,7 @@
 #include "utils/memutils.h"
 
 #include "base/directory.h"
+#include "base/file_endings.h"
 #include "base/printable.h"
 
 /* nobody's migrations are nested deeper; ends a loop of symbolic links */
@@ -30,15 +31,21 @@ has_ending(const char *name, const char *ending)
 	size_t		length = strlen(name);
 	size_t		ending_length = strlen(ending);
 
-	return length > ending_length &&
+	return length >= ending_length &&
 		pg_strcasecmp(name + length - ending_length, ending) == 0;
 }
 
 static bool
 is_wanted(const char *name)
 {
-	return has_ending(name, ".sql") || has_ending(name, ".plan") ||
-		has_ending(name, ".toml") || has_ending(name, ".conf");
+	static const char *const endings[] = {MIG_READ_ENDINGS};
+
+	for (int i = 0; i < lengthof(endings); i++)
+	{
+		if (has_ending(name, endings[i]))
+			return true;
+	}
+	return false;
 }
 
 /* does the name begin with an id, which has a digit, and "_", or have a date? */

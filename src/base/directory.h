@@ -13,8 +13,7 @@ typedef void (*MigDirectorySink) (char *path, char *content, void *arg);
 
 /*
  * Hand over all files below a directory that may be part of a set of
- * migrations (.sql, .plan, .toml, .conf, in upper or lower case), hidden ones
- * aside, with their paths relative to it; and, with an empty content, others
+ * migrations (see base/file_endings.h), hidden ones aside, with their paths relative to it; and, with an empty content, others
  * that have the name of a migration.  Raises 42501 unless the caller may read server files.
  */
 extern void mig_directory_read(const char *directory, MigDirectorySink sink,

@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "base/errors.h"
+#include "base/file_endings.h"
 #include "miscadmin.h"
 #include "source/known_tools.h"
 #include "source/set_check.h"
@@ -27,10 +28,7 @@
 static bool
 is_beside(const MigSourceFile *script)
 {
-	static const char *const patterns[] = {
-		".*", "*.md", "README*", "LICENSE*", "*.toml", "*.conf", "*.plan",
-		"*.json", "*.txt", "*.orig", "*~"
-	};
+	static const char *const patterns[] = {MIG_BESIDE_PATTERNS};
 	const char *base = mig_file_path_base(script->path);
 
 	/* a migration that has been put aside, or sent by mail */

@@ -388,7 +388,7 @@ foreach my $name (sort keys %shells)
 	my $dir = directory("bad_$name", 'README' => 'x');
 	($status, $out, $err) = load([$dir]);
 	is($status, 1, "$name: a directory without files gives status 1");
-	like($err, qr/has no \.sql, \.plan, \.toml or \.conf files/, "$name: and says so");
+	like($err, qr/has no \.sql files or settings of a tool/, "$name: and says so");
 	($status, $out, $err) = load(["$dir/none"]);
 	is($status, 1, "$name: so does one that is not there");
 	like($err, qr/none" is not a directory/, "$name: and says so");
