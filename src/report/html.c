@@ -116,7 +116,7 @@ append_facts(StringInfo buf, const MigReport *report)
 		append_fact(buf, "warning",
 					psprintf("&#9650; %s",
 							 mig_report_text_count(report->nattention)),
-					report->nattention == 1 ? "needs a look" : "need a look");
+					report->nattention == 1 ? "needs attention" : "need attention");
 	appendStringInfoString(buf, "</ul>\n");
 }
 
@@ -223,7 +223,7 @@ append_attention(StringInfo buf, const MigReport *report)
 
 	if (report->nattention == 0)
 		return;
-	appendStringInfoString(buf, "<section>\n<h2>Needs a look</h2>\n");
+	appendStringInfoString(buf, "<section>\n<h2>Needs attention</h2>\n");
 	for (i = 0; i < report->nattention; i++)
 	{
 		const MigReportEntry *entry = report->attention[i];
@@ -241,7 +241,7 @@ append_attention(StringInfo buf, const MigReport *report)
 		else if (strcmp(entry->state, "missing") == 0)
 			append_tagged(buf, "p", "Applied, but its text is not stored any more.");
 		else if (strcmp(entry->state, "partial") == 0)
-			append_tagged(buf, "p", "A run has begun with it and not ended it.");
+			append_tagged(buf, "p", "A run started it and did not finish it.");
 		if (entry->error != NULL)
 			append_failure(buf, entry);
 		appendStringInfoString(buf, "</div>\n");
@@ -327,7 +327,7 @@ append_about(StringInfo buf, const MigReport *report,
 	if (report->plan_error == NULL && !step->has_down)
 		appendStringInfoString(buf, step->irreversible ?
 							   " &middot; irreversible" :
-							   " &middot; no way back");
+							   " &middot; no down body");
 	appendStringInfoString(buf, "</p>\n");
 }
 
@@ -400,7 +400,7 @@ append_finding(StringInfo buf, const MigReportStep *step,
 	appendStringInfoString(buf, "</li>\n");
 }
 
-/* those about the way back, or all others */
+/* those about the down body, or all others */
 static void
 append_findings(StringInfo buf, const MigReportStep *step, bool down)
 {
@@ -415,7 +415,7 @@ append_findings(StringInfo buf, const MigReportStep *step, bool down)
 			continue;
 		if (!any)
 			appendStringInfo(buf, "%s<ul class=\"list\">\n",
-							 down ? "<h4>The way back</h4>\n" : "");
+							 down ? "<h4>Findings in the down body</h4>\n" : "");
 		any = true;
 		append_finding(buf, step, finding);
 	}
@@ -461,7 +461,7 @@ append_effects(StringInfo buf, const MigReportStatement *statement)
 
 	append_locks(buf, statement);
 	append_named(buf, "rewrites", statement->rewritten);
-	append_named(buf, "builds again", statement->reindexed);
+	append_named(buf, "rebuilds", statement->reindexed);
 	append_named(buf, "creates", statement->created);
 	append_named(buf, "drops", statement->dropped);
 	append_named(buf, "truncates", statement->truncated);
@@ -583,7 +583,7 @@ append_step(StringInfo buf, const MigReport *report, const MigReportStep *step)
 	append_body(buf, "SQL", step, "up", &step->up,
 				step->up.lines <= OPEN_LINES);
 	append_findings(buf, step, true);
-	append_body(buf, "The way back", step, "down", &step->down, false);
+	append_body(buf, "Down body", step, "down", &step->down, false);
 	appendStringInfoString(buf, "</article>\n");
 }
 

@@ -271,7 +271,7 @@ append_reason(StringInfo buf, const MigReportEntry *entry)
 	else if (strcmp(entry->state, "missing") == 0)
 		appendStringInfoString(buf, "applied, but its text is not stored any more");
 	else if (strcmp(entry->state, "partial") == 0 && entry->error == NULL)
-		appendStringInfoString(buf, "a run has begun with it and not ended it");
+		appendStringInfoString(buf, "a run started it and did not finish it");
 	if (entry->error == NULL)
 		return;
 	if (entry->held_reason != NULL)
@@ -504,7 +504,7 @@ append_finding(StringInfo buf, const MigReportStep *step,
 	appendStringInfoChar(buf, '\n');
 }
 
-/* those about the way back, or all others, folded away */
+/* those about the down body, or all others, folded away */
 static void
 append_findings(StringInfo buf, const MigReportStep *step, bool down)
 {
@@ -526,7 +526,7 @@ append_findings(StringInfo buf, const MigReportStep *step, bool down)
 	if (count == 0)
 		return;
 	appendStringInfo(buf, "\n<details><summary>%s: ",
-					 down ? "Found in the way back" : "Found");
+					 down ? "Findings in the down body" : "Findings");
 	append_counts(buf, &counts);
 	appendStringInfoString(buf, "</summary>\n");
 	foreach(lc, step->findings)
@@ -611,7 +611,7 @@ append_rehearsal(StringInfo buf, const MigReportStep *step)
 		appendStringInfoString(buf, "not run");
 	else
 		appendStringInfoString(buf, mig_report_text_ms(step->execution_ms));
-	appendStringInfoString(buf, "</summary>\n\n| line | statement | time | what it did |\n|---:|---|---:|---|\n");
+	appendStringInfoString(buf, "</summary>\n\n| line | statement | time | effects |\n|---:|---|---:|---|\n");
 	for (i = 0; i < Min(step->nstatements, MAX_ROWS); i++)
 	{
 		const MigReportStatement *statement = &step->statements[i];
@@ -659,7 +659,7 @@ render_step(const MigReport *report, const MigReportStep *step, bool bodies)
 	if (bodies)
 	{
 		append_body(&buf, "SQL", &step->up);
-		append_body(&buf, "SQL of the way back", &step->down);
+		append_body(&buf, "SQL of the down body", &step->down);
 	}
 	else if (report->bodies_shown)
 		appendStringInfo(&buf, "\nSQL: %s, left out here.\n",
@@ -700,7 +700,7 @@ append_steps(StringInfo buf, const MigReport *report, int room)
 		room -= pg_mbstrlen(full);
 	}
 	if (i < report->nsteps)
-		appendStringInfo(buf, "\n**%s more**, which have no room in a comment.\n",
+		appendStringInfo(buf, "\n**%s more**, which do not fit into a comment.\n",
 						 mig_report_text_many(report->nsteps - i, "migration",
 											  "migrations"));
 }

@@ -231,7 +231,7 @@ select_entries(MigReport *report)
 	report->nlatest = Min(report->applied, MIG_REPORT_LATEST);
 }
 
-/* which have a way back is for all to know, the texts and checksums are not */
+/* whether there is a down body is no secret, unlike texts and checksums */
 static void
 note_downs(MigReport *report)
 {

@@ -35,7 +35,7 @@
 static const int bar_heights[] = {4, 7, 10, 14};
 
 static const char *const effects[] = {
-	"almost nobody waits",
+	"hardly anything waits",
 	"other migrations and VACUUM wait",
 	"writes wait",
 	"reads and writes wait"

@@ -296,7 +296,7 @@ my %facts = (
 	'applied' => qr/create orders/,
 	'pending' => qr/orders belong to users/,
 	'SQL' => qr/orders of users that are gone/,
-	'SQL of the way back' => qr/users DROP score/,
+	'SQL of the down body' => qr/users DROP score/,
 	'finding' => qr/foreign-key-validates/,
 	'lock' => qr/SHARE ROW EXCLUSIVE/,
 	'error' => qr/cannot alter type of a column used by a view or rule/,
@@ -384,7 +384,7 @@ like(
 	qr/4 pending/, 'whatever is in the search_path');
 
 # ---------------------------------------------------------------------------
-# What needs a look
+# What needs attention
 # ---------------------------------------------------------------------------
 
 database('trouble');
@@ -495,7 +495,7 @@ my $markdown = report('markdown');
 ok(!(grep { $_->[0] =~ /^(?:script|img|svg|a|del|em)$/ } @comment),
 	'nasty texts make no element in a comment')
   or diag(join ', ', map { $_->[0] } @comment);
-is_deeply([ grep { $_ ne 'SQL' && $_ !~ /^(?:SQL|SQL of the way back|Rehearsal|Applied last)/ } texts_of('summary', @comment) ],
+is_deeply([ grep { $_ ne 'SQL' && $_ !~ /^(?:SQL|SQL of the down body|Rehearsal|Applied last)/ } texts_of('summary', @comment) ],
 	[], 'nor a block of their own');
 my $bodies = join '', texts_of('pre', @comment);
 my $fenced = () = $bodies =~ m{\n```\n</details>\n~~~\n\*/ SELECT 1}g;
@@ -575,7 +575,7 @@ is(scalar(grep { $_->[0] eq 'a' && ($_->[1]{href} // '') eq '#m290' } @page), 4,
 like((grep { ($_->[1]{class} // '') eq 'version' && $_->[2] =~ /^0290/ } @page)[0][2],
 	qr/then it fails/, 'it has a head in the picture');
 
-# Files: lines are theirs, and findings about the way back apart
+# Files: lines are theirs, and findings about the down body apart
 database('files');
 sql('CREATE TABLE t (a int, b int); INSERT INTO t SELECT n, n FROM generate_series(1, 20000) n; ANALYZE t; CREATE TABLE u (a int)');
 sql(q{SELECT migrate.load('{"001_a.sql": "-- a comment\n\n-- migrate:up\nUPDATE t\n   SET a = 2;\nALTER TABLE t\n  ALTER b TYPE bigint;\n-- migrate:down\n\nDROP INDEX nowhere;\nDROP TABLE u;\n"}')});
@@ -586,10 +586,10 @@ is( join(' ', map { "$_->{rule}:$_->{line}" } grep { $_->{rule} =~ /rewrites|unk
 ok((grep { $_->[0] eq 'a' && $_->[2] eq '001_a.sql:6' } @page), 'which is named with them');
 my ($shown_line) = grep { ($_->[1]{id} // '') eq 'up1-6' } @page;
 is("$shown_line->[1]{'data-line'} $shown_line->[2]", "6 ALTER TABLE t\n", 'and leads to the line');
-is(scalar(grep { $_->[0] eq 'h4' && $_->[2] eq 'The way back' } @page), 1, 'the way back is apart');
+is(scalar(grep { $_->[0] eq 'h4' && $_->[2] eq 'Findings in the down body' } @page), 1, 'the down body is apart');
 ok((grep { $_->[0] eq 'pre' && ($_->[1]{class} // '') eq 'instead' } page_is_sound($reports{html}, 'shop')),
 	'what to do instead can be copied');
-like(report('markdown'), qr/Found in the way back.*001&\#95;a\.sql:10/s, 'in Markdown too');
+like(report('markdown'), qr/Findings in the down body.*001&\#95;a\.sql:10/s, 'in Markdown too');
 unlike(report('markdown'), qr/^\| .*change-type-rewrites/m, 'where findings are folded away')
   or diag(report('markdown'));
 
