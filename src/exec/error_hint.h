@@ -15,8 +15,8 @@ typedef struct MigHintFacts
 	const char *role;			/* that the bodies run as */
 	bool		ledger_was_empty;
 	bool		undoes;			/* a down body has raised it */
-	bool		blockers_named; /* DETAIL has what mig_lock_wait_blockers()
-								 * found */
+	bool		blockers_named; /* DETAIL has what
+								 * mig_lock_blockers_describe() found */
 } MigHintFacts;
 
 /* add a hint, after the server's own, to an error that a body has raised */

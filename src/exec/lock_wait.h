@@ -1,13 +1,23 @@
 /*-------------------------------------------------------------------------
  *
  * lock_wait.h
- *	  Which sessions a statement of a body waited for in vain, and for how long
- *	  it may.
+ *	  How long a statement of a body waits for a lock, and for which.
  *
  *-------------------------------------------------------------------------
  */
 #ifndef MIG_EXEC_LOCK_WAIT_H
 #define MIG_EXEC_LOCK_WAIT_H
+
+#include "datatype/timestamp.h"
+#include "storage/lock.h"
+
+/* somebody wants a lock since start and does not get it */
+typedef struct MigLockWait
+{
+	LOCKTAG		tag;
+	LOCKMODE	mode;			/* NoLock: nobody waits */
+	TimestampTz start;
+} MigLockWait;
 
 /*
  * Sample what this backend waits for, from begin to end.  Both may be called
@@ -48,15 +58,9 @@ extern void mig_lock_wait_reset(void);
 extern bool mig_lock_wait_is_lock_failure(const ErrorData *edata);
 
 /*
- * After such an error and the roll-back of what failed: what was waited for,
- * and a line for each session that holds it, for DETAIL, in
- * CurrentMemoryContext.  NULL if the error did not end a wait, or nobody is in
- * the way any more.  *autovacuum says whether one of them is an autovacuum.
- * Shows queries of those roles only whose statistics the current user may see.
- *
- * Needs an open transaction.  Never raises an error for what goes wrong; a
- * request to cancel stays for the next CHECK_FOR_INTERRUPTS().
+ * The wait that such an error has ended, NULL if it ended none.  Valid until
+ * sampling begins again.
  */
-extern char *mig_lock_wait_blockers(bool *autovacuum);
+extern const MigLockWait *mig_lock_wait_failed(void);
 
 #endif							/* MIG_EXEC_LOCK_WAIT_H */

@@ -30,6 +30,7 @@
 #include "exec/error_hint.h"
 #include "exec/execute.h"
 #include "exec/failure_record.h"
+#include "exec/lock_blockers.h"
 #include "exec/lock_wait.h"
 #include "exec/progress.h"
 #include "exec/session_state.h"
@@ -131,7 +132,7 @@ describe_failure(Rehearsal *rehearsal, ErrorData *edata, MigFailure *failure)
 	if (mig_lock_wait_is_lock_failure(edata))
 	{
 		bool		autovacuum;
-		char	   *blockers = mig_lock_wait_blockers(&autovacuum);
+		char	   *blockers = mig_lock_blockers_describe(&autovacuum);
 
 		if (blockers != NULL)
 			mig_error_add_detail(edata, blockers);

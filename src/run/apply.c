@@ -41,6 +41,7 @@
 #include "exec/error_hint.h"
 #include "exec/execute.h"
 #include "exec/failure_record.h"
+#include "exec/lock_blockers.h"
 #include "exec/lock_wait.h"
 #include "exec/progress.h"
 #include "ledger/migration.h"
@@ -607,7 +608,7 @@ run_attempts(ApplyRun *run)
 
 		if (edata == NULL || !mig_lock_wait_is_lock_failure(edata))
 			return edata;
-		run->blockers = mig_lock_wait_blockers(&run->schedule.autovacuum);
+		run->blockers = mig_lock_blockers_describe(&run->schedule.autovacuum);
 
 		/* what is not a migration's is not known to leave nothing behind */
 		if (run->current < 0 || !mig_lock_schedule_next(&run->schedule))
