@@ -234,4 +234,23 @@ my @writes = (
 
 try_everywhere("with a trigger, $_->[0]", @$_[ 1, 2 ]) foreach @runs, @writes;
 
+# ---------------------------------------------------------------------------
+# Triggers that are switched off
+# ---------------------------------------------------------------------------
+
+# What says that something has changed, as a restore of data alone leaves it.
+foreach my $off (
+	[ 'migration', 'a new text by replication', '' ],
+	[ 'applied', 'a DELETE by hand', '' ],
+	[ 'applied', 'a changed text by replication', 'ALTER TABLE migrate.applied ENABLE TRIGGER ALL;' ])
+{
+	my ($table, $change, $then) = @$off;
+
+	begin_again();
+	ask($other, "ALTER TABLE migrate.$table DISABLE TRIGGER ALL; $then BEGIN; $changes{$change}; COMMIT");
+	ok(hides_nothing("$change, $then"), "$table without its triggers: $change is found $then");
+	ask($other, "ALTER TABLE migrate.$table ENABLE TRIGGER ALL;"
+		. "ALTER TABLE migrate.$table ENABLE REPLICA TRIGGER gate_replica");
+}
+
 done_testing();
