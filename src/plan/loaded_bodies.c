@@ -69,6 +69,19 @@ mig_loaded_bodies_load(MigLoadedBodies *loaded, const char *project,
 	loaded->count = count;
 }
 
+bool
+mig_loaded_bodies_have(const MigLoadedBodies *loaded, int i)
+{
+	Assert(i >= 0);
+	return i >= loaded->first && i < loaded->first + loaded->count;
+}
+
+void
+mig_loaded_bodies_forget(MigLoadedBodies *loaded)
+{
+	loaded->first = loaded->count = 0;
+}
+
 const char *
 mig_loaded_bodies_own_transaction(const MigLoadedBodies *loaded,
 								  const MigStep *steps, int i)

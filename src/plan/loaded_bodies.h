@@ -38,6 +38,12 @@ extern void mig_loaded_bodies_load(MigLoadedBodies *loaded,
 								   const MigStep *steps, int nsteps,
 								   int first);
 
+/* is step number i in the portion that is loaded? */
+extern bool mig_loaded_bodies_have(const MigLoadedBodies *loaded, int i);
+
+/* the steps are other ones now: none of them is loaded */
+extern void mig_loaded_bodies_forget(MigLoadedBodies *loaded);
+
 /*
  * Why the step steps[portion->first + i] cannot run in a transaction block,
  * NULL if it can.

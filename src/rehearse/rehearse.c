@@ -348,8 +348,7 @@ rehearse_steps(void *arg)
 	for (i = 0; i < rehearsal->nsteps; i++)
 	{
 		rehearsal->current = -1;
-		if (i < rehearsal->loaded.first ||
-			i >= rehearsal->loaded.first + rehearsal->loaded.count)
+		if (!mig_loaded_bodies_have(&rehearsal->loaded, i))
 		{
 			/* it may refer to a body of the portion that goes */
 			mig_execute_reset(&rehearsal->execution);

@@ -329,8 +329,7 @@ apply_steps(ApplyRun *run)
 		run->current = -1;
 		if (i > 0 && run->steps[i].part != run->steps[i - 1].part)
 			end_undo(run);
-		if (i < run->loaded.first ||
-			i >= run->loaded.first + run->loaded.count)
+		if (!mig_loaded_bodies_have(&run->loaded, i))
 			load_bodies(run, i);
 		run->current = i;
 		MemoryContextSwitchTo(run->scratch);

@@ -248,7 +248,7 @@ run_next(MigApplyEachRun *each)
 {
 	ErrorData  *edata;
 
-	if (each->next >= each->loaded.first + each->loaded.count)
+	if (!mig_loaded_bodies_have(&each->loaded, each->next))
 		run_or_fail(each, mig_apply_each_plan_load_bodies);
 	if (!each->stale)
 	{

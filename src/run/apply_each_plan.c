@@ -151,7 +151,7 @@ mig_apply_each_plan_make(void *arg)
 	MemoryContextSwitchTo(each->context);
 	each->told_held = copy_strings(prepared.told_held);
 	MemoryContextDelete(context);
-	each->loaded.count = 0;
+	mig_loaded_bodies_forget(&each->loaded);
 	each->next = 0;
 	each->stale = false;
 }
@@ -168,7 +168,7 @@ mig_apply_each_plan_load_bodies(void *arg)
 											each->options->project,
 											each->window.first +
 											each->window.count);
-		each->loaded.count = 0;
+		mig_loaded_bodies_forget(&each->loaded);
 		each->next = 0;
 		if (each->stale)
 			return;

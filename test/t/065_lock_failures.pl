@@ -611,6 +611,40 @@ foreach (1 .. 10)
 unlike(log_since($node, $crashes), qr/terminated by signal|TRAP/,
 	'a backend can be ended while the timer is on');
 
-$_->quit foreach $runner, $other, $third;
+# ---------------------------------------------------------------------------
+# Another attempt in a later portion
+# ---------------------------------------------------------------------------
+
+# Bodies are loaded in portions of limited size.  The pause before another attempt
+# takes place in the second one, and the new plan begins with it.
+$node->safe_psql('postgres', "CREATE DATABASE portions");
+my $portions = session($node, 'portions');
+
+ask($portions, q{
+	CREATE EXTENSION migrate;
+	CREATE TABLE busy ();
+	SET migrate.lock_timeout = '50ms';
+	SELECT migrate.add('1', 'SELECT 1', 'LOCK TABLE busy'),
+		migrate.add('2', 'SELECT 2 -- ' || repeat('x', 2000000), 'SELECT 3'),
+		migrate.add('3', 'LOCK TABLE busy', 'SELECT 4 -- ' || repeat('x', 2000000)),
+		migrate.add('4', 'SELECT 5', 'SELECT 6 -- ' || repeat('x', 2000000))});
+my $in_the_way = session($node, 'portions');
+
+foreach my $call ('CALL migrate.apply_each()', 'CALL migrate.rollback_each(4)')
+{
+	ask($in_the_way, 'BEGIN; LOCK TABLE busy IN ACCESS SHARE MODE');
+	ask_start($portions, $call);
+	until ($portions->{stderr} =~ /trying again/)
+	{
+		last unless $portions->{run}->pumpable;
+		$portions->{run}->pump;
+	}
+	ask($in_the_way, 'COMMIT');
+	my (undef, $err) = ask_wait($portions);
+	like($err, qr/\(4 of 4/, "$call: goes on with the migration that waited");
+}
+is($node->safe_psql('portions', 'SELECT count(*) FROM migrate.applied'), '0', 'all are undone');
+
+$_->quit foreach $runner, $other, $third, $portions, $in_the_way;
 $node->stop;
 done_testing();
