@@ -118,7 +118,7 @@ mig_argument_refuse_version_type(FunctionCallInfo fcinfo, int n)
 					function, format_type_be(type)),
 	/* what comes first there is no version */
 			 strcmp(function, "report") == 0 ?
-			 errhint("Write versions in quotes, as migrate.status() shows them: migrate.report(target => %s).",
+			 errhint("Write versions in quotes, as migrate.status() shows them: SELECT migrate.report(target => %s).",
 					 literal) :
 			 errhint("Write versions in quotes, as migrate.status() shows them: %s.",
 					 literal)));

@@ -207,7 +207,7 @@ refuse_dependents(const MigProject *project, const bool *chosen)
 								required->version, entry->version),
 						 entry->has_down ?
 						 errhint("Roll back \"%s\" too.", entry->version) :
-						 errhint("It has no down body: undo its work by hand, then call migrate.unstamp(%s).",
+						 errhint("It has no down body: undo its work by hand, then SELECT migrate.unstamp(%s).",
 								 quote_literal_cstr(entry->version))));
 		}
 	}

@@ -69,7 +69,7 @@ refuse_past_half_way(const MigPlan *plan, MigPart part, const MigEntry *entry)
 				 errdetail("Held: %s.  %s: %s.", entry->held_reason,
 						   part == MIG_UP ? "Pending" : "To be rolled back",
 						   mig_error_name_list(mig_plan_versions(past))),
-				 errhint("Let it go on with migrate.unhold(%s), or set out_of_order to 'allow' in migrate.policy.",
+				 errhint("Let it go on with SELECT migrate.unhold(%s), or set out_of_order to 'allow' in migrate.policy.",
 						 quote_literal_cstr(entry->version))));
 }
 

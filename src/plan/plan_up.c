@@ -263,7 +263,7 @@ mig_plan_up(const MigProject *project, const char *target, bool restricted,
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("cannot apply up to \"%s\"", MIG_TARGET_BASE),
-				 errhint("migrate.rollback_to('base') undoes everything.")));
+				 errhint("SELECT * FROM migrate.rollback_to('base') undoes everything, and so does CALL migrate.rollback_each(target => 'base').")));
 	refuse_changed(project);
 	wanted = mig_plan_up_to(project, target);
 	if (restricted)

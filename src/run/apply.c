@@ -64,6 +64,7 @@ typedef struct ApplyRun
 {
 	const MigRunOptions *options;
 	const char *action;
+	const MigDownChoice *choice;	/* NULL: up */
 	MigPolicy  *policy;
 	MigProject *project;
 	const char *role;
@@ -96,11 +97,12 @@ typedef struct ApplyRun
 
 static ApplyRun *
 run_begin(const MigRunOptions *options, const char *action,
-		  const MigPlannedRun *prepared)
+		  const MigDownChoice *choice, const MigPlannedRun *prepared)
 {
 	ApplyRun   *run = palloc0(sizeof(ApplyRun));
 
 	run->options = options;
+	run->choice = choice;
 	run->action = action;
 	run->policy = prepared->policy;
 	run->project = prepared->project;
@@ -147,6 +149,56 @@ load_bodies(ApplyRun *run, int first)
 						   run->nsteps, first);
 }
 
+static void
+append_argument(StringInfo call, const char *name, const char *value)
+{
+	if (value != NULL)
+		appendStringInfo(call, "%s%s => %s",
+						 call->data[call->len - 1] == '(' ? "" : ", ", name,
+						 quote_literal_cstr(value));
+}
+
+/* the call of the other mode that does the same */
+static char *
+other_mode_call(const ApplyRun *run)
+{
+	const MigRunOptions *options = run->options;
+	const MigDownChoice *choice = run->choice;
+	StringInfoData call;
+
+	initStringInfo(&call);
+	appendStringInfo(&call, "CALL migrate.%s(",
+					 choice ? "rollback_each" : "apply_each");
+	if (choice && choice->kind == MIG_DOWN_STEPS && choice->steps != 1)
+		appendStringInfo(&call, INT64_FORMAT, choice->steps);
+	append_argument(&call, "target", choice ? choice->target : options->target);
+	if (options->hold_given)
+		append_argument(&call, "hold", options->hold ? "true" : "false");
+	append_argument(&call, "confirm", options->confirm);
+	if (strcmp(options->project, "default") != 0)
+		append_argument(&call, "project", options->project);
+	appendStringInfoChar(&call, ')');
+	return call.data;
+}
+
+/* an auxiliary function of ereport() */
+static int
+errhint_other_mode(const ApplyRun *run)
+{
+	char	   *call = other_mode_call(run);
+
+	if (run->choice == NULL && run->options->restricted)
+		return errhint("%s can, with the same versions, outside of a transaction block.",
+					   call);
+	if (strcmp(run->action, "redo") == 0)
+		return errhint("%s and then CALL migrate.apply_each() can, outside of a transaction block.",
+					   call);
+	if (run->choice != NULL && run->choice->kind != MIG_DOWN_STEPS &&
+		run->choice->kind != MIG_DOWN_TO)
+		return errhint("CALL migrate.rollback_each() can, outside of a transaction block, but undoes the newest ones, or all after a target.");
+	return errhint("%s can, outside of a transaction block.", call);
+}
+
 /*
  * Look at every body before any is run: all must parse, have their checksums
  * and be able to run in a transaction.
@@ -187,10 +239,7 @@ check_transactional(ApplyRun *run)
 							   list_length(refused), list_length(refused)),
 				 errdetail("Migrations: %s.  The first one: %s.",
 						   mig_error_name_list(refused), reason),
-				 errhint("CALL migrate.%s() can, outside of a transaction block.",
-						 strcmp(run->action, "apply") == 0 ? "apply_each" :
-						 strcmp(run->action, "rollback") == 0 ? "rollback_each" :
-						 "rollback_each() and then migrate.apply_each")));
+				 errhint_other_mode(run)));
 }
 
 
@@ -706,7 +755,7 @@ mig_apply_up(const MigRunOptions *options, MigApplySink sink, void *arg)
 	mig_plan_run_warn(prepared.project, false);
 	mig_lint_before_run(options->project, prepared.project, prepared.plan,
 						prepared.policy);
-	run = run_begin(options, "apply", &prepared);
+	run = run_begin(options, "apply", NULL, &prepared);
 	add_run_steps(run, MIG_UP, prepared.plan->steps, prepared.plan->nsteps);
 	run_execute(run, sink, arg);
 }
@@ -745,7 +794,7 @@ mig_apply_down(const MigRunOptions *options, const MigDownChoice *choice,
 
 	if (!prepare_undo(options, choice, &prepared))
 		return;
-	run = run_begin(options, "rollback", &prepared);
+	run = run_begin(options, "rollback", choice, &prepared);
 	run->again = prepared.plan->again;
 	add_run_steps(run, MIG_DOWN, prepared.plan->steps, prepared.plan->nsteps);
 	run_execute(run, sink, arg);
@@ -777,7 +826,7 @@ mig_apply_redo(const MigRunOptions *options, int64 steps, MigApplySink sink,
 	if (!prepare_undo(options, &choice, &prepared))
 		return;
 	plan = prepared.plan;
-	run = run_begin(options, "redo", &prepared);
+	run = run_begin(options, "redo", &choice, &prepared);
 	run->again = plan->again;
 	add_run_steps(run, MIG_DOWN, plan->steps, plan->nsteps);
 	up = palloc(sizeof(MigEntry *) *

@@ -102,7 +102,7 @@ check_room(Oid role)
 						mig_user_name(role)),
 				 errdetail("There are %d of them in this database, which is the limit.",
 						   own),
-				 errhint("Wait for one of them with CALL migrate.wait(), or end it with migrate.cancel(); migrate.progress() lists them.")));
+				 errhint("Wait for one of them with migrate.wait(), or end it with migrate.cancel(); migrate.progress() lists them.")));
 	if (all >= limit)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),

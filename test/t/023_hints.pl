@@ -1,0 +1,82 @@
+# Every call that a message names can be made: the function or procedure is
+# there, it is called as what it is, and its arguments have these names.
+#
+# Here, since the messages are collected from the sources.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use MigrateTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $top = "$FindBin::RealBin/../..";
+my $node = PostgreSQL::Test::Cluster->new('hints');
+
+$node->init;
+$node->start;
+$node->safe_psql('postgres', 'CREATE EXTENSION migrate');
+
+my %kinds = map { split /\|/ } split /\n/, $node->safe_psql('postgres',
+	q{SELECT DISTINCT proname, prokind FROM pg_proc WHERE pronamespace = 'migrate'::regnamespace});
+
+# The literals of a C source, those that stand beside one another as one.
+sub literals
+{
+	my ($text) = @_;
+
+	$text =~ s{/\*.*?\*/}{}gs;
+	$text =~ s/"\s*"//g;
+	return $text =~ /"((?:[^"\\]|\\.)*)"/g;
+}
+
+# Whether a statement means something, without running it: its SQLSTATE, or
+# nothing.
+sub error_of
+{
+	my ($sql) = @_;
+	my ($status, undef, $err) = run_sql($node, 'postgres', $superuser, "$sql;");
+
+	return $status == 0 ? '' : ($err =~ /ERROR:\s+([0-9A-Z]{5})/)[0] // $err;
+}
+
+my $calls = 0;
+foreach my $file (glob("$top/src/*/*.c"))
+{
+	my $name = $file =~ s{.*/src/}{src/}r;
+
+	foreach my $literal (literals(slurp_file($file)))
+	{
+		while ($literal =~
+			/(CALL |SELECT (?:\* FROM )?)?migrate\.(\w+)\(([^()]*)(\))?/g)
+		{
+			my ($verb, $function, $arguments) = ($1 // '', $2, $3);
+
+			# SQL of our own, that of script() and lengthened at run time, is run by other tests
+			next if !defined $4 || $arguments =~ /\$\d/;
+			my $said = "$name: ${verb}migrate.$function($arguments)";
+
+			$calls++;
+			ok($kinds{$function}, "$said: is there") or next;
+			next if $arguments eq '' && $verb eq '';
+			is($verb =~ s/ .*//r, $kinds{$function} eq 'p' ? 'CALL' : 'SELECT',
+				"$said: how it is called");
+			$arguments =~ s/%s/'x'/g;
+			$arguments =~ s/%l?d|\bN\b/1/g;
+
+			# a procedure that has results can be named, and not called, in a body
+			is( $kinds{$function} eq 'p'
+				? error_of(
+					"CREATE PROCEDURE pg_temp.hint() BEGIN ATOMIC CALL migrate.$function($arguments); END"
+				  ) =~ s/^0A000$//r
+				: error_of("PREPARE hint AS SELECT * FROM migrate.$function($arguments)"),
+				'', "$said: can be called");
+		}
+	}
+}
+cmp_ok($calls, '>', 60, 'there are calls in messages');
+
+done_testing();
