@@ -329,13 +329,13 @@ refused($_, $db, "SELECT migrate.revoke('look', 'runner')",
 refused_each(
 	'runner', $db,
 	qr/0LP01|42501|01007: no privileges were granted|$no_members/,
-	'GRANT EXECUTE ON FUNCTION migrate.apply TO low;',
+	'GRANT EXECUTE ON FUNCTION migrate.rollback_to TO low;',
 	'GRANT USAGE ON SCHEMA migrate TO low;',
 	'GRANT SELECT ON migrate.applied TO low;',
 	'GRANT SELECT ON migrate.body TO runner;',
 	'GRANT UPDATE ON migrate.applied TO runner;',
 	'GRANT pg_database_owner TO runner;',
-	'GRANT EXECUTE ON FUNCTION migrate.add TO runner;');
+	'GRANT EXECUTE ON FUNCTION migrate.amend TO runner;');
 refused_each(
 	'owner', $db,
 	qr/0LP01|42501|01007: (no|not all) privileges|$no_members/,
@@ -435,13 +435,13 @@ my @not_the_owner_of_members = (
 	q{CREATE OR REPLACE FUNCTION migrate.current(project text DEFAULT 'default') RETURNS text LANGUAGE sql AS 'SELECT 1';},
 	'CREATE TYPE migrate.mine AS (i int);',
 	'CREATE OPERATOR migrate.= (LEFTARG = text, RIGHTARG = text, FUNCTION = texteq);',
-	'ALTER FUNCTION migrate.apply SECURITY DEFINER;',
-	'ALTER FUNCTION migrate.apply OWNER TO owner;',
-	'ALTER FUNCTION migrate.apply RENAME TO other;',
-	'ALTER FUNCTION migrate.apply SET search_path = evil;',
-	'ALTER FUNCTION migrate.apply SET SCHEMA public;',
+	'ALTER FUNCTION migrate.rollback_to SECURITY DEFINER;',
+	'ALTER FUNCTION migrate.rollback_to OWNER TO owner;',
+	'ALTER FUNCTION migrate.rollback_to RENAME TO other;',
+	'ALTER FUNCTION migrate.rollback_to SET search_path = evil;',
+	'ALTER FUNCTION migrate.rollback_to SET SCHEMA public;',
 	'ALTER FUNCTION migrate.version() DEPENDS ON EXTENSION plpgsql;',
-	'DROP FUNCTION migrate.apply;',
+	'DROP FUNCTION migrate.rollback_to;',
 	'ALTER TYPE migrate.statement_timing ADD ATTRIBUTE x int;',
 	'ALTER TYPE migrate.statement_timing OWNER TO owner;',
 	'ALTER VIEW migrate.failure OWNER TO owner;',
@@ -450,7 +450,7 @@ my @not_the_owner_of_members = (
 	"ALTER DEFAULT PRIVILEGES FOR ROLE \"$super\" GRANT ALL ON TABLES TO owner;",
 	"DROP OWNED BY \"$super\";",
 	'COMMENT ON TABLE migrate.journal IS NULL;',
-	'COMMENT ON FUNCTION migrate.apply IS NULL;');
+	'COMMENT ON FUNCTION migrate.rollback_to IS NULL;');
 
 refused_each('owner', $db,
 	qr/ERROR:  (42501|2BP01|0A000|22023|42P07|42723|55006)/,

@@ -312,10 +312,10 @@ CREATE FUNCTION own_writer.trap() RETURNS text LANGUAGE plpgsql AS $$ BEGIN
 	IF current_setting('is_superuser') = 'on' THEN ALTER ROLE writer SUPERUSER; END IF;
 	RETURN 'SELECT 1;';
 END $$;
-CREATE VIEW own_writer.v AS SELECT '1_a.sql'::text AS path, own_writer.trap() AS content;
-CREATE MATERIALIZED VIEW own_writer.m AS SELECT '1_a.sql'::text AS path, 'SELECT 1;'::text AS content;
+CREATE VIEW own_writer.v AS SELECT '901_a.sql'::text AS path, own_writer.trap() AS content;
+CREATE MATERIALIZED VIEW own_writer.m AS SELECT '901_a.sql'::text AS path, 'SELECT 1;'::text AS content;
 CREATE TABLE own_writer.t (path text, content text);
-INSERT INTO own_writer.t VALUES ('1_a.sql', 'SELECT 1;');
+INSERT INTO own_writer.t VALUES ('901_a.sql', 'SELECT 1;');
 CREATE TABLE own_writer.row_security (LIKE own_writer.t);
 INSERT INTO own_writer.row_security TABLE own_writer.t;
 CREATE POLICY p ON own_writer.row_security USING (own_writer.trap() IS NOT NULL);
@@ -324,12 +324,12 @@ CREATE TYPE own_writer.r AS (x int);
 CREATE FUNCTION own_writer.r_to_text(own_writer.r) RETURNS text LANGUAGE sql AS 'SELECT own_writer.trap()';
 CREATE CAST (own_writer.r AS text) WITH FUNCTION own_writer.r_to_text(own_writer.r);
 CREATE TABLE own_writer.cast_of_row (path text, content own_writer.r);
-INSERT INTO own_writer.cast_of_row VALUES ('1_a.sql', ROW(1));
-CREATE TYPE own_writer.e AS ENUM ('1_a.sql');
-CREATE FUNCTION own_writer.e_to_text(own_writer.e) RETURNS text LANGUAGE sql AS $$SELECT '1_a.sql' || left(own_writer.trap(), 0)$$;
+INSERT INTO own_writer.cast_of_row VALUES ('901_a.sql', ROW(1));
+CREATE TYPE own_writer.e AS ENUM ('901_a.sql');
+CREATE FUNCTION own_writer.e_to_text(own_writer.e) RETURNS text LANGUAGE sql AS $$SELECT '901_a.sql' || left(own_writer.trap(), 0)$$;
 CREATE CAST (own_writer.e AS text) WITH FUNCTION own_writer.e_to_text(own_writer.e);
 CREATE TABLE own_writer.cast_of_enum (path own_writer.e, content text);
-INSERT INTO own_writer.cast_of_enum VALUES ('1_a.sql', 'SELECT 1;');
+INSERT INTO own_writer.cast_of_enum VALUES ('901_a.sql', 'SELECT 1;');
 CREATE TABLE own_writer.parent (path text, content text);
 CREATE TABLE own_writer.child (LIKE own_writer.parent) INHERITS (own_writer.parent);
 INSERT INTO own_writer.child TABLE own_writer.t;
@@ -365,7 +365,7 @@ is(value($db, "rolsuper FROM pg_roles WHERE rolname = 'writer'"),
 	'f', 'writer is no superuser');
 allowed($super, $db, 'ALTER ROLE writer NOSUPERUSER');
 is( allowed('writer', $db, "SELECT path FROM migrate.load_table('own_writer.t') WHERE result = 'added'"),
-	'1_a.sql', 'a plain table can be loaded');
+	'901_a.sql', 'a plain table can be loaded');
 allowed('owner', $db, 'CREATE TABLE own_owner.t (path text, content text)');
 refused('writer', $db, "SELECT migrate.load_table('own_owner.t')",
 	qr/42501: permission denied for (schema|table)/,
@@ -386,7 +386,7 @@ refused('writer', $db, 'SELECT migrate.load_table(4294967295)',
 
 $db = database('files');
 make_path("$work/plain/deep");
-append_to_file("$work/plain/deep/1_a.sql", "SELECT 1;\n");
+append_to_file("$work/plain/deep/901_a.sql", "SELECT 1;\n");
 refused($_, $db, "SELECT migrate.load_directory('$work/plain')",
 	qr/42501: permission denied (to read files of the server|for function load_directory|for schema migrate)/,
 	'cannot read files of the server')
@@ -396,7 +396,7 @@ refused('writer', $db, "SELECT migrate.load_directory('/nowhere')",
 allowed($super, $db, 'GRANT pg_read_server_files TO writer');
 is( allowed('writer', $db,
 		"SELECT version, path, result FROM migrate.load_directory('$work/plain') WHERE result = 'added'"),
-	'1|deep/1_a.sql|added',
+	'901|deep/901_a.sql|added',
 	'a member of pg_read_server_files can');
 refused('writer', $db, "SELECT migrate.load_directory('$work/plain', convention => '../../x')",
 	qr/ERROR:  (22023|MG011)/, 'a convention is no path');
