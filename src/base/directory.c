@@ -35,6 +35,7 @@ has_ending(const char *name, const char *ending)
 		pg_strcasecmp(name + length - ending_length, ending) == 0;
 }
 
+/* is it a file that is read? */
 static bool
 is_wanted(const char *name)
 {

@@ -73,21 +73,28 @@ find_line(char *text, const char *word, bool last, char **end)
 static bool
 is_separator(const char *comment)
 {
+	static const char *const prefixes[] = {"+goose", "+migrate", "+micrate"};
 	const char *text = comment + 2;
 
 	if (strncmp(text, "> statement-breakpoint", 22) == 0)
 		return true;
 	text += strspn(text, " \t");
-	if (pg_strncasecmp(text, "+goose", 6) != 0)
-		return false;
-	text += 6;
-	text += strspn(text, " \t");
-	return pg_strncasecmp(text, "StatementEnd", 12) == 0;
+	for (int i = 0; i < lengthof(prefixes); i++)
+	{
+		size_t		length = strlen(prefixes[i]);
+
+		if (pg_strncasecmp(text, prefixes[i], length) != 0)
+			continue;
+		text += length;
+		text += strspn(text, " \t");
+		return pg_strncasecmp(text, "StatementEnd", 12) == 0;
+	}
+	return false;
 }
 
 /*
- * Have Drizzle's --> statement-breakpoint and goose's StatementEnd end a
- * statement, as they do there, where it needs no semicolon before them.
+ * Have Drizzle's --> statement-breakpoint, and StatementEnd of goose and others,
+ * end a statement, as they do there, where it needs no semicolon before them.
  */
 static void
 end_statements(char *text)
@@ -117,6 +124,7 @@ mig_body_sql(const char *text)
 					   GetDatabaseEncoding() == PG_SQL_ASCII) &&
 		strncmp(text, UTF8_BOM, strlen(UTF8_BOM)) == 0;
 	bool		separated = strstr(text, "--> statement-breakpoint") != NULL ||
+		strstr(text, "StatementEnd") != NULL ||
 		strstr(text, "+goose") != NULL;
 	char	   *copy;
 	char	   *line;

@@ -189,6 +189,7 @@ mig_convention_parse(MigFile *files, int nfiles, const MigReading *reading,
 		found = mig_conventions[0];
 
 	set.convention = found->name;
+	set.marker = found->marker;
 	if (!found->has_place)
 	{
 		mig_set_check_foreign(&set, found);

@@ -8,10 +8,9 @@
 #include "postgres.h"
 
 #include "base/errors.h"
-#include "miscadmin.h"
 #include "source/conventions.h"
-#include "source/lenient_scan.h"
 #include "source/numbered_names.h"
+#include "source/placeholder.h"
 #include "source/setting_line.h"
 
 
@@ -100,58 +99,6 @@ flyway_refuse(const MigSourceFile *script, const MigFileLine *line,
 			 errdetail("%s", detail)));
 }
 
-/* the placeholder that begins at text, or NULL */
-static char *
-flyway_placeholder(const char *text)
-{
-	int			length = 2;
-
-	if (text[0] != '$' || text[1] != '{')
-		return NULL;
-	/* not over another one: no byte is looked at for two of them */
-	while (text[length] != '\0' && text[length] != '\n' &&
-		   text[length] != '}' &&
-		   !(text[length] == '$' && text[length + 1] == '{'))
-		length++;
-	return text[length] == '}' ? pnstrdup(text, length + 1) : NULL;
-}
-
-/*
- * Flyway would put something else in its place, in literals and bodies of
- * functions, too.
- */
-static void
-flyway_refuse_placeholders(const MigSourceFile *script)
-{
-	const char *text = script->content;
-	int			line = 1;
-
-	while (*text != '\0')
-	{
-		const char *end = mig_lenient_scan_skip(text);
-		bool		comment = mig_lenient_scan_is_gap(text);
-
-		if (end == NULL)
-			end = text + strlen(text);
-		for (; text < end; text++)
-		{
-			char	   *name = comment ? NULL : flyway_placeholder(text);
-
-			CHECK_FOR_INTERRUPTS();
-			if (name != NULL)
-				ereport(ERROR,
-						(errcode(MIG_ERRCODE_CONVENTION),
-						 errmsg("placeholder \"%s\" in file \"%s\" line %d is not supported",
-								name, script->path, line),
-						 errdetail("Flyway would replace it."),
-						 errhint("Write its value there, or placeholderReplacement=false into \"%s.conf\" if it is to stay as it is.",
-								 script->path)));
-			if (*text == '\n')
-				line++;
-		}
-	}
-}
-
 /*
  * <script>.sql.conf.  Its encoding does not matter any more, the content has
  * been converted by who sent it.
@@ -237,7 +184,9 @@ flyway_parse(MigFileSet *set)
 		const MigSourceFile *script = &set->scripts[i];
 
 		if (script->used && mig_file_path_is_sql(script->path) && !literal[i])
-			flyway_refuse_placeholders(script);
+			mig_placeholder_refuse(script, "${", "}", "Flyway",
+								   psprintf("Write its value there, or placeholderReplacement=false into \"%s.conf\" if it is to stay as it is.",
+											script->path));
 	}
 }
 

@@ -23,7 +23,14 @@ const MigConvention *const mig_conventions[] = {
 	&mig_convention_diesel,
 	&mig_convention_flyway,
 	&mig_convention_sqitch,
-	&mig_convention_prisma
+	&mig_convention_prisma,
+	&mig_convention_sql_migrate,
+	&mig_convention_node_pg_migrate,
+	&mig_convention_tern,
+	&mig_convention_mybatis,
+	&mig_convention_play,
+	&mig_convention_micrate,
+	&mig_convention_rambler
 };
 
 const int	mig_nconventions = lengthof(mig_conventions);

@@ -47,6 +47,13 @@ extern const MigConvention mig_convention_diesel;
 extern const MigConvention mig_convention_flyway;
 extern const MigConvention mig_convention_sqitch;
 extern const MigConvention mig_convention_prisma;
+extern const MigConvention mig_convention_sql_migrate;
+extern const MigConvention mig_convention_node_pg_migrate;
+extern const MigConvention mig_convention_tern;
+extern const MigConvention mig_convention_mybatis;
+extern const MigConvention mig_convention_play;
+extern const MigConvention mig_convention_micrate;
+extern const MigConvention mig_convention_rambler;
 
 /* the table; the first one is what a set is taken for that shows none */
 extern const MigConvention *const mig_conventions[];

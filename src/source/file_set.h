@@ -32,9 +32,18 @@ typedef struct MigRefusal
 	const char *hint;			/* may be NULL */
 } MigRefusal;
 
+typedef struct MigFileLine
+{
+	const char *start;			/* first byte, after a byte-order mark */
+	int			length;			/* without the line end */
+	int			number;			/* counted from 1 */
+	const char *next;			/* first byte of the next line */
+} MigFileLine;
+
 typedef struct MigFileSet
 {
 	const char *convention;		/* for messages and MigSource.source */
+	char	   *(*marker) (const MigFileLine *line);	/* see MigConvention */
 	MigSourceFile *scripts;		/* in the order of their paths */
 	int			nscripts;
 	bool		partial;		/* refused files do not end the load */
@@ -60,14 +69,6 @@ typedef struct MigClaim
 	MigPart		part;
 	MigKind		kind;
 } MigClaim;
-
-typedef struct MigFileLine
-{
-	const char *start;			/* first byte, after a byte-order mark */
-	int			length;			/* without the line end */
-	int			number;			/* counted from 1 */
-	const char *next;			/* first byte of the next line */
-} MigFileLine;
 
 /* fill claim and return true if the file is one of the convention */
 typedef bool (*MigClaimFunction) (const MigSourceFile *script,

@@ -71,24 +71,24 @@ static const ForeignMarker foreign_markers[] = {
 	{"migrate:transactional", MARK_WORD, "convention \"native\"", " native name ", NULL},
 	{"migrate:irreversible", MARK_WORD, "convention \"native\"", " native name ", NULL},
 	{"+goose", MARK_WORD, "goose", " goose ", NULL},
-	{"+migrate", MARK_WORD, "sql-migrate", "", WRITE_SECTIONS},
-	{"+micrate", MARK_WORD, "micrate", "", WRITE_SECTIONS},
+	{"+migrate", MARK_WORD, "sql-migrate", " sql-migrate ", NULL},
+	{"+micrate", MARK_WORD, "micrate", " micrate ", NULL},
 	{"liquibase formatted sql", MARK_WORD, "Liquibase", "",
 	"Write a file for each changeset, with -- migrate:down before what its --rollback lines say."},
 	{"changeset ", MARK_PREFIX, "Liquibase", "",
 	"Write a file for each changeset, with -- migrate:down before what its --rollback lines say."},
-	{"create above / drop below", MARK_WORD, "tern", "", WRITE_SECTIONS},
-	{"tern:", MARK_PREFIX, "tern", "", WRITE_TRANSACTIONAL},
-	{"down migration", MARK_TITLE, "node-pg-migrate", "", WRITE_SECTIONS},
-	{"up migration", MARK_TITLE, "node-pg-migrate", "", WRITE_SECTIONS},
+	{"create above / drop below", MARK_WORD, "tern", " tern ", NULL},
+	{"tern:", MARK_PREFIX, "tern", " tern ", NULL},
+	{"down migration", MARK_TITLE, "node-pg-migrate", " node-pg-migrate ", NULL},
+	{"up migration", MARK_TITLE, "node-pg-migrate", " node-pg-migrate ", NULL},
 	{"down", MARK_TITLE, "shmig", "", WRITE_SECTIONS},
-	{"//@undo", MARK_WORD, "MyBatis Migrations", "", WRITE_SECTIONS},
-	{"// @undo", MARK_WORD, "MyBatis Migrations", "", WRITE_SECTIONS},
-	{"@undo", MARK_WORD, "MyBatis Migrations", "", WRITE_SECTIONS},
-	{"rambler up", MARK_WORD, "rambler", "", WRITE_SECTIONS},
-	{"rambler down", MARK_WORD, "rambler", "", WRITE_SECTIONS},
-	{"!ups", MARK_WORD, "Play", "", WRITE_SECTIONS},
-	{"!downs", MARK_WORD, "Play", "", WRITE_SECTIONS},
+	{"//@undo", MARK_WORD, "MyBatis Migrations", " mybatis ", NULL},
+	{"// @undo", MARK_WORD, "MyBatis Migrations", " mybatis ", NULL},
+	{"@undo", MARK_WORD, "MyBatis Migrations", " mybatis ", NULL},
+	{"rambler up", MARK_WORD, "rambler", " rambler ", NULL},
+	{"rambler down", MARK_WORD, "rambler", " rambler ", NULL},
+	{"!ups", MARK_WORD, "Play", " play ", NULL},
+	{"!downs", MARK_WORD, "Play", " play ", NULL},
 	{"! previous:", MARK_PREFIX, "graphile-migrate", "",
 	"Take out the lines at the head of the file that begin with --!."},
 	{"! hash:", MARK_PREFIX, "graphile-migrate", "",
@@ -144,8 +144,8 @@ static const ForeignName foreign_names[] = {
 	{"R__*.sql", "Flyway", " flyway ", NULL},
 	{"*.sql.conf", "Flyway", " flyway ", NULL},
 	{"*.verify.sql", "convention \"native\"", " native plain name ", NULL},
-	{"*.up.sql", "golang-migrate", " native plain name golang-migrate sqlx ", NULL},
-	{"*.down.sql", "golang-migrate", " native plain name golang-migrate sqlx ", NULL},
+	{"*.up.sql", "golang-migrate", " native plain name golang-migrate sqlx node-pg-migrate ", NULL},
+	{"*.down.sql", "golang-migrate", " native plain name golang-migrate sqlx node-pg-migrate ", NULL},
 	{"up.sql", "diesel", " diesel ", NULL},
 	{"down.sql", "diesel", " diesel ", NULL},
 	{"metadata.toml", "diesel", " diesel ", NULL},
@@ -190,7 +190,7 @@ make_hint(const char *readers, const char *hint)
 
 static const char *const back_words[] = {
 	"down", "downs", "dn", "undo", "undoing", "revert", "reverting", "rollback",
-	"rollingback", "downgrade", "backward", "backwards", "wayback", NULL
+	"rollingback", "downgrade", "backward", "backwards", "wayback", "createabovedropbelow", NULL
 };
 
 static const char *const forth_words[] = {
@@ -582,17 +582,30 @@ says_way(const char *start, const char *end, const char *const *words)
 	return names_way(letters, words);
 }
 
+static bool
+has_native_markers(const char *convention)
+{
+	return strcmp(convention, "native") == 0 || strcmp(convention, "name") == 0;
+}
+
 /* is the line a marker that the convention reads, whatever it says of it? */
 static bool
-is_own_marker(const char *comment, const char *convention)
+is_own_marker(const MigFileSet *set, const char *comment)
 {
-	const char *text = comment + 2;
+	MigFileLine line = {0};
+	const char *text;
 
-	text += strspn(text, " \t");
-	if (strcmp(convention, "goose") == 0)
-		return pg_strncasecmp(text, "+goose", 6) == 0;
-	return (strcmp(convention, "native") == 0 || strcmp(convention, "name") == 0) &&
-		comment[0] == '-' && pg_strncasecmp(text, "migrate:", 8) == 0;
+	if (has_native_markers(set->convention))
+	{
+		text = comment + 2;
+		text += strspn(text, " \t");
+		return comment[0] == '-' && pg_strncasecmp(text, "migrate:", 8) == 0;
+	}
+	if (set->marker == NULL)
+		return false;
+	line.start = comment;
+	line.length = strcspn(comment, "\r\n");
+	return set->marker(&line) != NULL;
 }
 
 /* does the comment from p to next have its lines for itself? */
@@ -709,12 +722,6 @@ meant_marker(const char *start, const char *end, const char *tool,
 	return NULL;
 }
 
-static bool
-has_native_markers(const char *convention)
-{
-	return strcmp(convention, "native") == 0 || strcmp(convention, "name") == 0;
-}
-
 /* what a comment of a set of that convention should have been, or NULL */
 static char *
 right_marker(const char *convention, const char *start, const char *end,
@@ -787,7 +794,7 @@ misspelt_message(const MigFileSet *set, const MigSourceFile *script,
 	}
 	mig_file_path_split(script->path, &name);
 	if (!is_lone_comment(start, p, next) || name.suffixed ||
-		is_own_marker(p, set->convention))
+		is_own_marker(set, p))
 		return NULL;
 	right = right_marker(set->convention, p, next, head);
 	if (right == NULL)
@@ -824,12 +831,12 @@ typedef struct Turn
  * or none of them.
  */
 static void
-note_way(Turn *turn, const char *convention, const char *start,
+note_way(Turn *turn, const MigFileSet *set, const char *start,
 		 const char *end, const ForeignMarker *title, int line)
 {
 	bool		back = says_way(start, end, back_words);
 
-	if (is_own_marker(start, convention))
+	if (is_own_marker(set, start))
 	{
 		memset(turn, 0, sizeof(Turn));
 		turn->back = back;
@@ -908,7 +915,7 @@ mig_known_tools_marker(const MigFileSet *set, const MigSourceFile *script,
 		if (marker != NULL || is_lone_comment(start, p, next))
 		{
 			next = Max(next, p + (*p == '#' ? strcspn(p, "\n") : 0));
-			note_way(&turn, set->convention, p, next, marker, number);
+			note_way(&turn, set, p, next, marker, number);
 		}
 		else if (!mig_lenient_scan_is_gap(p) && *p != ';')
 		{

@@ -93,3 +93,36 @@ mig_numbered_key(const char *version)
 	return strspn(version, "0123456789.") == strlen(version) ?
 		mig_file_path_numeric_key(version) : pstrdup(version);
 }
+
+/* see source/numbered_names.h */
+bool
+mig_numbered_claim_whole(const MigSourceFile *script, const MigFileName *name,
+						 MigClaim *claim)
+{
+	char	   *underscore = strchr(name->base, '_');
+
+	if (underscore == NULL)
+		return false;
+
+	claim->version = pnstrdup(name->base, underscore - name->base);
+	if (!mig_file_path_is_digits(claim->version))
+		return false;
+	claim->key = mig_file_path_numeric_key(claim->version);
+	claim->name = underscore + 1;
+	claim->part = MIG_UP;
+	return true;
+}
+
+bool
+mig_whole_name_claim(const MigSourceFile *script, const MigFileName *name,
+					 MigClaim *claim)
+{
+	if (name->base[0] == '\0' || name->base[0] == '.')
+		return false;
+
+	claim->key = name->base;
+	claim->version = name->base;
+	claim->name = "";
+	claim->part = MIG_UP;
+	return true;
+}

@@ -30,4 +30,14 @@ extern void mig_numbered_examine(const MigFileSet *set, MigSourceFile **up,
 /* the same string for versions that are the same number */
 extern char *mig_numbered_key(const char *version);
 
+/*
+ * MigClaimFunctions of tools that have one file for up and down: NUMBER_name.sql,
+ * and any name, which is the version.
+ */
+extern bool mig_numbered_claim_whole(const MigSourceFile *script,
+									 const MigFileName *name,
+									 MigClaim *claim);
+extern bool mig_whole_name_claim(const MigSourceFile *script,
+								 const MigFileName *name, MigClaim *claim);
+
 #endif							/* MIG_SOURCE_NUMBERED_NAMES_H */

@@ -182,9 +182,9 @@ SELECT pg_temp.refused(jsonb_build_object('head_of_department.sql', 'SELECT 1;')
 SELECT pg_temp.refused(jsonb_build_object('base.sql', 'SELECT 1;'));
 
 -- and files that another tool would cut, whose down would follow the up
-SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- +migrate Up\nSELECT 1;\n-- +migrate Down\nSELECT 2;\n'));
-SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'SELECT 1;\n---- create above / drop below ----\nSELECT 2;\n'));
-SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- Up Migration\nSELECT 1;\n\n-- Down Migration\nSELECT 2;\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- +migrate Up\nSELECT 1;\n-- +migrate Down\nSELECT 2;\n'), 'native');
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'SELECT 1;\n---- create above / drop below ----\nSELECT 2;\n'), 'native');
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- Up Migration\nSELECT 1;\n\n-- Down Migration\nSELECT 2;\n'), 'native');
 SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'SELECT 1;\r\n-- Down Migration\r\nSELECT 2;\r\n'));
 SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'--liquibase formatted sql\nSELECT 1;\n'));
 SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- +goose Up\nSELECT 1;\n'), 'native');
@@ -559,7 +559,7 @@ SELECT pg_temp.refused(jsonb_build_object('2024_a/up.sql', E'-- migrate:up\nSELE
 SELECT pg_temp.refused(jsonb_build_object('sqitch.plan', 'a 2024-01-01T00:00:00Z A <a@b>', 'deploy/a.sql', E'-- +goose Up\nSELECT 1;\n'));
 -- with what to do
 SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- +goose Up\nSELECT 1;\n'), 'native');
-SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'SELECT 1;\n-- rambler down\nSELECT 2;\n', '2_b.rollback.sql', '', '3_c.sql', E'\n-- +migrate Up'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'SELECT 1;\n-- rambler down\nSELECT 2;\n', '2_b.rollback.sql', '', '3_c.sql', E'\n-- +migrate Up'), 'native');
 
 -- no marker: in a literal, a dollar body, a block comment or an ordinary one
 SELECT pg_temp.refused(jsonb_build_object('1_a.sql', $$
