@@ -37,6 +37,10 @@
 	"  WHERE e.extname OPERATOR(pg_catalog.=) 'migrate')" \
 	" AND l.objsubid OPERATOR(pg_catalog.=) 1)"
 
+/*
+ * Hand all rows of the last SPI query to the sink, whose arrays are used again
+ * for the next row.
+ */
 static void
 put_rows(uint64 nrows, int ncolumns, MigRowSink sink, void *arg)
 {

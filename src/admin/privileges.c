@@ -117,6 +117,7 @@ static const Object objects[] = {
 	FN(MEND, "prune_journal"),
 };
 
+/* never NULL: an unknown name is an error */
 static const Right *
 find_right(const char *name)
 {

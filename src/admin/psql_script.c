@@ -84,6 +84,7 @@ append_argument_line(StringInfo buf, const char *name, const char *text)
 	append_literal(buf, text);
 }
 
+/* as an argument of add(); nothing if it requires nothing */
 static void
 append_requires(StringInfo buf, const MigEntry *entry)
 {
@@ -150,6 +151,10 @@ append_origin(StringInfo buf, const MigEntry *entry, const MigTexts *texts)
 	append_argument_line(buf, "origin", json.data);
 }
 
+/*
+ * The call of add() that stores the migration as it is here, author and origin
+ * included.
+ */
 static void
 append_add(StringInfo buf, const char *project, const MigEntry *entry,
 		   const MigTexts *texts)
@@ -189,6 +194,10 @@ runs_alone(const MigEntry *entry, const MigTexts *texts)
 												   &label)) != NULL;
 }
 
+/*
+ * Texts are read one migration at a time, into memory that is reset after
+ * each.
+ */
 static void
 add_step(ScriptBuilder *script, MigEntry *entry)
 {
@@ -257,6 +266,10 @@ append_script(StringInfo buf, const ScriptBuilder *script, MigPart part,
 	appendStringInfoString(buf, ");\n");
 }
 
+/*
+ * Comments, and settings under which the literals that follow mean the same in
+ * every session.
+ */
 static void
 append_head(StringInfo buf, const char *project, const char *from,
 			const char *to)

@@ -52,6 +52,7 @@ compare_candidates(const void *a, const void *b)
 	return order != 0 ? order : one->number - other->number;
 }
 
+/* each source is found by its text and by its name */
 static void
 make_candidates(Candidates *candidates, List *sources)
 {

@@ -93,6 +93,10 @@ record_entries(const char *project, List *entries, const char *how, int64 run,
 	}
 }
 
+/*
+ * Never NULL; with stored, one whose text is not stored any more is an error
+ * as well.
+ */
 static MigEntry *
 find_entry(const char *project, const char *version, bool stored)
 {
@@ -213,6 +217,7 @@ body_to_resume(const char *project, MigEntry *entry, MigPart part,
 	return mig_body_parse(text, label);
 }
 
+/* the argument is named in the error */
 static void
 check_statement_number(const MigBody *body, const MigLabel *label,
 					   const char *argument, int value)

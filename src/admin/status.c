@@ -121,6 +121,9 @@ describe_step(const char *project, int step, MigEntry *entry, MigPart part,
 	sink(step, entry, part == MIG_UP ? "apply" : "rollback", own, reason, arg);
 }
 
+/*
+ * Texts of one step at a time are in memory, so the sink copies what it keeps.
+ */
 static void
 describe_plan(const char *project, const MigPlan *plan, MigPart part,
 			  MigPlanSink sink, void *arg)
@@ -224,6 +227,9 @@ static const CheckKind check_kinds[] = {
 	{"changed", "Changed", "migrate.amend() accepts a changed text.", MIG_UP},
 };
 
+/*
+ * Wanted has an element per entry; what is applied counts even if not wanted.
+ */
 static List *
 versions_of_kind(const MigProject *project, const CheckKind *kind,
 				 const bool *wanted)
@@ -320,6 +326,10 @@ run_verify(void *arg)
 	mig_execute_body(run->execution, run->body);
 }
 
+/*
+ * In a subtransaction that is rolled back; only a cancel ends the call, other
+ * errors go to the sink.
+ */
 static void
 verify_one(const char *project, MigEntry *entry, MigExecution *execution,
 		   const MigPolicy *policy, MigVerifySink sink, void *arg)

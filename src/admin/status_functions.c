@@ -67,6 +67,10 @@ may_see_checksums(void)
 							  GetUserId(), ACL_SELECT) == ACLCHECK_OK;
 }
 
+/*
+ * Without checksums for callers who may not read bodies, since a short body
+ * could be guessed.
+ */
 static void
 put_status(ReturnSetInfo *rsinfo, const MigEntry *entry, bool checksums)
 {

@@ -372,6 +372,10 @@ check_row_lines(const MigrationRow *row)
 	check_lines(ERRCODE_CHECK_VIOLATION, &source);
 }
 
+/*
+ * Unless the function that writes the row has parsed the bodies itself; bodies
+ * that cannot run are errors, empty ones warnings.
+ */
 static void
 parse_row(const MigrationRow *row)
 {
@@ -754,6 +758,7 @@ notice_comment_edits(List *versions)
 							  mig_error_name_list(versions))));
 }
 
+/* an UPDATE of texts by hand is recorded as amend() would */
 static void
 amendment_of_rows(Amendment *amendment, const MigrationRow *old,
 				  const MigrationRow *row)
@@ -1014,6 +1019,10 @@ is_policy_word(const char *const *words, const char *value)
 	return false;
 }
 
+/*
+ * Only a NOTICE: the schemas may be created later; a path that cannot be split
+ * is the server's to refuse.
+ */
 static void
 notice_missing_schemas(char *search_path)
 {
@@ -1189,6 +1198,7 @@ mig_store_gate(TriggerData *trigger)
  * Sets of migrations
  */
 
+/* what add() and load() both refuse, whatever is stored already */
 static void
 check_source(const MigSource *source)
 {
@@ -1351,6 +1361,7 @@ has_way_back(const MigSource *source)
 		mig_lenient_scan_is_empty(source->up);
 }
 
+/* one error for all sources, if the policy requires down bodies */
 static void
 refuse_missing_downs(const char *project, List *sources)
 {
@@ -1623,6 +1634,10 @@ plan_renamed(const char *project, LoadPlan *load)
 								 load->pruned);
 }
 
+/*
+ * Conflicts are names of files; was_empty if nothing had been stored before,
+ * when the wrong directory is likely.
+ */
 static void
 refuse_changed_sources(List *conflicts, bool was_empty)
 {
@@ -1930,6 +1945,7 @@ report_load(const LoadPlan *load, const MigProject *project,
 				 errhint("Put it into the file.  To take it away, say -- migrate:irreversible there.")));
 }
 
+/* the list without the renaming that the source stands for */
 static List *
 drop_renamed(List *renamed, const MigSource *source)
 {
@@ -1968,6 +1984,10 @@ drop_refused_sources(LoadPlan *load)
 	}
 }
 
+/*
+ * Everything that the plan of a load writes, in one transaction; refused
+ * sources are left out. Returns the project as it is stored then.
+ */
 static MigProject *
 write_load(const char *project, LoadPlan *load)
 {

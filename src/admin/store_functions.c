@@ -70,6 +70,7 @@ typedef struct OriginMember
 	void	   *place;			/* char *, int or bool */
 } OriginMember;
 
+/* null leaves the default; a text is checked as one line */
 static void
 set_origin_member(const OriginMember *member, const JsonbValue *value)
 {
@@ -338,6 +339,7 @@ open_source_table(Oid relation)
 	return rel;
 }
 
+/* by name; an error unless it is text or varchar */
 static AttrNumber
 source_column(Relation rel, const char *name)
 {
@@ -353,6 +355,7 @@ source_column(Relation rel, const char *name)
 	return column;
 }
 
+/* a null is an error, since a file has both */
 static char *
 source_value(TupleTableSlot *slot, AttrNumber column)
 {

@@ -38,6 +38,10 @@ typedef struct Segment
 /* in the worker: the segment it was given */
 static Segment *attached = NULL;
 
+/*
+ * False if no worker slot is free; segment is the argument that the worker's
+ * function gets.
+ */
 static bool
 launch_worker(const char *function, dsm_handle segment,
 			  BackgroundWorkerHandle **handle)

@@ -21,6 +21,7 @@
 
 #define UTF8_BOM "\xEF\xBB\xBF"
 
+/* in lower case, palloc'd; the data may have zero bytes */
 static char *
 sha256_hex(const char *data, size_t length)
 {

@@ -87,6 +87,7 @@ line_end(const char *text, int at, int to)
 	return at;
 }
 
+/* line feeds in the bytes [from, to) */
 static int
 count_lines(const char *text, int from, int to)
 {

@@ -114,6 +114,7 @@ mig_session_settings_save(void)
 	return saved;
 }
 
+/* by the name as the server spells it; NULL if the session has not set it */
 static const Setting *
 find_setting(List *settings, const char *name)
 {
@@ -138,6 +139,7 @@ set_setting(const char *name, const char *value)
 							 PGC_S_SESSION, GUC_ACTION_SET, true, 0, false);
 }
 
+/* one setting, which may be missing in either list */
 static void
 restore_one(List *now, List *saved, const char *name)
 {
@@ -335,6 +337,7 @@ creates_in_pg_temp(List *names)
 	return false;
 }
 
+/* the names as a search_path, quoted where needed */
 static char *
 path_without(List *names, const char *left_out)
 {

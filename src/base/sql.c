@@ -214,6 +214,7 @@ get_value(uint64 row, int col, bool *isnull)
 						 isnull);
 }
 
+/* in the memory context of the caller of the scope, which outlives SPI's */
 static char *
 to_text(MigSqlScope *scope, Datum value, bool isnull)
 {
@@ -229,6 +230,10 @@ to_text(MigSqlScope *scope, Datum value, bool isnull)
 	return result;
 }
 
+/*
+ * In the memory context of the caller of the scope; NULL and no elements for
+ * an empty array.
+ */
 static char **
 to_text_array(MigSqlScope *scope, Datum value, bool isnull, int col,
 			  int *count)

@@ -219,6 +219,9 @@ read_condition(MigLintIndex *index, HeapTuple tuple, Oid relation)
 								 column_of_var, &relation);
 }
 
+/*
+ * NULL if the index has just been dropped; an expression is a NULL in columns.
+ */
 static MigLintIndex *
 index_of_tuple(HeapTuple tuple)
 {
@@ -269,6 +272,7 @@ mig_facts_indexes(Oid relation)
 	return indexes;
 }
 
+/* names, in the order of the constraint; NIL for one on no column */
 static List *
 constrained_columns(HeapTuple tuple, TupleDesc desc, Oid relation)
 {
@@ -296,6 +300,7 @@ constrained_columns(HeapTuple tuple, TupleDesc desc, Oid relation)
 /* read pg_constraint for a relation, and do something with each row */
 typedef void (*ConstraintFunction) (HeapTuple tuple, TupleDesc desc, void *arg);
 
+/* call the function for each constraint of the relation */
 static void
 scan_constraints(Oid relation, ConstraintFunction function, void *arg)
 {
@@ -314,6 +319,7 @@ scan_constraints(Oid relation, ConstraintFunction function, void *arg)
 	table_close(rel, AccessShareLock);
 }
 
+/* a ConstraintFunction; arg is the address of a list of MigLintConstraint */
 static void
 collect_constraint(HeapTuple tuple, TupleDesc desc, void *arg)
 {
@@ -375,6 +381,7 @@ says_not_null(Node *check, AttrNumber attnum)
 	return false;
 }
 
+/* a ConstraintFunction; only valid CHECKs prove anything */
 static void
 prove_by_constraint(HeapTuple tuple, TupleDesc desc, void *arg)
 {
@@ -438,6 +445,7 @@ mig_facts_enums_with(const char *label)
 	return count;
 }
 
+/* of its own, not those of a domain under it */
 static bool
 domain_has_constraint(Oid domain)
 {

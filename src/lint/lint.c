@@ -55,6 +55,7 @@ typedef struct Rules
 	const MigLintRule *rules[100];
 } Rules;
 
+/* the rules about statements, in the order in which they are asked */
 static void
 collect_rules(Rules *rules)
 {
@@ -73,6 +74,7 @@ collect_rules(Rules *rules)
 	}
 }
 
+/* of all rules, those about whole migrations too: what may be switched off */
 static List *
 rule_ids(const Rules *rules)
 {
@@ -236,6 +238,10 @@ reaches_children(Node *stmt)
 	return range != NULL && range->inh;
 }
 
+/*
+ * Ask the rules about the state before the statement, then take the model past
+ * it.
+ */
 static void
 lint_statement(MigLint *lint, const Rules *rules, Node *stmt)
 {
@@ -261,6 +267,7 @@ lint_statement(MigLint *lint, const Rules *rules, Node *stmt)
 	cut_transaction(lint);
 }
 
+/* remember the rules that comments name, for lint-off-unknown at the end */
 static void
 note_offs(MigLint *lint)
 {
@@ -398,6 +405,9 @@ check_migration(MigLint *lint, const Rules *rules, const MigTexts *texts,
 	lint->off = NIL;
 }
 
+/*
+ * How many steps from first on are read together: at least one, however long.
+ */
 static int
 lint_window_size(const MigPlan *plan, int first)
 {
@@ -454,6 +464,7 @@ check_plan(MigLint *lint, const Rules *rules, bool downs)
  * The whole
  */
 
+/* the same names in the same order */
 static bool
 equal_names(List *a, List *b)
 {
@@ -494,6 +505,7 @@ has_foreign_key(MigLint *lint, MigLintRel *rel, const MigLintForeignKey *key)
 	return false;
 }
 
+/* at the end of the plan, when all indexes are made */
 static void
 check_foreign_key(MigLint *lint, MigLintForeignKey *key)
 {
@@ -570,6 +582,9 @@ check_project(MigLint *lint)
 	}
 }
 
+/*
+ * By migration, body and statement, in the order in which they were reported.
+ */
 static int
 compare_findings(const ListCell *a, const ListCell *b)
 {
@@ -673,6 +688,7 @@ describe_finding(const MigFinding *finding)
 					finding->line, finding->message, finding->rule);
 }
 
+/* an error if one of them has severity error; names the first few */
 static void
 refuse_findings(List *findings)
 {

@@ -17,6 +17,7 @@
 
 PG_FUNCTION_INFO_V1(migrate_lint);
 
+/* a row of lint(), with nulls for what is about no statement or no table */
 static void
 put_finding(ReturnSetInfo *rsinfo, const MigFinding *finding)
 {

@@ -31,6 +31,7 @@ typedef struct RelationEntry
 	MigLintRel *rel;
 } RelationEntry;
 
+/* relations by their qualified names */
 static HTAB *
 new_table(MemoryContext context)
 {
@@ -134,6 +135,7 @@ make_key(char *key, const char *schema, const char *name)
 	strlcat(key, name, MIG_LINT_KEY_LENGTH);
 }
 
+/* a list of its own, so that changes of one do not show in the other */
 static List *
 copy_columns(List *columns)
 {
@@ -231,6 +233,10 @@ mig_model_move(MigLintModel *model, MigLintRel *rel, const char *schema,
 	rel->dropped = true;
 }
 
+/*
+ * What the plan has made or dropped counts before the catalog, from which a
+ * relation is read once.
+ */
 static MigLintRel *
 find_in_schema(MigLintModel *model, const char *schema, const char *name)
 {
@@ -298,6 +304,7 @@ mig_model_names(MigLintModel *model, List *names)
 	return mig_model_find(model, schema, name);
 }
 
+/* by content, not by address */
 static bool
 has_string(List *strings, const char *string)
 {
@@ -420,6 +427,7 @@ mig_model_constraint(MigLintModel *model, MigLintRel *rel, const char *name)
 	return NULL;
 }
 
+/* what is not dropped, and not hidden by an entry of the overlay */
 static List *
 add_all(List *rels, HTAB *table, HTAB *overlay)
 {
@@ -519,6 +527,10 @@ find_made(const MigLintModel *model, List *made, const char *schema,
 	return NULL;
 }
 
+/*
+ * Of the catalog: pg_catalog before the search_path, as the server looks it
+ * up.
+ */
 static Oid
 find_type(const MigLintModel *model, const char *schema, const char *name)
 {

@@ -43,6 +43,9 @@ typedef struct RangeSearch
 	List	   *columns;
 } RangeSearch;
 
+/*
+ * A walker: the relations that a query reads, and the names of columns in it.
+ */
 static bool
 collect_range(Node *node, void *arg)
 {
@@ -188,6 +191,7 @@ create_sequence(MigLintModel *model, const RangeVar *range)
 				  RELKIND_SEQUENCE);
 }
 
+/* step is the one that creates the type, -1 if it exists before the plan */
 static MigLintEnum *
 add_enum(MigLintModel *model, List *names, int step)
 {
@@ -213,6 +217,7 @@ create_enum(MigLintModel *model, const CreateEnumStmt *stmt)
 		type->first = lappend(type->first, pstrdup(strVal(lfirst(lc))));
 }
 
+/* remember a new value, and in which transaction it was added */
 static void
 alter_enum(MigLintModel *model, const AlterEnumStmt *stmt)
 {
@@ -231,6 +236,7 @@ alter_enum(MigLintModel *model, const AlterEnumStmt *stmt)
 	type->labels = lappend(type->labels, label);
 }
 
+/* its volatility counts, for defaults of columns */
 static void
 create_function(MigLintModel *model, const CreateFunctionStmt *stmt)
 {
@@ -254,6 +260,7 @@ create_function(MigLintModel *model, const CreateFunctionStmt *stmt)
 	remember_gone(model, "function", name);
 }
 
+/* with its elements, which are created in it */
 static void
 create_schema(MigLintModel *model, const CreateSchemaStmt *stmt)
 {
@@ -275,6 +282,10 @@ create_schema(MigLintModel *model, const CreateSchemaStmt *stmt)
 }
 
 
+/*
+ * After a renamed schema the model does not know what there is, so nothing is
+ * unknown.
+ */
 static void
 rename_something(MigLintModel *model, const RenameStmt *stmt)
 {
@@ -327,6 +338,7 @@ rename_something(MigLintModel *model, const RenameStmt *stmt)
  * DROP
  */
 
+/* CASCADE takes the views over it that the catalog knows */
 static void
 drop_relation(MigLintModel *model, List *names, DropBehavior behavior)
 {
@@ -489,6 +501,7 @@ look_for_set_config(MigLintModel *model, const SelectStmt *stmt)
 	}
 }
 
+/* only search_path matters; SET ... TO DEFAULT is the path of the policy */
 static void
 set_variable(MigLintModel *model, const VariableSetStmt *stmt)
 {
@@ -534,6 +547,7 @@ write_rows(MigLintModel *model, const RangeVar *range)
 		rel->written = true;
 }
 
+/* an emptied table has no rows for the rules that ask for its size */
 static void
 truncate_tables(MigLintModel *model, const TruncateStmt *stmt)
 {

@@ -29,6 +29,7 @@ mig_model_table_schema(MigLintModel *model, const RangeVar *range)
 		mig_model_target_schema(model);
 }
 
+/* copies in the current memory context; what is no string is left out */
 static List *
 string_list(List *names)
 {
@@ -83,6 +84,10 @@ column_of_ref(Node *node, void *arg)
 	return last != NULL && IsA(last, String) ? pstrdup(strVal(last)) : NULL;
 }
 
+/*
+ * Name may be NULL, where the server would choose one; columns has a NULL for
+ * an expression.
+ */
 static void
 add_index(MigLintModel *model, MigLintRel *rel, const char *name,
 		  List *columns, bool unique, Node *condition, bool btree)
@@ -103,6 +108,7 @@ add_index(MigLintModel *model, MigLintRel *rel, const char *name,
 		mig_model_add(model, rel->schema, name, RELKIND_INDEX)->table = rel;
 }
 
+/* as in pg_constraint.contype; 0 for what is none there, such as DEFAULT */
 static char
 constraint_kind(const Constraint *constraint)
 {
@@ -158,6 +164,7 @@ mig_model_table_new_name(MigLintModel *model, MigLintRel *rel, List *columns,
 	}
 }
 
+/* a walker: adds the name of each column once */
 static bool
 collect_column(Node *node, void *arg)
 {
@@ -236,6 +243,7 @@ name_of_constraint(MigLintModel *model, MigLintRel *rel,
 	}
 }
 
+/* adds what is known of these columns; takes nothing away */
 static void
 set_columns(MigLintModel *model, MigLintRel *rel, List *columns, bool not_null,
 			bool proved)
@@ -253,6 +261,7 @@ set_columns(MigLintModel *model, MigLintRel *rel, List *columns, bool not_null,
 	}
 }
 
+/* USING INDEX renames the index to the constraint, as the server does */
 static void
 add_unique(MigLintModel *model, MigLintRel *rel, const Constraint *constraint,
 		   const char *name, List *columns)
@@ -380,6 +389,10 @@ add_column(MigLintModel *model, MigLintRel *rel, const ColumnDef *definition)
 					  RELKIND_SEQUENCE);
 }
 
+/*
+ * For LIKE and INHERITS; if the other table is not known, neither are all
+ * columns of this one.
+ */
 static void
 copy_columns_of(MigLintModel *model, MigLintRel *rel, const RangeVar *range)
 {
@@ -483,6 +496,7 @@ mig_model_table_index(MigLintModel *model, const IndexStmt *stmt)
  * ALTER
  */
 
+/* the server drops indexes that have a dropped column */
 static void
 drop_indexes_with(MigLintModel *model, MigLintRel *rel, const char *column)
 {
@@ -509,6 +523,7 @@ drop_indexes_with(MigLintModel *model, MigLintRel *rel, const char *column)
 	}
 }
 
+/* by content; the list may have NULLs */
 static bool
 is_in(List *strings, const char *string)
 {
@@ -552,6 +567,7 @@ model_drop_column(MigLintModel *model, MigLintRel *rel, const char *name)
 	}
 }
 
+/* with its index, if it has one */
 static void
 drop_constraint(MigLintModel *model, MigLintRel *rel, const char *name)
 {
@@ -574,6 +590,10 @@ drop_constraint(MigLintModel *model, MigLintRel *rel, const char *name)
 	}
 }
 
+/*
+ * A valid CHECK of the plan proves NOT NULL of its columns, one of the catalog
+ * is asked for later.
+ */
 static void
 validate_constraint(MigLintModel *model, MigLintRel *rel, const char *name)
 {

@@ -39,6 +39,7 @@ added_columns(MigLint *lint, Node *stmt, MigLintRel **rel)
 	return columns;
 }
 
+/* the first one of this kind, or NULL */
 static const Constraint *
 column_constraint(const ColumnDef *column, ConstrType kind)
 {
@@ -89,6 +90,9 @@ add_column_volatile_default(MigLint *lint, Node *stmt)
 	}
 }
 
+/*
+ * Why adding the column rewrites the table, as a part of the message, or NULL.
+ */
 static const char *
 rewriting_kind(MigLint *lint, const ColumnDef *column)
 {
@@ -163,6 +167,7 @@ add_column_not_null(MigLint *lint, Node *stmt)
 	}
 }
 
+/* the SQL to do it without blocking reads and writes */
 static char *
 unique_column_in_steps(MigLint *lint, const MigLintRel *rel,
 					   const ColumnDef *column)
@@ -182,6 +187,7 @@ unique_column_in_steps(MigLint *lint, const MigLintRel *rel,
 					primary ? "PRIMARY KEY" : "UNIQUE", name);
 }
 
+/* the SQL to do it without reading the rows under ACCESS EXCLUSIVE */
 static char *
 check_in_steps(MigLint *lint, const MigLintRel *rel, const ColumnDef *column)
 {
@@ -289,6 +295,7 @@ is_plain_cast(const ColumnDef *definition, const char *column)
 		strcmp(strVal(linitial(((ColumnRef *) argument)->fields)), column) == 0;
 }
 
+/* a USING that is no plain cast always rewrites */
 static MigLintCast
 effect_of_type(MigLint *lint, const MigLintColumn *column,
 			   const ColumnDef *definition)
@@ -310,6 +317,7 @@ effect_of_type(MigLint *lint, const MigLintColumn *column,
 						  IsA(definition->raw_default, TypeCast));
 }
 
+/* by content; the list may have NULLs */
 static bool
 list_mentions(List *strings, const char *wanted)
 {
@@ -323,6 +331,7 @@ list_mentions(List *strings, const char *wanted)
 	return false;
 }
 
+/* as a key column of an index, partial ones included */
 static bool
 is_indexed(MigLint *lint, MigLintRel *rel, const char *column)
 {
@@ -336,6 +345,7 @@ is_indexed(MigLint *lint, MigLintRel *rel, const char *column)
 	return false;
 }
 
+/* by a CHECK of the table, valid or not */
 static bool
 is_checked(MigLint *lint, MigLintRel *rel, const char *column)
 {

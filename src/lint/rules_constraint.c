@@ -23,6 +23,9 @@ typedef struct ForeignKey
 	bool		new_column;		/* without a value in the rows there are */
 } ForeignKey;
 
+/*
+ * Column is the one that the constraint stands at, NULL for one of the table.
+ */
 static ForeignKey *
 foreign_key(const Constraint *constraint, MigLintRel *rel,
 			const ColumnDef *column)
@@ -43,6 +46,7 @@ foreign_key(const Constraint *constraint, MigLintRel *rel,
 	return key;
 }
 
+/* appends those that stand at the column */
 static List *
 keys_of_column(List *keys, const ColumnDef *column, MigLintRel *rel)
 {
@@ -103,6 +107,7 @@ constraint_name(MigLint *lint, const Constraint *constraint, const MigLintRel *r
 		mig_lint_new_name(lint, rel, columns, suffix);
 }
 
+/* as SQL; NULL for NO ACTION, the default */
 static const char *
 key_action(char action)
 {

@@ -371,6 +371,7 @@ some_of(List *names)
 	return text.data;
 }
 
+/* to the table of this name, in whatever schema */
 static bool
 adds_column(Node *stmt, const char *table, const char *column)
 {
@@ -536,6 +537,7 @@ report_uses(MigLint *lint, MigLintRel *rel, MigLintColumn *column,
 						"Replace the function in the same migration.");
 }
 
+/* what the same statement drops does not count as a user */
 static void
 still_used_by_drop(MigLint *lint, DropStmt *stmt)
 {
@@ -652,6 +654,7 @@ report_uses_of_type(MigLint *lint, const TypeName *name, bool cascade)
 					cascade, blocking);
 }
 
+/* for each column that ALTER TABLE drops */
 static void
 still_used_by_alter(MigLint *lint, Node *stmt)
 {
@@ -674,6 +677,7 @@ still_used_by_alter(MigLint *lint, Node *stmt)
 	}
 }
 
+/* by the kind of object; of other kinds nothing is known */
 static void
 still_used_by(MigLint *lint, DropStmt *stmt)
 {

@@ -36,6 +36,7 @@ index_columns(const IndexStmt *stmt)
 	return text.data;
 }
 
+/* quoted; the one that the server would choose if there is none */
 static const char *
 index_name(MigLint *lint, const IndexStmt *stmt, const MigLintRel *rel)
 {
@@ -137,6 +138,7 @@ index_with_many_columns(MigLint *lint, Node *node)
 					"Keep the most selective columns.");
 }
 
+/* an operator class, a collation or an order makes another index of it */
 static bool
 same_columns(const MigLintIndex *index, List *params)
 {
@@ -243,6 +245,7 @@ drop_index_blocks(MigLint *lint, Node *node)
 	}
 }
 
+/* present and not switched off */
 static bool
 has_index_option(List *options, const char *name)
 {
@@ -437,6 +440,7 @@ report_rewrite(MigLint *lint, MigLintRel *rel, const char *what)
 					"Do it in a maintenance window, or with pg_repack, or copy the rows into a new table in batches.");
 }
 
+/* as SQL, or NULL if it rewrites nothing */
 static const char *
 rewriting_command(const AlterTableCmd *command)
 {

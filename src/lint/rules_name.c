@@ -46,6 +46,10 @@ known_relation(MigLint *lint, const RangeVar *range, const char *kind)
 	return rel;
 }
 
+/*
+ * Names may have an empty one, which means all columns; new_columns are made
+ * by the same statement.
+ */
 static void
 check_columns(MigLint *lint, MigLintRel *rel, List *names, List *new_columns)
 {
@@ -74,6 +78,7 @@ check_columns(MigLint *lint, MigLintRel *rel, List *names, List *new_columns)
  * ALTER TABLE
  */
 
+/* an ALTER TABLE; later commands of it may name them */
 static List *
 columns_added_by(Node *stmt)
 {
@@ -152,6 +157,7 @@ unknown_in_command(MigLint *lint, MigLintRel *rel, AlterTableCmd *command,
 	}
 }
 
+/* what hangs on an object that is missing is not reported as well */
 static void
 unknown_in_alter_table(MigLint *lint, AlterTableStmt *stmt)
 {
@@ -182,6 +188,7 @@ typedef struct RangeSearch
 	List	   *common;			/* names of WITH queries */
 } RangeSearch;
 
+/* a walker: the names of WITH, which are no tables */
 static bool
 collect_common(Node *node, void *arg)
 {
@@ -223,6 +230,7 @@ check_range(Node *node, void *arg)
 	return raw_expression_tree_walker(node, check_range, arg);
 }
 
+/* tables only; columns could come from anywhere */
 static void
 unknown_in_query(MigLint *lint, Node *query)
 {
@@ -262,6 +270,7 @@ unknown_targets(MigLint *lint, const RangeVar *range, List *targets)
  * Everything else
  */
 
+/* parents, and what foreign keys refer to, unless it is the table itself */
 static void
 unknown_in_create_table(MigLint *lint, CreateStmt *stmt)
 {
@@ -291,6 +300,7 @@ unknown_in_create_table(MigLint *lint, CreateStmt *stmt)
 	}
 }
 
+/* the table, and columns that are no expressions */
 static void
 unknown_in_index(MigLint *lint, IndexStmt *stmt)
 {
@@ -306,6 +316,7 @@ unknown_in_index(MigLint *lint, IndexStmt *stmt)
 	check_columns(lint, rel, names, NIL);
 }
 
+/* kinds that the model follows; IF EXISTS finds nothing */
 static void
 unknown_in_drop(MigLint *lint, DropStmt *stmt)
 {
@@ -342,6 +353,7 @@ unknown_in_drop(MigLint *lint, DropStmt *stmt)
 	}
 }
 
+/* the relation, and the column if one is renamed */
 static void
 unknown_in_rename(MigLint *lint, RenameStmt *stmt)
 {
@@ -419,6 +431,7 @@ unknown_object(MigLint *lint, Node *stmt)
 	}
 }
 
+/* report it unless it exists or the plan makes it */
 static void
 check_type(MigLint *lint, const TypeName *type)
 {
@@ -466,6 +479,7 @@ unknown_type(MigLint *lint, Node *stmt)
 	}
 }
 
+/* report the name if a relation of any kind has it */
 static void
 check_free(MigLint *lint, const RangeVar *range, const char *kind)
 {
@@ -593,6 +607,7 @@ name_too_long(MigLint *lint, Node *stmt)
  * Secrets
  */
 
+/* PASSWORD NULL is none */
 static bool
 has_password_option(List *options)
 {
@@ -608,6 +623,7 @@ has_password_option(List *options)
 	return false;
 }
 
+/* by the parse tree: CREATE and ALTER ROLE, user mappings, subscriptions */
 static bool
 has_password(Node *stmt)
 {

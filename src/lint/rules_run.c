@@ -26,6 +26,7 @@
  * Locks
  */
 
+/* only locks that block writers, on tables that have rows */
 static List *
 add_lock(MigLint *lint, List *locks, MigLintRel *rel, LOCKMODE mode)
 {
@@ -40,6 +41,10 @@ add_lock(MigLint *lint, List *locks, MigLintRel *rel, LOCKMODE mode)
 	return lappend(locks, lock);
 }
 
+/*
+ * A foreign key locks the other table too; for an index it is the table's lock
+ * that counts.
+ */
 static List *
 locks_of_alter_table(MigLint *lint, AlterTableStmt *stmt)
 {
@@ -130,6 +135,7 @@ locks_of_create_table(MigLint *lint, CreateStmt *stmt)
 	return locks;
 }
 
+/* the same mode on each */
 static List *
 locks_of_ranges(MigLint *lint, List *ranges, LOCKMODE mode)
 {
@@ -492,6 +498,7 @@ lost_name(const MigLintRel *rel, const char *column)
 	return psprintf("%s.%s.%s", rel->schema, rel->name, column ? column : "");
 }
 
+/* has the up body dropped it, with rows in it? */
 static bool
 was_lost(const MigLint *lint, const char *name)
 {

@@ -52,6 +52,7 @@ type_name(const ColumnDef *column)
 	return strVal(llast(column->typeName->names));
 }
 
+/* by the name that the statement has, before any alias is resolved */
 static bool
 is_of_type(const ColumnDef *column, const char *const *names, int count)
 {
@@ -65,6 +66,7 @@ is_of_type(const ColumnDef *column, const char *const *names, int count)
 	return false;
 }
 
+/* at the column itself, not at the table */
 static bool
 column_has_constraint(const ColumnDef *column, ConstrType kind)
 {
@@ -356,6 +358,10 @@ string_constant(Node *node)
 		IsA(&constant->val, String) ? strVal(&constant->val) : NULL;
 }
 
+/*
+ * A walker: stops at the first constant that is a value which the plan adds to
+ * an enum.
+ */
 static bool
 search_label(Node *node, void *arg)
 {

@@ -66,6 +66,10 @@ skip_dollar_quoted(const char *p)
 	return close ? close + strlen(tag) : p + strlen(p);
 }
 
+/*
+ * P is at its beginning; comments nest. Returns the end of the text if it is
+ * not closed.
+ */
 static const char *
 skip_block_comment(const char *p)
 {
@@ -139,6 +143,7 @@ look_at_comment(MigLintText *result, const char *text, const char *start,
 	result->offs = lappend(result->offs, off);
 }
 
+/* looks for lint-off in it; returns what comes after it */
 static const char *
 scan_comment(MigLintText *result, const char *text, const char *p)
 {
@@ -189,6 +194,10 @@ look_at_quoted_name(MigLintText *result, int location, const char *start,
 	add_long_name(result, location, name);
 }
 
+/*
+ * Notes a name that the server would truncate; returns what comes after it,
+ * E'...' included.
+ */
 static const char *
 scan_name(MigLintText *result, const char *text, const char *p)
 {
@@ -303,6 +312,7 @@ secret_form(const char *text, const char *p)
 #define KEY_ENDS "PRIVATE KEY-----"
 #define KEY_BYTES 60			/* of such a line, up to the dashes */
 
+/* the head of a PEM block, at p */
 static bool
 is_private_key(const char *p)
 {

@@ -82,6 +82,10 @@ set_part(MigLintUse *use, const char *kind, const char *name, Oid relation)
 	return true;
 }
 
+/*
+ * A view; the rule of the relation itself is none of its users. False if there
+ * is nothing to name.
+ */
 static bool
 describe_rule(const FormData_pg_depend *depend, Oid relation, MigLintUse *use)
 {
@@ -101,6 +105,7 @@ describe_rule(const FormData_pg_depend *depend, Oid relation, MigLintUse *use)
 	return use->name != NULL;
 }
 
+/* foreign keys of other tables only */
 static bool
 describe_constraint(const FormData_pg_depend *depend, Oid relation,
 					MigLintUse *use)
@@ -120,6 +125,7 @@ describe_constraint(const FormData_pg_depend *depend, Oid relation,
 	return found;
 }
 
+/* of any table. False if it has just been dropped */
 static bool
 describe_policy(const FormData_pg_depend *depend, MigLintUse *use)
 {
@@ -133,6 +139,7 @@ describe_policy(const FormData_pg_depend *depend, MigLintUse *use)
 	return set_part(use, "policy", NameStr(form->polname), form->polrelid);
 }
 
+/* the internal ones of foreign keys are left out */
 static bool
 describe_trigger(const FormData_pg_depend *depend, MigLintUse *use)
 {
@@ -147,6 +154,7 @@ describe_trigger(const FormData_pg_depend *depend, MigLintUse *use)
 		set_part(use, "trigger", NameStr(form->tgname), form->tgrelid);
 }
 
+/* of a dependency that the catalog has, as those of SQL-standard bodies */
 static bool
 describe_function(const FormData_pg_depend *depend, MigLintUse *use)
 {
@@ -181,6 +189,9 @@ describe_default(const FormData_pg_depend *depend, Oid relation,
 		set_part(use, "generated column", name, relation);
 }
 
+/*
+ * Fills use and returns true if the dependent object is one that a rule names.
+ */
 static bool
 describe_dependency(const FormData_pg_depend *depend, Oid relation,
 					AttrNumber attnum,
@@ -212,6 +223,7 @@ goes_with(const MigLintUse *use, Oid relation, AttrNumber attnum)
 	return attnum == 0 && use->relation == relation;
 }
 
+/* an object can depend on a table by several columns */
 static bool
 is_listed(List *uses, const MigLintUse *use)
 {
@@ -263,6 +275,7 @@ describe_type(const FormData_pg_depend *depend, MigLintUse *use)
 	return use->name != NULL;
 }
 
+/* the same for what depends on a type */
 static bool
 describe_for_type(const FormData_pg_depend *depend, MigLintUse *use)
 {
@@ -409,6 +422,7 @@ is_word_character(char c)
 		IS_HIGHBIT_SET(c);
 }
 
+/* not as a part of a longer identifier */
 static bool
 has_word(const char *text, const char *word)
 {

@@ -77,6 +77,10 @@ is_system_relation(const RangeVar *range)
 	return OidIsValid(get_relname_relid(range->relname, PG_CATALOG_NAMESPACE));
 }
 
+/*
+ * A walker: what could make the query fail, or return false, for want of an
+ * object.
+ */
 static bool
 find_dangers(Node *node, Dangers *dangers)
 {
@@ -150,6 +154,10 @@ is_name_of_object(Node *node)
 	return IsA(last, A_Star) || (IsA(last, String) && is_one_of(strVal(last), names));
 }
 
+/*
+ * Does it return a row, with a first column that is true, whatever the
+ * database has?
+ */
 static bool
 select_passes(SelectStmt *select, bool sqitch)
 {
@@ -175,6 +183,9 @@ select_passes(SelectStmt *select, bool sqitch)
 		(is_never_false(first) || is_name_of_object(first));
 }
 
+/*
+ * True only if nothing that the statement does can make the verify body fail.
+ */
 static bool
 passes(Node *stmt, bool sqitch)
 {

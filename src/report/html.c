@@ -64,6 +64,7 @@ append_migration(StringInfo buf, const char *version, const char *name)
 	}
 }
 
+/* up to the body; the policy forbids scripts and everything from elsewhere */
 static void
 append_head(StringInfo buf, const MigReport *report)
 {
@@ -86,6 +87,7 @@ append_fact(StringInfo buf, const char *class, const char *value,
 					 what);
 }
 
+/* counts; those that are zero are left out, but not pending and applied */
 static void
 append_facts(StringInfo buf, const MigReport *report)
 {
@@ -152,6 +154,7 @@ append_verdict(StringInfo buf, const MigReport *report)
 	appendStringInfoString(buf, "</div>\n");
 }
 
+/* the header of the page, with the verdict */
 static void
 append_title(StringInfo buf, const MigReport *report)
 {
@@ -171,6 +174,7 @@ append_title(StringInfo buf, const MigReport *report)
 	appendStringInfoString(buf, "</header>\n");
 }
 
+/* nothing if there is no error */
 static void
 append_error(StringInfo buf, const char *title, const MigReportError *error)
 {
@@ -192,6 +196,7 @@ append_error(StringInfo buf, const char *title, const MigReportError *error)
 	appendStringInfoString(buf, "</p></div>\n");
 }
 
+/* the last failure of a migration that has one */
 static void
 append_failure(StringInfo buf, const MigReportEntry *entry)
 {
@@ -216,6 +221,7 @@ append_failure(StringInfo buf, const MigReportEntry *entry)
 	appendStringInfoString(buf, "</p>\n");
 }
 
+/* no section if there is nothing to attend to */
 static void
 append_attention(StringInfo buf, const MigReport *report)
 {
@@ -278,6 +284,7 @@ mark_line(int line, void *arg)
 	return result;
 }
 
+/* folded unless open; nothing if the text may not be read or there is none */
 static void
 append_body(StringInfo buf, const char *title, const MigReportStep *step,
 			const char *part, const MigReportBody *body, bool open)
@@ -378,6 +385,7 @@ append_instead(StringInfo buf, const char *instead)
 	appendStringInfoString(buf, "</pre>\n");
 }
 
+/* as an item of a list; rule names lead to the table of rules */
 static void
 append_finding(StringInfo buf, const MigReportStep *step,
 			   const MigReportFinding *finding)
@@ -433,6 +441,7 @@ append_named(StringInfo buf, const char *what, const char *names)
 	appendStringInfoString(buf, "</p>\n");
 }
 
+/* locks on indexes go with those on their tables */
 static void
 append_locks(StringInfo buf, const MigReportStatement *statement)
 {
@@ -498,6 +507,7 @@ append_meter(StringInfo buf, const MigReportStep *step,
 					 100 * statement->execution_ms / step->execution_ms);
 }
 
+/* of a rehearsal, as an item of a list */
 static void
 append_statement(StringInfo buf, const MigReportStep *step,
 				 const MigReportStatement *statement)
@@ -570,6 +580,7 @@ append_rehearsal(StringInfo buf, const MigReport *report,
 	appendStringInfoString(buf, "</ol></details>\n");
 }
 
+/* the card of one migration, to which the overview links */
 static void
 append_step(StringInfo buf, const MigReport *report, const MigReportStep *step)
 {
@@ -587,6 +598,7 @@ append_step(StringInfo buf, const MigReport *report, const MigReportStep *step)
 	appendStringInfoString(buf, "</article>\n");
 }
 
+/* as words; zeros are left out */
 static void
 append_counts(StringInfo buf, const MigReportCounts *counts)
 {
@@ -642,6 +654,7 @@ append_overview(StringInfo buf, const MigReport *report)
 	appendStringInfoString(buf, "</tbody>\n</table></div>\n");
 }
 
+/* also says why a plan, findings or a rehearsal are missing */
 static void
 append_pending(StringInfo buf, const MigReport *report)
 {
@@ -673,6 +686,7 @@ typedef struct Rule
 	List	   *steps;			/* of int */
 } Rule;
 
+/* in the order of their first finding; each has its steps once */
 static List *
 rules_of(const MigReport *report)
 {
@@ -740,6 +754,7 @@ append_rules(StringInfo buf, const MigReport *report)
 						   "<p class=\"soft small\">A rule is switched off by a comment <code>-- migrate:lint-off RULE</code> before the statement, or in <code>lint_off</code> of <code>migrate.policy</code>.</p>\n</section>\n");
 }
 
+/* the newest applications, and how many more there are */
 static void
 append_latest(StringInfo buf, const MigReport *report)
 {
@@ -769,6 +784,7 @@ append_latest(StringInfo buf, const MigReport *report)
 	appendStringInfoString(buf, "</div>\n</section>\n");
 }
 
+/* ends the page */
 static void
 append_footer(StringInfo buf, const MigReport *report)
 {

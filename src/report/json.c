@@ -54,6 +54,7 @@ put_bool(StringInfo buf, const char *key, bool value)
 	appendStringInfoString(buf, value ? "true" : "false");
 }
 
+/* JSON has neither NaN nor infinity: null */
 static void
 put_float(StringInfo buf, const char *key, double value)
 {
@@ -69,6 +70,7 @@ put_float(StringInfo buf, const char *key, double value)
 	}
 }
 
+/* null if there is no error */
 static void
 put_error(StringInfo buf, const char *key, const MigReportError *error)
 {
@@ -114,6 +116,7 @@ put_rehearsal_error(StringInfo buf, const MigReport *report)
 	appendStringInfoChar(buf, '}');
 }
 
+/* how many, the newest, and the last few */
 static void
 put_applied(StringInfo buf, const MigReport *report)
 {
@@ -144,6 +147,7 @@ put_applied(StringInfo buf, const MigReport *report)
 	appendStringInfoString(buf, "]}");
 }
 
+/* an array, empty if there is nothing to attend to */
 static void
 put_attention(StringInfo buf, const MigReport *report)
 {
@@ -182,6 +186,7 @@ put_counts(StringInfo buf, const char *key, const MigReportCounts *counts)
 					 counts->errors, counts->warnings, counts->notes);
 }
 
+/* as lint() has them, rows made into JSON by the server */
 static void
 put_findings(StringInfo buf, const MigReportStep *step)
 {
@@ -198,6 +203,7 @@ put_findings(StringInfo buf, const MigReportStep *step)
 	appendStringInfoChar(buf, ']');
 }
 
+/* sizes that are not known are null */
 static void
 put_lock(StringInfo buf, const MigReportLock *lock)
 {
@@ -236,6 +242,7 @@ put_statement(StringInfo buf, const MigReportStatement *statement)
 	appendStringInfo(buf, "],%s", statement->json + 1);
 }
 
+/* of one migration, with all statements */
 static void
 put_rehearsal(StringInfo buf, const MigReportStep *step)
 {
@@ -259,6 +266,10 @@ put_rehearsal(StringInfo buf, const MigReportStep *step)
 	appendStringInfoString(buf, "]}");
 }
 
+/*
+ * Members that could not be found out, for an error of the plan or missing
+ * privileges, are left out.
+ */
 static void
 put_step(StringInfo buf, const MigReport *report, const MigReportStep *step)
 {

@@ -41,6 +41,10 @@
 #define MAX_LINES		300		/* of a body */
 #define MAX_BODY		12000	/* bytes of it */
 
+/*
+ * Escaped, so that the text of a database can neither format nor link nor
+ * mention anybody.
+ */
 static void
 append_character(StringInfo buf, const char *p, int length)
 {
@@ -138,6 +142,7 @@ shown_length(const char *text)
 	return end > 0 ? end : pg_mbcliplen(text, strlen(text), MAX_BODY);
 }
 
+/* a fence has to be longer */
 static int
 longest_run_of_backticks(const char *text, int length)
 {
@@ -189,6 +194,10 @@ append_block(StringInfo buf, const char *text, int length)
 	appendStringInfoChar(buf, '\n');
 }
 
+/*
+ * Folded, and cut off where it is long; nothing if the text may not be read or
+ * there is none.
+ */
 static void
 append_body(StringInfo buf, const char *title, const MigReportBody *body)
 {
@@ -232,6 +241,7 @@ append_verdict(StringInfo buf, const MigReport *report)
 	}
 }
 
+/* the heading, the verdict and the counts */
 static void
 append_title(StringInfo buf, const MigReport *report)
 {
@@ -294,6 +304,7 @@ append_more_row(StringInfo buf, int count, int columns)
 	appendStringInfoChar(buf, '\n');
 }
 
+/* a table; rows that do not fit are counted */
 static void
 append_attention(StringInfo buf, const MigReport *report)
 {
@@ -316,6 +327,7 @@ append_attention(StringInfo buf, const MigReport *report)
 	append_more_row(buf, report->nattention - i, 3);
 }
 
+/* nothing if there is no error */
 static void
 append_error(StringInfo buf, const char *title, const MigReportError *error)
 {
@@ -336,6 +348,7 @@ append_error(StringInfo buf, const char *title, const MigReportError *error)
 	appendStringInfoChar(buf, '\n');
 }
 
+/* as words; zeros are left out */
 static void
 append_counts(StringInfo buf, const MigReportCounts *counts)
 {
@@ -414,6 +427,7 @@ append_outcome(StringInfo buf, const MigReportStep *step)
 	appendStringInfo(buf, " for %s", mig_report_text_ms(step->worst_ms));
 }
 
+/* the columns depend on what could be linted and rehearsed */
 static void
 append_overview_row(StringInfo buf, const MigReport *report,
 					const MigReportStep *step)
@@ -472,6 +486,7 @@ sign_of(const char *severity)
 		":information_source:";
 }
 
+/* with the safe way as a code block if it is SQL */
 static void
 append_finding(StringInfo buf, const MigReportStep *step,
 			   const MigReportFinding *finding)
@@ -597,6 +612,7 @@ append_effects(StringInfo buf, const MigReportStatement *statement)
 	}
 }
 
+/* folded, as a table of statements; nothing if there are none */
 static void
 append_rehearsal(StringInfo buf, const MigReportStep *step)
 {
@@ -705,6 +721,7 @@ append_steps(StringInfo buf, const MigReport *report, int room)
 											  "migrations"));
 }
 
+/* the newest applications, folded; the size of the comment bounds them */
 static void
 append_latest(StringInfo buf, const MigReport *report)
 {

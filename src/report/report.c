@@ -121,6 +121,10 @@ gather_head(MigReport *report)
 	close_as_caller(&scope);
 }
 
+/*
+ * The columns are those of the query of entries; texts are copied into the
+ * report's memory.
+ */
 static void
 read_report_entry(MigSqlScope *scope, uint64 row, MigReportEntry *entry)
 {
@@ -207,6 +211,7 @@ compare_applied(const void *a, const void *b)
 	return result != 0 ? result : (x < y ? 1 : -1);
 }
 
+/* what is applied, newest first, and what is neither applied nor pending */
 static void
 select_entries(MigReport *report)
 {
@@ -413,6 +418,7 @@ mig_report_count(MigReportCounts *counts, const char *severity)
 		counts->notes++;
 }
 
+/* the columns are those of the query of findings */
 static MigReportFinding *
 read_finding(MigSqlScope *scope, uint64 row)
 {
@@ -492,6 +498,7 @@ gather_findings(void *arg)
 	"  OPERATOR(pg_catalog.>) 0" \
 	" THEN pg_catalog.array_to_string(r." array ", ', ') END"
 
+/* eight columns from col on, arrays with an element per lock */
 static void
 read_locks(MigSqlScope *scope, uint64 row, int col,
 		   MigReportStatement *statement)
@@ -519,6 +526,7 @@ read_locks(MigSqlScope *scope, uint64 row, int col,
 	}
 }
 
+/* two columns from col on, arrays with an element per table */
 static void
 read_scans(MigSqlScope *scope, uint64 row, int col,
 		   MigReportStatement *statement)
@@ -537,6 +545,7 @@ read_scans(MigSqlScope *scope, uint64 row, int col,
 	}
 }
 
+/* the columns are those of the query of statements */
 static void
 read_statement(MigSqlScope *scope, uint64 row, MigReportStatement *statement)
 {
@@ -735,6 +744,7 @@ typedef struct SizeEntry
 	double		rows;
 } SizeEntry;
 
+/* the first size that is seen of a relation is the one that all get */
 static void
 agree_on_size(HTAB *sizes, const char *relation, int64 *bytes, double *rows)
 {

@@ -33,6 +33,7 @@ static const ReportFormat report_formats[] = {
 	{"json", 0, mig_report_json},
 };
 
+/* never NULL: an unknown name is an error */
 static const ReportFormat *
 find_report_format(const char *name)
 {

@@ -109,6 +109,10 @@ add_bars(Band *band, const MigReportStatement *statement)
 	}
 }
 
+/*
+ * Migrations without a statement have no band; more bars than fit are only
+ * counted.
+ */
 static void
 collect_bars(Picture *picture)
 {
@@ -197,6 +201,7 @@ append_statements(Picture *picture, const Band *band, int y)
 	}
 }
 
+/* y is the top of its lane; the stronger the lock the higher the bar */
 static void
 append_bar(Picture *picture, const Band *band, const Bar *bar, int y)
 {
@@ -233,6 +238,7 @@ append_label(Picture *picture, const Bar *bar, int y)
 					 effects[bar->strength]);
 }
 
+/* the head of a migration and its bars, from y on */
 static void
 append_band(Picture *picture, const Band *band, int y)
 {
@@ -251,6 +257,7 @@ append_band(Picture *picture, const Band *band, int y)
 	}
 }
 
+/* the beginning, the middle and the end */
 static void
 append_times(Picture *picture, int height)
 {
@@ -264,6 +271,7 @@ append_times(Picture *picture, int height)
 						 mig_report_text_ms(picture->total * i / 2));
 }
 
+/* strongest first */
 static void
 append_legend(StringInfo buf)
 {
@@ -307,6 +315,7 @@ append_remarks(StringInfo buf, const MigReport *report)
 						 skipped == 1 ? "has no bar" : "have no bars");
 }
 
+/* as an SVG with a fixed height and the width of the page */
 static void
 append_picture(Picture *picture)
 {
