@@ -1,5 +1,6 @@
 # Every call that a message names can be made: the function or procedure is
-# there, it is called as what it is, and its arguments have these names.
+# there, it is called as what it is, and its arguments have these names; and
+# those with which doc/night.md rolls back work.
 #
 # Here, since the messages are collected from the sources.
 
@@ -78,5 +79,25 @@ foreach my $file (glob("$top/src/*/*.c"))
 	}
 }
 cmp_ok($calls, '>', 60, 'there are calls in messages');
+
+# What doc/night.md has for the person who rolls back at night works where a
+# project is protected, as doc/deploy.md has it.
+my ($night) = slurp_file("$top/doc/night.md") =~ /^## Roll back and hold\n(.*?)^## /ms;
+my @undo = $night =~ /`((?:CALL )?migrate\.rollback[^`]*\))`/g;
+
+cmp_ok(scalar(@undo), '>=', 8, 'doc/night.md has calls that roll back');
+foreach my $call (@undo)
+{
+	owner_database($node, 'app');
+	query($node, 'app', 'app', <<'END');
+SELECT setval('migrate.run_seq', 11);
+SELECT migrate.add(v, format('CREATE TABLE t%s ()', v), format('DROP TABLE t%s', v)) FROM unnest('{041,042,043}'::text[]) v;
+SELECT migrate.apply();
+INSERT INTO migrate.policy (project, protected) VALUES ('default', true);
+END
+	my ($status, undef, $err) = run_sql($node, 'app', 'app', ($call =~ /^CALL/ ? '' : 'SELECT * FROM ') . $call);
+	is($status, 0, "$call works in a protected project") or diag $err;
+	cmp_ok(query($node, 'app', 'app', 'SELECT count(*) FROM migrate.applied'), '<', 3, '... and has undone something');
+}
 
 done_testing();
