@@ -161,22 +161,27 @@ struct MigJournalBatch
 	bool		nulls[J_NCOLUMNS];
 };
 
-static bool
-run_is_known(int64 run)
+bool
+mig_journal_has_run(const char *project, int64 run)
 {
 	MigSqlScope scope;
-	Oid			types[1] = {INT8OID};
-	Datum		values[1] = {Int64GetDatum(run)};
-	bool		known;
+	Oid			types[2] = {INT8OID, TEXTOID};
+	Datum		values[2] = {Int64GetDatum(run)};
+	char		nulls[2] = {' ', project ? ' ' : 'n'};
+	bool		found;
 
+	if (project != NULL)
+		values[1] = CStringGetTextDatum(project);
 	mig_tables_open(&scope);
-	known = mig_sql_execute("SELECT FROM migrate.journal j"
+	found = mig_sql_execute("SELECT FROM migrate.journal j"
 							" WHERE j.run OPERATOR(pg_catalog.=) $1"
+							" AND ($2 IS NULL OR j.project OPERATOR(pg_catalog.=) $2)"
 							" UNION ALL SELECT FROM migrate.run r"
-							" WHERE r.run OPERATOR(pg_catalog.=) $1 LIMIT 1",
-							1, types, values, NULL) > 0;
+							" WHERE r.run OPERATOR(pg_catalog.=) $1"
+							" AND ($2 IS NULL OR r.project OPERATOR(pg_catalog.=) $2)"
+							" LIMIT 1", 2, types, values, nulls) > 0;
 	mig_tables_close(&scope);
-	return known;
+	return found;
 }
 
 /*
@@ -217,7 +222,7 @@ mig_journal_next_run(void)
 		if (taken++ == 2)
 			skip_known_runs();
 		run = mig_sql_nextval(mig_tables_relation("run_seq"));
-	} while (run_is_known(run));
+	} while (mig_journal_has_run(NULL, run));
 	return run;
 }
 
@@ -544,9 +549,15 @@ form_applied_tuple(const MigJournalBatch *batch, const MigJournalRow *row,
 	return heap_form_tuple(batch->applied_desc, values, nulls);
 }
 
+/* 2^47, half of what a row can have, and 2^40 */
+#define LAST_HONEST_SEQ "140737488355328"
+#define GREATEST_HONEST_GAP "1099511627776"
+
 /*
  * Rows may have come without the sequence, by logical replication or from a dump
- * of the table alone; what is applied now is newer than all of them.
+ * of the table alone; what is applied now is newer than all of them.  And whoever
+ * may write the sequence or the rows may have given it or one of them a number
+ * after which no row could follow: then it goes on after the others.
  */
 static void
 catch_up_with_rows(void)
@@ -556,11 +567,16 @@ catch_up_with_rows(void)
 
 	mig_tables_open(&scope);
 	mig_sql_kept(&plan,
-				 "SELECT pg_catalog.setval('migrate.applied_seq', a.seq)"
-				 " FROM (SELECT seq FROM migrate.applied ORDER BY seq DESC LIMIT 1) a,"
+				 "SELECT pg_catalog.setval('migrate.applied_seq',"
+				 "  greatest(a.seq, 1), a.seq OPERATOR(pg_catalog.>) 0)"
+				 " FROM (SELECT coalesce((SELECT seq FROM migrate.applied"
+				 "   WHERE seq OPERATOR(pg_catalog.<) " LAST_HONEST_SEQ
+				 "   ORDER BY seq DESC LIMIT 1), 0) AS seq) a,"
 				 " migrate.applied_seq s"
 				 " WHERE s.last_value OPERATOR(pg_catalog.<) a.seq"
-				 " OR s.last_value OPERATOR(pg_catalog.=) a.seq AND NOT s.is_called",
+				 " OR s.last_value OPERATOR(pg_catalog.=) a.seq AND NOT s.is_called"
+				 " OR (s.last_value OPERATOR(pg_catalog.-) a.seq)"
+				 "  OPERATOR(pg_catalog.>) " GREATEST_HONEST_GAP,
 				 0, NULL, NULL, NULL);
 	mig_tables_close(&scope);
 }
@@ -896,26 +912,6 @@ mig_journal_insert_packed(bytea *packed, const char *text, int quiet_seconds)
 	}
 	mig_tables_close(&scope);
 	return inserted;
-}
-
-bool
-mig_journal_has_run(const char *project, int64 run)
-{
-	MigSqlScope scope;
-	Oid			types[2] = {TEXTOID, INT8OID};
-	Datum		values[2] = {CStringGetTextDatum(project), Int64GetDatum(run)};
-	bool		found;
-
-	mig_tables_open(&scope);
-	found = mig_sql_execute("SELECT FROM migrate.journal j"
-							" WHERE j.run OPERATOR(pg_catalog.=) $2"
-							" AND j.project OPERATOR(pg_catalog.=) $1"
-							" UNION ALL SELECT FROM migrate.run r"
-							" WHERE r.run OPERATOR(pg_catalog.=) $2"
-							" AND r.project OPERATOR(pg_catalog.=) $1"
-							" LIMIT 1", 2, types, values, NULL) > 0;
-	mig_tables_close(&scope);
-	return found;
 }
 
 /*

@@ -140,7 +140,7 @@ extern Datum mig_journal_timings(const MigTiming *timings, int count);
 extern MigTiming *mig_journal_read_timings(Datum array, const char *table,
 										   const char *row, int *count);
 
-/* has there been such a run, or is there one that is still going on? */
+/* is there such a run, over or not?  A null project: of any */
 extern bool mig_journal_has_run(const char *project, int64 run);
 
 /* delete failures and statement timings older than an interval */

@@ -116,6 +116,30 @@ app(q{CALL migrate.apply_each()});
 is(app('SELECT version FROM migrate.rollback(1)'), '004', 'without the sequence: after apply_each()');
 app(q{SELECT migrate.remove('004'); SELECT migrate.rollback(1)});
 
+# A sequence at its end, or near it, and rows at the end of what a row can have
+# stop nobody: it goes on after the others, in both modes, also with none left.
+foreach my $last ('9223372036854775807', '9223372036854775806', '281474976710655', '281474976710654')
+{
+	foreach my $call ('SELECT migrate.apply()', 'CALL migrate.apply_each()')
+	{
+		$node->safe_psql($db, "SELECT setval('migrate.applied_seq', $last)");
+		app($call);
+		is(applied(), '001 002 003', "$call after a sequence at $last");
+		is(app('SELECT version FROM migrate.rollback(1)'), '003', "... and the order goes on");
+	}
+}
+app(q{SELECT migrate.stamp_to('base')});
+$node->safe_psql($db, q{SELECT setval('migrate.applied_seq', 9223372036854775807)});
+app(q{SELECT migrate.stamp_to('002'); SELECT migrate.apply()});
+is(applied(), '001 002 003', 'a sequence at its end, and no rows');
+$node->safe_psql($db, q{
+	INSERT INTO migrate.applied SELECT * FROM json_populate_record((SELECT a FROM migrate.applied a WHERE version = '001'),
+		'{"version": "000", "seq": 281474976710655}')});
+app(q{SELECT migrate.rollback(versions => '{003}'); SELECT migrate.apply()});
+is(applied(), '001 002 003 000', 'a row at the end is no end');
+$node->safe_psql($db, q{DELETE FROM migrate.applied WHERE version = '000'});
+app(q{SELECT migrate.rollback(1)});
+
 
 # ---------------------------------------------------------------------------
 # After a pause the plan is made of what is there
