@@ -59,6 +59,12 @@ CREATE TRIGGER gate_truncate
 	AFTER TRUNCATE ON migrate.applied
 	FOR EACH STATEMENT EXECUTE FUNCTION migrate.gate();
 
+ALTER TABLE migrate.applied ENABLE ALWAYS TRIGGER gate_truncate;
+CREATE TRIGGER gate_truncate
+	AFTER TRUNCATE ON migrate.migration
+	FOR EACH STATEMENT EXECUTE FUNCTION migrate.gate();
+ALTER TABLE migrate.migration ENABLE ALWAYS TRIGGER gate_truncate;
+
 -- what logical replication brings passes by the others
 CREATE TRIGGER gate_replica
 	AFTER INSERT OR UPDATE OR DELETE ON migrate.migration

@@ -1158,7 +1158,10 @@ mig_store_gate(TriggerData *trigger)
 	}
 	if (TRIGGER_FIRED_AFTER(trigger->tg_event))
 	{
-		gate_replica(trigger);
+		if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
+			mig_state_forget();
+		else
+			gate_replica(trigger);
 		return NULL;
 	}
 	if (RelationGetRelid(rel) == mig_tables_relation("step"))

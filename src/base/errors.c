@@ -260,13 +260,14 @@ mig_error_clip_context(char *context)
 					rest ? rest : "");
 }
 
-/* the query of a function that the body has called may have anything in it, too */
-static void
-clip_query(ErrorData *edata)
+void
+mig_error_clip_query(ErrorData *edata)
 {
 	MigPlace	place = {0};
-	int			length = strlen(edata->internalquery);
+	int			length = edata->internalquery ? strlen(edata->internalquery) : 0;
 
+	if (length == 0)
+		return;
 	if (length <= MESSAGE_BYTES)
 	{
 		edata->internalquery = printable_query(edata->internalquery,
@@ -323,7 +324,7 @@ mig_error_locate(ErrorData *edata, const MigPlace *statement)
 		if (strcmp(edata->internalquery, sql) == 0)
 			position = locate_in_statement(edata, statement);
 		else
-			clip_query(edata);
+			mig_error_clip_query(edata);
 	}
 	edata->message = mig_error_clip(edata->message);
 	edata->context = mig_error_clip_context(edata->context);
@@ -373,6 +374,7 @@ mig_error_is_code(const char *sqlstate)
 void
 mig_error_add_detail(ErrorData *edata, const char *detail)
 {
+	detail = mig_printable(detail);
 	if (edata->detail == NULL)
 		edata->detail = pstrdup(detail);
 	else
@@ -382,6 +384,7 @@ mig_error_add_detail(ErrorData *edata, const char *detail)
 void
 mig_error_add_hint(ErrorData *edata, const char *hint)
 {
+	hint = mig_printable(hint);
 	if (edata->hint == NULL)
 		edata->hint = pstrdup(hint);
 	else

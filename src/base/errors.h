@@ -86,6 +86,12 @@ extern int	mig_error_locate(ErrorData *edata, const MigPlace *statement);
 extern void mig_error_make_printable(ErrorData *edata);
 
 /*
+ * The same for the query of a function, which may have anything in it.  It is cut
+ * around the position, if it is very long.
+ */
+extern void mig_error_clip_query(ErrorData *edata);
+
+/*
  * To be called in an error context callback: escape the message, and cut it if
  * it is very long.  The parser quotes tokens, and a literal may have megabytes.
  */
@@ -103,10 +109,10 @@ extern char *mig_error_clip_context(char *context);
 /* can it be the SQLSTATE of an error?  NULL cannot */
 extern bool mig_error_is_code(const char *sqlstate);
 
-/* add lines to the detail of an error, after those of the server */
+/* add lines to the detail of an error, escaped, after those of the server */
 extern void mig_error_add_detail(ErrorData *edata, const char *detail);
 
-/* add sentences to the hint of an error, after those of the server */
+/* likewise sentences to the hint */
 extern void mig_error_add_hint(ErrorData *edata, const char *hint);
 
 

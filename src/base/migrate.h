@@ -171,6 +171,7 @@ typedef struct MigSettled
 	char	  **exceptions;		/* versions, bytewise, there or not */
 
 	/* when it was read, see mig_state_write() */
+	bool		recorded;		/* there was a row */
 	uint64		changes;
 	uint64		foreign_changes;
 } MigSettled;

@@ -79,7 +79,10 @@ mig_execute_locate(const MigExecution *execution, ErrorData *edata,
 	MigPlace	place;
 
 	if (execution->body == NULL || execution->statement < 0)
+	{
+		mig_error_clip_query(edata);
 		return;
+	}
 	statement = &execution->body->statements[execution->statement];
 	mig_body_statement_place(&place, execution->label, execution->body,
 							 execution->statement);

@@ -182,7 +182,8 @@ object_name(Oid classid, Oid objid, int32 subid)
 	ObjectAddress address;
 
 	ObjectAddressSubSet(address, classid, objid, subid);
-	return getObjectDescription(&address, true);
+	return mig_printable_line(getObjectDescription(&address, true),
+							  MIG_NAME_BYTES);
 }
 
 /* "ShareLock on table public.t"; the search_path is ours, so it is qualified */
@@ -329,8 +330,11 @@ append_prepared(StringInfo buf, const Blocker *blocker, MigSqlScope *scope)
 						1, types, values, NULL) == 0)
 		return false;
 	appendStringInfo(buf, _("Prepared transaction \"%s\""),
-					 mig_sql_get_text(scope, 0, 1));
-	appendStringInfo(buf, _(" of role \"%s\""), mig_sql_get_text(scope, 0, 2));
+					 mig_printable_line(mig_sql_get_text(scope, 0, 1),
+										MIG_NAME_BYTES));
+	appendStringInfo(buf, _(" of role \"%s\""),
+					 mig_printable_line(mig_sql_get_text(scope, 0, 2),
+										NAMEDATALEN));
 	appendStringInfoString(buf, _(", holds "));
 	append_lock(buf, &blocker->tag, blocker->mode);
 	appendStringInfoString(buf, _(": in pg_prepared_xacts for "));

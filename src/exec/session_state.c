@@ -651,14 +651,16 @@ mig_session_state_free(MigSessionState *session_state)
 static char *
 name_of_named(const Named *named)
 {
+	const char *name = mig_printable_line(named->name, MIG_NAME_BYTES);
+
 	switch (named->kind)
 	{
 		case PREPARED:
-			return psprintf("prepared statement \"%s\"", named->name);
+			return psprintf("prepared statement \"%s\"", name);
 		case CURSOR:
-			return psprintf("cursor \"%s\"", named->name);
+			return psprintf("cursor \"%s\"", name);
 		case CHANNEL:
-			return psprintf("LISTEN \"%s\"", named->name);
+			return psprintf("LISTEN \"%s\"", name);
 	}
 	return NULL;				/* keep compiler quiet */
 }
@@ -704,7 +706,8 @@ name_of_object(const ObjectAddress *object)
 	schema = psprintf("%s.", schema);
 	if (strncmp(identity, schema, strlen(schema)) == 0)
 		identity = psprintf("pg_temp.%s", identity + strlen(schema));
-	return psprintf("%s %s", kind, identity);
+	return mig_printable_line(psprintf("%s %s", kind, identity),
+							  MIG_NAME_BYTES);
 }
 
 char **

@@ -58,6 +58,17 @@ forget_row(void)
 		pfree(through);
 }
 
+/* when a trigger of ours has to fire */
+static char
+required_firing(const char *trigger)
+{
+	if (strcmp(trigger, "gate_replica") == 0)
+		return TRIGGER_FIRES_ON_REPLICA;
+	if (strcmp(trigger, "gate_truncate") == 0)
+		return TRIGGER_FIRES_ALWAYS;
+	return TRIGGER_FIRES_ON_ORIGIN;
+}
+
 /* do as many triggers of ours of a table fire as there have to be? */
 static bool
 has_gates(const char *name, int expected)
@@ -72,9 +83,7 @@ has_gates(const char *name, int expected)
 
 		if (strncmp(trigger->tgname, "gate", 4) != 0)
 			continue;
-		if (trigger->tgenabled ==
-			(strcmp(trigger->tgname, "gate_replica") == 0 ?
-			 TRIGGER_FIRES_ON_REPLICA : TRIGGER_FIRES_ON_ORIGIN))
+		if (trigger->tgenabled == required_firing(trigger->tgname))
 			expected--;
 	}
 	table_close(rel, AccessShareLock);
@@ -89,7 +98,7 @@ has_gates(const char *name, int expected)
 static bool
 notices_changes(void)
 {
-	return has_gates("migration", 3) && has_gates("applied", 6);
+	return has_gates("migration", 4) && has_gates("applied", 6);
 }
 
 bool
@@ -146,7 +155,8 @@ read_settled(MigSqlScope *scope, MigSettled *settled)
 	memset(settled, 0, sizeof(MigSettled));
 	settled->changes = changes;
 	settled->foreign_changes = foreign_changes;
-	if (SPI_processed == 0)
+	settled->recorded = SPI_processed > 0;
+	if (!settled->recorded)
 		return;
 	settled->through = mig_sql_get_text(scope, 0, 2);
 	if (settled->through == NULL || !notices_changes())
@@ -235,10 +245,12 @@ mig_state_write(const char *project, const MigState *state)
 	mig_tables_open(&scope);
 	lock_settled(&scope, project, &now);
 
-	/* without a row nobody could have said that something has changed */
-	valid = settled.changes == changes &&
-		settled.foreign_changes == foreign_changes &&
-		TransactionIdIsValid(known_writer);
+	/*
+	 * Without a row when it was read, nobody could have said that something
+	 * has changed.  By now this transaction may have made one itself.
+	 */
+	valid = settled.recorded && settled.changes == changes &&
+		settled.foreign_changes == foreign_changes;
 	if (!valid)
 		settled.through = NULL;
 	values[0] = CStringGetTextDatum(project);

@@ -18,7 +18,7 @@ my $node = PostgreSQL::Test::Cluster->new('main');
 my $db = 'lines';
 
 $node->init;
-$node->append_conf('postgresql.conf', 'autovacuum = off');
+$node->append_conf('postgresql.conf', "autovacuum = off\nmax_prepared_transactions = 2\n");
 $node->start;
 owner_database($node, $db);
 query($node, $db, 'app', "SELECT migrate.add('1', 'SELECT 1')");
@@ -111,6 +111,50 @@ foreach my $text ("SELECT '\x1b[31m' 'x' FROM FROM", "SELEC\x1b[31m")
 	like($err, qr/42601/, 'a file that is no SQL');
 	unlike($err =~ s/^LINE .*//rmg, qr/\x1b/, 'is quoted as can be shown');
 }
+
+# who is in the way, by query, by the name of a prepared transaction and by that of
+# the object; and what a body has left in its session
+query($node, $db, 'app', qq{CREATE TABLE "t\nProcess 1 of role ""root"" \x1b[31m" (i int)});
+my $table = query($node, $db, 'app', q{SELECT quote_ident(relname) FROM pg_class WHERE relname LIKE E't\n%'});
+query($node, $db, 'app', "SELECT migrate.remove(version) FROM migrate.status() WHERE state <> 'applied';
+	SELECT migrate.add('4', " . quote("ALTER TABLE $table ADD j int") . ')');
+my $blocker = MigrateTest::session($node, $db, 'app');
+foreach my $in_the_way ('query', 'prepared transaction')
+{
+	MigrateTest::ask($blocker, "BEGIN; LOCK TABLE $table; SELECT 1 /* \x1b[31m\xe2\x80\xae */;");
+	MigrateTest::ask($blocker, qq{PREPARE TRANSACTION E'x\\nProcess 1 of role "root" \\x1b[31m';})
+	  if $in_the_way ne 'query';
+	foreach my $call ('SELECT migrate.apply()', 'CALL migrate.apply_each()')
+	{
+		my (undef, undef, $err) = run_sql($node, $db, 'app',
+			"SET migrate.lock_timeout = '50ms'; SET migrate.lock_retry_timeout = 0; SET migrate.lock_retries = 0; $call;");
+		like($err, qr/55P03.*DETAIL:.*(Process \d+ of role "app"|Prepared transaction)/s, "$call: names the $in_the_way");
+		is_clean($err, 'in a message that can be shown');
+		unlike($err, qr/^\s*Process 1 of/m, 'and of which no line is forged');
+	}
+	MigrateTest::ask($blocker, $in_the_way eq 'query' ? 'ROLLBACK;' :
+		qq{ROLLBACK PREPARED E'x\\nProcess 1 of role "root" \\x1b[31m';});
+}
+$blocker->quit;
+query($node, $db, 'app', "SELECT migrate.remove('4'); CREATE TABLE deferred (i int);
+	CREATE FUNCTION put_off() RETURNS trigger LANGUAGE plpgsql AS \$\$ BEGIN EXECUTE E'SELECT 1 \\x1b[31m/* x */ FROM nosuch'; RETURN NULL; END \$\$;
+	CREATE CONSTRAINT TRIGGER put_off AFTER INSERT ON deferred DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION put_off()");
+foreach my $body (qq{PREPARE "x\x1b[31m\nHINT: forged" AS SELECT 1; VACUUM deferred; SELECT 1/0},
+	'INSERT INTO deferred VALUES (1)')
+{
+	query($node, $db, 'app', "SELECT migrate.add('5', " . quote($body) . ')');
+	foreach my $call ('SELECT migrate.apply()', 'CALL migrate.apply_each()')
+	{
+		my ($status, undef, $err) = run_sql($node, $db, 'app', "$call;");
+		isnt($status, 0, "$call fails");
+		is_clean($err, 'with a message that can be shown');
+		unlike($err, qr/^HINT: forged/m, 'and of which no line is forged');
+	}
+	query($node, $db, $superuser, "SELECT migrate.unstamp('5')") if $body =~ /VACUUM/;
+	query($node, $db, 'app', "SELECT migrate.remove('5')");
+}
+is(query($node, $db, $superuser, q{SELECT count(*) FROM migrate.journal
+	WHERE concat(message, detail, hint, context) ~ E'[\x01-\x08\x0b-\x1f\u202e]'}), '0', 'the journal has none');
 
 # letters of other encodings are letters
 foreach my $encoding ('WIN1252', 'KOI8R', 'WIN866', 'LATIN1')

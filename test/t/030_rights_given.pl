@@ -254,6 +254,43 @@ END
 is(allowed('owner', $db, q{SELECT version FROM migrate.apply(project => 'first')}), '2', 'with all of them enabled in the ordinary way: as well');
 allowed($super, $db, 'ALTER TABLE migrate.applied ENABLE REPLICA TRIGGER gate_replica');
 
+# TRUNCATE comes by logical replication as well, as statements do.
+allowed($super, $db, q{SELECT migrate.apply(project => 'first')}) foreach 1 .. 2;
+is(value($db, q{complete FROM migrate.state WHERE project = 'first'}), 't', 'complete');
+allowed($super, $db, 'SET session_replication_role = replica; TRUNCATE migrate.applied');
+is(allowed('owner', $db, q{SELECT count(*) FROM migrate.apply(project => 'first')}), '2', 'what was truncated in the ledger is applied again');
+allowed($super, $db, q{SELECT migrate.apply(project => 'first')});
+is(value($db, q{complete FROM migrate.state WHERE project = 'first'}), 't', 'complete');
+allowed($super, $db, 'SET session_replication_role = replica; TRUNCATE migrate.migration');
+is(value($db, q{coalesce(bool_or(complete), false) FROM migrate.state}), 'f', 'and without texts nothing is known to be complete');
+
+# A roll-back makes the row of the state itself, where there was none, and has not
+# seen what came before that.
+$db = database('restored');
+allowed('owner', $db, q{SELECT migrate.add('9', 'SELECT 1', 'SELECT pg_advisory_xact_lock(9)')});
+allowed('owner', $db, 'SELECT migrate.apply()') foreach 1 .. 2;
+foreach my $call ('migrate.redo()', 'migrate.rollback()')
+{
+	allowed($super, $db, 'DELETE FROM migrate.state');
+	$holder = session($super, $db);
+	$holder->query('SELECT pg_advisory_lock(9);');
+	my $back = session('owner', $db);
+	$back->query('SELECT 1;');
+	$back->send("SELECT count(*) FROM $call;");
+	observe($db, 'SELECT 1') until value($db, q{count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted}) > 0;
+	my $version = $call =~ /redo/ ? '991' : '992';
+	allowed($super, $db, <<"END");
+SET session_replication_role = replica;
+INSERT INTO migrate.migration SELECT (jsonb_populate_record(m, jsonb_build_object('version', '$version',
+	'up', 'SELECT 1', 'checksum', encode(sha256('SELECT 1'), 'hex')))).* FROM migrate.migration m WHERE version = '9';
+END
+	$holder->query('SELECT pg_advisory_unlock(9);');
+	$back->answer;
+	like(allowed('owner', $db, 'SELECT version FROM migrate.apply()'), qr/$version/, "without a row of the state: what came during $call is applied");
+}
+$db = database('sequence');
+allowed('owner', $db, 'SELECT migrate.apply()');
+
 # A sequence that is far behind is set once.
 allowed($super, $db, q{INSERT INTO migrate.journal SELECT (jsonb_populate_record(j, jsonb_build_object('run', g))).*
 	FROM migrate.journal j, generate_series(1000, 60000) g WHERE (j.run, j.n) = (1, 1)});
