@@ -27,7 +27,6 @@
 #include "base/errors.h"
 #include "base/subxact.h"
 #include "exec/deferred.h"
-#include "exec/error_hint.h"
 #include "exec/execute.h"
 #include "exec/failure_record.h"
 #include "exec/lock_blockers.h"
@@ -39,25 +38,19 @@
 #include "plan/preflight.h"
 #include "plan/run_lock.h"
 #include "rehearse/rehearse.h"
+#include "run/run_common.h"
 
 typedef struct Rehearsal
 {
-	const MigRunOptions *options;
+	MigRunContext run;
 	const MigDownChoice *choice;	/* NULL: apply */
 	MigRehearsalSink sink;
 	void	   *sink_arg;
 	MigPlannedRun prepared;
 
-	int			nsteps;
-	MigStep    *steps;
-	MigLoadedBodies loaded;
-	MigExecution execution;
 	MigObserver observer;
 	MigEffects *effects;
-	MemoryContext scratch;		/* one migration */
-	MigSessionState *session_state; /* what the session had before */
 
-	int			current;		/* step that is running, -1: none */
 	int			rows;			/* of the current step */
 	TimestampTz statement_start;
 	bool		skipped;		/* something was left out */
@@ -72,7 +65,7 @@ typedef struct Rehearsal
 static void
 put_rehearsed_row(Rehearsal *rehearsal, MigRehearsed *row)
 {
-	const MigStep *step = &rehearsal->steps[rehearsal->current];
+	const MigStep *step = &rehearsal->run.steps[rehearsal->run.current];
 
 	row->version = step->entry->version;
 	row->name = step->entry->name;
@@ -84,11 +77,11 @@ put_rehearsed_row(Rehearsal *rehearsal, MigRehearsed *row)
 static void
 init_row(const Rehearsal *rehearsal, MigRehearsed *row)
 {
-	const MigExecution *execution = &rehearsal->execution;
+	const MigExecution *execution = &rehearsal->run.execution;
 	const MigStatement *statement;
 
 	memset(row, 0, sizeof(MigRehearsed));
-	row->part = rehearsal->steps[rehearsal->current].part;
+	row->part = rehearsal->run.steps[rehearsal->run.current].part;
 	if (execution->body == NULL || execution->statement < 0)
 		return;
 	statement = &execution->body->statements[execution->statement];
@@ -119,27 +112,11 @@ put_skipped(Rehearsal *rehearsal, const char *reason,
 static void
 describe_failure(Rehearsal *rehearsal, ErrorData *edata, MigFailure *failure)
 {
-	const MigExecution *execution = &rehearsal->execution;
-	MigHintFacts hints;
+	bool		autovacuum;
 
-	memset(failure, 0, sizeof(MigFailure));
-	mig_execute_locate(execution, edata, failure);
-	hints.project = rehearsal->options->project;
-	hints.role = mig_user_name(GetUserId());
-	hints.ledger_was_empty = rehearsal->prepared.ledger_was_empty;
-	hints.undoes = failure->in_body && failure->part == MIG_DOWN;
-	hints.blockers_named = false;
-	if (mig_lock_wait_is_lock_failure(edata))
-	{
-		bool		autovacuum;
-		char	   *blockers = mig_lock_blockers_describe(&autovacuum);
-
-		if (blockers != NULL)
-			mig_error_add_detail(edata, blockers);
-		hints.blockers_named = (blockers != NULL);
-	}
-	mig_error_hint_add(edata, &hints);
-	mig_failure_record_from_error(failure, edata);
+	rehearsal->run.blockers = mig_lock_wait_is_lock_failure(edata) ?
+		mig_lock_blockers_describe(&autovacuum) : NULL;
+	mig_run_common_describe_failure(&rehearsal->run, edata, failure);
 }
 
 /* may this error be there only because something was left out? */
@@ -167,14 +144,14 @@ looks_dependent(const ErrorData *edata)
 static const char *
 why_not_rehearsed(const Rehearsal *rehearsal, const ErrorData *edata)
 {
-	const MigEntry *entry = rehearsal->steps[rehearsal->current].entry;
+	const MigEntry *entry = rehearsal->run.steps[rehearsal->run.current].entry;
 
 	if (edata->sqlerrcode == ERRCODE_UNSAFE_NEW_ENUM_VALUE_USAGE)
 	{
 		/* a migration that does both in one transaction fails in any case */
 		if (rehearsal->skipped || entry->transactional == MIG_TX_OFF ||
 			(rehearsal->alter_type >= 0 &&
-			 rehearsal->alter_type < rehearsal->current))
+			 rehearsal->alter_type < rehearsal->run.current))
 			return "uses an enum value that has to be committed first";
 		return NULL;
 	}
@@ -196,9 +173,9 @@ static MigDecision
 decide_plan(void *arg)
 {
 	Rehearsal  *rehearsal = (Rehearsal *) arg;
-	const MigExecution *execution = &rehearsal->execution;
+	const MigExecution *execution = &rehearsal->run.execution;
 	const MigStatement *statement = &execution->body->statements[execution->statement];
-	const MigEntry *entry = rehearsal->steps[rehearsal->current].entry;
+	const MigEntry *entry = rehearsal->run.steps[rehearsal->run.current].entry;
 
 	rehearsal->statement_start = GetCurrentTimestamp();
 	if (execution->label->part == MIG_VERIFY)
@@ -233,7 +210,7 @@ begin_statement(void *arg)
 	Rehearsal  *rehearsal = (Rehearsal *) arg;
 
 	mig_statement_effects_before(rehearsal->effects,
-								 rehearsal->execution.label->part ==
+								 rehearsal->run.execution.label->part ==
 								 MIG_VERIFY);
 }
 
@@ -249,7 +226,7 @@ end_statement(const MigTiming *timing, void *arg)
 	row.effects = mig_statement_effects_after(rehearsal->effects, timing->tag);
 	put_rehearsed_row(rehearsal, &row);
 	if (strcmp(timing->tag, "ALTER TYPE") == 0 && rehearsal->alter_type < 0)
-		rehearsal->alter_type = rehearsal->current;
+		rehearsal->alter_type = rehearsal->run.current;
 }
 
 static bool
@@ -274,52 +251,27 @@ statement_failed(ErrorData *edata, void *arg)
  */
 
 static void
-show_step(Rehearsal *rehearsal)
-{
-	MigProgress *progress = &rehearsal->execution.progress;
-
-	progress->action = "rehearse";
-	progress->position = rehearsal->current + 1;
-	progress->total = rehearsal->nsteps;
-	mig_progress_mark(false);
-}
-
-static void
-run_bodies(Rehearsal *rehearsal, int i)
-{
-	const MigStepTexts *bodies = &rehearsal->loaded.bodies[i];
-	MigExecution *execution = &rehearsal->execution;
-
-	mig_execute_migration_begin();
-	mig_execute_body(execution, bodies->body);
-	mig_execute_check_deferred(bodies->body);
-
-	/* without what was left out it may well be wrong */
-	if (bodies->verify != NULL && !rehearsal->skipped)
-		mig_execute_body(execution, bodies->verify);
-	mig_execute_end_migration(execution, bodies->body);
-	mig_execute_migration_end();
-}
-
-static void
 rehearse_step(Rehearsal *rehearsal)
 {
-	int			i = rehearsal->current - rehearsal->loaded.first;
+	MigRunContext *run = &rehearsal->run;
 	MigRehearsed row;
 
 	rehearsal->rows = 0;
-	mig_execute_reset(&rehearsal->execution);
-	if (rehearsal->current > 0)
+	mig_run_common_begin_step(run, 0, "rehearse", run->current + 1,
+							  run->nsteps);
+	if (run->current > 0)
 		mig_statement_effects_next_migration(rehearsal->effects);
-	show_step(rehearsal);
-	if (rehearsal->steps[rehearsal->current].entry->partial)
+	mig_progress_mark(false);
+	if (rehearsal->run.steps[rehearsal->run.current].entry->partial)
 	{
 		put_skipped(rehearsal, "partly done", NULL);
 		rehearsal->skipped = true;
 		return;
 	}
-	run_bodies(rehearsal, i);
-	mig_execute_reset(&rehearsal->execution);
+
+	/* without what was left out a verify body may well be wrong */
+	mig_run_common_run_bodies(run, !rehearsal->skipped);
+	mig_execute_reset(&rehearsal->run.execution);
 	if (rehearsal->rows > 0)
 		return;
 	init_row(rehearsal, &row);
@@ -339,30 +291,24 @@ rehearse_steps(void *arg)
 	int			i;
 
 	mig_run_lock_bodies_begin();
-	mig_execute_set_settings(&rehearsal->execution,
+	mig_execute_set_settings(&rehearsal->run.execution,
 							 rehearsal->prepared.policy->search_path,
 							 rehearsal->prepared.policy->sets_search_path);
 	mig_lock_wait_reset();
 	mig_lock_wait_begin();
 	rehearsal->effects = mig_statement_effects_begin(CurrentMemoryContext);
-	for (i = 0; i < rehearsal->nsteps; i++)
+	for (i = 0; i < rehearsal->run.nsteps; i++)
 	{
-		rehearsal->current = -1;
-		if (!mig_loaded_bodies_have(&rehearsal->loaded, i))
-		{
-			/* it may refer to a body of the portion that goes */
-			mig_execute_reset(&rehearsal->execution);
-			mig_loaded_bodies_load(&rehearsal->loaded,
-								   rehearsal->options->project,
-								   rehearsal->steps, rehearsal->nsteps, i);
-		}
-		rehearsal->current = i;
-		MemoryContextSwitchTo(rehearsal->scratch);
+		rehearsal->run.current = -1;
+		if (!mig_loaded_bodies_have(&rehearsal->run.loaded, i))
+			mig_run_common_load(&rehearsal->run, i);
+		rehearsal->run.current = i;
+		MemoryContextSwitchTo(rehearsal->run.scratch);
 		rehearse_step(rehearsal);
 		MemoryContextSwitchTo(old);
-		MemoryContextReset(rehearsal->scratch);
+		MemoryContextReset(rehearsal->run.scratch);
 	}
-	rehearsal->current = -1;
+	rehearsal->run.current = -1;
 	mig_progress_unmark();
 	mig_run_lock_recheck();
 	AtEOXact_GUC(false, guc_level);
@@ -374,10 +320,9 @@ check_bodies_parse(Rehearsal *rehearsal)
 {
 	int			first;
 
-	for (first = 0; first < rehearsal->nsteps;
-		 first += rehearsal->loaded.count)
-		mig_loaded_bodies_load(&rehearsal->loaded, rehearsal->options->project,
-							   rehearsal->steps, rehearsal->nsteps, first);
+	for (first = 0; first < rehearsal->run.nsteps;
+		 first += rehearsal->run.loaded.count)
+		mig_run_common_load(&rehearsal->run, first);
 }
 
 
@@ -388,7 +333,7 @@ check_bodies_parse(Rehearsal *rehearsal)
 static void
 put_failure(Rehearsal *rehearsal, ErrorData *edata)
 {
-	const char *version = rehearsal->steps[rehearsal->current].entry->version;
+	const char *version = rehearsal->run.steps[rehearsal->run.current].entry->version;
 	MigRehearsed row;
 	MigFailure	failure;
 	int			i;
@@ -400,10 +345,10 @@ put_failure(Rehearsal *rehearsal, ErrorData *edata)
 		row.execution_ms = mig_journal_elapsed_ms(rehearsal->statement_start);
 	put_rehearsed_row(rehearsal, &row);
 
-	mig_execute_reset(&rehearsal->execution);
-	for (i = rehearsal->current + 1; i < rehearsal->nsteps; i++)
+	mig_execute_reset(&rehearsal->run.execution);
+	for (i = rehearsal->run.current + 1; i < rehearsal->run.nsteps; i++)
 	{
-		rehearsal->current = i;
+		rehearsal->run.current = i;
 		put_skipped(rehearsal,
 					psprintf(_("not run, because migration \"%s\" failed"),
 							 version), NULL);
@@ -416,13 +361,13 @@ add_plan_steps(Rehearsal *rehearsal, MigPart part)
 	const MigPlan *plan = rehearsal->prepared.plan;
 	int			i;
 
-	rehearsal->nsteps = plan->nsteps;
-	rehearsal->steps = palloc_extended(sizeof(MigStep) * plan->nsteps,
-									   MCXT_ALLOC_HUGE);
+	rehearsal->run.nsteps = plan->nsteps;
+	rehearsal->run.steps = palloc_extended(sizeof(MigStep) * plan->nsteps,
+										   MCXT_ALLOC_HUGE);
 	for (i = 0; i < plan->nsteps; i++)
 	{
-		rehearsal->steps[i].entry = plan->steps[i];
-		rehearsal->steps[i].part = part;
+		rehearsal->run.steps[i].entry = plan->steps[i];
+		rehearsal->run.steps[i].part = part;
 	}
 }
 
@@ -430,7 +375,7 @@ add_plan_steps(Rehearsal *rehearsal, MigPart part)
 static bool
 plan_rehearsal(Rehearsal *rehearsal)
 {
-	const MigRunOptions *options = rehearsal->options;
+	const MigRunOptions *options = rehearsal->run.options;
 	MigPlannedRun *prepared = &rehearsal->prepared;
 
 	if (rehearsal->choice == NULL)
@@ -449,6 +394,7 @@ plan_rehearsal(Rehearsal *rehearsal)
 			return false;
 		add_plan_steps(rehearsal, MIG_DOWN);
 	}
+	rehearsal->run.ledger_was_empty = prepared->ledger_was_empty;
 	mig_plan_run_warn(prepared->project, false);
 	return true;
 }
@@ -473,19 +419,18 @@ rehearse_plan(void *arg)
 		return;
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
-	mig_loaded_bodies_init(&rehearsal->loaded, CurrentMemoryContext);
 	check_bodies_parse(rehearsal);
 	mig_deferred_fire_callers();
 	edata = mig_subxact_run(rehearse_steps, rehearsal, false);
 	stop_watching();
-	if (edata != NULL && rehearsal->current >= 0)
+	if (edata != NULL && rehearsal->run.current >= 0)
 		mig_execute_explain_timeout(edata,
-									rehearsal->steps[rehearsal->current].entry->version);
+									rehearsal->run.steps[rehearsal->run.current].entry->version);
 	mig_execute_migration_end();
 	if (edata != NULL)
 	{
 		/* nobody who cancels wants to go on */
-		if (rehearsal->current < 0 ||
+		if (rehearsal->run.current < 0 ||
 			edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
 			ReThrowError(edata);
 		put_failure(rehearsal, edata);
@@ -497,13 +442,13 @@ rehearse_plan(void *arg)
 static void
 note_session_state(void *arg)
 {
-	((Rehearsal *) arg)->session_state = mig_session_state_note();
+	((Rehearsal *) arg)->run.execution.session_state = mig_session_state_note();
 }
 
 static void
 restore_session_state(void *arg)
 {
-	mig_session_state_remove(((Rehearsal *) arg)->session_state);
+	mig_session_state_remove(((Rehearsal *) arg)->run.execution.session_state);
 }
 
 /* even a look at the session locks something, if not for long */
@@ -522,19 +467,14 @@ run_rehearsal(Rehearsal *rehearsal)
 	ErrorData  *edata;
 
 	mig_run_lock_refuse_recursion();
+	mig_run_common_init(&rehearsal->run, rehearsal->run.options);
 	run_rolled_back(note_session_state, rehearsal);
-	rehearsal->scratch = AllocSetContextCreate(CurrentMemoryContext,
-											   "migrate one migration",
-											   ALLOCSET_DEFAULT_SIZES);
-	mig_execute_init(&rehearsal->execution, CurrentMemoryContext);
-	rehearsal->execution.session_state = rehearsal->session_state;
 	rehearsal->observer.decide = decide_plan;
 	rehearsal->observer.begin = begin_statement;
 	rehearsal->observer.end = end_statement;
 	rehearsal->observer.failed = statement_failed;
 	rehearsal->observer.arg = rehearsal;
-	rehearsal->execution.observer = &rehearsal->observer;
-	rehearsal->current = -1;
+	rehearsal->run.execution.observer = &rehearsal->observer;
 	rehearsal->alter_type = -1;
 	edata = mig_subxact_run(rehearse_plan, rehearsal, false);
 	stop_watching();
@@ -549,7 +489,7 @@ mig_rehearse_up(const MigRunOptions *options, MigRehearsalSink sink,
 {
 	Rehearsal	rehearsal = {0};
 
-	rehearsal.options = options;
+	rehearsal.run.options = options;
 	rehearsal.sink = sink;
 	rehearsal.sink_arg = arg;
 	run_rehearsal(&rehearsal);
@@ -562,7 +502,7 @@ mig_rehearse_down(const MigRunOptions *options,
 {
 	Rehearsal	rehearsal = {0};
 
-	rehearsal.options = options;
+	rehearsal.run.options = options;
 	rehearsal.choice = choice;
 	rehearsal.sink = sink;
 	rehearsal.sink_arg = arg;

@@ -51,6 +51,7 @@
 #include "plan/preflight.h"
 #include "plan/run_lock.h"
 #include "run/apply.h"
+#include "run/run_common.h"
 
 /* what a step took */
 typedef struct StepCost
@@ -62,32 +63,16 @@ typedef struct StepCost
 
 typedef struct ApplyRun
 {
-	const MigRunOptions *options;
+	MigRunContext common;
 	const char *action;
 	const MigDownChoice *choice;	/* NULL: up */
 	MigPolicy  *policy;
 	MigProject *project;
-	const char *role;
 	int64		id;				/* 0: dry run */
-	bool		ledger_was_empty;
-
-	int			nsteps;
-	MigStep    *steps;
 	List	   *again;			/* see MigPlan */
 	StepCost   *costs;			/* of each step */
-	MigLoadedBodies loaded;
 	MigJournalBatch *batch;
-	MigExecution execution;
-	MigSessionState *session_state; /* what the session had before the run */
-	MemoryContext scratch;		/* one migration */
-
-	int			current;		/* step that is running, -1: none */
 	int			recorded;		/* journal rows so far */
-	TimestampTz started_at;		/* of the current step */
-	XLogRecPtr	wal_start;
-	TimestampTz run_started_at;
-	MigLockSchedule schedule;
-	char	   *blockers;		/* whom the last attempt waited for, or NULL */
 } ApplyRun;
 
 
@@ -95,43 +80,39 @@ typedef struct ApplyRun
  * Before the run
  */
 
+/* a run without steps, in CurrentMemoryContext */
 static ApplyRun *
-run_begin(const MigRunOptions *options, const char *action,
+begin_run(const MigRunOptions *options, const char *action,
 		  const MigDownChoice *choice, const MigPlannedRun *prepared)
 {
 	ApplyRun   *run = palloc0(sizeof(ApplyRun));
 
-	run->options = options;
+	mig_run_common_init(&run->common, options);
+	run->common.ledger_was_empty = prepared->ledger_was_empty;
 	run->choice = choice;
 	run->action = action;
 	run->policy = prepared->policy;
 	run->project = prepared->project;
-	run->ledger_was_empty = prepared->ledger_was_empty;
-	run->role = mig_user_name(GetUserId());
-	run->current = -1;
-	run->scratch = AllocSetContextCreate(CurrentMemoryContext,
-										 "migrate one migration",
-										 ALLOCSET_DEFAULT_SIZES);
-	mig_execute_init(&run->execution, CurrentMemoryContext);
 	return run;
 }
 
+/* these come after the steps that the run has already */
 static void
-add_run_steps(ApplyRun *run, MigPart part, MigEntry **entries, int count)
+add_steps(ApplyRun *run, MigPart part, MigEntry **entries, int count)
 {
 	int			i;
 
-	if (run->steps == NULL)
-		run->steps = palloc_extended(sizeof(MigStep) * Max(count, 1),
-									 MCXT_ALLOC_HUGE);
+	if (run->common.steps == NULL)
+		run->common.steps = palloc_extended(sizeof(MigStep) * Max(count, 1),
+											MCXT_ALLOC_HUGE);
 	else
-		run->steps = repalloc_huge(run->steps,
-								   sizeof(MigStep) * (run->nsteps + count));
+		run->common.steps = repalloc_huge(run->common.steps,
+										  sizeof(MigStep) * (run->common.nsteps + count));
 	for (i = 0; i < count; i++)
 	{
-		run->steps[run->nsteps].entry = entries[i];
-		run->steps[run->nsteps].part = part;
-		run->nsteps++;
+		run->common.steps[run->common.nsteps].entry = entries[i];
+		run->common.steps[run->common.nsteps].part = part;
+		run->common.nsteps++;
 	}
 }
 
@@ -139,15 +120,6 @@ add_run_steps(ApplyRun *run, MigPart part, MigEntry **entries, int count)
 /*
  * Bodies
  */
-
-static void
-load_bodies(ApplyRun *run, int first)
-{
-	/* it may refer to a body of the portion that goes */
-	mig_execute_reset(&run->execution);
-	mig_loaded_bodies_load(&run->loaded, run->options->project, run->steps,
-						   run->nsteps, first);
-}
 
 static void
 append_argument(StringInfo call, const char *name, const char *value)
@@ -162,7 +134,7 @@ append_argument(StringInfo call, const char *name, const char *value)
 static char *
 other_mode_call(const ApplyRun *run)
 {
-	const MigRunOptions *options = run->options;
+	const MigRunOptions *options = run->common.options;
 	const MigDownChoice *choice = run->choice;
 	StringInfoData call;
 
@@ -187,7 +159,7 @@ errhint_other_mode(const ApplyRun *run)
 {
 	char	   *call = other_mode_call(run);
 
-	if (run->choice == NULL && run->options->restricted)
+	if (run->choice == NULL && run->common.options->restricted)
 		return errhint("%s can, with the same versions, outside of a transaction block.",
 					   call);
 	if (strcmp(run->action, "redo") == 0)
@@ -212,14 +184,14 @@ check_transactional(ApplyRun *run)
 	int			first;
 	int			i;
 
-	for (first = 0; first < run->nsteps; first += run->loaded.count)
+	for (first = 0; first < run->common.nsteps; first += run->common.loaded.count)
 	{
-		load_bodies(run, first);
-		for (i = 0; i < run->loaded.count; i++)
+		mig_run_common_load(&run->common, first);
+		for (i = 0; i < run->common.loaded.count; i++)
 		{
-			const char *why = mig_loaded_bodies_own_transaction(&run->loaded,
-																run->steps, i);
-			const MigEntry *entry = run->steps[first + i].entry;
+			const char *why = mig_loaded_bodies_own_transaction(&run->common.loaded,
+																run->common.steps, i);
+			const MigEntry *entry = run->common.steps[first + i].entry;
 
 			if (why == NULL)
 				continue;
@@ -248,52 +220,31 @@ check_transactional(ApplyRun *run)
  */
 
 static void
-fill_journal_row(ApplyRun *run, MigJournalRow *row, double execution_ms)
-{
-	MigStep    *step = &run->steps[run->current];
-
-	mig_loaded_bodies_fill_row(&run->loaded, run->steps,
-							   run->current - run->loaded.first, row);
-	row->run = run->id;
-	row->n = run->recorded + 1;
-	row->project = run->options->project;
-	row->replace = step->part == MIG_UP && step->entry->applied &&
-		strcmp(run->action, "redo") != 0;
-	row->started_at = run->started_at;
-	row->execution_ms = execution_ms;
-	row->ntimings = run->execution.ntimings;
-	row->timings = run->execution.timings;
-	row->role = run->role;
-	row->search_path = run->policy->search_path;
-	row->note = run->options->note;
-	row->wal_start = run->wal_start;
-	row->wal_end = GetXLogInsertRecPtr();
-}
-
-static void
 record_step(ApplyRun *run, double execution_ms)
 {
-	MigStep    *step = &run->steps[run->current];
-	const MigStepTexts *bodies =
-		&run->loaded.bodies[run->current - run->loaded.first];
-	const MigTexts *texts = bodies->texts;
+	const MigRunContext *common = &run->common;
+	const MigStep *step = mig_run_common_step(common);
+	const MigTexts *texts = mig_run_common_bodies(common)->texts;
+	StepCost   *cost = &run->costs[common->current];
 	MigJournalRow row;
 
-	run->costs[run->current].statements = run->execution.ntimings;
-	run->costs[run->current].execution_ms = execution_ms;
+	cost->statements = common->execution.ntimings;
+	cost->execution_ms = execution_ms;
 	if (run->id == 0)
 		return;
-	memset(&row, 0, sizeof(row));
-	fill_journal_row(run, &row, execution_ms);
+	mig_run_common_fill_row(common, run->id, run->action, &row);
+	row.n = ++run->recorded;
+	row.execution_ms = execution_ms;
+	row.replace = step->part == MIG_UP && step->entry->applied &&
+		strcmp(run->action, "redo") != 0;
 	row.effect = step->part == MIG_UP ? MIG_EFFECT_APPLIED : MIG_EFFECT_UNDONE;
 	row.how = "apply";
-	run->costs[run->current].seq = mig_journal_batch_add(run->batch, &row);
+	cost->seq = mig_journal_batch_add(run->batch, &row);
 	mig_journal_batch_add_body(run->batch, row.body, run->id,
 							   mig_migration_texts_part(texts, step->part));
 	if (row.verify_body != NULL)
 		mig_journal_batch_add_body(run->batch, row.verify_body, run->id,
 								   texts->verify);
-	run->recorded++;
 }
 
 /*
@@ -303,44 +254,30 @@ record_step(ApplyRun *run, double execution_ms)
 static void
 apply_step(ApplyRun *run)
 {
-	MigStep    *step = &run->steps[run->current];
-	const MigStepTexts *bodies =
-		&run->loaded.bodies[run->current - run->loaded.first];
+	MigRunContext *common = &run->common;
+	MigStep    *step = mig_run_common_step(common);
 	instr_time	start;
 	instr_time	duration;
 	double		execution_ms;
 
-	run->execution.progress.run = run->id;
-	run->execution.progress.action = mig_loaded_bodies_action(step->part);
-	run->execution.progress.position = run->current + 1;
-	run->execution.progress.total = run->nsteps;
-	mig_execute_reset(&run->execution);
+	mig_run_common_begin_step(common, run->id,
+							  mig_loaded_bodies_action(step->part),
+							  common->current + 1, common->nsteps);
 	mig_progress_mark(false);
-	run->started_at = GetCurrentTimestamp();
-	run->wal_start = GetXLogInsertRecPtr();
 	INSTR_TIME_SET_CURRENT(start);
-	mig_execute_migration_begin();
-
-	mig_execute_body(&run->execution, bodies->body);
-	mig_execute_check_deferred(bodies->body);
-	if (bodies->verify != NULL)
-		mig_execute_body(&run->execution, bodies->verify);
-	mig_execute_end_migration(&run->execution, bodies->body);
-	if (bodies->verify != NULL)
-		mig_execute_end_migration(&run->execution, bodies->verify);
-
-	mig_execute_migration_end();
+	mig_run_common_run_bodies(common, true);
 	INSTR_TIME_SET_CURRENT(duration);
 	INSTR_TIME_SUBTRACT(duration, start);
 	execution_ms = INSTR_TIME_GET_MILLISEC(duration);
 	record_step(run, execution_ms);
-	mig_loaded_bodies_warn_empty(&run->loaded, run->steps,
-								 run->current - run->loaded.first);
-	if (run->options->dry_run)
+	mig_loaded_bodies_warn_empty(&common->loaded, common->steps,
+								 common->current - common->loaded.first);
+	if (common->options->dry_run)
 		return;
 	mig_progress_notice(step->part == MIG_UP ? "applied" : "rolled back",
-						run->current + 1, run->nsteps, step->entry->version,
-						step->entry->name, execution_ms, false);
+						common->current + 1, common->nsteps,
+						step->entry->version, step->entry->name, execution_ms,
+						false);
 }
 
 /*
@@ -358,8 +295,8 @@ end_undo(ApplyRun *run)
 
 		if (run->id == 0)
 			break;
-		mig_journal_give_up(&row, run->id, run->options->project,
-							(const MigEntry *) lfirst(lc), run->options->note);
+		mig_journal_give_up(&row, run->id, run->common.options->project,
+							(const MigEntry *) lfirst(lc), run->common.options->note);
 		row.n = ++run->recorded;
 		mig_journal_batch_add(run->batch, &row);
 	}
@@ -372,25 +309,25 @@ apply_steps(ApplyRun *run)
 	MemoryContext old = CurrentMemoryContext;
 	int			i;
 
-	for (i = 0; i < run->nsteps; i++)
+	for (i = 0; i < run->common.nsteps; i++)
 	{
 		/* what fails from here on is not the migration before */
-		run->current = -1;
-		if (i > 0 && run->steps[i].part != run->steps[i - 1].part)
+		run->common.current = -1;
+		if (i > 0 && run->common.steps[i].part != run->common.steps[i - 1].part)
 			end_undo(run);
-		if (!mig_loaded_bodies_have(&run->loaded, i))
-			load_bodies(run, i);
-		run->current = i;
-		MemoryContextSwitchTo(run->scratch);
+		if (!mig_loaded_bodies_have(&run->common.loaded, i))
+			mig_run_common_load(&run->common, i);
+		run->common.current = i;
+		MemoryContextSwitchTo(run->common.scratch);
 		apply_step(run);
 		MemoryContextSwitchTo(old);
-		MemoryContextReset(run->scratch);
+		MemoryContextReset(run->common.scratch);
 	}
-	run->current = -1;
-	mig_session_state_remove(run->session_state);
+	run->common.current = -1;
+	mig_session_state_remove(run->common.execution.session_state);
 	mig_progress_unmark();
 	mig_run_lock_recheck();
-	if (run->steps[run->nsteps - 1].part == MIG_DOWN)
+	if (run->common.steps[run->common.nsteps - 1].part == MIG_DOWN)
 		end_undo(run);
 	mig_journal_batch_flush(run->batch);
 }
@@ -401,9 +338,9 @@ hold_undone(ApplyRun *run)
 	List	   *versions = mig_plan_versions(run->again);
 	int			i;
 
-	for (i = 0; i < run->nsteps; i++)
-		versions = lappend(versions, run->steps[i].entry->version);
-	mig_migration_hold(run->options->project, versions,
+	for (i = 0; i < run->common.nsteps; i++)
+		versions = lappend(versions, run->common.steps[i].entry->version);
+	mig_migration_hold(run->common.options->project, versions,
 					   psprintf("rolled back by run " INT64_FORMAT, run->id));
 }
 
@@ -416,11 +353,11 @@ update_state(ApplyRun *run)
 
 	foreach(lc, run->again)
 		((MigEntry *) lfirst(lc))->applied = false;
-	for (i = 0; i < run->nsteps; i++)
+	for (i = 0; i < run->common.nsteps; i++)
 	{
-		MigEntry   *entry = run->steps[i].entry;
+		MigEntry   *entry = run->common.steps[i].entry;
 
-		entry->applied = (run->steps[i].part == MIG_UP);
+		entry->applied = (run->common.steps[i].part == MIG_UP);
 		entry->up_changed = entry->down_changed = false;
 		entry->run = run->id;
 		entry->seq = run->costs[i].seq;
@@ -436,7 +373,7 @@ run_everything(void *arg)
 	int			guc_level = NewGUCNestLevel();
 
 	mig_run_lock_bodies_begin();
-	mig_execute_set_settings(&run->execution, run->policy->search_path,
+	mig_execute_set_settings(&run->common.execution, run->policy->search_path,
 							 run->policy->sets_search_path);
 	mig_lock_wait_begin();
 	apply_steps(run);
@@ -445,7 +382,7 @@ run_everything(void *arg)
 	if (run->id != 0)
 	{
 		if (strcmp(run->action, "rollback") == 0 &&
-			mig_plan_run_holds(run->options, run->policy))
+			mig_plan_run_holds(run->common.options, run->policy))
 			hold_undone(run);
 		update_state(run);
 	}
@@ -496,50 +433,20 @@ report_failure(const ApplyRun *run, const MigJournalRow *row,
  * or report it.
  */
 static void
-fail_run(ApplyRun *run, ErrorData *edata, MigApplySink sink, void *arg)
+raise_or_report(ApplyRun *run, ErrorData *edata, MigApplySink sink, void *arg)
 {
-	MigHintFacts hints;
 	MigFailure	failure;
 	MigJournalRow row;
-	const char *text = NULL;
+	const char *text = mig_run_common_text(&run->common);
 
 	/* nobody who cancels wants to go on, whatever the call said */
-	bool		raise = run->options->raise ||
+	bool		raise = run->common.options->raise ||
 		edata->sqlerrcode == ERRCODE_QUERY_CANCELED;
 
-	memset(&failure, 0, sizeof(failure));
-	memset(&row, 0, sizeof(row));
-	if (run->current >= 0)
-		mig_execute_locate(&run->execution, edata, &failure);
-	hints.project = run->options->project;
-	hints.role = run->role;
-	hints.ledger_was_empty = run->ledger_was_empty;
-	hints.undoes = failure.in_body && failure.part == MIG_DOWN;
-	hints.blockers_named = (run->blockers != NULL);
-	if (run->blockers != NULL)
-		mig_error_add_detail(edata, run->blockers);
-	mig_error_hint_add(edata, &hints);
-	mig_failure_record_from_error(&failure, edata);
-	if (run->current >= 0)
-	{
-		run->recorded = run->current;
-		fill_journal_row(run, &row, mig_journal_elapsed_ms(run->started_at));
-		text = mig_loaded_bodies_text(&run->loaded, run->steps,
-									  run->current - run->loaded.first);
-	}
-	else
-	{
-		row.run = run->id;
-		row.n = 1;
-		row.action = run->action;
-		row.project = run->options->project;
-		row.started_at = run->run_started_at;
-		row.execution_ms = mig_journal_elapsed_ms(run->run_started_at);
-		row.role = run->role;
-		row.note = run->options->note;
-	}
+	mig_run_common_describe_failure(&run->common, edata, &failure);
+	mig_run_common_fill_row(&run->common, run->id, run->action, &row);
+	row.n = Max(run->common.current, 0) + 1;
 	row.failure = &failure;
-
 	if (run->id != 0)
 	{
 		mig_failure_record_log(&row);
@@ -558,9 +465,9 @@ report_results(const ApplyRun *run, MigApplySink sink, void *arg)
 {
 	int			i;
 
-	for (i = 0; i < run->nsteps; i++)
+	for (i = 0; i < run->common.nsteps; i++)
 	{
-		const MigStep *step = &run->steps[i];
+		const MigStep *step = &run->common.steps[i];
 		MigApplyResult result;
 
 		memset(&result, 0, sizeof(result));
@@ -577,19 +484,7 @@ report_results(const ApplyRun *run, MigApplySink sink, void *arg)
 static void
 restore_session_state(void *arg)
 {
-	mig_session_state_remove(((ApplyRun *) arg)->session_state);
-}
-
-/* what a roll-back does not take away would fail the next attempt */
-static void
-restore_session(ApplyRun *run)
-{
-	ErrorData  *edata = mig_subxact_insist(restore_session_state, run);
-
-	if (edata != NULL)
-		ereport(WARNING,
-				(errcode(edata->sqlerrcode),
-				 errmsg("the session is not as it was: %s", edata->message)));
+	mig_session_state_remove(((ApplyRun *) arg)->common.execution.session_state);
 }
 
 static ErrorData *
@@ -597,46 +492,38 @@ run_attempt(ApplyRun *run)
 {
 	ErrorData  *edata;
 
-	run->current = -1;
+	run->common.current = -1;
 	run->recorded = 0;
-	run->blockers = NULL;
-	MemoryContextReset(run->scratch);
+	run->common.blockers = NULL;
+	MemoryContextReset(run->common.scratch);
 	mig_lock_wait_reset();
 	run->batch = mig_journal_batch_begin();
-	edata = mig_subxact_run(run_everything, run, !run->options->dry_run);
+	edata = mig_subxact_run(run_everything, run, !run->common.options->dry_run);
 	mig_lock_wait_end();
 	mig_run_lock_bodies_end();
-	if (edata != NULL && run->current >= 0)
+	if (edata != NULL && run->common.current >= 0)
 		mig_execute_explain_timeout(edata,
-									run->steps[run->current].entry->version);
+									run->common.steps[run->common.current].entry->version);
 	mig_execute_migration_end();
 	mig_journal_batch_end(run->batch);
 	if (edata != NULL)
-		restore_session(run);
+		mig_run_common_warn_session(mig_subxact_insist(restore_session_state,
+													   run));
 	return edata;
 }
 
-static void
-pause_run(void *arg)
-{
-	mig_pause(*(int *) arg);
-}
-
-/* the error if somebody cancels, which takes the place of failure */
+/*
+ * Pause, and return NULL, or the error if somebody cancels that, which takes the
+ * place of failure.
+ */
 static ErrorData *
 pause_before_retry(const ApplyRun *run, const ErrorData *failure)
 {
-	int			ms = mig_lock_schedule_pause_ms(&run->schedule);
-	ErrorData  *edata;
+	int			ms = mig_run_common_announce_retry(&run->common);
+	ErrorData  *edata = mig_subxact_run(mig_run_common_pause, &ms, true);
 
-	if (mig_lock_schedule_tells(&run->schedule))
-		mig_progress_notice_retry(run->steps[run->current].entry->version,
-								  &run->schedule, ms, run->blockers);
-	edata = mig_subxact_run(pause_run, &ms, true);
 	if (edata != NULL)
-		mig_error_add_detail(edata,
-							 psprintf(_("The run was to be tried again after this error: %s"),
-									  failure->message));
+		mig_run_common_explain_cancel(edata, failure);
 	return edata;
 }
 
@@ -647,8 +534,8 @@ pause_before_retry(const ApplyRun *run, const ErrorData *failure)
 static ErrorData *
 run_attempts(ApplyRun *run)
 {
-	mig_lock_schedule_begin(&run->schedule, 0);
-	run->execution.schedule = &run->schedule;
+	mig_lock_schedule_begin(&run->common.schedule, 0);
+	run->common.execution.schedule = &run->common.schedule;
 	for (;;)
 	{
 		ErrorData  *edata = run_attempt(run);
@@ -656,10 +543,10 @@ run_attempts(ApplyRun *run)
 
 		if (edata == NULL || !mig_lock_wait_is_lock_failure(edata))
 			return edata;
-		run->blockers = mig_lock_blockers_describe(&run->schedule.autovacuum);
+		run->common.blockers = mig_lock_blockers_describe(&run->common.schedule.autovacuum);
 
 		/* what is not a migration's is not known to leave nothing behind */
-		if (run->current < 0 || !mig_lock_schedule_next(&run->schedule))
+		if (run->common.current < 0 || !mig_lock_schedule_next(&run->common.schedule))
 			return edata;
 		canceled = pause_before_retry(run, edata);
 		if (canceled != NULL)
@@ -669,38 +556,35 @@ run_attempts(ApplyRun *run)
 
 /* run the steps that were added, with the lock held */
 static void
-run_execute(ApplyRun *run, MigApplySink sink, void *arg)
+run_steps(ApplyRun *run, MigApplySink sink, void *arg)
 {
 	ErrorData  *edata;
-	const MigStep *last = &run->steps[run->nsteps - 1];
+	const MigStep *last = &run->common.steps[run->common.nsteps - 1];
 
 	Assert(mig_run_lock_is_mine());
-	run->run_started_at = GetCurrentTimestamp();
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
-	run->costs = palloc_extended(sizeof(StepCost) * run->nsteps,
+	run->costs = palloc_extended(sizeof(StepCost) * run->common.nsteps,
 								 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	mig_loaded_bodies_init(&run->loaded, CurrentMemoryContext);
 	check_transactional(run);
-	run->session_state = run->execution.session_state =
-		mig_session_state_note();
-	if (!run->options->dry_run)
+	run->common.execution.session_state = mig_session_state_note();
+	if (!run->common.options->dry_run)
 		run->id = mig_journal_next_run();
 	mig_deferred_fire_callers();
 	edata = run_attempts(run);
 	mig_progress_restore();
 	if (edata != NULL)
-		fail_run(run, edata, sink, arg);
+		raise_or_report(run, edata, sink, arg);
 	else
 	{
 		/* unless the caller may have said LISTEN in this transaction */
 		if (!IsTransactionBlock())
-			mig_session_state_end_listening(run->session_state);
+			mig_session_state_end_listening(run->common.execution.session_state);
 		if (run->id != 0)
-			mig_progress_notify(mig_progress_payload(run->id, run->options->project,
+			mig_progress_notify(mig_progress_payload(run->id, run->common.options->project,
 													 last->entry->version,
 													 run->action, NULL,
-													 mig_journal_elapsed_ms(run->run_started_at)));
+													 mig_journal_elapsed_ms(run->common.run_started_at)));
 		report_results(run, sink, arg);
 		if (IsTransactionBlock() && run->id != 0)
 			ereport(NOTICE,
@@ -755,9 +639,9 @@ mig_apply_up(const MigRunOptions *options, MigApplySink sink, void *arg)
 	mig_plan_run_warn(prepared.project, false);
 	mig_lint_before_run(options->project, prepared.project, prepared.plan,
 						prepared.policy);
-	run = run_begin(options, "apply", NULL, &prepared);
-	add_run_steps(run, MIG_UP, prepared.plan->steps, prepared.plan->nsteps);
-	run_execute(run, sink, arg);
+	run = begin_run(options, "apply", NULL, &prepared);
+	add_steps(run, MIG_UP, prepared.plan->steps, prepared.plan->nsteps);
+	run_steps(run, sink, arg);
 }
 
 static bool
@@ -794,10 +678,10 @@ mig_apply_down(const MigRunOptions *options, const MigDownChoice *choice,
 
 	if (!prepare_undo(options, choice, &prepared))
 		return;
-	run = run_begin(options, "rollback", choice, &prepared);
+	run = begin_run(options, "rollback", choice, &prepared);
 	run->again = prepared.plan->again;
-	add_run_steps(run, MIG_DOWN, prepared.plan->steps, prepared.plan->nsteps);
-	run_execute(run, sink, arg);
+	add_steps(run, MIG_DOWN, prepared.plan->steps, prepared.plan->nsteps);
+	run_steps(run, sink, arg);
 	if (options->dry_run || prepared.policy->allow_out_of_order ||
 		mig_plan_run_holds(options, prepared.policy))
 		return;
@@ -826,9 +710,9 @@ mig_apply_redo(const MigRunOptions *options, int64 steps, MigApplySink sink,
 	if (!prepare_undo(options, &choice, &prepared))
 		return;
 	plan = prepared.plan;
-	run = run_begin(options, "redo", &choice, &prepared);
+	run = begin_run(options, "redo", &choice, &prepared);
 	run->again = plan->again;
-	add_run_steps(run, MIG_DOWN, plan->steps, plan->nsteps);
+	add_steps(run, MIG_DOWN, plan->steps, plan->nsteps);
 	up = palloc(sizeof(MigEntry *) *
 				(plan->nsteps + list_length(plan->again)));
 	memcpy(up, plan->steps, sizeof(MigEntry *) * plan->nsteps);
@@ -839,6 +723,6 @@ mig_apply_redo(const MigRunOptions *options, int64 steps, MigApplySink sink,
 			up[nup++] = (MigEntry *) lfirst(lc);
 	}
 	qsort(up, nup, sizeof(MigEntry *), compare_entry_positions);
-	add_run_steps(run, MIG_UP, up, nup);
-	run_execute(run, sink, arg);
+	add_steps(run, MIG_UP, up, nup);
+	run_steps(run, sink, arg);
 }

@@ -68,17 +68,11 @@ find_blockers_of_failure(void *arg)
 
 	mig_apply_each_failure_look_for_extension(each);
 	mig_run_lock_renew_mark();	/* the error has taken it */
-	each->blockers = mig_lock_blockers_describe(&each->schedule.autovacuum);
-	each->half_way = mig_step_exists(each->options->project,
+	each->common.blockers = mig_lock_blockers_describe(&each->common.schedule.autovacuum);
+	each->half_way = mig_step_exists(each->common.options->project,
 									 mig_apply_each_current_entry(each)->version, &part);
 	if (each->half_way)
 		mig_run_lock_half_way();
-}
-
-static void
-pause_between_attempts(void *arg)
-{
-	mig_pause(*(int *) arg);
 }
 
 static void
@@ -100,7 +94,8 @@ run_or_fail(MigApplyEachRun *each, void (*function) (void *arg))
 static const MigStepTexts *
 last_texts(const MigApplyEachRun *each)
 {
-	return &each->loaded.bodies[each->next - each->loaded.first];
+	Assert(mig_loaded_bodies_have(&each->common.loaded, each->next));
+	return &each->common.loaded.bodies[each->next - each->common.loaded.first];
 }
 
 /*
@@ -114,9 +109,9 @@ end_migration(void *arg)
 	const MigStepTexts *texts = last_texts(each);
 
 	if (texts->verify != NULL)
-		(void) mig_session_state_end_migration(each->session_state,
+		(void) mig_session_state_end_migration(each->common.execution.session_state,
 											   mig_runnable_body(texts->verify));
-	(void) mig_session_state_end_migration(each->session_state,
+	(void) mig_session_state_end_migration(each->common.execution.session_state,
 										   mig_runnable_body(texts->body));
 }
 
@@ -134,8 +129,8 @@ may_have_left_something(const MigApplyEachRun *each)
 static void
 plan_again(MigApplyEachRun *each)
 {
-	each->current = -1;
-	each->blockers = NULL;
+	each->common.current = -1;
+	each->common.blockers = NULL;
 	run_or_fail(each, mig_apply_each_plan_make);
 }
 
@@ -154,25 +149,20 @@ regain_lock(void *arg)
 static void
 pause_and_plan_again(MigApplyEachRun *each, const ErrorData *failure)
 {
-	int			ms = mig_lock_schedule_pause_ms(&each->schedule);
+	int			ms = mig_run_common_announce_retry(&each->common);
 	ErrorData  *edata;
 
-	if (mig_lock_schedule_tells(&each->schedule))
-		mig_progress_notice_retry(mig_apply_each_current_entry(each)->version,
-								  &each->schedule, ms, each->blockers);
 	if (!each->half_way)
 		mig_run_lock_yield_session();
-	edata = mig_transaction_run(pause_between_attempts, &ms);
+	edata = mig_transaction_run(mig_run_common_pause, &ms);
 	if (edata != NULL)
 	{
-		mig_error_add_detail(edata,
-							 psprintf(_("The migration was to be tried again after this error: %s"),
-									  failure->message));
+		mig_run_common_explain_cancel(edata, failure);
 		mig_apply_each_failure_raise(each, edata);
 	}
 	run_or_fail(each, each->half_way ? regain_lock : wait_for_lock);
 	if (each->half_way)
-		each->current = -1;
+		each->common.current = -1;
 	else
 		plan_again(each);
 }
@@ -183,15 +173,15 @@ begin_attempt(MigApplyEachRun *each)
 {
 	const char *version = mig_apply_each_current_entry(each)->version;
 
-	each->blockers = NULL;
+	each->common.blockers = NULL;
 	mig_lock_wait_reset();
 	if (each->tried != NULL && strcmp(each->tried, version) == 0)
 		return;
 	if (each->tried != NULL)
 		pfree(each->tried);
 	each->tried = MemoryContextStrdup(each->context, version);
-	mig_lock_schedule_begin(&each->schedule, -1);
-	each->execution.schedule = &each->schedule;
+	mig_lock_schedule_begin(&each->common.schedule, -1);
+	each->common.execution.schedule = &each->common.schedule;
 }
 
 static bool
@@ -201,7 +191,7 @@ may_try_again(MigApplyEachRun *each, const ErrorData *edata)
 		return false;
 	(void) mig_transaction_run(find_blockers_of_failure, each);
 	if (each->extension_is_gone || each->in_vain ||
-		!mig_lock_schedule_next(&each->schedule))
+		!mig_lock_schedule_next(&each->common.schedule))
 		return false;
 	if (!mig_apply_each_step_is_nontransactional(each))
 		mig_apply_each_failure_restore(each, mig_apply_each_failure_restore_session_state);
@@ -219,9 +209,9 @@ report_step(MigApplyEachRun *each)
 	const MigEntry *entry = mig_apply_each_current_entry(each);
 	int			before = each->result->migrations++;
 
-	each->result->statements += each->execution.ntimings;
-	mig_loaded_bodies_warn_empty(&each->loaded, each->window.steps,
-								 each->current - each->loaded.first);
+	each->result->statements += each->common.execution.ntimings;
+	mig_loaded_bodies_warn_empty(&each->common.loaded, each->window.steps,
+								 each->common.current - each->common.loaded.first);
 	mig_progress_notice(each->part == MIG_UP ? "applied" : "rolled back",
 						before + 1, before + mig_apply_each_steps_left(each), entry->version,
 						entry->name, each->execution_ms, true);
@@ -229,7 +219,7 @@ report_step(MigApplyEachRun *each)
 		return;
 	MemoryContextSwitchTo(each->context);
 	each->gaps = lappend(each->gaps, pstrdup(entry->version));
-	MemoryContextSwitchTo(each->migration);
+	MemoryContextSwitchTo(each->common.scratch);
 }
 
 /* a background run has its row in any case */
@@ -248,11 +238,11 @@ run_next(MigApplyEachRun *each)
 {
 	ErrorData  *edata;
 
-	if (!mig_loaded_bodies_have(&each->loaded, each->next))
+	if (!mig_loaded_bodies_have(&each->common.loaded, each->next))
 		run_or_fail(each, mig_apply_each_plan_load_bodies);
 	if (!each->stale)
 	{
-		each->current = each->next;
+		each->common.current = each->next;
 		begin_attempt(each);
 		edata = mig_apply_each_step_run(each);
 		if (edata != NULL)
@@ -269,7 +259,7 @@ run_next(MigApplyEachRun *each)
 		return;
 	}
 	report_step(each);
-	each->current = -1;
+	each->common.current = -1;
 	if (may_have_left_something(each))
 		run_or_fail(each, end_migration);
 	each->next++;
@@ -280,9 +270,9 @@ run_all(MigApplyEachRun *each)
 {
 	while (each->window.first + each->next < each->window.nsteps)
 	{
-		MemoryContextSwitchTo(each->migration);
+		MemoryContextSwitchTo(each->common.scratch);
 		run_next(each);
-		MemoryContextReset(each->migration);
+		MemoryContextReset(each->common.scratch);
 	}
 	run_or_fail(each, mig_apply_each_plan_finish);
 	each->pinned = false;
@@ -300,22 +290,15 @@ begin_call(const MigRunOptions *options, const MigDownChoice *choice,
 
 	memset(result, 0, sizeof(MigApplyEachResult));
 	result->run = background;
-	each->options = options;
 	each->choice = choice;
 	each->result = result;
 	each->part = choice ? MIG_DOWN : MIG_UP;
 	each->background = each->has_row = (background != 0);
-	each->role = mig_user_name(GetUserId());
 	each->context = context;
 	each->planned = AllocSetContextCreate(context, "migrate agenda",
 										  ALLOCSET_DEFAULT_SIZES);
-	each->migration = AllocSetContextCreate(context, "migrate one migration",
-											ALLOCSET_DEFAULT_SIZES);
-	each->current = -1;
 	each->extension = mig_tables_extension();
-	each->run_started_at = GetCurrentTimestamp();
-	mig_loaded_bodies_init(&each->loaded, context);
-	mig_execute_init(&each->execution, context);
+	mig_run_common_init(&each->common, options);
 	MemoryContextSwitchTo(old);
 	return each;
 }
@@ -333,7 +316,7 @@ run_plan(MigApplyEachRun *each)
 
 	/* not before what it protects is committed */
 	mig_run_lock_release_session();
-	each->result->execution_ms = mig_journal_elapsed_ms(each->run_started_at);
+	each->result->execution_ms = mig_journal_elapsed_ms(each->common.run_started_at);
 	mig_progress_unmark();
 	mig_progress_restore();
 }
@@ -346,7 +329,7 @@ begin_apply(void *arg)
 
 	mig_run_lock_refuse_recursion();
 	mig_run_lock_mark_run(each->result->run);
-	if (mig_plan_run_known_complete(each->options))
+	if (mig_plan_run_known_complete(each->common.options))
 		return;
 	each->pending = true;
 	if (mig_preflight_can_write() && mig_run_lock_try_session())
@@ -354,7 +337,7 @@ begin_apply(void *arg)
 		each->locked = true;
 		return;
 	}
-	if (mig_plan_run_nothing_pending(each->options))
+	if (mig_plan_run_nothing_pending(each->common.options))
 		each->pending = false;
 	else
 		mig_preflight_transaction("apply migrations");
@@ -367,7 +350,7 @@ begin_undo(void *arg)
 
 	mig_run_lock_refuse_recursion();
 	mig_run_lock_mark_run(0);
-	mig_plan_run_undo_guards(each->options);
+	mig_plan_run_undo_guards(each->common.options);
 	each->pending = true;
 	each->locked = mig_run_lock_try_session();
 }

@@ -13,7 +13,6 @@
 #include "base/errors.h"
 #include "base/session_settings.h"
 #include "base/subxact.h"
-#include "exec/error_hint.h"
 #include "exec/failure_record.h"
 #include "exec/progress.h"
 #include "ledger/run.h"
@@ -31,7 +30,7 @@ typedef struct Failing
 void
 mig_apply_each_failure_restore_session_state(void *arg)
 {
-	mig_session_state_remove(((MigApplyEachRun *) arg)->session_state);
+	mig_session_state_remove(((MigApplyEachRun *) arg)->common.execution.session_state);
 }
 
 /* have the session as it was before the run */
@@ -43,19 +42,14 @@ mig_apply_each_failure_restore_session(void *arg)
 	if (!each->pinned)
 		return;
 	mig_session_settings_restore(each->settings);
-	mig_session_state_remove(each->session_state);
+	mig_session_state_remove(each->common.execution.session_state);
 }
 
 /* what a roll-back does not take away would fail the next attempt */
 void
 mig_apply_each_failure_restore(MigApplyEachRun *each, void (*function) (void *arg))
 {
-	ErrorData  *edata = mig_transaction_insist(function, each);
-
-	if (edata != NULL)
-		ereport(WARNING,
-				(errcode(edata->sqlerrcode),
-				 errmsg("the session is not as it was: %s", edata->message)));
+	mig_run_common_warn_session(mig_transaction_insist(function, each));
 }
 
 static void
@@ -111,34 +105,19 @@ raise_if_extension_is_gone(MigApplyEachRun *each, const ErrorData *edata)
 void
 mig_apply_each_failure_raise(MigApplyEachRun *each, ErrorData *edata)
 {
-	MigHintFacts hints;
 	MigFailure	failure;
 	MigJournalRow row;
-	Failing		failing = {each, &row, NULL};
+	Failing		failing = {each, &row, mig_run_common_text(&each->common)};
 	ErrorData  *second;
 
 	mig_progress_restore();
 	raise_if_extension_is_gone(each, edata);
-	memset(&failure, 0, sizeof(failure));
 	mig_apply_each_failure_restore(each, mig_apply_each_failure_restore_session);
 	if (each->result->run == 0)
 		ReThrowError(edata);	/* it had not begun */
-	mig_execute_locate(&each->execution, edata, &failure);
-	hints.project = each->options->project;
-	hints.role = each->role;
-	hints.ledger_was_empty = each->ledger_was_empty;
-	hints.undoes = failure.in_body && failure.part == MIG_DOWN;
-	hints.blockers_named = (each->blockers != NULL);
-	if (each->blockers != NULL)
-		mig_error_add_detail(edata, each->blockers);
-	mig_error_hint_add(edata, &hints);
-	mig_failure_record_from_error(&failure, edata);
+	mig_run_common_describe_failure(&each->common, edata, &failure);
 	mig_apply_each_step_fill_row(each, &row);
 	row.failure = &failure;
-	if (each->current >= 0)
-		failing.text = mig_loaded_bodies_text(&each->loaded,
-											  each->window.steps,
-											  each->current - each->loaded.first);
 	mig_failure_record_log(&row);
 
 	second = mig_transaction_insist(record_failure, &failing);

@@ -34,13 +34,13 @@ write_run_row(MigApplyEachRun *each)
 	each->result->run = mig_journal_next_run();
 	memset(&row, 0, sizeof(row));
 	row.run = each->result->run;
-	row.project = unconstify(char *, each->options->project);
+	row.project = unconstify(char *, each->common.options->project);
 	row.action = unconstify(char *, mig_loaded_bodies_action(each->part));
 	row.target = unconstify(char *, each->choice ? each->choice->target :
-							each->options->target);
-	row.restricted = each->options->restricted;
-	row.versions = each->options->versions;
-	row.note = unconstify(char *, each->options->note);
+							each->common.options->target);
+	row.restricted = each->common.options->restricted;
+	row.versions = each->common.options->versions;
+	row.note = unconstify(char *, each->common.options->note);
 	row.backend_pid = MyProcPid;
 	mig_run_insert(&row);
 	mig_run_lock_mark_run(row.run);
@@ -51,7 +51,7 @@ static void
 begin_run(MigApplyEachRun *each, const MigPlannedRun *prepared)
 {
 	each->begun = true;
-	each->ledger_was_empty = prepared->ledger_was_empty;
+	each->common.ledger_was_empty = prepared->ledger_was_empty;
 	write_run_row(each);
 	each->has_row = true;
 	each->batch = mig_journal_batch_begin();
@@ -62,7 +62,7 @@ begin_run(MigApplyEachRun *each, const MigPlannedRun *prepared)
 
 	/* for the whole run, since it takes time */
 	each->settings = mig_session_settings_save();
-	each->session_state = each->execution.session_state =
+	each->common.execution.session_state =
 		mig_session_state_note();
 	each->pinned = true;
 }
@@ -103,7 +103,7 @@ keep_plan(MigApplyEachRun *each, const MigPlannedRun *prepared)
 
 	if (each->part == MIG_UP &&
 		(!each->begun || policy->lint == MIG_LINT_REFUSE))
-		mig_lint_before_run(each->options->project, prepared->project,
+		mig_lint_before_run(each->common.options->project, prepared->project,
 							prepared->plan, policy);
 	MemoryContextSwitchTo(each->context);
 	if (!each->begun)
@@ -112,10 +112,10 @@ keep_plan(MigApplyEachRun *each, const MigPlannedRun *prepared)
 	MemoryContextSwitchTo(each->planned);
 	each->search_path = pstrdup(policy->search_path);
 	each->path_is_policys = policy->sets_search_path;
-	mig_execute_set_session(&each->execution, each->search_path,
+	mig_execute_set_session(&each->common.execution, each->search_path,
 							each->path_is_policys);
 	each->holds = each->part == MIG_DOWN &&
-		mig_plan_run_holds(each->options, policy);
+		mig_plan_run_holds(each->common.options, policy);
 	each->gaps_matter = each->part == MIG_DOWN && !each->holds &&
 		!policy->allow_out_of_order;
 	mig_step_window_begin(&each->window, each->part, prepared->plan);
@@ -135,9 +135,9 @@ mig_apply_each_plan_make(void *arg)
 	MemoryContextSwitchTo(context);
 	prepared.told_held = each->told_held;
 	if (each->part == MIG_UP)
-		something = mig_plan_run_apply(each->options, &prepared);
+		something = mig_plan_run_apply(each->common.options, &prepared);
 	else
-		something = mig_plan_run_undo(each->options, choice_of_rest(each),
+		something = mig_plan_run_undo(each->common.options, choice_of_rest(each),
 									  &prepared);
 	each->nentries = prepared.project->count;
 	if (something)
@@ -151,7 +151,7 @@ mig_apply_each_plan_make(void *arg)
 	MemoryContextSwitchTo(each->context);
 	each->told_held = copy_strings(prepared.told_held);
 	MemoryContextDelete(context);
-	mig_loaded_bodies_forget(&each->loaded);
+	mig_loaded_bodies_forget(&each->common.loaded);
 	each->next = 0;
 	each->stale = false;
 }
@@ -161,21 +161,21 @@ mig_apply_each_plan_load_bodies(void *arg)
 {
 	MigApplyEachRun *each = (MigApplyEachRun *) arg;
 
-	mig_execute_reset(&each->execution);
+	mig_execute_reset(&each->common.execution);
 	if (each->next >= each->window.count)
 	{
 		each->stale = !mig_step_window_read(&each->window,
-											each->options->project,
+											each->common.options->project,
 											each->window.first +
 											each->window.count);
-		mig_loaded_bodies_forget(&each->loaded);
+		mig_loaded_bodies_forget(&each->common.loaded);
 		each->next = 0;
 		if (each->stale)
 			return;
 	}
-	mig_loaded_bodies_load(&each->loaded, each->options->project,
-						   each->window.steps,
-						   each->window.count, each->next);
+	each->common.steps = each->window.steps;
+	each->common.nsteps = each->window.count;
+	mig_run_common_load(&each->common, each->next);
 }
 
 void
@@ -189,7 +189,7 @@ mig_apply_each_plan_finish(void *arg)
 	const MigEntry *highest;
 
 	MemoryContextSwitchTo(context);
-	project = mig_project_read(each->options->project, NIL, false, false);
+	project = mig_project_read(each->common.options->project, NIL, false, false);
 	mig_project_write_state(project);
 	highest = mig_plan_highest(project);
 	if (each->gaps_matter)

@@ -8,14 +8,13 @@
 #ifndef MIG_RUN_APPLY_EACH_RUN_H
 #define MIG_RUN_APPLY_EACH_RUN_H
 
-#include "exec/execute.h"
-#include "plan/loaded_bodies.h"
 #include "plan/step_window.h"
 #include "run/apply_each.h"
+#include "run/run_common.h"
 
 typedef struct MigApplyEachRun
 {
-	const MigRunOptions *options;
+	MigRunContext common;		/* its steps are those of the window */
 	const MigDownChoice *choice;	/* NULL: apply */
 	MigApplyEachResult *result;
 	MigPart		part;
@@ -28,60 +27,41 @@ typedef struct MigApplyEachRun
 	bool		half_way;		/* the current step is, after an error */
 	Oid			extension;		/* that the run has begun with */
 	bool		extension_is_gone;
-	const char *role;
 	char	   *search_path;
 	bool		path_is_policys;
 	bool		holds;			/* what is undone */
 	bool		gaps_matter;	/* or else says what will be out of order */
-	bool		ledger_was_empty;
 
 	MemoryContext context;		/* the run */
 	MemoryContext planned;		/* what a plan has left */
-	MemoryContext migration;	/* one migration */
 	MigDownChoice rest;			/* of what is to be undone, for a new plan */
 	List	   *told_held;		/* versions (char *) of which the client knows */
 	List	   *gaps;			/* versions (char *), see
 								 * mig_plan_can_leave_gap() */
 	MigStepWindow window;
-	MigLoadedBodies loaded;		/* of the window's steps */
 	MigJournalBatch *batch;
-	MigExecution execution;
 	List	   *settings;		/* of the session, before the run */
-	MigSessionState *session_state; /* what else the session had by then */
 	bool		pinned;			/* it has others now */
 	int			nentries;		/* of the project */
 
 	int			next;			/* the step that comes next */
-	int			current;		/* the one that is running, -1: none */
-	TimestampTz run_started_at;
-	TimestampTz started_at;		/* of the current step */
-	XLogRecPtr	wal_start;
 	int			given_up;		/* rows of the journal about such */
 	double		execution_ms;	/* of the step that was recorded last */
-	MigLockSchedule schedule;	/* of attempts at the version: */
-	char	   *tried;			/* NULL: none yet */
-	char	   *blockers;		/* whom the last attempt waited for, or NULL */
+	char	   *tried;			/* the version that is attempted, NULL: none */
 	bool		in_vain;		/* another attempt would fail like the last */
 } MigApplyEachRun;
-
-/* the step that is running */
-static inline MigStep *
-mig_apply_each_current_step(const MigApplyEachRun *each)
-{
-	return &each->window.steps[each->current];
-}
 
 static inline const MigEntry *
 mig_apply_each_current_entry(const MigApplyEachRun *each)
 {
-	return mig_apply_each_current_step(each)->entry;
+	return mig_run_common_step(&each->common)->entry;
 }
 
 /* how many steps are left, this one included */
 static inline int
 mig_apply_each_steps_left(const MigApplyEachRun *each)
 {
-	return each->window.nsteps - each->window.first - each->current;
+	return each->window.nsteps - each->window.first - each->common.current;
 }
 
 #endif							/* MIG_RUN_APPLY_EACH_RUN_H */

@@ -28,30 +28,11 @@
 #include "run/nontransactional.h"
 
 void
-mig_apply_each_step_fill_row(MigApplyEachRun *each, MigJournalRow *row)
+mig_apply_each_step_fill_row(const MigApplyEachRun *each, MigJournalRow *row)
 {
-	memset(row, 0, sizeof(MigJournalRow));
-	row->run = each->result->run;
+	mig_run_common_fill_row(&each->common, each->result->run,
+							mig_loaded_bodies_action(each->part), row);
 	row->n = each->result->migrations + each->given_up + 1;
-	row->project = each->options->project;
-	row->role = each->role;
-	row->search_path = each->execution.search_path;
-	row->note = each->options->note;
-	if (each->current < 0)
-	{
-		row->action = mig_loaded_bodies_action(each->part);
-		row->started_at = each->run_started_at;
-		row->execution_ms = mig_journal_elapsed_ms(each->run_started_at);
-		return;
-	}
-	mig_loaded_bodies_fill_row(&each->loaded, each->window.steps,
-							   each->current - each->loaded.first, row);
-	row->started_at = each->started_at;
-	row->execution_ms = mig_journal_elapsed_ms(each->started_at);
-	row->ntimings = each->execution.ntimings;
-	row->timings = each->execution.timings;
-	row->wal_start = each->wal_start;
-	row->wal_end = GetXLogInsertRecPtr();
 }
 
 /*
@@ -70,10 +51,10 @@ give_up(MigApplyEachRun *each, const MigEntry *undone_entry, List **undone)
 
 		if (undone_entry->kind != MIG_VERSIONED ||
 			entry->seq < undone_entry->seq ||
-			!mig_migration_is_applied(each->options->project, entry->version))
+			!mig_migration_is_applied(each->common.options->project, entry->version))
 			continue;
-		mig_journal_give_up(&row, each->result->run, each->options->project,
-							entry, each->options->note);
+		mig_journal_give_up(&row, each->result->run, each->common.options->project,
+							entry, each->common.options->note);
 		each->given_up++;
 		row.n = each->result->migrations + each->given_up + 1;
 		mig_journal_batch_add(each->batch, &row);
@@ -87,7 +68,7 @@ record_migration(void *arg)
 {
 	MigApplyEachRun *each = (MigApplyEachRun *) arg;
 	const MigEntry *entry = mig_apply_each_current_entry(each);
-	int			i = each->current - each->loaded.first;
+	int			i = each->common.current - each->common.loaded.first;
 	List	   *undone = list_make1(entry->version);
 	MigJournalRow row;
 
@@ -98,18 +79,18 @@ record_migration(void *arg)
 	row.replace = each->part == MIG_UP && entry->applied;
 	mig_journal_batch_add(each->batch, &row);
 	mig_journal_batch_add_body(each->batch, row.body, row.run,
-							   mig_loaded_bodies_text(&each->loaded,
+							   mig_loaded_bodies_text(&each->common.loaded,
 													  each->window.steps, i));
 	if (row.verify_body != NULL)
 		mig_journal_batch_add_body(each->batch, row.verify_body, row.run,
-								   each->loaded.bodies[i].texts->verify);
+								   each->common.loaded.bodies[i].texts->verify);
 	give_up(each, entry, &undone);
 	mig_journal_batch_flush(each->batch);
 	if (each->holds)
 	{
 		/* the gate would take it for a change by the body */
 		mig_run_lock_bodies_end();
-		mig_migration_hold(each->options->project, undone,
+		mig_migration_hold(each->common.options->project, undone,
 						   psprintf("rolled back by run " INT64_FORMAT,
 									row.run));
 		mig_run_lock_bodies_begin();
@@ -127,7 +108,7 @@ record_migration(void *arg)
 static void
 look_again(MigApplyEachRun *each)
 {
-	const char *project = each->options->project;
+	const char *project = each->common.options->project;
 
 	if (!mig_recheck_policy(project))
 		mig_preflight_policy(project, mig_policy_read(project));
@@ -140,20 +121,20 @@ run_in_transaction(void *arg)
 {
 	MigApplyEachRun *each = (MigApplyEachRun *) arg;
 	const MigStepTexts *bodies =
-		&each->loaded.bodies[each->current - each->loaded.first];
+		mig_run_common_bodies(&each->common);
 
-	MemoryContextSwitchTo(each->migration);
+	MemoryContextSwitchTo(each->common.scratch);
 	mig_progress_mark(true);
 	look_again(each);
 	if (each->stale)
 		return;
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
-	MemoryContextSwitchTo(each->migration);
+	MemoryContextSwitchTo(each->common.scratch);
 	mig_run_lock_bodies_begin();
-	mig_execute_body(&each->execution, bodies->body);
+	mig_execute_body(&each->common.execution, bodies->body);
 	if (bodies->verify != NULL)
-		mig_execute_body(&each->execution, bodies->verify);
+		mig_execute_body(&each->common.execution, bodies->verify);
 	record_migration(each);
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "could not disconnect from SPI");
@@ -234,15 +215,15 @@ static ErrorData *
 run_in_steps(MigApplyEachRun *each)
 {
 	const MigStepTexts *bodies =
-		&each->loaded.bodies[each->current - each->loaded.first];
-	const MigStep *step = mig_apply_each_current_step(each);
+		mig_run_common_bodies(&each->common);
+	const MigStep *step = mig_run_common_step(&each->common);
 	MigNontransactional stepwise;
 	ErrorData  *edata = mig_transaction_run(look_before_steps, each);
 
 	if (edata != NULL || each->stale)
 		return edata;
 	memset(&stepwise, 0, sizeof(stepwise));
-	stepwise.key.project = each->options->project;
+	stepwise.key.project = each->common.options->project;
 	stepwise.key.version = step->entry->version;
 	stepwise.key.part = each->part;
 	stepwise.body = bodies->body;
@@ -253,7 +234,7 @@ run_in_steps(MigApplyEachRun *each)
 	stepwise.search_path = each->search_path;
 	stepwise.path_is_policys = each->path_is_policys;
 	stepwise.run = each->result->run;
-	stepwise.execution = &each->execution;
+	stepwise.execution = &each->common.execution;
 	stepwise.finish = record_migration;
 	stepwise.finish_arg = each;
 	edata = mig_nontransactional_run(&stepwise);
@@ -276,12 +257,12 @@ add_context(const MigApplyEachRun *each, ErrorData *edata)
 	const char *part = mig_body_part_name(each->part);
 	char	   *place;
 
-	if (each->execution.statement >= 0)
+	if (each->common.execution.statement >= 0)
 	{
 		if (edata->context != NULL)
 			return;
 		place = psprintf("migration \"%s\", %s body, statement %d",
-						 entry->version, part, each->execution.statement + 1);
+						 entry->version, part, each->common.execution.statement + 1);
 	}
 	else if (strncmp(unpack_sql_state(edata->sqlerrcode), "MG", 2) == 0)
 		return;
@@ -297,31 +278,28 @@ bool
 mig_apply_each_step_is_nontransactional(const MigApplyEachRun *each)
 {
 	const MigStepTexts *texts =
-		&each->loaded.bodies[each->current - each->loaded.first];
+		mig_run_common_bodies(&each->common);
 
 	return (mig_apply_each_current_entry(each)->partial &&
 			mig_apply_each_current_entry(each)->partial_part == each->part) ||
 		(each->part == MIG_DOWN &&
 		 mig_nontransactional_is_needed(mig_runnable_body(texts->body),
 										is_marked_down(each))) ||
-		mig_loaded_bodies_own_transaction(&each->loaded, each->window.steps,
-										  each->current - each->loaded.first) != NULL;
+		mig_loaded_bodies_own_transaction(&each->common.loaded, each->window.steps,
+										  each->common.current - each->common.loaded.first) != NULL;
 }
 
 /* run one migration and record it; returns its error, or NULL */
 ErrorData *
 mig_apply_each_step_run(MigApplyEachRun *each)
 {
+	int			done = each->result->migrations;
 	ErrorData  *edata;
 
 	mig_lock_wait_begin();
-	mig_execute_reset(&each->execution);
-	each->started_at = GetCurrentTimestamp();
-	each->wal_start = GetXLogInsertRecPtr();
-	each->execution.progress.run = each->result->run;
-	each->execution.progress.action = mig_loaded_bodies_action(each->part);
-	each->execution.progress.position = each->result->migrations + 1;
-	each->execution.progress.total = each->result->migrations + mig_apply_each_steps_left(each);
+	mig_run_common_begin_step(&each->common, each->result->run,
+							  mig_loaded_bodies_action(each->part), done + 1,
+							  done + mig_apply_each_steps_left(each));
 	mig_execute_migration_begin();
 	if (mig_apply_each_step_is_nontransactional(each))
 		edata = run_in_steps(each);

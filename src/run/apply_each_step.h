@@ -17,7 +17,7 @@ extern ErrorData *mig_apply_each_step_run(MigApplyEachRun *each);
 extern bool mig_apply_each_step_is_nontransactional(const MigApplyEachRun *each);
 
 /* the journal row of the current migration, or of the run if there is none */
-extern void mig_apply_each_step_fill_row(MigApplyEachRun *each,
+extern void mig_apply_each_step_fill_row(const MigApplyEachRun *each,
 										 MigJournalRow *row);
 
 #endif							/* MIG_RUN_APPLY_EACH_STEP_H */
