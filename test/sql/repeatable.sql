@@ -62,5 +62,17 @@ SELECT version, action FROM migrate.apply();
 CALL migrate.rollback_each(1, hold => true) \gset
 SELECT version, state FROM migrate.status() WHERE state <> 'applied';
 
+-- what was applied between two that are undone goes with the older one only
+SELECT migrate.add('1', 'CREATE TABLE b1 ()', 'SELECT 1/0', project => 'between');
+SELECT version FROM migrate.apply(project => 'between');
+SELECT migrate.add('R', 'SELECT 1', kind => 'repeatable', project => 'between');
+SELECT version FROM migrate.apply(project => 'between');
+SELECT migrate.add('2', 'CREATE TABLE b2 ()', 'DROP TABLE b2', project => 'between');
+SELECT version FROM migrate.apply(project => 'between');
+\set VERBOSITY terse
+CALL migrate.rollback_each(2, project => 'between') \gset
+\set VERBOSITY default
+SELECT version, state FROM migrate.status('between');
+
 SET client_min_messages = warning;
-DROP TABLE base, t, u, x CASCADE;
+DROP TABLE base, t, u, x, b1 CASCADE;

@@ -48,7 +48,12 @@ query($node, $db, 'app', q{
 		DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION change_row();
 	CREATE PROCEDURE change_it() LANGUAGE plpgsql AS 'BEGIN PERFORM change(); END';
 	CREATE PROCEDURE change_and_commit() LANGUAGE plpgsql AS
-		'BEGIN PERFORM change(); COMMIT; END';
+		'BEGIN PERFORM change(); INSERT INTO u VALUES (2); COMMIT; END';
+	CREATE PROCEDURE wait_after_commit() LANGUAGE plpgsql AS
+		'BEGIN COMMIT; ALTER TABLE t ADD COLUMN j int; END';
+	CREATE PROCEDURE wait_after_rollback() LANGUAGE plpgsql AS
+		'BEGIN ROLLBACK; ALTER TABLE t ADD COLUMN j int; END';
+	CREATE SEQUENCE attempt;
 	CREATE PROCEDURE change_and_roll_back() LANGUAGE plpgsql AS
 		'BEGIN PERFORM change(); ROLLBACK; INSERT INTO u VALUES (2); COMMIT; END'});
 
@@ -136,6 +141,7 @@ foreach my $case (
 		qr/ERROR:  55P03: canceling statement due to lock timeout\n.*Waited for AccessExclusiveLock on table public\.t\.\nProcess /s,
 		"$name, $call: a lock time-out");
 	is(applied() . changed(), '00', 'it is not applied');
+	is($node->safe_psql($db, 'SELECT count(*) FROM u WHERE i > 1'), '0', 'and has committed nothing');
 	is($node->safe_psql($db,
 			'SELECT version, sqlstate FROM migrate.journal ORDER BY run DESC, n DESC LIMIT 1'),
 		'1|55P03', 'and the journal says so');
@@ -205,17 +211,46 @@ foreach my $case (
 		is(applied() . changed(), '10', 'as in psql');
 	}
 }
-foreach my $off (q{SET LOCAL lock_timeout = 0}, q{SELECT set_config('lock_timeout', '0', false)})
+# What is found out by comparing, each in a way of its own: the value, where it
+# comes from, and that it has been put on the stack.
+foreach my $case (
+	[ 'SET LOCAL, 0 as before', '', "SET LOCAL lock_timeout = 0; $alter" ],
+	[ 'set_config(), 0 as before', '', "SELECT set_config('lock_timeout', '0', false); $alter" ],
+	[ 'SET LOCAL, 0 as the session has it', 'SET lock_timeout = 0', "SET LOCAL lock_timeout = 0; $alter" ],
+	[ 'SET in a step of its own', '', "SET lock_timeout = 0; $alter", %off ],
+	[ 'SET in a step of its own, after one of the session', q{SET lock_timeout = '300ms'}, "SET lock_timeout = '1h'; $alter", %off ],
+	[ 'the transactions after the first one of a procedure', '', 'CALL wait_after_commit()', %off ],
+	[ 'and after a ROLLBACK', '', 'CALL wait_after_rollback()', %off ])
 {
-	store("$off; $alter");
+	my ($name, $set, $up, %more) = @$case;
+
+	store($up, %more);
 	block_readers();
+	ask($runner, $set);
 	ask_start($runner, $each);
 	ok($node->poll_query_until($db, qq{
 		SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $runner_pid AND NOT granted
 			AND clock_timestamp() - waitstart > '600 ms')}),
-		"$off: there is no limit, though it was 0 before");
+		"$name: there is no limit");
 	ask($reader, 'COMMIT');
-	unlike((ask_wait($runner))[1], qr/ERROR/, 'and it is applied');
+	unlike((ask_wait($runner))[1], qr/ERROR|trying again/, 'and it is applied');
+	ask($runner, 'RESET lock_timeout');
+}
+
+# A body that has caught the limit in one attempt, and not in the next one.
+store("DO \$\$ BEGIN $alter; EXCEPTION WHEN query_canceled THEN IF nextval('attempt') > 1 THEN RAISE; END IF; PERFORM pg_sleep(0.5); END \$\$");
+foreach my $call ($apply, $each)
+{
+	ask($runner, "SELECT setval('attempt', 1, false)");
+	block_readers();
+	ask_start($runner, "SET migrate.lock_retries = 1000; $call");
+	$node->poll_query_until($db, q{SELECT last_value > 2 FROM attempt})
+	  or die 'there are no attempts';
+	ask($reader, 'COMMIT');
+	unlike((ask_wait($runner))[1], qr/ERROR/, "$call: each attempt begins without what the last one has noted");
+	is(applied(), 1, 'and it is applied');
+	query($node, $db, 'app', q{SELECT count(*) FROM migrate.unstamp('1')});
+	query($node, $db, 'app', 'ALTER TABLE t DROP COLUMN j');
 }
 store(q{CREATE TABLE seen AS SELECT current_setting('lock_timeout') AS lock_timeout});
 ask($runner, $each);
