@@ -3,32 +3,10 @@
 -- ---------------------------------------------------------------------------
 
 CREATE FUNCTION migrate.help(OUT function pg_catalog.text,
-		OUT description pg_catalog.text, OUT arguments pg_catalog.text)
+		OUT privilege pg_catalog.text, OUT description pg_catalog.text,
+		OUT arguments pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
-	LANGUAGE sql STABLE ROWS 50
-	BEGIN ATOMIC
-		SELECT pg_catalog.concat(CASE p.prokind WHEN 'p' THEN 'CALL ' END,
-				'migrate.', p.proname, '()'),
-			pg_catalog.obj_description(p.oid, 'pg_proc'),
-			coalesce((
-				SELECT pg_catalog.string_agg(CASE
-						WHEN a.n OPERATOR(pg_catalog.>)
-							(p.pronargs OPERATOR(pg_catalog.-) p.pronargdefaults)
-						THEN pg_catalog.concat('[', a.name, ']') ELSE a.name END,
-					', ' ORDER BY a.n)
-				FROM ROWS FROM (pg_catalog.unnest(p.proargnames)) WITH ORDINALITY AS a (name, n)
-				WHERE a.n OPERATOR(pg_catalog.<=) p.pronargs
-					AND coalesce(p.proargmodes[a.n], 'i') OPERATOR(pg_catalog.=) 'i'
-			), '')
-		FROM pg_catalog.pg_proc p
-		WHERE p.pronamespace OPERATOR(pg_catalog.=) (
-				SELECT n.oid FROM pg_catalog.pg_namespace n
-				WHERE n.nspname OPERATOR(pg_catalog.=) 'migrate')
-			AND p.prosrc OPERATOR(pg_catalog.<>)
-				ALL (ARRAY['migrate_gate', 'migrate_lines', 'migrate_refuse_text',
-					'migrate_refuse_version_type'])
-		ORDER BY p.oid;
-	END;
+	LANGUAGE c STABLE ROWS 50 AS 'MODULE_PATHNAME', 'migrate_help';
 COMMENT ON FUNCTION migrate.help() IS
 	'list these functions, a line each';
 

@@ -134,6 +134,25 @@ find_right(const char *name)
 			 errhint("Rights are look, run, write and mend.")));
 }
 
+const char *
+mig_privileges_of_function(const char *name)
+{
+	int			i;
+	int			k;
+
+	for (i = 0; i < lengthof(objects); i++)
+	{
+		if (objects[i].privilege != NULL || strcmp(objects[i].name, name) != 0)
+			continue;
+		for (k = 0; k < lengthof(rights); k++)
+		{
+			if (rights[k].mask & objects[i].mask)
+				return rights[k].name;
+		}
+	}
+	return "owner";
+}
+
 static void
 run_command(const char *sql)
 {

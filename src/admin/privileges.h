@@ -15,6 +15,9 @@
 extern void mig_privileges_change(bool grant, const char *right,
 								  const char *role);
 
+/* the right with which a function is granted; "owner" if with none */
+extern const char *mig_privileges_of_function(const char *name);
+
 /*
  * Take back from everybody but the owner what he has on the objects of the
  * extension; the install script does so before it grants anything.

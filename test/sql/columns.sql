@@ -31,9 +31,29 @@ ORDER BY 1, 2;
 
 -- every function is in the list, with its comment, and the arguments that can be left out
 SELECT * FROM migrate.help() WHERE function ~ '(add|apply|each|wait|help|current)\(';
-SELECT count(*) = (SELECT count(DISTINCT proname) FROM pg_proc WHERE pronamespace = 'migrate'::regnamespace
-		AND prorettype <> 'trigger'::regtype AND prosrc <> 'migrate_lines') AS complete,
-	bool_and(description <> '') AS described, max(length(description)) < 140 AS short
+SELECT string_agg(DISTINCT p.proname, ' ') AS not_in_the_list
+FROM pg_proc p
+WHERE p.pronamespace = 'migrate'::regnamespace
+	AND NOT EXISTS (SELECT FROM migrate.help() WHERE function = ANY (ARRAY['migrate.' || proname || '()', 'CALL migrate.' || proname || '()']));
+SELECT count(*) = count(DISTINCT function) AS once, bool_and(description <> '') AS described,
+	max(length(description)) < 140 AS short
 FROM migrate.help();
+-- each with the right that lets a role call it
+CREATE ROLE regress_migrate_helped;
+CREATE TEMP TABLE helped AS SELECT *, false AS may FROM migrate.help() h, unnest('{look,run,write,mend,owner}'::text[]) r (granted);
+DO $$ DECLARE r text; BEGIN
+	FOREACH r IN ARRAY '{look,run,write,mend}'::text[] LOOP
+		PERFORM migrate.grant(r, 'regress_migrate_helped');
+		UPDATE helped SET may = (SELECT bool_or(has_function_privilege('regress_migrate_helped', p.oid, 'EXECUTE'))
+			FROM pg_proc p WHERE p.pronamespace = 'migrate'::regnamespace AND proname = substring(function FROM '\.(\w+)'))
+		WHERE granted = r;
+		PERFORM migrate.revoke('look', 'regress_migrate_helped');
+	END LOOP;
+END $$;
+SELECT function, privilege, granted, may FROM helped
+WHERE may <> (granted <> 'owner' AND privilege IN (granted, 'look')) ORDER BY 1;
+SELECT privilege, count(DISTINCT function) > 1 AS some FROM helped GROUP BY 1 ORDER BY 1;
+DROP TABLE helped;
+DROP ROLE regress_migrate_helped;
 
 DROP TABLE orders;
