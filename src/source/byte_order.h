@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * byte_order.h
- *	  The order of tools that compare versions as strings.
+ *	  Orders of tools that are not the natural one of versions.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,9 +11,15 @@
 #include "source/file_set.h"
 
 /*
- * Have migrations (MigSource *) require one another where the order of their
- * versions as strings is not the natural one.
+ * Have migrations (MigSource *) require one another where the order of the list
+ * is not the natural one of their versions.
  */
+extern void mig_order_keep(List *in_order);
+
+/* the same for the order of their versions as strings */
 extern void mig_byte_order_keep(List *sources);
+
+/* a copy of the list in the order of the names of their files as strings */
+extern List *mig_byte_order_of_files(List *sources);
 
 #endif							/* MIG_SOURCE_BYTE_ORDER_H */

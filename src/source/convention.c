@@ -14,6 +14,7 @@
 #include "base/errors.h"
 #include "source/convention.h"
 #include "source/convention_auto.h"
+#include "source/convention_dbmate.h"
 #include "source/refusal.h"
 #include "source/set_check.h"
 
@@ -209,6 +210,9 @@ mig_convention_parse(MigFile *files, int nfiles, const MigReading *reading,
 	mig_refusal_drop_sources(&set);
 	check_versions(set.sources, found);
 	mig_refusal_warn(&set);
+	if (found == &mig_convention_native &&
+		strcmp(reading->convention, "auto") == 0)
+		mig_dbmate_note_order(set.sources);
 
 	*refusals = set.refusals;
 	list_sort(set.sources, compare_source_path);

@@ -30,7 +30,13 @@ const MigConvention *const mig_conventions[] = {
 	&mig_convention_mybatis,
 	&mig_convention_play,
 	&mig_convention_micrate,
-	&mig_convention_rambler
+	&mig_convention_rambler,
+	&mig_convention_dbmate,
+	&mig_convention_drizzle,
+	&mig_convention_postgrator,
+	&mig_convention_yoyo,
+	&mig_convention_refinery,
+	&mig_convention_db_migrate
 };
 
 const int	mig_nconventions = lengthof(mig_conventions);

@@ -54,6 +54,12 @@ extern const MigConvention mig_convention_mybatis;
 extern const MigConvention mig_convention_play;
 extern const MigConvention mig_convention_micrate;
 extern const MigConvention mig_convention_rambler;
+extern const MigConvention mig_convention_dbmate;
+extern const MigConvention mig_convention_drizzle;
+extern const MigConvention mig_convention_postgrator;
+extern const MigConvention mig_convention_yoyo;
+extern const MigConvention mig_convention_refinery;
+extern const MigConvention mig_convention_db_migrate;
 
 /* the table; the first one is what a set is taken for that shows none */
 extern const MigConvention *const mig_conventions[];

@@ -63,8 +63,8 @@ typedef struct ForeignMarker
  * it counts only where it parts statements from statements.
  */
 static const ForeignMarker foreign_markers[] = {
-	{"migrate:up", MARK_WORD, "dbmate", " native name ", NULL},
-	{"migrate:down", MARK_WORD, "dbmate", " native name ", NULL},
+	{"migrate:up", MARK_WORD, "dbmate", " native name dbmate ", NULL},
+	{"migrate:down", MARK_WORD, "dbmate", " native name dbmate ", NULL},
 	{"migrate:verify", MARK_WORD, "convention \"native\"", " native name ", NULL},
 	{"migrate:requires", MARK_WORD, "convention \"native\"", " native name ", NULL},
 	{"migrate:repeatable", MARK_WORD, "convention \"native\"", " native name ", NULL},
@@ -106,8 +106,8 @@ static const ForeignMarker foreign_markers[] = {
 	{"atlas:checkpoint", MARK_WORD, "Atlas", "",
 	"Leave the file out: it stands for all those before it."},
 	{"atlas:txtar", MARK_WORD, "Atlas", "", TAKE_OUT},
-	{"depends:", MARK_HEAD, "yoyo", "", "Say -- migrate:requires for each of them instead."},
-	{"transactional: ", MARK_HEAD, "yoyo", "", WRITE_TRANSACTIONAL},
+	{"depends:", MARK_HEAD, "yoyo", " yoyo ", "Say -- migrate:requires for each of them instead."},
+	{"transactional: ", MARK_HEAD, "yoyo", " yoyo ", WRITE_TRANSACTIONAL},
 	{"postgres-migrations disable-transaction", MARK_WORD, "postgres-migrations", "",
 	WRITE_TRANSACTIONAL},
 	{"no-transaction", MARK_FIRST, "sqlx", " sqlx ", WRITE_TRANSACTIONAL}
@@ -126,20 +126,20 @@ typedef struct ForeignName
 	"Rename the files to VERSION_name.sql and VERSION_name.down.sql."
 
 static const ForeignName foreign_names[] = {
-	{"#.do.sql", "Postgrator", "", RENAME},
-	{"#.do.*.sql", "Postgrator", "", RENAME},
-	{"#.undo.sql", "Postgrator", "", RENAME},
-	{"#.undo.*.sql", "Postgrator", "", RENAME},
-	{"*.rollback.sql", "yoyo", "", RENAME},
-	{"#-up.sql", "db-migrate", "", RENAME},
-	{"#-down.sql", "db-migrate", "", RENAME},
-	{"#-*-up.sql", "db-migrate", "", RENAME},
-	{"#-*-down.sql", "db-migrate", "", RENAME},
+	{"#.do.sql", "Postgrator", " postgrator ", NULL},
+	{"#.do.*.sql", "Postgrator", " postgrator ", NULL},
+	{"#.undo.sql", "Postgrator", " postgrator ", NULL},
+	{"#.undo.*.sql", "Postgrator", " postgrator ", NULL},
+	{"*.rollback.sql", "yoyo", " yoyo ", NULL},
+	{"#-up.sql", "db-migrate", " db-migrate ", NULL},
+	{"#-down.sql", "db-migrate", " db-migrate ", NULL},
+	{"#-*-up.sql", "db-migrate", " db-migrate ", NULL},
+	{"#-*-down.sql", "db-migrate", " db-migrate ", NULL},
 	{"rollback-#*.sql", "Dogfish", "", RENAME},
 	{"*.everytime.*sql", "grate", "",
 	"Say -- migrate:repeatable in the file, and rename it to VERSION_name.sql."},
-	{"V#*__*.sql", "Flyway", " flyway ", NULL},
-	{"U#*__*.sql", "Flyway", " flyway ", NULL},
+	{"V#*__*.sql", "Flyway", " flyway refinery ", NULL},
+	{"U#*__*.sql", "Flyway", " flyway refinery ", NULL},
 	{"B#*__*.sql", "Flyway", " flyway ", NULL},
 	{"R__*.sql", "Flyway", " flyway ", NULL},
 	{"*.sql.conf", "Flyway", " flyway ", NULL},
@@ -360,6 +360,14 @@ find_dialect(const char *path)
 	return NULL;
 }
 
+/* does the pattern stand for names of files that are ways back? */
+static bool
+is_back_pattern(const char *pattern)
+{
+	return strstr(pattern, "undo") != NULL || strstr(pattern, "down") != NULL ||
+		strstr(pattern, "rollback") != NULL;
+}
+
 char *
 mig_known_tools_name(const MigFileSet *set, const MigSourceFile *script,
 					 const char **hint)
@@ -367,6 +375,7 @@ mig_known_tools_name(const MigFileSet *set, const MigSourceFile *script,
 	const char *base = mig_file_path_base(script->path);
 	const char *dialect = find_dialect(script->path);
 	const MigSourceFile *forth;
+	bool		known_back = false;
 
 	if (dialect != NULL)
 	{
@@ -379,14 +388,21 @@ mig_known_tools_name(const MigFileSet *set, const MigSourceFile *script,
 	{
 		const ForeignName *name = &foreign_names[i];
 
-		if (!mig_file_path_matches(base, name->pattern) ||
-			is_read(name->readers, set->convention))
+		if (!mig_file_path_matches(base, name->pattern))
 			continue;
+		if (is_read(name->readers, set->convention))
+		{
+			known_back = known_back || is_back_pattern(name->pattern);
+			continue;
+		}
 		*hint = make_hint(name->readers, name->hint);
 		return psprintf("file \"%s\" has a name as %s gives it, which convention \"%s\" does not read",
 						script->path, name->tool, set->convention);
 	}
-	if (strcmp(set->convention, "flyway") == 0 && (*base == 'U' || *base == 'u'))
+	if (known_back)
+		return NULL;
+	if ((strcmp(set->convention, "flyway") == 0 ||
+		 strcmp(set->convention, "refinery") == 0) && (*base == 'U' || *base == 'u'))
 		return NULL;
 	forth = find_way_forth(set, script);
 	if (forth == NULL)
@@ -585,7 +601,8 @@ says_way(const char *start, const char *end, const char *const *words)
 static bool
 has_native_markers(const char *convention)
 {
-	return strcmp(convention, "native") == 0 || strcmp(convention, "name") == 0;
+	return strcmp(convention, "native") == 0 ||
+		strcmp(convention, "name") == 0 || strcmp(convention, "dbmate") == 0;
 }
 
 /* is the line a marker that the convention reads, whatever it says of it? */

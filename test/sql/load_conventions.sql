@@ -503,7 +503,7 @@ SELECT pg_temp.refused('{"1_a.up.sql": "", "2_b.sql": "-- migrate:up"}');
 SELECT pg_temp.refused('{"V1__a.sql": "-- +goose Up"}');
 SELECT pg_temp.refused('{"2024_a/up.sql": "", "V1__b.sql": ""}');
 SELECT pg_temp.refused('{"sqitch.plan": "", "1_a.up.sql": ""}');
-SELECT pg_temp.refused('{"1_a.sql": ""}', 'dbmate');
+SELECT pg_temp.refused('{"1_a.sql": ""}', 'knex');
 SELECT pg_temp.refused('{}', 'Native');
 
 -- nothing of what was refused is there

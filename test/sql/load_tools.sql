@@ -123,3 +123,68 @@ SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- !Ups\nSELECT 1;\n-- !D
 SELECT c, pg_temp.refused(jsonb_build_object('1_a.sql', E'-- +migrate Up\nSELECT 1;\n-- +migrate Down\nSELECT 2;\n'), c)
 FROM unnest('{native,goose,micrate,rambler,tern,node-pg-migrate,mybatis}'::text[]) AS c;
 SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- +migrate Up\nSELECT 1;\n', '2_b.sql', E'-- +goose Up\nSELECT 1;\n'));
+
+--
+-- dbmate: in the order of the names' bytes; auto takes the files for native ones and says so
+--
+SELECT * FROM pg_temp.loaded(jsonb_build_object(
+	'20231231120000_a.sql', E'-- migrate:up\nSELECT 1;\n\n-- migrate:down\nSELECT -1;\n',
+	'20240101_b.sql', E'-- migrate:up transaction:false\nSELECT 2;\n\n-- migrate:down transaction:false\nSELECT -2;\n',
+	'20240102-no-underscore.sql', E'-- migrate:up\n-- migrate:lint-off drop-table\nSELECT 3;\n-- migrate:down\n'), 'dbmate');
+SELECT version, source FROM pg_temp.loaded(jsonb_build_object(
+	'1_a.sql', E'-- migrate:up\nSELECT 1;\n-- migrate:down\nSELECT -1;\n',
+	'2_b.sql', E'-- migrate:up\nSELECT 2;\n-- migrate:down\nSELECT -2;\n',
+	'10_c.sql', E'-- migrate:up\nSELECT 10;\n-- migrate:down\nSELECT -10;\n'));
+SELECT version, source FROM pg_temp.loaded(jsonb_build_object(
+	'2_b.sql', E'-- migrate:up\nSELECT 2;\n-- migrate:down\nSELECT -2;\n',
+	'10_c.sql', E'-- migrate:up\nSELECT 10;\n-- migrate:down\nSELECT -10;\n'), 'native');
+SELECT version, source FROM pg_temp.loaded(jsonb_build_object(
+	'2_b.sql', E'-- migrate:up\nSELECT 2;\n', '10_c.sql', E'-- migrate:up\nSELECT 10;\n-- migrate:down\nSELECT -10;\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:up transaction=false\nSELECT 1;\n'), 'dbmate');
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:up\nSELECT 1;\n-- migrate:verify\nSELECT true;\n'), 'dbmate');
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- migrate:up\nSELECT 1;\n-- migrate down\nSELECT 2;\n'), 'dbmate');
+
+--
+-- Drizzle: what the journal lists, in its order
+--
+SELECT * FROM pg_temp.loaded(jsonb_build_object(
+	'drizzle/0000_init.sql', E'CREATE TABLE "users" ("id" serial)\n--> statement-breakpoint\nCREATE INDEX ON "users" ("id");',
+	'drizzle/0002_second.sql', 'SELECT 2;',
+	'drizzle/0001_third.sql', 'SELECT 3;',
+	'drizzle/meta/0000_snapshot.json', '',
+	'drizzle/meta/_journal.json', E'{\n  "version": "7",\n  "dialect": "postgresql",\n  "entries": [\n    {\n      "idx": 0,\n      "version": "7",\n      "when": 1700000000000,\n      "tag": "0000_init",\n      "breakpoints": true\n    },\n    { "idx": 1, "when": 1700000000001, "tag": "0002_second" },\n    { "idx": 2, "when": 1700000000002, "tag": "0001_third" }\n  ]\n}\n'));
+SELECT pg_temp.refused('{"0000_a.sql": "SELECT 1", "0001_b.sql": "SELECT 2", "meta/_journal.json": "{\"entries\": [{\"tag\": \"0000_a\"}]}"}');
+SELECT pg_temp.refused('{"0000_a.sql": "SELECT 1", "meta/_journal.json": "{\"entries\": [{\"tag\": \"0000_a\"}, {\"tag\": \"0001_b\"}]}"}');
+SELECT pg_temp.refused('{"0000_a.sql": "SELECT 1", "meta/_journal.json": "{\"dialect\": \"mysql\", \"entries\": [{\"tag\": \"0000_a\"}]}"}');
+SELECT pg_temp.refused('{"0000_a.sql": "SELECT 1", "meta/_journal.json": "{\"entries\": [{\"tag\": 1}]}"}');
+SELECT pg_temp.refused('{"0000_a.sql": "SELECT 1", "meta/_journal.json": "{\"entries\": [{\"tag\": \"0000_a\"}, {\"tag\": \"0000_a\"}]}"}');
+SELECT pg_temp.refused('{"0000_a.sql": "SELECT 1"}', 'drizzle');
+
+--
+-- Postgrator, db-migrate, yoyo: a file for each way
+--
+SELECT * FROM pg_temp.loaded(jsonb_build_object(
+	'001.do.sql', 'SELECT 1;', '001.undo.sql', 'SELECT -1;',
+	'002.do.some-description.sql', 'SELECT 2;', '002.undo.some-description.sql', 'SELECT -2;',
+	'10.do.a.b.sql', 'SELECT 10;'));
+SELECT pg_temp.refused('{"1.do.sql": "SELECT 1", "001.do.a.sql": "SELECT 2"}');
+SELECT pg_temp.refused('{"1.do.sql": "SELECT 1", "2.redo.a.sql": "SELECT 2"}');
+SELECT * FROM pg_temp.loaded(jsonb_build_object(
+	'migrations/20150207134657-add-people.js', '',
+	'migrations/sqls/20150207134657-add-people-up.sql', E'/* Replace with your SQL commands */\nSELECT 1;',
+	'migrations/sqls/20150207134657-add-people-down.sql', 'SELECT -1;'));
+SELECT * FROM pg_temp.loaded(jsonb_build_object(
+	'0001.create-foo.sql', E'--\n-- file: migrations/0001.create-foo.sql\n--\nCREATE TABLE foo (a int);',
+	'0001.create-foo.rollback.sql', 'DROP TABLE foo;',
+	'zeroth.sql', E'-- transactional: false\nSELECT 0;\n-- depends: on nothing here\n',
+	'0002.create-bar.sql', E'-- depends: 0001.create-foo zeroth\n\n-- transactional: true\nSELECT 2;'));
+SELECT pg_temp.refused('{"a.sql": "-- transactional: no\nSELECT 1", "b.rollback.sql": ""}');
+SELECT pg_temp.refused('{"a.sql": "SELECT 1", "a.rollback.sql": "", "post-apply.sql": "SELECT 2"}');
+SELECT pg_temp.refused('{"a.sql": "-- depends: none\nSELECT 1", "a.rollback.sql": ""}');
+
+--
+-- refinery: Flyway's names, which mean something else
+--
+SELECT * FROM pg_temp.loaded('{"migrations/V1__initial.sql": "SELECT 1", "migrations/V3__add_brand.sql": "SELECT 3", "migrations/U2__add_cars.sql": "SELECT 2"}', 'refinery');
+SELECT pg_temp.refused('{"V1__a.sql": "SELECT 1", "U1__b.sql": "SELECT 2"}', 'refinery');
+SELECT pg_temp.refused('{"V1__a.sql": "SELECT 1", "V1.1__b.sql": "SELECT 2"}', 'refinery');
