@@ -80,15 +80,15 @@ CREATE TABLE migrate.applied (
 	down_checksum	pg_catalog.text COLLATE "C",
 	applied_at		pg_catalog.timestamptz NOT NULL,
 	applied_by		pg_catalog.text NOT NULL,
-	how				pg_catalog.text COLLATE "C" NOT NULL,
+	origin			pg_catalog.text COLLATE "C" NOT NULL,
 	execution_ms	pg_catalog.float8 NOT NULL,
 	run				pg_catalog.int8 NOT NULL,
-	n				pg_catalog.int4 NOT NULL,
-	seq				pg_catalog.int8 NOT NULL
+	seq				pg_catalog.int4 NOT NULL,
+	applied_seq		pg_catalog.int8 NOT NULL
 		DEFAULT pg_catalog.nextval('migrate.applied_seq'),
 	CONSTRAINT applied_pkey PRIMARY KEY (project, target, version),
-	CONSTRAINT applied_how_check
-		CHECK (how OPERATOR(pg_catalog.=) ANY (ARRAY['apply', 'stamp', 'adopt'])),
+	CONSTRAINT applied_origin_check
+		CHECK (origin OPERATOR(pg_catalog.=) ANY (ARRAY['apply', 'stamp', 'adopt'])),
 	CONSTRAINT applied_version_check
 		CHECK (version OPERATOR(pg_catalog.<>) ''
 			AND project OPERATOR(pg_catalog.<>) ''
@@ -99,9 +99,9 @@ CREATE TABLE migrate.applied (
 	CONSTRAINT applied_number_check
 		CHECK (run OPERATOR(pg_catalog.>) 0
 			AND run OPERATOR(pg_catalog.<=) 281474976710655
-			AND n OPERATOR(pg_catalog.>) 0
 			AND seq OPERATOR(pg_catalog.>) 0
-			AND seq OPERATOR(pg_catalog.<=) 281474976710655
+			AND applied_seq OPERATOR(pg_catalog.>) 0
+			AND applied_seq OPERATOR(pg_catalog.<=) 281474976710655
 			AND execution_ms OPERATOR(pg_catalog.>=) 0
 			AND execution_ms OPERATOR(pg_catalog.<) 1e15
 			AND pg_catalog.isfinite(applied_at))
@@ -109,7 +109,7 @@ CREATE TABLE migrate.applied (
 COMMENT ON TABLE migrate.applied IS
 	'the ledger: what is applied now';
 
-CREATE INDEX applied_seq_idx ON migrate.applied (seq);
+CREATE INDEX applied_seq_idx ON migrate.applied (applied_seq);
 
 CREATE TYPE migrate.statement_timing AS (
 	body			pg_catalog.text,
@@ -123,7 +123,7 @@ COMMENT ON TYPE migrate.statement_timing IS
 
 CREATE TABLE migrate.journal (
 	run				pg_catalog.int8 NOT NULL,
-	n				pg_catalog.int4 NOT NULL,
+	seq				pg_catalog.int4 NOT NULL,
 	action			pg_catalog.text COLLATE "C" NOT NULL,
 	project			pg_catalog.text COLLATE "C" NOT NULL,
 	target			pg_catalog.text COLLATE "C" NOT NULL DEFAULT '',
@@ -134,10 +134,10 @@ CREATE TABLE migrate.journal (
 	execution_ms	pg_catalog.float8 NOT NULL,
 	checksum		pg_catalog.text COLLATE "C",
 	down_checksum	pg_catalog.text COLLATE "C",
-	body			pg_catalog.text COLLATE "C",
-	verify_body		pg_catalog.text COLLATE "C",
+	body_hash		pg_catalog.text COLLATE "C",
+	verify_hash		pg_catalog.text COLLATE "C",
 	statements		migrate.statement_timing[],
-	part			pg_catalog.text COLLATE "C",
+	body			pg_catalog.text COLLATE "C",
 	statement		pg_catalog.int4,
 	line			pg_catalog.int4,
 	"position"		pg_catalog.int4,
@@ -158,7 +158,7 @@ CREATE TABLE migrate.journal (
 	note			pg_catalog.text,
 	server_version	pg_catalog.text NOT NULL,
 	extension_version pg_catalog.text NOT NULL,
-	CONSTRAINT journal_pkey PRIMARY KEY (run, n),
+	CONSTRAINT journal_pkey PRIMARY KEY (run, seq),
 	CONSTRAINT journal_outcome_check
 		CHECK (outcome OPERATOR(pg_catalog.=) ANY (ARRAY['success', 'failure'])),
 	CONSTRAINT journal_version_check
@@ -169,8 +169,8 @@ CREATE TABLE migrate.journal (
 	CONSTRAINT journal_line_check
 		CHECK (migrate.are_lines(1001, name, role, session_role, application)
 			AND migrate.are_lines(10000, note, search_path)
-			AND migrate.are_lines(100, checksum, down_checksum, body,
-				verify_body, server_version, extension_version)
+			AND migrate.are_lines(100, checksum, down_checksum, body_hash,
+				verify_hash, server_version, extension_version)
 			AND coalesce(pg_catalog.octet_length(message), 0)
 				OPERATOR(pg_catalog.<=) 10000
 			AND coalesce(pg_catalog.octet_length(detail), 0)
@@ -182,7 +182,7 @@ CREATE TABLE migrate.journal (
 	CONSTRAINT journal_number_check
 		CHECK (run OPERATOR(pg_catalog.>) 0
 			AND run OPERATOR(pg_catalog.<=) 281474976710655
-			AND n OPERATOR(pg_catalog.>) 0
+			AND seq OPERATOR(pg_catalog.>) 0
 			AND execution_ms OPERATOR(pg_catalog.>=) 0
 			AND execution_ms OPERATOR(pg_catalog.<) 1e15
 			AND pg_catalog.isfinite(started_at)),
@@ -193,7 +193,7 @@ CREATE TABLE migrate.journal (
 				AND sqlstate OPERATOR(pg_catalog.!~) '^00'
 			ELSE sqlstate IS NULL END),
 	CONSTRAINT journal_place_check
-		CHECK (part OPERATOR(pg_catalog.=) ANY (ARRAY['up', 'down', 'verify'])
+		CHECK (body OPERATOR(pg_catalog.=) ANY (ARRAY['up', 'down', 'verify'])
 			AND statement OPERATOR(pg_catalog.>) 0
 			AND line OPERATOR(pg_catalog.>) 0
 			AND "position" OPERATOR(pg_catalog.>) 0),
@@ -203,20 +203,20 @@ CREATE TABLE migrate.journal (
 COMMENT ON TABLE migrate.journal IS
 	'every attempt that a backend lived to see end; rows are only ever inserted';
 
-CREATE INDEX journal_failure_idx ON migrate.journal (project, version, run, n)
+CREATE INDEX journal_failure_idx ON migrate.journal (project, version, run, seq)
 	WHERE outcome OPERATOR(pg_catalog.=) 'failure';
 
-CREATE TABLE migrate.body (
+CREATE TABLE migrate.executed_text (
 	run				pg_catalog.int8 NOT NULL,
-	hash			pg_catalog.text COLLATE "C" NOT NULL,
+	body_hash		pg_catalog.text COLLATE "C" NOT NULL,
 	text			pg_catalog.text NOT NULL,
-	CONSTRAINT body_pkey PRIMARY KEY (hash, run),
-	CONSTRAINT body_hash_check
-		CHECK (hash OPERATOR(pg_catalog.~) '^[0-9a-f]{64}$'
+	CONSTRAINT executed_text_pkey PRIMARY KEY (body_hash, run),
+	CONSTRAINT executed_text_hash_check
+		CHECK (body_hash OPERATOR(pg_catalog.~) '^[0-9a-f]{64}$'
 			AND run OPERATOR(pg_catalog.>) 0)
 );
-COMMENT ON TABLE migrate.body IS
-	'the bytes that ran, once per distinct text as far as the run that stored it could see; hash is the SHA-256 of exactly these bytes';
+COMMENT ON TABLE migrate.executed_text IS
+	'the bytes that ran, once per distinct text as far as the run that stored it could see; body_hash is the SHA-256 of exactly these bytes';
 
 CREATE TABLE migrate.run (
 	run				pg_catalog.int8 NOT NULL,
@@ -263,7 +263,7 @@ CREATE TABLE migrate.step (
 	project			pg_catalog.text COLLATE "C" NOT NULL,
 	target			pg_catalog.text COLLATE "C" NOT NULL DEFAULT '',
 	version			pg_catalog.text COLLATE "C" NOT NULL,
-	part			pg_catalog.text COLLATE "C" NOT NULL,
+	body			pg_catalog.text COLLATE "C" NOT NULL,
 	statement		pg_catalog.int4 NOT NULL,
 	last_statement	pg_catalog.int4 NOT NULL,
 	text_hash		pg_catalog.text COLLATE "C" NOT NULL,
@@ -281,13 +281,13 @@ CREATE TABLE migrate.step (
 	trusted			pg_catalog.bool,
 	search_path		pg_catalog.text,
 	settings		pg_catalog.text[],
-	residue			pg_catalog.text[],
-	CONSTRAINT step_pkey PRIMARY KEY (project, target, version, part, statement),
+	session_state	pg_catalog.text[],
+	CONSTRAINT step_pkey PRIMARY KEY (project, target, version, body, statement),
 	CONSTRAINT step_version_check
 		CHECK (migrate.are_lines(500, version, project, target)
 			AND migrate.are_lines(100, text_hash)),
-	CONSTRAINT step_part_check
-		CHECK (part OPERATOR(pg_catalog.=) ANY (ARRAY['up', 'down'])),
+	CONSTRAINT step_body_check
+		CHECK (body OPERATOR(pg_catalog.=) ANY (ARRAY['up', 'down'])),
 	CONSTRAINT step_statement_check
 		CHECK (statement OPERATOR(pg_catalog.>) 0
 			AND last_statement OPERATOR(pg_catalog.>=) statement),
@@ -305,10 +305,10 @@ CREATE TABLE migrate.step (
 			AND pg_catalog.array_position(definitions, NULL) IS NULL
 			AND coalesce(pg_catalog.array_ndims(settings), 1) OPERATOR(pg_catalog.=) 1
 			AND pg_catalog.array_position(settings, NULL) IS NULL
-			AND coalesce(pg_catalog.array_ndims(residue), 1) OPERATOR(pg_catalog.=) 1
-			AND pg_catalog.array_position(residue, NULL) IS NULL),
+			AND coalesce(pg_catalog.array_ndims(session_state), 1) OPERATOR(pg_catalog.=) 1
+			AND pg_catalog.array_position(session_state, NULL) IS NULL),
 	CONSTRAINT step_session_check
-		CHECK ((settings IS NULL AND residue IS NULL)
+		CHECK ((settings IS NULL AND session_state IS NULL)
 			OR (role IS NOT NULL AND trusted IS NOT NULL
 				AND finished_at IS NOT NULL))
 );
@@ -321,7 +321,6 @@ CREATE TABLE migrate.policy (
 	search_path		pg_catalog.text,
 	out_of_order	pg_catalog.text COLLATE "C" NOT NULL DEFAULT 'error',
 	protected		pg_catalog.bool NOT NULL DEFAULT false,
-	environment		pg_catalog.text,
 	lint			pg_catalog.text COLLATE "C" NOT NULL DEFAULT 'off',
 	lint_off		pg_catalog.text[] COLLATE "C" NOT NULL DEFAULT '{}',
 	require_down	pg_catalog.bool NOT NULL DEFAULT false,
@@ -330,7 +329,7 @@ CREATE TABLE migrate.policy (
 	CONSTRAINT policy_pkey PRIMARY KEY (project),
 	CONSTRAINT policy_line_check
 		CHECK (migrate.are_lines(500, project)
-			AND migrate.are_lines(1001, role, environment)
+			AND migrate.are_lines(1001, role)
 			AND migrate.are_lines(10000, search_path, frozen_reason)
 			AND migrate.are_lines(100, VARIADIC lint_off)),
 	CONSTRAINT policy_out_of_order_check
@@ -380,7 +379,7 @@ COMMENT ON SEQUENCE migrate.run_seq IS 'numbers the runs';
 SELECT pg_catalog.pg_extension_config_dump('migrate.migration', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.applied', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.journal', '');
-SELECT pg_catalog.pg_extension_config_dump('migrate.body', '');
+SELECT pg_catalog.pg_extension_config_dump('migrate.executed_text', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.step', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.policy', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.run_seq', '');

@@ -33,7 +33,7 @@ CREATE TRIGGER gate_statement
 	BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON migrate.journal
 	FOR EACH STATEMENT EXECUTE FUNCTION migrate.gate();
 CREATE TRIGGER gate_statement
-	BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON migrate.body
+	BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON migrate.executed_text
 	FOR EACH STATEMENT EXECUTE FUNCTION migrate.gate();
 CREATE TRIGGER gate_statement
 	BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON migrate.step
@@ -90,7 +90,7 @@ CREATE FUNCTION migrate.add(version pg_catalog.text, up pg_catalog.text,
 		irreversible pg_catalog.bool DEFAULT false,
 		project pg_catalog.text DEFAULT 'default',
 		author pg_catalog.text DEFAULT NULL,
-		origin pg_catalog.jsonb DEFAULT NULL)
+		provenance pg_catalog.jsonb DEFAULT NULL)
 	RETURNS pg_catalog.text
 	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_add';
 COMMENT ON FUNCTION migrate.add(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.anycompatiblearray, pg_catalog.text, pg_catalog.text, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) IS
@@ -106,7 +106,7 @@ CREATE FUNCTION migrate.add(version pg_catalog.anyelement, up pg_catalog.text,
 		irreversible pg_catalog.bool DEFAULT false,
 		project pg_catalog.text DEFAULT 'default',
 		author pg_catalog.text DEFAULT NULL,
-		origin pg_catalog.jsonb DEFAULT NULL)
+		provenance pg_catalog.jsonb DEFAULT NULL)
 	RETURNS pg_catalog.text
 	LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'migrate_refuse_version_type';
 COMMENT ON FUNCTION migrate.add(pg_catalog.anyelement, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.anycompatiblearray, pg_catalog.text, pg_catalog.text, pg_catalog.bool, pg_catalog.bool, pg_catalog.text, pg_catalog.text, pg_catalog.jsonb) IS

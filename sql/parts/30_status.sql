@@ -1,5 +1,5 @@
 -- ---------------------------------------------------------------------------
--- Looking
+-- Status
 -- ---------------------------------------------------------------------------
 
 CREATE FUNCTION migrate.help(OUT function pg_catalog.text,
@@ -24,7 +24,7 @@ CREATE FUNCTION migrate.status(project pg_catalog.text DEFAULT 'default',
 		OUT version pg_catalog.text, OUT state pg_catalog.text,
 		OUT name pg_catalog.text, OUT error pg_catalog.text,
 		OUT applied_at pg_catalog.timestamptz, OUT applied_by pg_catalog.text,
-		OUT execution_ms pg_catalog.float8, OUT how pg_catalog.text,
+		OUT execution_ms pg_catalog.float8, OUT origin pg_catalog.text,
 		OUT kind pg_catalog.text, OUT path pg_catalog.text,
 		OUT checksum pg_catalog.text)
 	RETURNS SETOF pg_catalog.record
@@ -129,27 +129,27 @@ CREATE FUNCTION migrate.script(from_version pg_catalog.anycompatible DEFAULT NUL
 COMMENT ON FUNCTION migrate.script(pg_catalog.anycompatible, pg_catalog.anycompatible, pg_catalog.bool, pg_catalog.text) IS
 	'SQL for psql that takes a database from one version to another, books included';
 
-CREATE VIEW migrate.failure AS
-	SELECT j.run, j.version, j.name, j.action, j.part, j.line, j.sqlstate,
+CREATE VIEW migrate.failures AS
+	SELECT j.run, j.version, j.name, j.action, j.body, j.line, j.sqlstate,
 		j.message, j.started_at, j.execution_ms, j.role, j.statement,
 		j."position", j.session_role, j.client_address, j.application,
-		j.backend_pid, j.n, j.project, j.note, j.hint,
+		j.backend_pid, j.seq, j.project, j.note, j.hint,
 		CASE WHEN pg_catalog.has_column_privilege('migrate.journal', 'detail', 'SELECT')
 			THEN j.detail END AS detail,
 		CASE WHEN pg_catalog.has_column_privilege('migrate.journal', 'context', 'SELECT')
 			THEN j.context END AS context
 	FROM migrate.journal j
 	WHERE j.outcome OPERATOR(pg_catalog.=) 'failure';
-COMMENT ON VIEW migrate.failure IS
+COMMENT ON VIEW migrate.failures IS
 	'the failed attempts; detail and context, which may quote data and bodies, only for who may read them in migrate.journal';
 
-CREATE VIEW migrate.statement AS
+CREATE VIEW migrate.statements AS
 	SELECT j.run, j.version, s.body, s.statement::pg_catalog.int4 AS statement,
-		s.line, s.tag, s.execution_ms, s.row_count, j.n, j.project
+		s.line, s.tag, s.execution_ms, s.row_count, j.seq, j.project
 	FROM migrate.journal j
 		CROSS JOIN LATERAL ROWS FROM (pg_catalog.unnest(j.statements)) WITH ORDINALITY
 			AS s (body, line, tag, execution_ms, row_count, statement);
-COMMENT ON VIEW migrate.statement IS
+COMMENT ON VIEW migrate.statements IS
 	'how long each statement took';
 
 CREATE VIEW migrate.schema_migrations AS
@@ -163,13 +163,13 @@ CREATE VIEW migrate.schema_migrations AS
 COMMENT ON VIEW migrate.schema_migrations IS
 	'the ledger of the default project with the columns that home-made runners keep; checksums only for who may read them in migrate.applied';
 
-CREATE VIEW migrate.history_of_runs AS
+CREATE VIEW migrate.history AS
 	SELECT j.run, j.version, j.name, j.action, j.outcome, j.message, j.started_at,
 		j.execution_ms, j.role, j.sqlstate, j.session_role, j.client_address,
-		j.application, j.backend_pid, j.n, j.project, j.xid, j.wal_start, j.wal_end,
+		j.application, j.backend_pid, j.seq, j.project, j.xid, j.wal_start, j.wal_end,
 		j.note
 	FROM migrate.journal j;
-COMMENT ON VIEW migrate.history_of_runs IS
+COMMENT ON VIEW migrate.history IS
 	'the journal without bodies, DETAIL and context';
 
 CREATE FUNCTION migrate.current(project pg_catalog.text DEFAULT 'default')
@@ -191,44 +191,44 @@ COMMENT ON FUNCTION migrate.known_project(pg_catalog.text) IS
 	'the name of a project, with a warning if it has no migrations';
 
 -- a LIMIT is evaluated once, whatever the plan, and so are the checks in it
-CREATE FUNCTION migrate.history(n pg_catalog.int4 DEFAULT 20,
+CREATE FUNCTION migrate.history(max_rows pg_catalog.int4 DEFAULT 20,
 		project pg_catalog.text DEFAULT 'default')
-	RETURNS SETOF migrate.history_of_runs
+	RETURNS SETOF migrate.history
 	LANGUAGE sql STABLE ROWS 20
 	BEGIN ATOMIC
-		SELECT h.* FROM migrate.history_of_runs h
+		SELECT h.* FROM migrate.history h
 		WHERE h.project OPERATOR(pg_catalog.=) history.project
-		ORDER BY h.run DESC, h.n DESC
+		ORDER BY h.run DESC, h.seq DESC
 		LIMIT CASE WHEN migrate.known_project(history.project) IS NOT NULL
-			THEN migrate.required(history.n, 'n') END;
+			THEN migrate.required(history.max_rows, 'max_rows') END;
 	END;
 COMMENT ON FUNCTION migrate.history(pg_catalog.int4, pg_catalog.text) IS
 	'the newest attempts of a project, newest first';
 
-CREATE FUNCTION migrate.history(n pg_catalog.text,
+CREATE FUNCTION migrate.history(max_rows pg_catalog.text,
 		project pg_catalog.text DEFAULT 'default')
-	RETURNS SETOF migrate.history_of_runs
+	RETURNS SETOF migrate.history
 	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'migrate_refuse_text';
 COMMENT ON FUNCTION migrate.history(pg_catalog.text, pg_catalog.text) IS
 	'refuses a version where a number is wanted';
 
-CREATE FUNCTION migrate.failures(n pg_catalog.int4 DEFAULT 20,
+CREATE FUNCTION migrate.failures(max_rows pg_catalog.int4 DEFAULT 20,
 		project pg_catalog.text DEFAULT 'default')
-	RETURNS SETOF migrate.failure
+	RETURNS SETOF migrate.failures
 	LANGUAGE sql STABLE ROWS 20
 	BEGIN ATOMIC
-		SELECT f.* FROM migrate.failure f
+		SELECT f.* FROM migrate.failures f
 		WHERE f.project OPERATOR(pg_catalog.=) failures.project
-		ORDER BY f.run DESC, f.n DESC
+		ORDER BY f.run DESC, f.seq DESC
 		LIMIT CASE WHEN migrate.known_project(failures.project) IS NOT NULL
-			THEN migrate.required(failures.n, 'n') END;
+			THEN migrate.required(failures.max_rows, 'max_rows') END;
 	END;
 COMMENT ON FUNCTION migrate.failures(pg_catalog.int4, pg_catalog.text) IS
 	'the newest failed attempts of a project, newest first';
 
-CREATE FUNCTION migrate.failures(n pg_catalog.text,
+CREATE FUNCTION migrate.failures(max_rows pg_catalog.text,
 		project pg_catalog.text DEFAULT 'default')
-	RETURNS SETOF migrate.failure
+	RETURNS SETOF migrate.failures
 	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'migrate_refuse_text';
 COMMENT ON FUNCTION migrate.failures(pg_catalog.text, pg_catalog.text) IS
 	'refuses a version where a number is wanted';
@@ -261,12 +261,12 @@ COMMENT ON FUNCTION migrate.progress() IS
 	'who is running which migration in this database, and since when';
 
 CREATE FUNCTION migrate.statements(run pg_catalog.int8)
-	RETURNS SETOF migrate.statement
+	RETURNS SETOF migrate.statements
 	LANGUAGE sql STABLE ROWS 100
 	BEGIN ATOMIC
-		SELECT s.* FROM migrate.statement s
+		SELECT s.* FROM migrate.statements s
 		WHERE s.run OPERATOR(pg_catalog.=) statements.run
-		ORDER BY s.n, s.statement
+		ORDER BY s.seq, s.statement
 		LIMIT CASE WHEN migrate.required(statements.run, 'run') IS NULL THEN 0 END;
 	END;
 COMMENT ON FUNCTION migrate.statements(pg_catalog.int8) IS

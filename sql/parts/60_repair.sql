@@ -1,5 +1,5 @@
 -- ---------------------------------------------------------------------------
--- Mending
+-- Repair
 -- ---------------------------------------------------------------------------
 
 CREATE TYPE migrate.repair_result AS (
@@ -13,7 +13,7 @@ COMMENT ON TYPE migrate.repair_result IS
 
 CREATE FUNCTION migrate.stamp(version pg_catalog.anycompatible,
 		note pg_catalog.text DEFAULT NULL,
-		how pg_catalog.text DEFAULT 'stamp',
+		origin pg_catalog.text DEFAULT 'stamp',
 		project pg_catalog.text DEFAULT 'default')
 	RETURNS SETOF migrate.repair_result
 	LANGUAGE c VOLATILE ROWS 1 AS 'MODULE_PATHNAME', 'migrate_stamp';

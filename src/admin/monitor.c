@@ -82,7 +82,7 @@ mig_monitor_outcome(int64 run, MigRowSink sink, void *arg)
 							" f.sqlstate, f.message,"
 							" coalesce(j.migrations, 0)::pg_catalog.int4,"
 							" coalesce(r.started_at, j.started_at), r.ended_at,"
-							" f.part, f.statement, coalesce(r.role, j.role),"
+							" f.body, f.statement, coalesce(r.role, j.role),"
 							" coalesce(r.project, j.project), f.hint"
 							" FROM (SELECT 1) one"
 							" LEFT JOIN migrate.run r"
@@ -104,7 +104,7 @@ mig_monitor_outcome(int64 run, MigRowSink sink, void *arg)
 							" LEFT JOIN LATERAL (SELECT * FROM migrate.journal x"
 							"  WHERE x.run OPERATOR(pg_catalog.=) $1"
 							"  AND x.outcome OPERATOR(pg_catalog.=) 'failure'"
-							"  ORDER BY x.n DESC LIMIT 1) f ON true"
+							"  ORDER BY x.seq DESC LIMIT 1) f ON true"
 							" WHERE r.run IS NOT NULL OR j.project IS NOT NULL",
 							1, types, values, NULL);
 	put_rows(nrows, MIG_OUTCOME_COLUMNS, sink, arg);
@@ -184,7 +184,7 @@ mig_monitor_progress(MigRowSink sink, void *arg)
 						"  AND (r.project IS NULL"
 						"   OR j.project OPERATOR(pg_catalog.=) r.project)"
 						"  AND j.outcome OPERATOR(pg_catalog.=) 'success'"
-						"  ORDER BY j.run DESC, j.n DESC LIMIT 1),"
+						"  ORDER BY j.run DESC, j.seq DESC LIMIT 1),"
 						" coalesce(s.pid, r.backend_pid),"
 						" coalesce(r.role, pg_catalog.pg_get_userbyid(s.usesysid)::pg_catalog.text),"
 						" s.client_addr::pg_catalog.inet,"

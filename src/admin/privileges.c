@@ -6,7 +6,7 @@
  * look		what is applied and pending, failures without DETAIL, no bodies
  * run		look, and apply and roll back
  * write	look, and store texts
- * mend		look, and change the ledger by hand
+ * repair	look, and change the ledger by hand
  *
  * The commands run as the caller: who may grant is the server's decision.
  *
@@ -28,8 +28,8 @@
 #define LOOK	0x01
 #define RUN		0x02
 #define WRITE	0x04
-#define MEND	0x08
-#define ANY		(LOOK | RUN | WRITE | MEND)
+#define REPAIR	0x08
+#define ANY		(LOOK | RUN | WRITE | REPAIR)
 
 typedef struct Right
 {
@@ -43,7 +43,7 @@ static const Right rights[] = {
 	{"look", LOOK, ANY, "status"},
 	{"run", LOOK | RUN, RUN, "apply"},
 	{"write", LOOK | WRITE, WRITE, "add"},
-	{"mend", LOOK | MEND, MEND, "stamp"},
+	{"repair", LOOK | REPAIR, REPAIR, "stamp"},
 };
 
 typedef struct Object
@@ -58,12 +58,12 @@ typedef struct Object
 
 static const Object objects[] = {
 	{LOOK, "USAGE ON SCHEMA", "migrate"},
-	{LOOK, "SELECT ON", "migrate.failure"},
-	{LOOK, "SELECT ON", "migrate.statement"},
+	{LOOK, "SELECT ON", "migrate.failures"},
+	{LOOK, "SELECT ON", "migrate.statements"},
 	{LOOK, "SELECT ON", "migrate.schema_migrations"},
-	{LOOK, "SELECT ON", "migrate.history_of_runs"},
+	{LOOK, "SELECT ON", "migrate.history"},
 	/* no checksums: a short text can be guessed from its own */
-	{LOOK, "SELECT (project, target, version, name, applied_at, applied_by, how, execution_ms, run, n, seq) ON", "migrate.applied"},
+	{LOOK, "SELECT (project, target, version, name, applied_at, applied_by, origin, execution_ms, run, seq, applied_seq) ON", "migrate.applied"},
 	{LOOK, "SELECT ON", "migrate.policy"},
 	{LOOK, "SELECT (project, version, name, kind, requires, transactional, irreversible, path, down_path, verify_path, up_line, down_line, verify_line, source, added_at, added_by, up_author, up_trusted, down_author, down_trusted, verify_author, verify_trusted, held_reason) ON", "migrate.migration"},
 	FN(LOOK, "help"),
@@ -107,14 +107,14 @@ static const Object objects[] = {
 	FN(WRITE, "load_directory"),
 	FN(WRITE, "remove"),
 	FN(WRITE, "script"),
-	FN(MEND, "stamp"),
-	FN(MEND, "unstamp"),
-	FN(MEND, "stamp_to"),
-	FN(MEND, "resume"),
-	FN(MEND, "amend"),
-	FN(MEND, "hold"),
-	FN(MEND, "unhold"),
-	FN(MEND, "prune_journal"),
+	FN(REPAIR, "stamp"),
+	FN(REPAIR, "unstamp"),
+	FN(REPAIR, "stamp_to"),
+	FN(REPAIR, "resume"),
+	FN(REPAIR, "amend"),
+	FN(REPAIR, "hold"),
+	FN(REPAIR, "unhold"),
+	FN(REPAIR, "prune_journal"),
 };
 
 /* never NULL: an unknown name is an error */
@@ -130,8 +130,8 @@ find_right(const char *name)
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("unrecognized right: \"%s\"", name),
-			 errhint("Rights are look, run, write and mend.")));
+			 errmsg("unrecognized privilege: \"%s\"", name),
+			 errhint("Privileges are look, run, write and repair.")));
 }
 
 const char *
@@ -237,7 +237,7 @@ warn_if_left(const Right *right, const char *role)
 		elog(ERROR, "could not look at the privileges of a role");
 	if (SPI_processed > 0)
 		ereport(WARNING,
-				(errmsg("role \"%s\" still has the right to %s", role,
+				(errmsg("role \"%s\" still has the privilege to %s", role,
 						right->name),
 				 errdetail("Another role has granted it, or \"%s\" is a superuser or a member of a role that has it.",
 						   role)));

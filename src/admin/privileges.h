@@ -9,7 +9,7 @@
 #define MIG_ADMIN_PRIVILEGES_H
 
 /*
- * Give a right (look, run, write, mend) to a role or take it away, with plain
+ * Give a right (look, run, write, repair) to a role or take it away, with plain
  * GRANT and REVOKE commands under the caller's own identity.
  */
 extern void mig_privileges_change(bool grant, const char *right,

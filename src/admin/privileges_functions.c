@@ -25,7 +25,7 @@ PG_FUNCTION_INFO_V1(migrate_help);
 Datum
 migrate_grant(PG_FUNCTION_ARGS)
 {
-	mig_privileges_change(true, mig_argument_required_text(fcinfo, 0, "right"),
+	mig_privileges_change(true, mig_argument_required_text(fcinfo, 0, "privilege"),
 						  mig_argument_required_text(fcinfo, 1, "role"));
 	PG_RETURN_VOID();
 }
@@ -34,7 +34,7 @@ Datum
 migrate_revoke(PG_FUNCTION_ARGS)
 {
 	mig_privileges_change(false,
-						  mig_argument_required_text(fcinfo, 0, "right"),
+						  mig_argument_required_text(fcinfo, 0, "privilege"),
 						  mig_argument_required_text(fcinfo, 1, "role"));
 	PG_RETURN_VOID();
 }

@@ -119,7 +119,7 @@ add_json_text(StringInfo json, const char *name, const char *text)
 
 /* where the texts come from, and whose they are */
 static void
-append_origin(StringInfo buf, const MigEntry *entry, const MigTexts *texts)
+append_provenance(StringInfo buf, const MigEntry *entry, const MigTexts *texts)
 {
 	StringInfoData json;
 	int			part;
@@ -148,7 +148,7 @@ append_origin(StringInfo buf, const MigEntry *entry, const MigTexts *texts)
 							   "true" : "false");
 	}
 	appendStringInfoChar(&json, '}');
-	append_argument_line(buf, "origin", json.data);
+	append_argument_line(buf, "provenance", json.data);
 }
 
 /*
@@ -179,7 +179,7 @@ append_add(StringInfo buf, const char *project, const MigEntry *entry,
 		appendStringInfo(buf, ",\n    transactional => %s",
 						 entry->transactional == MIG_TX_ON ? "true" : "false");
 	append_argument_line(buf, "project", project);
-	append_origin(buf, entry, texts);
+	append_provenance(buf, entry, texts);
 	appendStringInfoString(buf, ");\n");
 }
 

@@ -333,7 +333,7 @@ static void
 add_event(MigJournalBatch *batch, MigJournalRow *row, const char *version,
 		  const char *note)
 {
-	row->n++;
+	row->seq++;
 	row->version = version;
 	row->note = note;
 	mig_journal_batch_add(batch, row);
@@ -357,7 +357,7 @@ mig_renamed_record(const char *project, List *renamed)
 
 		/* the row of the ledger keeps its place, so these do nothing to it */
 		mig_journal_event(&row, run, project, "unstamp", NULL);
-		row.n = n;
+		row.seq = n;
 		row.name = one->entry->name;
 		add_event(batch, &row, old, psprintf("renamed to %s", source->version));
 		row.action = "stamp";
@@ -365,7 +365,7 @@ mig_renamed_record(const char *project, List *renamed)
 		row.checksum = mig_checksum(source->up);
 		row.down_checksum = source->down ? mig_checksum(source->down) : NULL;
 		add_event(batch, &row, source->version, psprintf("renamed from %s", old));
-		n = row.n;
+		n = row.seq;
 		mig_migration_rename(project, old, source, row.checksum,
 							 row.down_checksum);
 		versions = lappend(versions, one->entry->version);

@@ -26,7 +26,7 @@
 
 /* see that nothing forbids it, and take the lock */
 static void
-mend_begin(const char *name, bool destructive, const char *confirm)
+repair_begin(const char *name, bool destructive, const char *confirm)
 {
 	MigPolicy  *policy;
 
@@ -46,14 +46,14 @@ mend_begin(const char *name, bool destructive, const char *confirm)
 }
 
 /*
- * Record entries as applied (how is for the ledger), or as not applied if how
+ * Record entries as applied (origin is for the ledger), or as not applied if origin
  * is NULL; numbering of the run goes on from *n.
  */
 static void
-record_entries(const char *project, List *entries, const char *how, int64 run,
+record_entries(const char *project, List *entries, const char *origin, int64 run,
 			   int *n, const char *note, MigRepairSink sink, void *arg)
 {
-	bool		applied = how != NULL;
+	bool		applied = origin != NULL;
 	const char *action = applied ? "stamp" : "unstamp";
 	MigJournalBatch *batch;
 	ListCell   *lc;
@@ -67,11 +67,11 @@ record_entries(const char *project, List *entries, const char *how, int64 run,
 		MigJournalRow row;
 
 		mig_journal_event(&row, run, project, action, note);
-		row.n = ++(*n);
+		row.seq = ++(*n);
 		row.version = entry->version;
 		row.name = entry->name;
 		row.effect = applied ? MIG_EFFECT_APPLIED : MIG_EFFECT_UNDONE;
-		row.how = how;
+		row.origin = origin;
 		row.replace = entry->applied;
 		if (applied)
 		{
@@ -117,12 +117,12 @@ find_entry(const char *project, const char *version, bool stored)
  * migrate.state is unsure afterwards; the next run finds out.
  */
 static void
-record_one(const char *project, MigEntry *entry, const char *how,
+record_one(const char *project, MigEntry *entry, const char *origin,
 		   const char *note, MigRepairSink sink, void *arg)
 {
 	int			n = 0;
 
-	record_entries(project, list_make1(entry), how, mig_journal_next_run(), &n,
+	record_entries(project, list_make1(entry), origin, mig_journal_next_run(), &n,
 				   note,
 				   sink, arg);
 	mig_state_invalidate();
@@ -130,19 +130,19 @@ record_one(const char *project, MigEntry *entry, const char *how,
 
 void
 mig_repair_stamp(const char *project, const char *version,
-				 const char *how, const char *note, MigRepairSink sink,
+				 const char *origin, const char *note, MigRepairSink sink,
 				 void *arg)
 {
 	MigEntry   *entry;
 
-	mend_begin(project, false, NULL);
+	repair_begin(project, false, NULL);
 	entry = find_entry(project, version, true);
 	if (entry->applied && !entry->up_changed && !entry->down_changed &&
 		!entry->partial)
 		ereport(NOTICE,
 				(errmsg("migration \"%s\" is applied already", version)));
 	else
-		record_one(project, entry, how, note, sink, arg);
+		record_one(project, entry, origin, note, sink, arg);
 }
 
 void
@@ -152,7 +152,7 @@ mig_repair_unstamp(const char *project, const char *version,
 {
 	MigEntry   *entry;
 
-	mend_begin(project, true, confirm);
+	repair_begin(project, true, confirm);
 	entry = find_entry(project, version, false);
 	if (!entry->applied && !entry->partial)
 		ereport(NOTICE,
@@ -173,7 +173,7 @@ mig_repair_stamp_to(const char *name, const char *target, const char *note,
 	int			n = 0;
 	int			i;
 
-	mend_begin(name, true, confirm);
+	repair_begin(name, true, confirm);
 	project = mig_project_read_all(name, true, false);
 	wanted = mig_plan_up_to(project, target);
 	for (i = 0; i < project->count; i++)
@@ -284,10 +284,10 @@ session_to_keep(const MigStepKey *key, int last)
 	if (session == NULL || session->role == NULL)
 		return NULL;
 	initStringInfo(&lost);
-	for (i = 0; i < session->nresidue; i++)
+	for (i = 0; i < session->nsession_state; i++)
 		appendStringInfo(&lost, "%s%s", lost.len > 0 ? ", " : "",
 						 session->session_state[i]);
-	session->nresidue = 0;
+	session->nsession_state = 0;
 	for (i = 0; i < session->nsettings; i++)
 	{
 		Change		change = {session->settings[i]};
@@ -337,7 +337,7 @@ mig_repair_resume(const char *project, const char *version, int at, int done,
 	bool		partial;
 	int			last;
 
-	mend_begin(project, false, NULL);
+	repair_begin(project, false, NULL);
 	entry = find_entry(project, version, true);
 	partial = mig_step_exists(project, version, &key.part);
 	if (!partial && entry->applied)
@@ -366,10 +366,10 @@ mig_repair_resume(const char *project, const char *version, int at, int done,
 	if (last > 0 && started != NULL)
 		mig_step_start(&key, started, row.run);
 	batch = mig_journal_batch_begin();
-	row.n = 1;
+	row.seq = 1;
 	row.version = entry->version;
 	row.name = entry->name;
-	row.part = mig_body_part_name(key.part);
+	row.body = mig_body_part_name(key.part);
 	mig_journal_batch_add(batch, &row);
 	mig_journal_batch_flush(batch);
 	mig_journal_batch_end(batch);
@@ -408,7 +408,7 @@ mig_repair_prune_journal(const char *project, Datum older_than,
 					DatumGetCString(DirectFunctionCall1(interval_out, older_than)),
 					note ? ": " : "", note ? note : "");
 	mig_journal_event(&row, mig_journal_next_run(), project, "prune", note);
-	row.n = 1;
+	row.seq = 1;
 	mig_journal_batch_add(batch, &row);
 	mig_journal_batch_flush(batch);
 	mig_journal_batch_end(batch);

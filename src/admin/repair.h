@@ -16,7 +16,7 @@ typedef void (*MigRepairSink) (int64 run, const char *version,
 
 /* no body is run; what is so already is left alone and not reported */
 extern void mig_repair_stamp(const char *project, const char *version,
-							 const char *how, const char *note,
+							 const char *origin, const char *note,
 							 MigRepairSink sink, void *arg);
 extern void mig_repair_unstamp(const char *project, const char *version,
 							   const char *note, const char *confirm,

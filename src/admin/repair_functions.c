@@ -23,8 +23,8 @@ PG_FUNCTION_INFO_V1(migrate_prune_journal);
 
 /* a MigRepairSink that adds to the function's result */
 static void
-put_mend_result(int64 run, const char *version, const char *name,
-				const char *action, void *arg)
+put_repair_result(int64 run, const char *version, const char *name,
+				  const char *action, void *arg)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) arg;
 	Datum		values[4];
@@ -40,19 +40,19 @@ put_mend_result(int64 run, const char *version, const char *name,
 Datum
 migrate_stamp(PG_FUNCTION_ARGS)
 {
-	char	   *how;
+	char	   *origin;
 
 	InitMaterializedSRF(fcinfo, 0);
-	how = mig_argument_required_text(fcinfo, 2, "how");
-	if (strcmp(how, "stamp") != 0 && strcmp(how, "apply") != 0 &&
-		strcmp(how, "adopt") != 0)
+	origin = mig_argument_required_text(fcinfo, 2, "origin");
+	if (strcmp(origin, "stamp") != 0 && strcmp(origin, "apply") != 0 &&
+		strcmp(origin, "adopt") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid value for argument \"how\": \"%s\"", how),
+				 errmsg("invalid value for argument \"origin\": \"%s\"", origin),
 				 errhint("Valid values are stamp, apply and adopt.")));
 	mig_repair_stamp(mig_argument_project(fcinfo, 3),
 					 mig_argument_required_version(fcinfo, 0, "version"),
-					 how, mig_argument_note(fcinfo, 1), put_mend_result,
+					 origin, mig_argument_note(fcinfo, 1), put_repair_result,
 					 fcinfo->resultinfo);
 	return (Datum) 0;
 }
@@ -65,7 +65,7 @@ migrate_unstamp(PG_FUNCTION_ARGS)
 					   mig_argument_required_version(fcinfo, 0, "version"),
 					   mig_argument_note(fcinfo, 1),
 					   mig_argument_text(fcinfo, 2),
-					   put_mend_result, fcinfo->resultinfo);
+					   put_repair_result, fcinfo->resultinfo);
 	return (Datum) 0;
 }
 
@@ -77,7 +77,7 @@ migrate_stamp_to(PG_FUNCTION_ARGS)
 						mig_argument_required_version(fcinfo, 0, "target"),
 						mig_argument_note(fcinfo, 1),
 						mig_argument_text(fcinfo, 2),
-						put_mend_result, fcinfo->resultinfo);
+						put_repair_result, fcinfo->resultinfo);
 	return (Datum) 0;
 }
 
@@ -114,7 +114,7 @@ migrate_resume(PG_FUNCTION_ARGS)
 				 errmsg("either \"at\" or \"done\" must be given"),
 				 errhint("at => N runs statement N again, done => N goes on after it.")));
 	mig_repair_resume(project, version, at, done, mig_argument_note(fcinfo, 3),
-					  put_mend_result, fcinfo->resultinfo);
+					  put_repair_result, fcinfo->resultinfo);
 	return (Datum) 0;
 }
 

@@ -86,7 +86,7 @@ put_status(ReturnSetInfo *rsinfo, const MigEntry *entry, bool checksums)
 	values[5] = mig_sql_text_datum(entry->applied_by, &nulls[5]);
 	values[6] = Float8GetDatum(entry->execution_ms);
 	nulls[6] = !entry->applied;
-	values[7] = mig_sql_text_datum(entry->how, &nulls[7]);
+	values[7] = mig_sql_text_datum(entry->origin, &nulls[7]);
 	values[8] = CStringGetTextDatum(entry->kind == MIG_REPEATABLE ?
 									"repeatable" : "versioned");
 	values[9] = mig_sql_text_datum(entry->path, &nulls[9]);

@@ -692,13 +692,13 @@ add_amended_part(MigJournalBatch *batch, MigJournalRow *row, MigPart part,
 {
 	if (same_string(old_text, new_text))
 		return;
-	row->n++;
-	row->part = mig_body_part_name(part);
-	row->body = old_text ? mig_checksum_exact(old_text,
-											  mig_checksum(old_text)) : NULL;
+	row->seq++;
+	row->body = mig_body_part_name(part);
+	row->body_hash = old_text ? mig_checksum_exact(old_text,
+												   mig_checksum(old_text)) : NULL;
 	mig_journal_batch_add(batch, row);
 	if (old_text != NULL)
-		mig_journal_batch_add_body(batch, row->body, row->run, old_text);
+		mig_journal_batch_add_body(batch, row->body_hash, row->run, old_text);
 }
 
 /*
@@ -1004,7 +1004,6 @@ static const struct
 	{"project", MIG_VERSION_BYTES},
 	{"role", MIG_NAME_BYTES},
 	{"search_path", MIG_NOTE_BYTES},
-	{"environment", MIG_NAME_BYTES},
 	{"frozen_reason", MIG_NOTE_BYTES}
 };
 
@@ -1122,7 +1121,7 @@ static bool
 is_record(Relation rel)
 {
 	static const char *const names[] = {
-		"applied", "journal", "body", "step", "run", "state"
+		"applied", "journal", "executed_text", "step", "run", "state"
 	};
 	int			i;
 
@@ -2217,7 +2216,7 @@ mig_store_hold(const char *project, const char *version, const char *reason)
 	mig_migration_hold(project, list_make1(entry->version), reason);
 	mig_journal_event(&row, mig_journal_next_run(), project,
 					  reason ? "hold" : "unhold", reason);
-	row.n = 1;
+	row.seq = 1;
 	row.version = version;
 	row.name = entry->name;
 	mig_journal_batch_add(batch, &row);

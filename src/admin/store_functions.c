@@ -62,31 +62,31 @@ migrate_gate(PG_FUNCTION_ARGS)
 	return PointerGetDatum(mig_store_gate((TriggerData *) fcinfo->context));
 }
 
-/* a member of add()'s argument "origin", and where it goes */
-typedef struct OriginMember
+/* a member of add()'s argument "provenance", and where it goes */
+typedef struct ProvenanceMember
 {
 	const char *name;
 	enum jbvType type;
 	void	   *place;			/* char *, int or bool */
-} OriginMember;
+} ProvenanceMember;
 
 /* null leaves the default; a text is checked as one line */
 static void
-set_origin_member(const OriginMember *member, const JsonbValue *value)
+set_provenance_member(const ProvenanceMember *member, const JsonbValue *value)
 {
 	if (value->type == jbvNull)
 		return;
 	if (value->type != member->type)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("member \"%s\" of argument \"origin\" has a value of the wrong type",
+				 errmsg("member \"%s\" of argument \"provenance\" has a value of the wrong type",
 						member->name)));
 	if (value->type == jbvString)
 	{
 		char	   *string = pnstrdup(value->val.string.val,
 									  value->val.string.len);
 
-		mig_check_line(psprintf("member \"%s\" of argument \"origin\"",
+		mig_check_line(psprintf("member \"%s\" of argument \"provenance\"",
 								member->name), string,
 					   strstr(member->name, "path") ?
 					   MIG_PATH_BYTES : MIG_NAME_BYTES);
@@ -105,9 +105,9 @@ set_origin_member(const OriginMember *member, const JsonbValue *value)
  * other arguments say.  Returns whether they name authors.
  */
 static bool
-read_origin(Jsonb *origin, MigSource *source, MigAuthor *authors)
+read_provenance(Jsonb *provenance, MigSource *source, MigAuthor *authors)
 {
-	const OriginMember members[] = {
+	const ProvenanceMember members[] = {
 		{"path", jbvString, &source->path},
 		{"down_path", jbvString, &source->down_path},
 		{"verify_path", jbvString, &source->verify_path},
@@ -122,7 +122,7 @@ read_origin(Jsonb *origin, MigSource *source, MigAuthor *authors)
 		{"down_trusted", jbvBool, &authors[MIG_DOWN].trusted},
 		{"verify_trusted", jbvBool, &authors[MIG_VERIFY].trusted},
 	};
-	JsonbIterator *iterator = JsonbIteratorInit(&origin->root);
+	JsonbIterator *iterator = JsonbIteratorInit(&provenance->root);
 	JsonbIteratorToken token;
 	JsonbValue	value;
 	bool		names_authors = false;
@@ -131,11 +131,11 @@ read_origin(Jsonb *origin, MigSource *source, MigAuthor *authors)
 	if (JsonbIteratorNext(&iterator, &value, true) != WJB_BEGIN_OBJECT)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("argument \"origin\" must be an object")));
+				 errmsg("argument \"provenance\" must be an object")));
 	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
 	{
 		if (token == WJB_VALUE)
-			set_origin_member(&members[i], &value);
+			set_provenance_member(&members[i], &value);
 		if (token != WJB_KEY)
 			continue;
 		for (i = 0; i < lengthof(members); i++)
@@ -148,7 +148,7 @@ read_origin(Jsonb *origin, MigSource *source, MigAuthor *authors)
 		if (i == lengthof(members))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("argument \"origin\" has an unknown member \"%s\"",
+					 errmsg("argument \"provenance\" has an unknown member \"%s\"",
 							mig_printable_line(pnstrdup(value.val.string.val,
 														value.val.string.len),
 											   MIG_EXCERPT_BYTES))));
@@ -191,7 +191,7 @@ migrate_add(PG_FUNCTION_ARGS)
 		authors[part].name = mig_argument_line(fcinfo, 10, "author",
 											   MIG_NAME_BYTES);
 	if (!PG_ARGISNULL(11) &&
-		read_origin(PG_GETARG_JSONB_P(11), &source, authors))
+		read_provenance(PG_GETARG_JSONB_P(11), &source, authors))
 		names_authors = true;
 	mig_store_add(mig_argument_project(fcinfo, 9), &source,
 				  names_authors ? authors : NULL);

@@ -113,7 +113,7 @@ typedef struct MigEntry
 	char	   *held_reason;	/* NULL: not held */
 	int64		length;			/* bytes of up, down and verify together */
 	/* from the ledger; NULL and zero if not applied */
-	char	   *how;
+	char	   *origin;
 	int64		run;			/* that applied it */
 	int64		seq;			/* grows with each application */
 	/* details, which only some callers ask for */

@@ -63,9 +63,9 @@ static bool
 is_own_check(const char *table, const char *check)
 {
 	static const char *const own[] = {
-		"applied_how_check", "applied_line_check", "applied_number_check",
+		"applied_line_check", "applied_number_check", "applied_origin_check",
 		"applied_version_check",
-		"body_hash_check",
+		"executed_text_hash_check",
 		"journal_failure_check", "journal_line_check",
 		"journal_number_check", "journal_outcome_check", "journal_place_check",
 		"journal_statements_check", "journal_version_check"

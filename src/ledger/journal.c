@@ -8,7 +8,7 @@
  * The ledger's rows are derived from the journal's.
  *
  * Nothing here waits for another session's uncommitted rows: the journal's key
- * is the run's own number, and migrate.body has no key that two runs share.
+ * is the run's own number, and migrate.executed_text has no key that two runs share.
  * That is what lets a background worker journal a failure while the failed
  * transaction is still open.
  *
@@ -50,7 +50,7 @@
 typedef enum JournalColumn
 {
 	J_RUN,
-	J_N,
+	J_SEQ,
 	J_ACTION,
 	J_PROJECT,
 	J_TARGET,
@@ -61,10 +61,10 @@ typedef enum JournalColumn
 	J_EXECUTION_MS,
 	J_CHECKSUM,
 	J_DOWN_CHECKSUM,
-	J_BODY,
-	J_VERIFY_BODY,
+	J_BODY_HASH,
+	J_VERIFY_HASH,
 	J_STATEMENTS,
-	J_PART,
+	J_BODY,
 	J_STATEMENT,
 	J_LINE,
 	J_POSITION,
@@ -99,19 +99,19 @@ typedef enum AppliedColumn
 	A_DOWN_CHECKSUM,
 	A_APPLIED_AT,
 	A_APPLIED_BY,
-	A_HOW,
+	A_ORIGIN,
 	A_EXECUTION_MS,
 	A_RUN,
-	A_N,
 	A_SEQ,
+	A_APPLIED_SEQ,
 	A_NCOLUMNS
 } AppliedColumn;
 
-/* columns of migrate.body, in order */
+/* columns of migrate.executed_text, in order */
 typedef enum BodyColumn
 {
 	B_RUN,
-	B_HASH,
+	B_BODY_HASH,
 	B_TEXT,
 	B_NCOLUMNS
 } BodyColumn;
@@ -405,7 +405,7 @@ set_failure_columns(Datum *values, bool *nulls, const MigFailure *failure)
 	set_column_text(values, nulls, J_CONTEXT, failure->context);
 	if (!failure->in_body)
 		return;
-	set_column_text(values, nulls, J_PART, mig_body_part_name(failure->part));
+	set_column_text(values, nulls, J_BODY, mig_body_part_name(failure->part));
 	values[J_STATEMENT] = Int32GetDatum(failure->statement);
 	nulls[J_STATEMENT] = false;
 	values[J_LINE] = Int32GetDatum(failure->line);
@@ -420,10 +420,10 @@ form_journal_tuple(const JournalShape *shape, const MigJournalRow *row,
 				   Datum *values, bool *nulls)
 {
 	values[J_RUN] = Int64GetDatum(row->run);
-	values[J_N] = Int32GetDatum(row->n);
+	values[J_SEQ] = Int32GetDatum(row->seq);
 	values[J_STARTED_AT] = TimestampTzGetDatum(row->started_at);
 	values[J_EXECUTION_MS] = Float8GetDatum(row->execution_ms);
-	nulls[J_RUN] = nulls[J_N] = nulls[J_STARTED_AT] = false;
+	nulls[J_RUN] = nulls[J_SEQ] = nulls[J_STARTED_AT] = false;
 	nulls[J_EXECUTION_MS] = false;
 	set_column_text(values, nulls, J_ACTION, row->action);
 	set_column_text(values, nulls, J_PROJECT, row->project);
@@ -431,14 +431,14 @@ form_journal_tuple(const JournalShape *shape, const MigJournalRow *row,
 	set_column_text(values, nulls, J_NAME, row->name);
 	set_column_text(values, nulls, J_CHECKSUM, row->checksum);
 	set_column_text(values, nulls, J_DOWN_CHECKSUM, row->down_checksum);
-	set_column_text(values, nulls, J_BODY, row->body);
-	set_column_text(values, nulls, J_VERIFY_BODY, row->verify_body);
+	set_column_text(values, nulls, J_BODY_HASH, row->body_hash);
+	set_column_text(values, nulls, J_VERIFY_HASH, row->verify_hash);
 	set_column_text(values, nulls, J_ROLE, row->role);
 	set_column_text(values, nulls, J_SEARCH_PATH,
 					mig_printable_line(row->search_path, MIG_NOTE_BYTES));
 	set_column_text(values, nulls, J_NOTE,
 					mig_printable_line(row->note, MIG_NOTE_BYTES));
-	set_column_text(values, nulls, J_PART, row->part);
+	set_column_text(values, nulls, J_BODY, row->body);
 	set_failure_columns(values, nulls, row->failure);
 	if (row->ntimings > 0)
 	{
@@ -497,7 +497,7 @@ mig_journal_batch_begin(void)
 										ALLOCSET_DEFAULT_SIZES);
 	get_shape(&batch->shape);
 	batch->applied_desc = table_desc("applied", A_NCOLUMNS);
-	batch->body_desc = table_desc("body", B_NCOLUMNS);
+	batch->body_desc = table_desc("executed_text", B_NCOLUMNS);
 	memset(batch->nulls, true, sizeof(batch->nulls));
 	MemoryContextSwitchTo(old);
 	return batch;
@@ -523,19 +523,19 @@ form_applied_tuple(const MigJournalBatch *batch, const MigJournalRow *row,
 				   int64 seq,
 				   const Datum *journal, const bool *journal_nulls)
 {
-	static const JournalColumn sources[A_SEQ] = {
+	static const JournalColumn sources[A_APPLIED_SEQ] = {
 		[A_PROJECT] = J_PROJECT,[A_TARGET] = J_TARGET,
 		[A_VERSION] = J_VERSION,[A_NAME] = J_NAME,
 		[A_CHECKSUM] = J_CHECKSUM,[A_DOWN_CHECKSUM] = J_DOWN_CHECKSUM,
 		[A_APPLIED_AT] = J_STARTED_AT,[A_APPLIED_BY] = J_ROLE,
-		[A_HOW] = J_ACTION,[A_EXECUTION_MS] = J_EXECUTION_MS,
-		[A_RUN] = J_RUN,[A_N] = J_N
+		[A_ORIGIN] = J_ACTION,[A_EXECUTION_MS] = J_EXECUTION_MS,
+		[A_RUN] = J_RUN,[A_SEQ] = J_SEQ
 	};
 	Datum		values[A_NCOLUMNS];
 	bool		nulls[A_NCOLUMNS];
 	int			i;
 
-	for (i = 0; i < A_SEQ; i++)
+	for (i = 0; i < A_APPLIED_SEQ; i++)
 	{
 		values[i] = journal[sources[i]];
 		nulls[i] = journal_nulls[sources[i]];
@@ -543,9 +543,9 @@ form_applied_tuple(const MigJournalBatch *batch, const MigJournalRow *row,
 	values[A_APPLIED_AT] =
 		TimestampTzGetDatum(row->started_at +
 							(TimestampTz) (row->execution_ms * 1000.0));
-	values[A_HOW] = CStringGetTextDatum(row->how);
-	values[A_SEQ] = Int64GetDatum(seq);
-	nulls[A_SEQ] = false;
+	values[A_ORIGIN] = CStringGetTextDatum(row->origin);
+	values[A_APPLIED_SEQ] = Int64GetDatum(seq);
+	nulls[A_APPLIED_SEQ] = false;
 	return heap_form_tuple(batch->applied_desc, values, nulls);
 }
 
@@ -568,14 +568,14 @@ catch_up_with_rows(void)
 	mig_tables_open(&scope);
 	mig_sql_kept(&plan,
 				 "SELECT pg_catalog.setval('migrate.applied_seq',"
-				 "  greatest(a.seq, 1), a.seq OPERATOR(pg_catalog.>) 0)"
-				 " FROM (SELECT coalesce((SELECT seq FROM migrate.applied"
-				 "   WHERE seq OPERATOR(pg_catalog.<) " LAST_HONEST_SEQ
-				 "   ORDER BY seq DESC LIMIT 1), 0) AS seq) a,"
+				 "  greatest(a.applied_seq, 1), a.applied_seq OPERATOR(pg_catalog.>) 0)"
+				 " FROM (SELECT coalesce((SELECT applied_seq FROM migrate.applied"
+				 "   WHERE applied_seq OPERATOR(pg_catalog.<) " LAST_HONEST_SEQ
+				 "   ORDER BY applied_seq DESC LIMIT 1), 0) AS applied_seq) a,"
 				 " migrate.applied_seq s"
-				 " WHERE s.last_value OPERATOR(pg_catalog.<) a.seq"
-				 " OR s.last_value OPERATOR(pg_catalog.=) a.seq AND NOT s.is_called"
-				 " OR (s.last_value OPERATOR(pg_catalog.-) a.seq)"
+				 " WHERE s.last_value OPERATOR(pg_catalog.<) a.applied_seq"
+				 " OR s.last_value OPERATOR(pg_catalog.=) a.applied_seq AND NOT s.is_called"
+				 " OR (s.last_value OPERATOR(pg_catalog.-) a.applied_seq)"
 				 "  OPERATOR(pg_catalog.>) " GREATEST_HONEST_GAP,
 				 0, NULL, NULL, NULL);
 	mig_tables_close(&scope);
@@ -589,7 +589,7 @@ mig_journal_batch_add(MigJournalBatch *batch, const MigJournalRow *row)
 	Datum		values[J_NCOLUMNS];
 	bool		nulls[J_NCOLUMNS];
 
-	Assert(row->run > 0 && row->n > 0);
+	Assert(row->run > 0 && row->seq > 0);
 	Assert(row->project != NULL && row->action != NULL);
 	if (batch->journal.count >= BATCH_ROWS || batch->bytes >= BATCH_BYTES)
 		mig_journal_batch_flush(batch);
@@ -677,7 +677,7 @@ compare_bodies(const ListCell *a, const ListCell *b)
 }
 
 /*
- * Is a text of this hash in migrate.body as far as we can see?  *differs says
+ * Is a text of this hash in migrate.executed_text as far as we can see?  *differs says
  * whether it is another text, which somebody has put there or a restore has
  * brought from a database of another encoding.
  */
@@ -693,7 +693,7 @@ is_stored(Relation table, Relation index, const BodyToStore *body,
 	bool		isnull;
 
 	*differs = false;
-	ScanKeyInit(&key, B_HASH + 1, BTEqualStrategyNumber, F_TEXTEQ,
+	ScanKeyInit(&key, B_BODY_HASH + 1, BTEqualStrategyNumber, F_TEXTEQ,
 				CStringGetTextDatum(body->hash));
 	key.sk_collation = C_COLLATION_OID;
 	scan = systable_beginscan_ordered(table, index, GetActiveSnapshot(), 1,
@@ -725,8 +725,8 @@ replace_body(const BodyToStore *body, TupleDesc desc)
 	values[0] = CStringGetTextDatum(body->hash);
 	values[1] = heap_getattr(body->tuple, B_TEXT + 1, desc, &isnull);
 	mig_tables_open(&scope);
-	mig_sql_execute("UPDATE migrate.body SET text = $2"
-					" WHERE hash OPERATOR(pg_catalog.=) $1", 2, types, values,
+	mig_sql_execute("UPDATE migrate.executed_text SET text = $2"
+					" WHERE body_hash OPERATOR(pg_catalog.=) $1", 2, types, values,
 					NULL);
 	mig_tables_close(&scope);
 }
@@ -744,7 +744,7 @@ insert_bodies(List *bodies)
 	if (bodies == NIL)
 		return;
 	list_sort(bodies, compare_bodies);
-	body_table = table_open(mig_tables_relation("body"), RowExclusiveLock);
+	body_table = table_open(mig_tables_relation("executed_text"), RowExclusiveLock);
 	index = index_open(MIG_PRIMARY_KEY_INDEX(body_table),
 					   RowExclusiveLock);
 	PushActiveSnapshot(GetLatestSnapshot());
@@ -781,7 +781,7 @@ needs_sql(MigJournalBatch *batch)
 	batch->needs_sql =
 		mig_bulk_insert_needs_sql(mig_tables_relation("journal")) ||
 		mig_bulk_insert_needs_sql(mig_tables_relation("applied")) ||
-		mig_bulk_insert_needs_sql(mig_tables_relation("body"));
+		mig_bulk_insert_needs_sql(mig_tables_relation("executed_text"));
 	batch->generation = generation;
 	return batch->needs_sql;
 }
@@ -863,8 +863,8 @@ failed_alike_before(Oid rowtype, bytea *packed, int quiet_seconds)
 						" AND j.outcome OPERATOR(pg_catalog.=) 'failure'"
 						" AND j.sqlstate OPERATOR(pg_catalog.=) ($1).sqlstate"
 						" AND j.message OPERATOR(pg_catalog.=) ($1).message"
+						" AND j.body_hash IS NOT DISTINCT FROM ($1).body_hash"
 						" AND j.body IS NOT DISTINCT FROM ($1).body"
-						" AND j.part IS NOT DISTINCT FROM ($1).part"
 						" AND j.statement IS NOT DISTINCT FROM ($1).statement"
 						" AND j.role OPERATOR(pg_catalog.=) ($1).role"
 						" AND NOT EXISTS (SELECT FROM migrate.journal k"
@@ -897,15 +897,15 @@ mig_journal_insert_packed(bytea *packed, const char *text, int quiet_seconds)
 		if (text != NULL)
 		{
 			values[1] = CStringGetTextDatum(text);
-			mig_sql_execute("UPDATE migrate.body SET text = $2"
-							" WHERE hash OPERATOR(pg_catalog.=) ($1).body"
+			mig_sql_execute("UPDATE migrate.executed_text SET text = $2"
+							" WHERE body_hash OPERATOR(pg_catalog.=) ($1).body_hash"
 							" AND text OPERATOR(pg_catalog.<>) $2",
 							2, types, values, NULL);
-			mig_sql_execute("INSERT INTO migrate.body (run, hash, text)"
-							" SELECT ($1).run, ($1).body, $2"
-							" WHERE ($1).body IS NOT NULL AND NOT EXISTS ("
-							" SELECT FROM migrate.body x"
-							" WHERE x.hash OPERATOR(pg_catalog.=) ($1).body)",
+			mig_sql_execute("INSERT INTO migrate.executed_text (run, body_hash, text)"
+							" SELECT ($1).run, ($1).body_hash, $2"
+							" WHERE ($1).body_hash IS NOT NULL AND NOT EXISTS ("
+							" SELECT FROM migrate.executed_text x"
+							" WHERE x.body_hash OPERATOR(pg_catalog.=) ($1).body_hash)",
 							2, types, values, NULL);
 		}
 		inserted = true;
@@ -917,7 +917,7 @@ mig_journal_insert_packed(bytea *packed, const char *text, int quiet_seconds)
 /*
  * The texts that no row refers to any more go as well.  Who records a failure
  * does not hold the runner lock; so that it cannot find a text that is about
- * to go, and leave it at that, it waits for the lock on migrate.body.
+ * to go, and leave it at that, it waits for the lock on migrate.executed_text.
  */
 int64
 mig_journal_prune(const char *project, Datum older_than)
@@ -928,7 +928,7 @@ mig_journal_prune(const char *project, Datum older_than)
 	int64		count;
 
 	mig_tables_open(&scope);
-	mig_sql_execute("LOCK TABLE migrate.body IN SHARE ROW EXCLUSIVE MODE", 0,
+	mig_sql_execute("LOCK TABLE migrate.executed_text IN SHARE ROW EXCLUSIVE MODE", 0,
 					NULL,
 					NULL, NULL);
 	count = mig_sql_execute("DELETE FROM migrate.journal j"
@@ -950,12 +950,12 @@ mig_journal_prune(const char *project, Datum older_than)
 							 " AND j.started_at OPERATOR(pg_catalog.<)"
 							 "  (pg_catalog.now() OPERATOR(pg_catalog.-) $2)",
 							 2, types, values, NULL);
-	mig_sql_execute("DELETE FROM migrate.body b WHERE NOT EXISTS ("
+	mig_sql_execute("DELETE FROM migrate.executed_text b WHERE NOT EXISTS ("
 					" SELECT FROM migrate.journal j"
-					" WHERE j.body OPERATOR(pg_catalog.=) b.hash)"
+					" WHERE j.body_hash OPERATOR(pg_catalog.=) b.body_hash)"
 					" AND NOT EXISTS ("
 					" SELECT FROM migrate.journal j"
-					" WHERE j.verify_body OPERATOR(pg_catalog.=) b.hash)",
+					" WHERE j.verify_hash OPERATOR(pg_catalog.=) b.body_hash)",
 					0, NULL, NULL, NULL);
 	mig_tables_close(&scope);
 	return count;

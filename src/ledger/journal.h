@@ -52,7 +52,7 @@ typedef enum MigLedgerEffect
 typedef struct MigJournalRow
 {
 	int64		run;
-	int			n;
+	int			seq;			/* in the run, from 1 */
 	const char *action;
 	const char *project;
 	const char *version;		/* NULL: the attempt is not about one */
@@ -61,11 +61,11 @@ typedef struct MigJournalRow
 	double		execution_ms;
 	const char *checksum;
 	const char *down_checksum;
-	const char *body;			/* exact hash of the text that ran */
-	const char *verify_body;
-	const char *part;			/* amend: which text was replaced */
+	const char *body_hash;		/* exact hash of the text that ran */
+	const char *verify_hash;
+	const char *body;			/* amend: which text was replaced */
 	MigLedgerEffect effect;
-	const char *how;			/* for the ledger */
+	const char *origin;			/* for the ledger */
 	bool		replace;		/* the version is in the ledger already */
 	int			ntimings;
 	const MigTiming *timings;

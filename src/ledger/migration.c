@@ -118,14 +118,14 @@ mig_migration_newest_path(const char *project)
 	char	   *path = NULL;
 
 	mig_tables_open(&scope);
-	if (mig_sql_execute("SELECT j.search_path FROM (SELECT a.run, a.n"
+	if (mig_sql_execute("SELECT j.search_path FROM (SELECT a.run, a.seq"
 						"  FROM migrate.applied a"
 						"  WHERE a.project OPERATOR(pg_catalog.=) $1"
 						"  AND a.target OPERATOR(pg_catalog.=) ''"
-						"  AND a.how OPERATOR(pg_catalog.=) 'apply'"
-						"  ORDER BY a.seq DESC LIMIT 1) a"
+						"  AND a.origin OPERATOR(pg_catalog.=) 'apply'"
+						"  ORDER BY a.applied_seq DESC LIMIT 1) a"
 						" JOIN migrate.journal j ON j.run OPERATOR(pg_catalog.=) a.run"
-						" AND j.n OPERATOR(pg_catalog.=) a.n",
+						" AND j.seq OPERATOR(pg_catalog.=) a.seq",
 						1, types, values, NULL) > 0)
 		path = mig_sql_get_text(&scope, 0, 1);
 	mig_tables_close(&scope);
@@ -142,13 +142,13 @@ mig_migration_path_of(const char *project, const char *version)
 	char	   *path = NULL;
 
 	mig_tables_open(&scope);
-	if (mig_sql_execute("SELECT j.search_path FROM (SELECT a.run, a.n"
+	if (mig_sql_execute("SELECT j.search_path FROM (SELECT a.run, a.seq"
 						"  FROM migrate.applied a"
 						"  WHERE a.project OPERATOR(pg_catalog.=) $1"
 						"  AND a.target OPERATOR(pg_catalog.=) ''"
 						"  AND a.version OPERATOR(pg_catalog.=) $2 OFFSET 0) a"
 						" JOIN migrate.journal j ON j.run OPERATOR(pg_catalog.=) a.run"
-						" AND j.n OPERATOR(pg_catalog.=) a.n",
+						" AND j.seq OPERATOR(pg_catalog.=) a.seq",
 						2, types, values, NULL) > 0)
 		path = mig_sql_get_text(&scope, 0, 1);
 	mig_tables_close(&scope);
@@ -200,7 +200,7 @@ enum EntryColumn
 	E_HELD_REASON, E_RUN, E_SEQ, E_PARTIAL, E_PARTLY_UNDONE,
 	E_NAME, E_REQUIRES, E_HAS_DOWN, E_HAS_VERIFY, E_IRREVERSIBLE,
 	E_TRANSACTIONAL, E_PATH, E_DOWN_PATH, E_VERIFY_PATH, E_UP_LINE,
-	E_DOWN_LINE, E_VERIFY_LINE, E_LENGTH, E_HOW, E_OF_SQITCH, E_EMPTY,
+	E_DOWN_LINE, E_VERIFY_LINE, E_LENGTH, E_ORIGIN, E_OF_SQITCH, E_EMPTY,
 	E_EMPTY_DOWN,
 	E_CHECKSUM, E_DOWN_CHECKSUM, E_APPLIED_BY, E_APPLIED_AT,
 	E_EXECUTION_MS
@@ -219,7 +219,7 @@ enum EntryColumn
 	" m.checksum OPERATOR(pg_catalog.<>) a.checksum," \
 	" m.version IS NOT NULL AND a.version IS NOT NULL" \
 	"  AND m.down_checksum IS DISTINCT FROM a.down_checksum," \
-	" m.held_reason, a.run, a.seq," \
+	" m.held_reason, a.run, a.applied_seq," \
 	" coalesce(m.version, a.version) OPERATOR(pg_catalog.=) ANY (" \
 	"  SELECT s.version FROM migrate.step s" \
 	"  WHERE s.project OPERATOR(pg_catalog.=) $1" \
@@ -228,7 +228,7 @@ enum EntryColumn
 	"  SELECT s.version FROM migrate.step s" \
 	"  WHERE s.project OPERATOR(pg_catalog.=) $1" \
 	"  AND s.target OPERATOR(pg_catalog.=) ''" \
-	"  AND s.part OPERATOR(pg_catalog.=) 'down')," \
+	"  AND s.body OPERATOR(pg_catalog.=) 'down')," \
 	" coalesce(m.name, a.name), m.requires," \
 	" m.down IS NOT NULL, m.verify IS NOT NULL, m.irreversible," \
 	" CASE m.transactional WHEN false THEN 1 WHEN true THEN 2 ELSE 0 END," \
@@ -239,7 +239,7 @@ enum EntryColumn
 	"  coalesce(pg_catalog.octet_length(m.down), 0)" \
 	"  OPERATOR(pg_catalog.+)" \
 	"  coalesce(pg_catalog.octet_length(m.verify), 0))," \
-	" a.how, m.source OPERATOR(pg_catalog.=) 'sqitch'," \
+	" a.origin, m.source OPERATOR(pg_catalog.=) 'sqitch'," \
 	" CASE WHEN (m.down IS NULL AND NOT m.irreversible" \
 	"   AND m.kind OPERATOR(pg_catalog.=) 'versioned'" \
 	"   AND (a.version IS NOT NULL OR m.source IS DISTINCT FROM 'sqitch'" \
@@ -392,12 +392,12 @@ read_entry(MigSqlScope *scope, uint64 number, bool details, MigEntry *entry,
 	entry->lines[MIG_DOWN] = mig_sql_row_int4(&row, E_DOWN_LINE);
 	entry->lines[MIG_VERIFY] = mig_sql_row_int4(&row, E_VERIFY_LINE);
 	entry->length = mig_sql_row_int8(&row, E_LENGTH);
-	entry->how = get_repeated_text(scope, &row, E_HOW,
-								   before ? before->how : NULL);
+	entry->origin = get_repeated_text(scope, &row, E_ORIGIN,
+									  before ? before->origin : NULL);
 	entry->of_sqitch = mig_sql_row_bool(&row, E_OF_SQITCH);
 	check_lines(entry);
-	if (entry->applied && entry->how == NULL)
-		mig_sql_refuse_value("applied", "how", entry->version);
+	if (entry->applied && entry->origin == NULL)
+		mig_sql_refuse_value("applied", "origin", entry->version);
 	if (!details)
 		return;
 	entry->checksum = mig_sql_row_text_not_null(scope, &row, E_CHECKSUM);
@@ -536,7 +536,7 @@ read_errors(const char *project, char **versions, int nversions,
 							" WHERE project OPERATOR(pg_catalog.=) $1"
 							" AND outcome OPERATOR(pg_catalog.=) 'failure'"
 							" AND version IS NOT NULL"
-							" ORDER BY version, run DESC, n DESC" :
+							" ORDER BY version, run DESC, seq DESC" :
 							"SELECT DISTINCT ON (j.version) j.version, j.checksum,"
 							" j.run, coalesce(j.message, '')"
 							" FROM pg_catalog.unnest($2) v (version)"
@@ -544,7 +544,7 @@ read_errors(const char *project, char **versions, int nversions,
 								   " OPERATOR(pg_catalog.=) 'failure' AND",
 								   "v.version")
 							" j ON true WHERE j.version IS NOT NULL"
-							" ORDER BY j.version, j.run DESC, j.n DESC",
+							" ORDER BY j.version, j.run DESC, j.seq DESC",
 							2, types, values, nulls);
 	for (i = 0; i < nrows; i++)
 	{
@@ -866,8 +866,8 @@ mig_migration_last_role(const char *project)
 	if (mig_sql_execute("SELECT applied_by FROM migrate.applied"
 						" WHERE project OPERATOR(pg_catalog.=) $1"
 						" AND target OPERATOR(pg_catalog.=) ''"
-						" AND how OPERATOR(pg_catalog.=) 'apply'"
-						" ORDER BY seq DESC LIMIT 1",
+						" AND origin OPERATOR(pg_catalog.=) 'apply'"
+						" ORDER BY applied_seq DESC LIMIT 1",
 						1, types, values, NULL) > 0)
 		role = mig_sql_get_text(&scope, 0, 1);
 	mig_tables_close(&scope);
@@ -1035,7 +1035,7 @@ read_pasts(Datum *values, List *checksums, Past *pasts)
 							"    OPERATOR(pg_catalog.=) 'failure' THEN 2"
 							"    WHEN action OPERATOR(pg_catalog.=) 'apply' THEN 1"
 							"    WHEN action OPERATOR(pg_catalog.=) 'amend'"
-							"     AND part OPERATOR(pg_catalog.=) 'down' THEN 3"
+							"     AND body OPERATOR(pg_catalog.=) 'down' THEN 3"
 							"    END AS what FROM migrate.journal) x"
 							"  WHERE x.project OPERATOR(pg_catalog.=) $1"
 							"  AND x.version OPERATOR(pg_catalog.=) ANY ($2)"

@@ -30,11 +30,11 @@
 #define FREE_NUMBER(run) \
 	"(SELECT pg_catalog.min(k.n)::pg_catalog.int4 FROM (" \
 	"  SELECT 1::pg_catalog.int8 AS n UNION ALL" \
-	"  SELECT j.n::pg_catalog.int8 OPERATOR(pg_catalog.+) 1" \
+	"  SELECT j.seq::pg_catalog.int8 OPERATOR(pg_catalog.+) 1" \
 	"  FROM migrate.journal j WHERE j.run OPERATOR(pg_catalog.=) " run ") k" \
 	" WHERE NOT EXISTS (SELECT FROM migrate.journal x" \
 	"  WHERE x.run OPERATOR(pg_catalog.=) " run \
-	"  AND x.n OPERATOR(pg_catalog.=) k.n))"
+	"  AND x.seq OPERATOR(pg_catalog.=) k.n))"
 
 /* of migrate.run, in the order of sql/parts */
 #define RUN_OUTCOME 16
@@ -320,7 +320,7 @@ mig_run_sweep(void)
 						"  ended_at = pg_catalog.clock_timestamp()"
 						" WHERE r.outcome IS NULL"
 						" AND NOT (" MIG_RUN_IS_ALIVE ") RETURNING r.*)"
-						"INSERT INTO migrate.journal (run, n, action, project,"
+						"INSERT INTO migrate.journal (run, seq, action, project,"
 						" version, outcome, started_at, execution_ms, sqlstate,"
 						" message, hint, role, session_role, backend_pid, note,"
 						" server_version, extension_version)"

@@ -26,7 +26,7 @@
 	" WHERE project OPERATOR(pg_catalog.=) $1" \
 	" AND target OPERATOR(pg_catalog.=) ''" \
 	" AND version OPERATOR(pg_catalog.=) $2" \
-	" AND part OPERATOR(pg_catalog.=) $3"
+	" AND body OPERATOR(pg_catalog.=) $3"
 
 static void
 set_key(const MigStepKey *key, Oid *types, Datum *values)
@@ -42,14 +42,14 @@ enum StepColumn
 {
 	P_STATEMENT = 1, P_LAST_STATEMENT, P_TEXT_HASH, P_TOKEN_HASH, P_FINISHED,
 	P_EXECUTION_MS, P_COMMITS, P_RELATION, P_INDEXES, P_STATEMENTS, P_RUN,
-	P_DEFINITIONS, P_ROLE, P_TRUSTED, P_SEARCH_PATH, P_SETTINGS, P_RESIDUE
+	P_DEFINITIONS, P_ROLE, P_TRUSTED, P_SEARCH_PATH, P_SETTINGS, P_SESSION_STATE
 };
 
 /* which row it is, for errors */
 static char *
 row_name(const MigStepKey *key, int statement)
 {
-	return psprintf("project \"%s\", version \"%s\", part \"%s\", statement %d",
+	return psprintf("project \"%s\", version \"%s\", body \"%s\", statement %d",
 					key->project, key->version, mig_body_part_name(key->part),
 					statement);
 }
@@ -82,8 +82,8 @@ read_session(MigSqlScope *scope, const MigRow *row, MigStepSession *session)
 	session->search_path = mig_sql_row_text(scope, row, P_SEARCH_PATH);
 	session->settings = mig_sql_row_text_array(scope, row, P_SETTINGS,
 											   &session->nsettings);
-	session->session_state = mig_sql_row_text_array(scope, row, P_RESIDUE,
-													&session->nresidue);
+	session->session_state = mig_sql_row_text_array(scope, row, P_SESSION_STATE,
+													&session->nsession_state);
 }
 
 static char *
@@ -146,7 +146,7 @@ mig_step_read(const MigStepKey *key)
 	nrows = mig_sql_execute("SELECT statement, last_statement, text_hash,"
 							" token_hash, finished_at IS NOT NULL, execution_ms, commits,"
 							" relation::pg_catalog.int8, indexes, statements, run,"
-							" definitions, role, trusted, search_path, settings, residue"
+							" definitions, role, trusted, search_path, settings, session_state"
 							" FROM migrate.step" WHERE_KEY " ORDER BY statement",
 							KEY_ARGS, types, values, NULL);
 	for (i = 0; i < nrows; i++)
@@ -211,7 +211,7 @@ mig_step_start(const MigStepKey *key, const MigStepRow *step,
 					" AND statement OPERATOR(pg_catalog.>=) $4",
 					4, types, values, NULL);
 	note_incomplete(key->project);
-	mig_sql_execute("INSERT INTO migrate.step (project, version, part, statement,"
+	mig_sql_execute("INSERT INTO migrate.step (project, version, body, statement,"
 					" last_statement, text_hash, run, started_at, relation, indexes,"
 					" definitions, token_hash)"
 					" VALUES ($1, $2, $3, $4, $5, $6, $7,"
@@ -223,7 +223,7 @@ mig_step_start(const MigStepKey *key, const MigStepRow *step,
 
 /* parameters 5 to 9 */
 #define SET_SESSION \
-	"role = $5, trusted = $6, search_path = $7, settings = $8, residue = $9"
+	"role = $5, trusted = $6, search_path = $7, settings = $8, session_state = $9"
 #define SESSION_ARGS 9
 
 /* their values */
@@ -237,7 +237,7 @@ set_session(const MigStepSession *session, Oid *types, Datum *values)
 	values[5] = BoolGetDatum(session->trusted);
 	values[6] = CStringGetTextDatum(session->search_path);
 	values[7] = mig_sql_text_array(session->settings, session->nsettings);
-	values[8] = mig_sql_text_array(session->session_state, session->nresidue);
+	values[8] = mig_sql_text_array(session->session_state, session->nsession_state);
 }
 
 void
@@ -392,7 +392,7 @@ mig_step_declare(const MigStepKey *key, int last_statement,
 	values[6] = CStringGetTextDatum(hash->tokens);
 	mig_tables_open(&scope);
 	note_incomplete(key->project);
-	mig_sql_execute("INSERT INTO migrate.step (project, version, part, statement,"
+	mig_sql_execute("INSERT INTO migrate.step (project, version, body, statement,"
 					" last_statement, text_hash, run, started_at, finished_at,"
 					" execution_ms, token_hash)"
 					" VALUES ($1, $2, $3, 1, $4, $5, $6,"
@@ -437,12 +437,12 @@ mig_step_exists(const char *project, const char *version, MigPart *part)
 	values[0] = CStringGetTextDatum(project);
 	values[1] = CStringGetTextDatum(version);
 	mig_tables_open(&scope);
-	found = mig_sql_execute("SELECT part OPERATOR(pg_catalog.=) 'down'"
+	found = mig_sql_execute("SELECT body OPERATOR(pg_catalog.=) 'down'"
 							" FROM migrate.step"
 							" WHERE project OPERATOR(pg_catalog.=) $1"
 							" AND target OPERATOR(pg_catalog.=) ''"
 							" AND version OPERATOR(pg_catalog.=) $2"
-							" ORDER BY part LIMIT 1",
+							" ORDER BY body LIMIT 1",
 							2, types, values, NULL) > 0;
 	if (found)
 		*part = mig_sql_get_bool(0, 1) ? MIG_DOWN : MIG_UP;

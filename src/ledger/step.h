@@ -34,7 +34,7 @@ typedef struct MigStepSession
 	char	   *search_path;	/* that the body began with; NULL: any */
 	int			nsettings;
 	char	  **settings;		/* see mig_session_settings_changes() */
-	int			nresidue;
+	int			nsession_state;
 	char	  **session_state;	/* see mig_session_state_left() */
 } MigStepSession;
 

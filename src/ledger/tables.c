@@ -40,7 +40,7 @@
 #define MAX_LOOKS 5
 
 static const char *const table_names[] = {
-	"migration", "applied", "journal", "body", "run", "step", "policy", "state"
+	"migration", "applied", "journal", "executed_text", "run", "step", "policy", "state"
 };
 
 /*

@@ -152,9 +152,9 @@ mig_loaded_bodies_fill_row(const MigLoadedBodies *loaded, const MigStep *steps,
 	row->name = step->entry->name;
 	row->checksum = texts->checksum;
 	row->down_checksum = texts->down_checksum;
-	row->body = mig_checksum_exact(text,
-								   checksum ? checksum : mig_checksum(text));
+	row->body_hash = mig_checksum_exact(text,
+										checksum ? checksum : mig_checksum(text));
 	if (loaded->bodies[i].verify != NULL)
-		row->verify_body = mig_checksum_exact(texts->verify,
+		row->verify_hash = mig_checksum_exact(texts->verify,
 											  mig_checksum(texts->verify));
 }

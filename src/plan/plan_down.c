@@ -153,7 +153,7 @@ choose_down(const MigProject *project, const MigDownChoice *choice,
 		left -= choose_half_way(project, left, chosen);
 	for (i = 0; run == 0 && i < napplied; i++)
 	{
-		if (strcmp(applied[i]->how, "apply") == 0)
+		if (strcmp(applied[i]->origin, "apply") == 0)
 			run = applied[i]->run;
 	}
 	for (i = 0; i < napplied; i++)

@@ -121,7 +121,7 @@ mig_plan_missing_requirement(const MigEntry *entry, const char *requirement)
 			(errcode(MIG_ERRCODE_REQUIREMENT),
 			 errmsg("migration \"%s\" requires \"%s\", which does not exist",
 					entry->version, requirement),
-			 errhint("Add the missing migration, or mend the requirement.")));
+			 errhint("Add the missing migration, or correct the requirement.")));
 }
 
 /*

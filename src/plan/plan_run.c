@@ -125,7 +125,7 @@ newest_path(const MigProject *project)
 	{
 		const MigEntry *entry = &project->entries[i];
 
-		if (entry->applied && strcmp(entry->how, "apply") == 0 &&
+		if (entry->applied && strcmp(entry->origin, "apply") == 0 &&
 			(newest == NULL || entry->seq > newest->seq))
 			newest = entry;
 	}

@@ -11,7 +11,7 @@
 #include "plan/recheck.h"
 
 static const MigKeyLookup applied_row = {
-	"applied", 3, {"project", "target", "version"}, {"seq"}
+	"applied", 3, {"project", "target", "version"}, {"applied_seq"}
 };
 static const MigKeyLookup migration_row = {
 	"migration", 2, {"project", "version"}, {"held_reason"}

@@ -40,7 +40,7 @@ copy_entry(MigEntry *entry, const MigEntry *from)
 	entry->path = from->path ? pstrdup(from->path) : NULL;
 	entry->down_path = from->down_path ? pstrdup(from->down_path) : NULL;
 	entry->verify_path = from->verify_path ? pstrdup(from->verify_path) : NULL;
-	entry->held_reason = entry->how = NULL;
+	entry->held_reason = entry->origin = NULL;
 }
 
 /* make room for the steps from number first on, and their entries */

@@ -774,8 +774,8 @@ append_latest(StringInfo buf, const MigReport *report)
 						 mig_report_text_time(entry->applied_at));
 		append_tagged(buf, "bdi", entry->applied_by);
 		appendStringInfo(buf, "</td><td class=\"right\">%s</td></tr>\n",
-						 strcmp(entry->how, "apply") == 0 ?
-						 mig_report_text_ms(entry->execution_ms) : entry->how);
+						 strcmp(entry->origin, "apply") == 0 ?
+						 mig_report_text_ms(entry->execution_ms) : entry->origin);
 	}
 	appendStringInfoString(buf, "</tbody>\n</table>\n");
 	if (report->applied > report->nlatest)

@@ -138,7 +138,7 @@ put_applied(StringInfo buf, const MigReport *report)
 		put_text(buf, "name", entry->name);
 		put_text(buf, "kind", entry->kind);
 		put_text(buf, "state", entry->state);
-		put_text(buf, "how", entry->how);
+		put_text(buf, "origin", entry->origin);
 		put_text(buf, "applied_at", entry->applied_at);
 		put_text(buf, "applied_by", entry->applied_by);
 		put_float(buf, "execution_ms", entry->execution_ms);

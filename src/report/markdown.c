@@ -741,8 +741,8 @@ append_latest(StringInfo buf, const MigReport *report)
 						 mig_report_text_time(entry->applied_at));
 		append_code(buf, entry->applied_by);
 		appendStringInfo(buf, " | %s |\n",
-						 strcmp(entry->how, "apply") == 0 ?
-						 mig_report_text_ms(entry->execution_ms) : entry->how);
+						 strcmp(entry->origin, "apply") == 0 ?
+						 mig_report_text_ms(entry->execution_ms) : entry->origin);
 	}
 	append_more_row(buf, report->applied - i, 4);
 	appendStringInfoString(buf, "\n</details>\n");

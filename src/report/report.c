@@ -132,7 +132,7 @@ read_report_entry(MigSqlScope *scope, uint64 row, MigReportEntry *entry)
 	entry->name = mig_sql_get_text_not_null(scope, row, 2);
 	entry->kind = mig_sql_get_text_not_null(scope, row, 3);
 	entry->state = mig_sql_get_text_not_null(scope, row, 4);
-	entry->how = mig_sql_get_text(scope, row, 5);
+	entry->origin = mig_sql_get_text(scope, row, 5);
 	entry->applied_at = mig_sql_get_text(scope, row, 6);
 	entry->applied_by = mig_sql_get_text(scope, row, 7);
 	entry->execution_ms = mig_sql_get_float8(row, 8);
@@ -177,17 +177,17 @@ gather_entries(MigReport *report)
 
 	open_locked(&scope);
 	report->nentries =
-		run_query("SELECT s.version, s.name, s.kind, s.state, s.how,"
+		run_query("SELECT s.version, s.name, s.kind, s.state, s.origin,"
 				  " " UTC("s.applied_at") ", s.applied_by, s.execution_ms, s.path,"
 				  " m.held_reason, coalesce(s.error, f.message), f.sqlstate,"
-				  " f.hint, f.part, f.statement, f.line, " UTC("f.started_at") ","
+				  " f.hint, f.body, f.statement, f.line, " UTC("f.started_at") ","
 				  " f.role"
 				  " FROM migrate.status($1) WITH ORDINALITY s"
 				  " FULL JOIN (SELECT version, held_reason FROM migrate.migration"
 				  "  WHERE project" EQ "$1) m ON m.version" EQ "s.version"
 				  " FULL JOIN (SELECT DISTINCT ON (x.version) x.*"
-				  "  FROM migrate.failure x WHERE x.project" EQ "$1"
-				  "  ORDER BY x.version, x.run DESC, x.n DESC) f"
+				  "  FROM migrate.failures x WHERE x.project" EQ "$1"
+				  "  ORDER BY x.version, x.run DESC, x.seq DESC) f"
 				  " ON f.version" EQ "CASE WHEN s.error IS NOT NULL"
 				  "  OR s.state" EQ "'partial' THEN s.version END"
 				  " ORDER BY s.ordinality",

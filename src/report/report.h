@@ -29,7 +29,7 @@ typedef struct MigReportEntry
 	char	   *name;
 	char	   *kind;
 	char	   *state;
-	char	   *how;
+	char	   *origin;
 	char	   *applied_at;		/* YYYY-MM-DDTHH:MI:SS.UUUUUUZ */
 	char	   *applied_by;
 	double		execution_ms;

@@ -233,17 +233,17 @@ record_step(ApplyRun *run, double execution_ms)
 	if (run->id == 0)
 		return;
 	mig_run_common_fill_row(common, run->id, run->action, &row);
-	row.n = ++run->recorded;
+	row.seq = ++run->recorded;
 	row.execution_ms = execution_ms;
 	row.replace = step->part == MIG_UP && step->entry->applied &&
 		strcmp(run->action, "redo") != 0;
 	row.effect = step->part == MIG_UP ? MIG_EFFECT_APPLIED : MIG_EFFECT_UNDONE;
-	row.how = "apply";
+	row.origin = "apply";
 	cost->seq = mig_journal_batch_add(run->batch, &row);
-	mig_journal_batch_add_body(run->batch, row.body, run->id,
+	mig_journal_batch_add_body(run->batch, row.body_hash, run->id,
 							   mig_migration_texts_part(texts, step->part));
-	if (row.verify_body != NULL)
-		mig_journal_batch_add_body(run->batch, row.verify_body, run->id,
+	if (row.verify_hash != NULL)
+		mig_journal_batch_add_body(run->batch, row.verify_hash, run->id,
 								   texts->verify);
 }
 
@@ -297,7 +297,7 @@ end_undo(ApplyRun *run)
 			break;
 		mig_journal_give_up(&row, run->id, run->common.options->project,
 							(const MigEntry *) lfirst(lc), run->common.options->note);
-		row.n = ++run->recorded;
+		row.seq = ++run->recorded;
 		mig_journal_batch_add(run->batch, &row);
 	}
 	mig_journal_batch_flush(run->batch);
@@ -401,7 +401,7 @@ journal_failure_here(ApplyRun *run, const MigJournalRow *row, const char *text)
 
 	mig_journal_batch_add(batch, row);
 	if (text != NULL)
-		mig_journal_batch_add_body(batch, row->body, run->id, text);
+		mig_journal_batch_add_body(batch, row->body_hash, run->id, text);
 	mig_journal_batch_flush(batch);
 	mig_journal_batch_end(batch);
 	mig_progress_notify(mig_progress_payload(row->run, row->project,
@@ -445,7 +445,7 @@ raise_or_report(ApplyRun *run, ErrorData *edata, MigApplySink sink, void *arg)
 
 	mig_run_common_describe_failure(&run->common, edata, &failure);
 	mig_run_common_fill_row(&run->common, run->id, run->action, &row);
-	row.n = Max(run->common.current, 0) + 1;
+	row.seq = Max(run->common.current, 0) + 1;
 	row.failure = &failure;
 	if (run->id != 0)
 	{

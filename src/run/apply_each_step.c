@@ -32,7 +32,7 @@ mig_apply_each_step_fill_row(const MigApplyEachRun *each, MigJournalRow *row)
 {
 	mig_run_common_fill_row(&each->common, each->result->run,
 							mig_loaded_bodies_action(each->part), row);
-	row->n = each->result->migrations + each->given_up + 1;
+	row->seq = each->result->migrations + each->given_up + 1;
 }
 
 /*
@@ -56,7 +56,7 @@ give_up(MigApplyEachRun *each, const MigEntry *undone_entry, List **undone)
 		mig_journal_give_up(&row, each->result->run, each->common.options->project,
 							entry, each->common.options->note);
 		each->given_up++;
-		row.n = each->result->migrations + each->given_up + 1;
+		row.seq = each->result->migrations + each->given_up + 1;
 		mig_journal_batch_add(each->batch, &row);
 		*undone = lappend(*undone, entry->version);
 	}
@@ -75,14 +75,14 @@ record_migration(void *arg)
 	mig_run_lock_recheck();
 	mig_apply_each_step_fill_row(each, &row);
 	row.effect = each->part == MIG_UP ? MIG_EFFECT_APPLIED : MIG_EFFECT_UNDONE;
-	row.how = "apply";
+	row.origin = "apply";
 	row.replace = each->part == MIG_UP && entry->applied;
 	mig_journal_batch_add(each->batch, &row);
-	mig_journal_batch_add_body(each->batch, row.body, row.run,
+	mig_journal_batch_add_body(each->batch, row.body_hash, row.run,
 							   mig_loaded_bodies_text(&each->common.loaded,
 													  each->window.steps, i));
-	if (row.verify_body != NULL)
-		mig_journal_batch_add_body(each->batch, row.verify_body, row.run,
+	if (row.verify_hash != NULL)
+		mig_journal_batch_add_body(each->batch, row.verify_hash, row.run,
 								   each->common.loaded.bodies[i].texts->verify);
 	give_up(each, entry, &undone);
 	mig_journal_batch_flush(each->batch);

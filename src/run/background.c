@@ -220,16 +220,16 @@ readable_body(MigSqlScope *scope, int64 run)
 	Oid			types[1] = {INT8OID};
 	Datum		values[1] = {Int64GetDatum(run)};
 
-	if (pg_class_aclcheck(mig_tables_relation("body"), GetUserId(),
+	if (pg_class_aclcheck(mig_tables_relation("executed_text"), GetUserId(),
 						  ACL_SELECT) != ACLCHECK_OK ||
 		pg_class_aclcheck(mig_tables_relation("journal"), GetUserId(),
 						  ACL_SELECT) != ACLCHECK_OK)
 		return NULL;
-	if (mig_sql_execute("SELECT b.text FROM migrate.journal j JOIN migrate.body b"
-						" ON b.hash OPERATOR(pg_catalog.=) j.body"
+	if (mig_sql_execute("SELECT b.text FROM migrate.journal j JOIN migrate.executed_text b"
+						" ON b.body_hash OPERATOR(pg_catalog.=) j.body_hash"
 						" WHERE j.run OPERATOR(pg_catalog.=) $1"
 						" AND j.outcome OPERATOR(pg_catalog.=) 'failure'"
-						" ORDER BY j.n DESC LIMIT 1", 1, types, values,
+						" ORDER BY j.seq DESC LIMIT 1", 1, types, values,
 						NULL) == 0)
 		return NULL;
 	return mig_sql_get_text(scope, 0, 1);
@@ -301,9 +301,9 @@ read_error(int64 run, RunError *error)
 	found =
 		mig_sql_execute("SELECT f.sqlstate, f.message, f.detail, f.hint, f.context,"
 						" f.\"position\", f.statement, f.line"
-						" FROM migrate.failure f"
+						" FROM migrate.failures f"
 						" WHERE f.run OPERATOR(pg_catalog.=) $1"
-						" ORDER BY f.n DESC LIMIT 1", 1, types, values, NULL) >
+						" ORDER BY f.seq DESC LIMIT 1", 1, types, values, NULL) >
 		0;
 	if (found)
 	{
@@ -430,7 +430,7 @@ close_run(const MigRunRow *row, bool unstarted, const MigFailure *failure)
 		return false;
 	mig_journal_event(&journal, row->run, row->project, row->action,
 					  row->note);
-	journal.n = n;
+	journal.seq = n;
 	journal.failure = failure;
 	(void) mig_failure_record_insert_here(&journal, NULL, true);
 	return true;

@@ -482,8 +482,8 @@ mig_nontransactional_run(MigNontransactional *stepwise)
 	run->settings = mig_session_settings_save();
 	edata = run_remaining_steps(run);
 	stepwise->finished = run->next;
-	stepwise->left = run->session.nresidue == 0 ? NULL :
-		mig_steps_session_join(run->session.session_state, run->session.nresidue);
+	stepwise->left = run->session.nsession_state == 0 ? NULL :
+		mig_steps_session_join(run->session.session_state, run->session.nsession_state);
 	stepwise->execution->search_path = stepwise->search_path;
 	second = mig_transaction_run(restore_settings, run);
 	mig_run_lock_statement_end();

@@ -75,9 +75,9 @@ static const NumberArgument numbers[] = {
 	"CALL migrate.rollback_each(target => %s)"},
 	{"rehearse_rollback", 3, "steps", "number of migrations",
 	"SELECT * FROM migrate.rehearse_rollback(target => %s)"},
-	{"history", 1, "n", "number of attempts",
+	{"history", 1, "max_rows", "number of attempts",
 	"SELECT * FROM migrate.history() WHERE version = %s"},
-	{"failures", 1, "n", "number of attempts",
+	{"failures", 1, "max_rows", "number of attempts",
 	"SELECT * FROM migrate.failures() WHERE version = %s"},
 };
 
@@ -417,7 +417,7 @@ migrate_refuse_text(PG_FUNCTION_ARGS)
 			 is_version ?
 			 errhint("With a version: %s.  A number is written without quotes; a parameter of a driver may need a cast, $1::int.",
 					 psprintf(number->instead, literal)) :
-			 strcmp(number->argument, "n") == 0 ?
+			 strcmp(number->argument, "max_rows") == 0 ?
 			 errhint("A number is written without quotes; a parameter of a driver may need a cast, $1::int.") :
 			 errhint("For everything: %s.  A number is written without quotes; a parameter of a driver may need a cast, $1::int.",
 					 psprintf(number->instead, "'base'"))));

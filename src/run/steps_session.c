@@ -71,7 +71,7 @@ step_that_left(const MigStepsRun *run, char **strings, int count)
 
 		for (i = 0; i < count; i++)
 		{
-			if (has_string(step->session.session_state, step->session.nresidue,
+			if (has_string(step->session.session_state, step->session.nsession_state,
 						   strings[i]))
 				return step;
 		}
@@ -111,14 +111,14 @@ check_residue(const MigStepsRun *run)
 	int			nlost = 0;
 	int			i;
 
-	if (session->nresidue == 0)
+	if (session->nsession_state == 0)
 		return;
 	session_state = mig_session_state_note_step();
 	left = mig_session_state_left(run->stepwise->execution->session_state,
 								  session_state,
 								  &nleft);
-	lost = palloc(sizeof(char *) * session->nresidue);
-	for (i = 0; i < session->nresidue; i++)
+	lost = palloc(sizeof(char *) * session->nsession_state);
+	for (i = 0; i < session->nsession_state; i++)
 	{
 		if (!has_string(left, nleft, session->session_state[i]))
 			lost[nlost++] = session->session_state[i];
@@ -203,7 +203,7 @@ mig_steps_session_continue(void *arg)
 	}
 }
 
-/* what differs by now; residue is what the session has, NULL: as it was */
+/* what differs by now; session_state is what the session has, NULL: as it was */
 static MigStepSession
 session_by_now(const MigStepsRun *run, const MigSessionState *session_state)
 {
@@ -220,7 +220,7 @@ session_by_now(const MigStepsRun *run, const MigSessionState *session_state)
 	if (session_state != NULL)
 		session.session_state =
 			mig_session_state_left(execution->session_state, session_state,
-								   &session.nresidue);
+								   &session.nsession_state);
 	return session;
 }
 
@@ -249,8 +249,8 @@ mig_steps_session_correct(MigStepsRun *run)
 
 	if (same_strings(now.settings, now.nsettings, noted->settings,
 					 noted->nsettings) &&
-		same_strings(now.session_state, now.nresidue, noted->session_state,
-					 noted->nresidue))
+		same_strings(now.session_state, now.nsession_state, noted->session_state,
+					 noted->nsession_state))
 		return;
 	mig_step_set_session(&run->stepwise->key, run->last_step,
 						 &now);

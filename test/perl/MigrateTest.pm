@@ -212,8 +212,8 @@ sub is_waiting
 my %keys = (
 	migration => 'project, version',
 	applied => 'project, target, version',
-	journal => 'run, n',
-	body => 'hash, run',
+	journal => 'run, seq',
+	executed_text => 'body_hash, run',
 	policy => 'project',
 	state => 'project, target');
 
@@ -259,7 +259,7 @@ sub agreement
 			SELECT DISTINCT ON (version) version, action FROM migrate.journal
 			WHERE project = 'default' AND outcome = 'success'
 				AND action IN ('apply', 'rollback')
-			ORDER BY version, run DESC, n DESC
+			ORDER BY version, run DESC, seq DESC
 		), journalled AS (
 			SELECT version FROM journal WHERE action = 'apply'
 			EXCEPT TABLE repeatable

@@ -34,7 +34,7 @@ my $roles_sql = join('', map { "CREATE ROLE $_ LOGIN;\n" } @roles);
 # and a place for each role's own objects.
 my $template_sql = <<'END';
 SELECT migrate.grant('look', 'looker'), migrate.grant('write', 'writer'),
-	migrate.grant('run', 'runner'), migrate.grant('mend', 'mender');
+	migrate.grant('run', 'runner'), migrate.grant('repair', 'mender');
 SELECT migrate.add('001', 'CREATE TABLE public.users (id int)',
 	down => 'DROP TABLE public.users', name => 'users',
 	verify => 'SELECT true');
@@ -150,7 +150,7 @@ SELECT md5(string_agg(line, E'\n' ORDER BY line)) FROM (
 	SELECT 'migration ' || t::text FROM migrate.migration t
 	UNION ALL SELECT 'applied ' || t::text FROM migrate.applied t
 	UNION ALL SELECT 'journal ' || t::text FROM migrate.journal t
-	UNION ALL SELECT 'body ' || t::text FROM migrate.body t
+	UNION ALL SELECT 'body ' || t::text FROM migrate.executed_text t
 	UNION ALL SELECT 'state ' || t::text FROM migrate.state t
 	UNION ALL SELECT 'catalog ' || line FROM catalog
 ) AS lines(line)

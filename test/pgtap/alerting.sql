@@ -100,7 +100,7 @@ SELECT lives_ok($$INSERT INTO rules (client_id, name) VALUES (1, 'anything')$$,
 -- ---------------------------------------------------------------------------
 
 SELECT is(
-	(SELECT string_agg(concat_ws(' ', body, statement, tag), E'\n' ORDER BY n, statement)
+	(SELECT string_agg(concat_ws(' ', body, statement, tag), E'\n' ORDER BY seq, statement)
 	 FROM migrate.statements(:run)),
 	$$up 1 CREATE TABLE
 up 2 CREATE TABLE
@@ -174,7 +174,7 @@ SELECT throws_ok('SELECT * FROM migrate.apply()', '42P01', 'table "escalations" 
 SELECT hasnt_index('public', 'clients', 'clients_created_at_idx', 'what it did before that is undone');
 SELECT is((SELECT checksum FROM migrate.applied), :'checksum', 'the ledger is where it was');
 SELECT is(
-	(SELECT concat_ws(' ', part, sqlstate, message) FROM migrate.failures(1)),
+	(SELECT concat_ws(' ', body, sqlstate, message) FROM migrate.failures(1)),
 	'verify 42P01 table "escalations" is missing', 'the failure is on record');
 
 \set status `psql -X -q -v ON_ERROR_STOP=1 -c 'SELECT migrate.apply()' >/dev/null 2>&1; echo $?`

@@ -189,7 +189,7 @@ SELECT is(
 	(SELECT string_agg(action || ' ' || version, ' ') FROM migrate.stamp('e90d5b7a2c31')),
 	'stamp e90d5b7a2c31', 'stamp() says what it did');
 SELECT is(
-	(SELECT state || ' ' || how FROM migrate.status() WHERE version = 'e90d5b7a2c31'),
+	(SELECT state || ' ' || origin FROM migrate.status() WHERE version = 'e90d5b7a2c31'),
 	'applied stamp', 'the ledger has it as stamped');
 
 SELECT is(
@@ -258,11 +258,11 @@ SELECT is(
 	'd15ea5e00001 add_locations 23505 1 1 build 77', 'failures() has it although its run was rolled back');
 
 PREPARE alarm_failures (interval) AS
-	SELECT version COLLATE "default" FROM migrate.failure WHERE started_at > now() - $1 ORDER BY run, n;
+	SELECT version COLLATE "default" FROM migrate.failures WHERE started_at > now() - $1 ORDER BY run, seq;
 PREPARE alarm_slow (double precision) AS
-	SELECT version COLLATE "default" FROM migrate.history_of_runs WHERE execution_ms > $1 ORDER BY run, n;
+	SELECT version COLLATE "default" FROM migrate.history WHERE execution_ms > $1 ORDER BY run, seq;
 PREPARE alarm_repeated (bigint) AS
-	SELECT version COLLATE "default" FROM migrate.failure GROUP BY project, version HAVING count(*) >= $1;
+	SELECT version COLLATE "default" FROM migrate.failures GROUP BY project, version HAVING count(*) >= $1;
 
 SELECT results_eq($$EXECUTE alarm_failures ('1 day')$$, ARRAY['d15ea5e00001'],
 	'alarm: a failure since the last poll');

@@ -120,7 +120,7 @@ SELECT is(migrate.current(), '008', 'current() is the newest');
 
 SELECT is(
 	(SELECT count(*) FROM migrate.status()
-	 WHERE state = 'applied' AND how = 'apply' AND applied_by = current_user
+	 WHERE state = 'applied' AND origin = 'apply' AND applied_by = current_user
 	   AND applied_at <= clock_timestamp() AND error IS NULL),
 	8::bigint, 'status() says who applied them, when and how');
 

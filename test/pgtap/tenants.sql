@@ -41,7 +41,7 @@ SELECT plan(64);
 \set statuses `{ for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do psql -X -q -v ON_ERROR_STOP=1 -c "SELECT migrate.load(tap.image('001', '002', '003', '004'))" -c 'SELECT migrate.apply()' >/dev/null 2>&1 & pids="$pids $!"; done; for p in $pids; do wait $p; echo $?; done; } | sort | uniq -c | tr -s ' '`
 SELECT is(:'statuses'::text, ' 16 0', 'all sixteen succeed');
 SELECT is(
-	(SELECT string_agg(concat_ws(' ', version, outcome), E'\n' ORDER BY run, n)
+	(SELECT string_agg(concat_ws(' ', version, outcome), E'\n' ORDER BY run, seq)
 	 FROM migrate.journal WHERE action = 'apply'),
 	$$001 success
 002 success
@@ -160,7 +160,7 @@ SELECT max(run) AS newest FROM migrate.journal \gset
 \set statuses `{ for i in 1 2 3 4 5 6 7 8; do psql -X -q -v ON_ERROR_STOP=1 -c "SELECT migrate.load(tap.image('001', '002', '003', '004'))" -c "SELECT migrate.apply(versions => ARRAY['001', '002', '003', '004'])" >/dev/null 2>&1 & pids="$pids $!"; psql -X -q -v ON_ERROR_STOP=1 -c "SELECT migrate.load_directory('$EXAMPLES/tenants')" -c 'SELECT migrate.apply()' >/dev/null 2>&1 & pids="$pids $!"; done; for p in $pids; do wait $p; echo $?; done; } | sort | uniq -c | tr -s ' '`
 SELECT is(:'statuses'::text, ' 16 0', 'all sixteen succeed');
 SELECT is(
-	(SELECT string_agg(concat_ws(' ', action, version, outcome), E'\n' ORDER BY run, n)
+	(SELECT string_agg(concat_ws(' ', action, version, outcome), E'\n' ORDER BY run, seq)
 	 FROM migrate.journal WHERE run > :newest AND version IS NOT NULL AND action IN ('apply', 'rollback')),
 	$$apply 005 success
 apply 006 success$$,
@@ -230,7 +230,7 @@ UPDATE migrate.policy SET out_of_order = 'error';
 -- Emergency: stop, roll back, verify, start
 -- ---------------------------------------------------------------------------
 
-UPDATE migrate.policy SET protected = true, environment = 'production', frozen_reason = 'incident 42';
+UPDATE migrate.policy SET protected = true, frozen_reason = 'incident 42';
 SELECT migrate.add('012', 'CREATE TABLE too_late (id bigint)', 'DROP TABLE too_late') AS added \gset
 SELECT throws_ok('SELECT * FROM migrate.apply()', 'MG015', NULL, 'a frozen project runs nothing');
 SELECT throws_ok('SELECT * FROM migrate.rollback(confirm => current_database())', 'MG015', NULL,

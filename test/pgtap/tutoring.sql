@@ -274,7 +274,7 @@ SELECT is(
 SELECT run FROM migrate.journal
 WHERE version = '010' AND outcome = 'success' ORDER BY run DESC LIMIT 1 \gset
 SELECT is(
-	(SELECT string_agg(concat_ws(' ', version, statement, line, tag, row_count), E'\n' ORDER BY n, statement)
+	(SELECT string_agg(concat_ws(' ', version, statement, line, tag, row_count), E'\n' ORDER BY seq, statement)
 	 FROM migrate.statements(:run) WHERE version IN ('010', '011')),
 	$$010 1 1 INSERT 1
 010 2 2 INSERT 1
@@ -282,7 +282,7 @@ SELECT is(
 	'statements() lists every statement of a run');
 SELECT ok(
 	(SELECT bool_and(s.execution_ms >= 0) AND sum(s.execution_ms) <= (
-		SELECT sum(h.execution_ms) FROM migrate.history_of_runs h WHERE h.run = :run)
+		SELECT sum(h.execution_ms) FROM migrate.history h WHERE h.run = :run)
 	 FROM migrate.statements(:run) s),
 	'with times that add up to no more than the run');
 

@@ -21,13 +21,13 @@ SELECT migrate.add('001', 'CREATE TABLE users (id bigint PRIMARY KEY)',
 	'DROP TABLE users', name => 'create users');
 SELECT migrate.add('002', E'CREATE TABLE items (id bigint);\n-- some rows\nINSERT INTO items SELECT generate_series(1, 10);',
 	'DROP TABLE items', name => 'create items');
-SELECT version, name, kind, state, how, applied_by, checksum, path, error FROM migrate.status();
+SELECT version, name, kind, state, origin, applied_by, checksum, path, error FROM migrate.status();
 SELECT * FROM migrate.plan();
 SELECT migrate.check();
 \echo :SQLSTATE
 
 SELECT run, version, name, action, statements, execution_ms >= 0 AS timed, error FROM migrate.apply(note => 'release 7');
-SELECT version, state, how, applied_by, applied_at IS NOT NULL AS stamped, execution_ms >= 0 AS timed FROM migrate.status();
+SELECT version, state, origin, applied_by, applied_at IS NOT NULL AS stamped, execution_ms >= 0 AS timed FROM migrate.status();
 SELECT count(*) FROM items;
 SELECT count(*) FROM app.items;
 SELECT migrate.check();
@@ -42,14 +42,14 @@ SELECT * FROM migrate.apply();
 SELECT count(*) FROM migrate.journal;
 
 -- what is remembered of a run
-SELECT run, n, action, version, outcome, sqlstate, role, session_role, client_address, application, note,
+SELECT run, seq, action, version, outcome, sqlstate, role, session_role, client_address, application, note,
 	backend_pid = pg_backend_pid() AS this_backend, wal_end > wal_start AS wal, xid IS NOT NULL AS xid
-	FROM migrate.history_of_runs WHERE run = 1 ORDER BY n;
+	FROM migrate.history WHERE run = 1 ORDER BY seq;
 SELECT run, project, action, state, migrations, role, started_at < now() AS started, ended_at, version, sqlstate, message FROM migrate.outcome(1);
 SELECT * FROM migrate.outcome(99);
-SELECT n, version, body, statement, line, tag, row_count, execution_ms >= 0 AS timed FROM migrate.statements(1);
+SELECT seq, version, body, statement, line, tag, row_count, execution_ms >= 0 AS timed FROM migrate.statements(1);
 SELECT j.version, b.text, j.search_path, j.server_version = current_setting('server_version') AS server, j.extension_version
-	FROM migrate.journal j JOIN migrate.body b ON b.hash = j.body ORDER BY j.run, j.n;
+	FROM migrate.journal j JOIN migrate.executed_text b ON b.body_hash = j.body_hash ORDER BY j.run, j.seq;
 
 -- one JSON value, for who wants one
 SELECT json_agg(json_build_object('version', s.version, 'state', s.state)) FROM migrate.status() s;
@@ -59,10 +59,10 @@ SELECT run, version, action, statements FROM migrate.rollback(note => 'oops');
 SELECT version, state FROM migrate.status();
 SELECT to_regclass('app.items');
 SELECT migrate.current();
-SELECT run, n, action, version, outcome, note FROM migrate.history();
+SELECT run, seq, action, version, outcome, note FROM migrate.history();
 SELECT version, action FROM migrate.apply();
 SELECT version, action FROM migrate.redo();
-SELECT run, n, action, version, outcome FROM migrate.history(3);
+SELECT run, seq, action, version, outcome FROM migrate.history(3);
 SELECT version, action FROM migrate.rollback(2);
 
 -- dry runs leave nothing behind, not even a number

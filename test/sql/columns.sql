@@ -25,8 +25,8 @@ SELECT p.proname, coalesce((SELECT string_agg(a.attname, ' ' ORDER BY a.attnum)
 	array_to_string(p.proargnames[p.pronargs + 1:], ' ')) AS columns
 FROM pg_proc p
 WHERE p.pronamespace = 'migrate'::regnamespace AND p.proretset AND p.prosrc !~ '^migrate_refuse'
-	AND p.prorettype NOT IN ('text'::regtype, 'migrate.history_of_runs'::regtype, 'migrate.failure'::regtype,
-		'migrate.statement'::regtype)
+	AND p.prorettype NOT IN ('text'::regtype, 'migrate.history'::regtype, 'migrate.failures'::regtype,
+		'migrate.statements'::regtype)
 ORDER BY 1, 2;
 
 -- every function is in the list, with its comment, and the arguments that can be left out
@@ -40,9 +40,9 @@ SELECT count(*) = count(DISTINCT function) AS once, bool_and(description <> '') 
 FROM migrate.help();
 -- each with the right that lets a role call it
 CREATE ROLE regress_migrate_helped;
-CREATE TEMP TABLE helped AS SELECT *, false AS may FROM migrate.help() h, unnest('{look,run,write,mend,owner}'::text[]) r (granted);
+CREATE TEMP TABLE helped AS SELECT *, false AS may FROM migrate.help() h, unnest('{look,run,write,repair,owner}'::text[]) r (granted);
 DO $$ DECLARE r text; BEGIN
-	FOREACH r IN ARRAY '{look,run,write,mend}'::text[] LOOP
+	FOREACH r IN ARRAY '{look,run,write,repair}'::text[] LOOP
 		PERFORM migrate.grant(r, 'regress_migrate_helped');
 		UPDATE helped SET may = (SELECT bool_or(has_function_privilege('regress_migrate_helped', p.oid, 'EXECUTE'))
 			FROM pg_proc p WHERE p.pronamespace = 'migrate'::regnamespace AND proname = substring(function FROM '\.(\w+)'))

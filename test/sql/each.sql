@@ -26,7 +26,7 @@ SELECT migrate.remove('003');
 
 -- the same books as of apply(), and a transaction of its own for each
 SELECT count(DISTINCT xid), count(DISTINCT run), bool_and(wal_end > wal_start) FROM migrate.journal WHERE outcome = 'success';
-SELECT n, version, statement, tag, row_count FROM migrate.statements(1);
+SELECT seq, version, statement, tag, row_count FROM migrate.statements(1);
 
 -- versions and targets
 SELECT add('004', 'SELECT 4', ''), add('005', 'SELECT 5', ''), add('006', 'SELECT 6', '');
@@ -77,7 +77,7 @@ SELECT migrate.remove('010');
 SELECT add('010', 'INSERT INTO a VALUES (11); CREATE UNIQUE INDEX CONCURRENTLY a_u ON a ((i / 2)); INSERT INTO a VALUES (13)', 'DROP INDEX a_u; DELETE FROM a WHERE i > 10');
 CALL migrate.apply_each();
 SELECT version, state, error FROM migrate.status() WHERE state <> 'applied';
-SELECT part, statement, last_statement, finished_at IS NOT NULL AS finished, relation::regclass, cardinality(indexes) AS indexes FROM migrate.step;
+SELECT body, statement, last_statement, finished_at IS NOT NULL AS finished, relation::regclass, cardinality(indexes) AS indexes FROM migrate.step;
 SELECT migrate.check();
 SELECT migrate.apply();
 SELECT migrate.remove('010');
@@ -103,7 +103,7 @@ INSERT INTO a VALUES (20);
 SELECT add('011', 'SELECT 11; CREATE UNIQUE INDEX CONCURRENTLY a_v ON a ((i / 2)); SELECT 12', 'DROP INDEX a_v');
 CALL migrate.apply_each(versions => '{011}');
 SELECT version, action FROM migrate.resume('011', at => 2, note => 'TICKET-9');
-SELECT action, version, part, note FROM migrate.journal ORDER BY run DESC LIMIT 1;
+SELECT action, version, body, note FROM migrate.journal ORDER BY run DESC LIMIT 1;
 DELETE FROM a WHERE i % 2 = 1;
 CALL migrate.apply_each(versions => '{011}') \gset
 \echo run :run: :applied migrations, :statements statements
@@ -188,7 +188,7 @@ SELECT count(*) FROM migrate.outcome(:run);
 SELECT migrate.start(target => '005', note => 'tonight') AS run \gset
 CALL migrate.wait(:run);
 SELECT state, migrations, action FROM migrate.outcome(:run);
-SELECT version, note, application FROM migrate.journal WHERE run = :run ORDER BY n;
+SELECT version, note, application FROM migrate.journal WHERE run = :run ORDER BY seq;
 SELECT add('050', 'SELECT 1;
 SELECT nosuch');
 SELECT migrate.start(versions => '{050}') AS run \gset

@@ -6,7 +6,7 @@ DROP EXTENSION migrate;
 CREATE EXTENSION migrate;
 SET migrate.failure_quiet = 0;
 -- the journal of a run that failed here; times aside
-PREPARE failure AS SELECT action, version, part, statement, line, sqlstate, message, detail, hint, context
+PREPARE failure AS SELECT action, version, body, statement, line, sqlstate, message, detail, hint, context
 	FROM migrate.failures(1);
 
 SELECT migrate.add('1', 'CREATE TABLE t1 (a int CONSTRAINT positive CHECK (a > 0) NOT NULL)', 'DROP TABLE t1', name => 'first');

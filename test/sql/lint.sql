@@ -556,7 +556,7 @@ CREATE FUNCTION verify_severities(rule text, verify text, source text DEFAULT NU
 DECLARE
 	found text;
 BEGIN
-	PERFORM migrate.add('1', 'SELECT 1', 'SELECT 1', verify => verify, origin => jsonb_build_object('source', source));
+	PERFORM migrate.add('1', 'SELECT 1', 'SELECT 1', verify => verify, provenance => jsonb_build_object('source', source));
 	SELECT string_agg(l.severity, ' ') INTO found FROM migrate.lint() l WHERE l.rule = verify_severities.rule;
 	PERFORM migrate.remove('1');
 	RETURN found;

@@ -231,8 +231,8 @@ SELECT pg_temp.reload(E'-- migrate:up\nSELECT 1;\n-- migrate:verify\nSELECT fals
 SELECT pg_temp.reload(E'-- migrate:up\nSELECT 1;\n');
 SELECT pg_temp.reload(E'-- migrate:transactional off\n-- migrate:up\nSELECT 1;\n');
 SELECT pg_temp.reload(E'-- +goose NO TRANSACTION\n-- +goose Up\nSELECT 1;\n');
-SELECT j.version, j.part, j.note, b.text FROM migrate.journal j LEFT JOIN migrate.body b ON b.hash = j.body
-	WHERE j.project = 'verified' AND j.action = 'amend' ORDER BY j.run, j.n;
+SELECT j.version, j.body, j.note, b.text FROM migrate.journal j LEFT JOIN migrate.executed_text b ON b.body_hash = j.body_hash
+	WHERE j.project = 'verified' AND j.action = 'amend' ORDER BY j.run, j.seq;
 SELECT version, state FROM migrate.status('verified');
 SELECT count(*) FROM migrate.stamp_to('base', project => 'verified');
 
@@ -245,9 +245,9 @@ SELECT version FROM migrate.apply('2', project => 'edits');
 SELECT version, result FROM migrate.load('{"1_a.sql": "-- License\n-- migrate:up\n/* why /* really */ */ CREATE\n\tTABLE e (a text DEFAULT ''x  -- y'') -- done\n;\n-- migrate:down\n-- and back\nDROP TABLE e;\n", "2_b.sql": "-- migrate:up\nCREATE FUNCTION e() RETURNS int LANGUAGE sql AS $$ SELECT 1 -- one\n$$;\n-- migrate:down\nDROP FUNCTION e();\n", "3_c.sql": "SELECT 3 -- pending"}', project => 'edits');
 SELECT migrate.add('1', 'CREATE TABLE e(a text DEFAULT ''x  -- y'');', 'DROP TABLE e;--', project => 'edits');
 UPDATE migrate.migration SET up = '-- again' || E'\n' || up WHERE project = 'edits' AND version = '2';
-SELECT n, action, version, part, note, b.text = E'DROP TABLE e;\n' AS first_down
-	FROM migrate.journal j LEFT JOIN migrate.body b ON b.hash = j.body
-	WHERE j.project = 'edits' AND action = 'amend' ORDER BY j.run, n;
+SELECT seq, action, version, body, note, b.text = E'DROP TABLE e;\n' AS first_down
+	FROM migrate.journal j LEFT JOIN migrate.executed_text b ON b.body_hash = j.body_hash
+	WHERE j.project = 'edits' AND action = 'amend' ORDER BY j.run, seq;
 SELECT m.version, m.checksum = a.checksum AND m.down_checksum = a.down_checksum AS known
 	FROM migrate.migration m JOIN migrate.applied a USING (project, version) WHERE project = 'edits' ORDER BY 1;
 SELECT migrate.check('2', project => 'edits');
@@ -274,7 +274,7 @@ DELETE FROM migrate.policy;
 -- many at once, on purpose
 SELECT version, result FROM migrate.load('{"3_c.sql": "SELECT 33", "7_g.sql": "SELECT 77"}', project => 'edits');
 SELECT version, result FROM migrate.load('{"3_c.sql": "SELECT 33", "7_g.sql": "SELECT 77"}', accept => true, project => 'edits') WHERE result <> 'absent';
-SELECT n, version, part, note FROM migrate.journal WHERE project = 'edits' AND action = 'amend' ORDER BY run DESC, n LIMIT 2;
+SELECT seq, version, body, note FROM migrate.journal WHERE project = 'edits' AND action = 'amend' ORDER BY run DESC, seq LIMIT 2;
 SELECT migrate.check(project => 'edits');
 SELECT version, result FROM migrate.load('{"3_c.sql": "-- migrate:repeatable\nSELECT 33"}', accept => true, project => 'edits');
 -- a repeatable migration runs again, whatever has changed
@@ -347,7 +347,7 @@ SET migrate.progress_notices = off;
 :script
 \o
 RESET migrate.progress_notices;
-SELECT version, how FROM migrate.applied WHERE project = 'enum' ORDER BY 1;
+SELECT version, origin FROM migrate.applied WHERE project = 'enum' ORDER BY 1;
 SELECT pg_temp.call_of(migrate.script(one_transaction => true, project => 'enum')),
 	pg_temp.call_of(migrate.script('3', 'base', project => 'enum')) AS down;
 SELECT migrate.script(one_transaction => NULL, project => 'enum');
@@ -365,9 +365,9 @@ SELECT version, result FROM migrate.load('{"1_a.sql": "SELECT 1", "20240102_cent
 SELECT version FROM migrate.apply(project => 'renamed');
 SELECT * FROM balances;
 SELECT version, name, state FROM migrate.status('renamed');
-SELECT n, version, action, note FROM migrate.journal WHERE project = 'renamed' AND action LIKE '%stamp' ORDER BY run, n;
+SELECT seq, version, action, note FROM migrate.journal WHERE project = 'renamed' AND action LIKE '%stamp' ORDER BY run, seq;
 -- what was applied last is the newest still
-SELECT version FROM migrate.applied WHERE project = 'renamed' ORDER BY seq;
+SELECT version FROM migrate.applied WHERE project = 'renamed' ORDER BY applied_seq;
 -- two files with one text are two migrations, whichever came first
 SELECT version, result FROM migrate.load('{"20240104_e.sql": "SELECT 5", "20240105_e.sql": "SELECT 5", "20240106_e.sql": "SELECT 5"}', project => 'renamed') WHERE result <> 'absent';
 SELECT version, result FROM migrate.load('{"20240105_e.sql": "SELECT 5"}', project => 'renamed') WHERE result <> 'absent';

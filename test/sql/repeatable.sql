@@ -19,7 +19,7 @@ SELECT version, action FROM migrate.rollback(versions => '{1}');
 SELECT version, state FROM migrate.status();
 SELECT to_regclass('v'), (SELECT complete FROM migrate.state);
 SELECT action, version, outcome FROM migrate.journal
-	WHERE run = (SELECT max(run) FROM migrate.journal) ORDER BY n;
+	WHERE run = (SELECT max(run) FROM migrate.journal) ORDER BY seq;
 SELECT version, action FROM migrate.plan();
 INSERT INTO migrate.policy (out_of_order) VALUES ('allow');
 SELECT version, action FROM migrate.apply();
@@ -32,8 +32,8 @@ SELECT version, state FROM migrate.status() WHERE state <> 'applied';
 -- in several transactions, the same
 CALL migrate.rollback_each(2) \gset
 SELECT version, state FROM migrate.status();
-SELECT action, version, n FROM migrate.journal
-	WHERE run = (SELECT max(run) FROM migrate.journal) ORDER BY n;
+SELECT action, version, seq FROM migrate.journal
+	WHERE run = (SELECT max(run) FROM migrate.journal) ORDER BY seq;
 CALL migrate.apply_each() \gset
 SELECT to_regclass('v'), (SELECT complete FROM migrate.state);
 

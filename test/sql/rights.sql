@@ -1,17 +1,17 @@
 --
--- Rights: look, run, write, mend
+-- Rights: look, run, write, repair
 --
 DROP EXTENSION migrate;
 CREATE EXTENSION migrate;
 CREATE ROLE regress_migrate_look;
 CREATE ROLE regress_migrate_run;
 CREATE ROLE regress_migrate_write;
-CREATE ROLE regress_migrate_mend;
+CREATE ROLE regress_migrate_repair;
 CREATE ROLE regress_migrate_none;
 SELECT migrate.grant('look', 'regress_migrate_look');
 SELECT migrate.grant('run', 'regress_migrate_run');
 SELECT migrate.grant('write', 'regress_migrate_write');
-SELECT migrate.grant('mend', 'regress_migrate_mend');
+SELECT migrate.grant('repair', 'regress_migrate_repair');
 SELECT migrate.grant('own', 'regress_migrate_look');
 SELECT migrate.grant('look', 'nosuch');
 \echo :SQLSTATE
@@ -22,12 +22,12 @@ SELECT p.oid::regprocedure::text COLLATE "C" AS function,
 	has_function_privilege('regress_migrate_look', p.oid, 'EXECUTE') AS look,
 	has_function_privilege('regress_migrate_run', p.oid, 'EXECUTE') AS run,
 	has_function_privilege('regress_migrate_write', p.oid, 'EXECUTE') AS write,
-	has_function_privilege('regress_migrate_mend', p.oid, 'EXECUTE') AS mend,
+	has_function_privilege('regress_migrate_repair', p.oid, 'EXECUTE') AS repair,
 	has_function_privilege('pg_database_owner', p.oid, 'EXECUTE WITH GRANT OPTION') AS owner
 	FROM pg_proc p WHERE p.pronamespace = 'migrate'::regnamespace ORDER BY 1;
 SELECT c.relname, r.role, has_table_privilege('regress_migrate_' || r.role, c.oid, 'SELECT') AS "select",
 	has_table_privilege('regress_migrate_' || r.role, c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE') AS "write"
-	FROM pg_class c, unnest(ARRAY['none', 'look', 'run', 'write', 'mend']) r (role)
+	FROM pg_class c, unnest(ARRAY['none', 'look', 'run', 'write', 'repair']) r (role)
 	WHERE c.relnamespace = 'migrate'::regnamespace AND c.relkind IN ('r', 'v')
 	AND has_table_privilege('regress_migrate_' || r.role, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE')
 	ORDER BY 1, 2;
@@ -60,7 +60,7 @@ SELECT * FROM migrate.apply();
 \echo :SQLSTATE
 SELECT migrate.add('2', '');
 SELECT * FROM migrate.journal;
-SELECT * FROM migrate.body;
+SELECT * FROM migrate.executed_text;
 SELECT * FROM migrate.script();
 RESET ROLE;
 -- DETAIL may have data in it
@@ -161,5 +161,5 @@ RESET ROLE;
 SELECT version FROM migrate.rollback();
 SELECT version FROM migrate.stamp_to('base');
 DROP TABLE secret;
-DROP OWNED BY regress_migrate_look, regress_migrate_run, regress_migrate_write, regress_migrate_mend;
-DROP ROLE regress_migrate_look, regress_migrate_run, regress_migrate_write, regress_migrate_mend, regress_migrate_none;
+DROP OWNED BY regress_migrate_look, regress_migrate_run, regress_migrate_write, regress_migrate_repair;
+DROP ROLE regress_migrate_look, regress_migrate_run, regress_migrate_write, regress_migrate_repair, regress_migrate_none;

@@ -632,7 +632,7 @@ sub check_functions
 					FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
 					WHERE c.reltype = p.prorettype AND c.relkind = 'c') a) AS results,
 				(SELECT string_agg(r, ' ' ORDER BY n)
-				 FROM unnest(ARRAY['look', 'run', 'write', 'mend']) WITH ORDINALITY r (r, n)
+				 FROM unnest(ARRAY['look', 'run', 'write', 'repair']) WITH ORDINALITY r (r, n)
 				 WHERE has_function_privilege('doc_' || r, p.oid, 'EXECUTE')) AS rights
 			FROM pg_proc p
 			WHERE p.pronamespace = 'migrate'::regnamespace
@@ -645,12 +645,12 @@ sub check_functions
 		my $section = $sections->{"migrate.$heading"};
 
 		ok($section, "doc/reference.md has the heading migrate.$heading") or next;
-		$rights = $rights eq 'look run write mend' ? 'look' : $rights || 'owner';
+		$rights = $rights eq 'look run write repair' ? 'look' : $rights || 'owner';
 		is(table_lines($section, 'argument', 3), $arguments =~ tr/\013/\n/r,
 			"migrate.$heading: arguments");
 		is(table_lines($section, 'result', 2), $results =~ tr/\013/\n/r,
 			"migrate.$heading: results");
-		my ($said) = $section->{text} =~ /^Right: `?(\w+)/m;
+		my ($said) = $section->{text} =~ /^Privilege: `?(\w+)/m;
 		is($said, $rights, "migrate.$heading: right");
 		like($section->{text}, qr/^```sql\n/m, "migrate.$heading: has an example");
 	}
@@ -722,7 +722,7 @@ sub check_reference
 	my $sections = reference_sections();
 
 	$node->safe_psql('app', "CREATE ROLE doc_$_; SELECT migrate.grant('$_', 'doc_$_')")
-	  foreach qw(look run write mend);
+	  foreach qw(look run write repair);
 	check_functions($sections);
 	check_relations($sections);
 	check_settings($sections);

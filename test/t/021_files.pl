@@ -195,11 +195,11 @@ query($node, $db, 'app',
 query($node, $db, 'deployer',
 	q{SELECT migrate.add('001', 'CREATE TABLE edits(a int);', 'DROP TABLE edits;', project => 'edits')});
 is( query($node, $db, $superuser,
-		q{SELECT string_agg(concat_ws(' ', n, version, part, role, outcome), ', ' ORDER BY run, n) FROM migrate.journal WHERE project = 'edits' AND action = 'amend'}),
+		q{SELECT string_agg(concat_ws(' ', seq, version, body, role, outcome), ', ' ORDER BY run, seq) FROM migrate.journal WHERE project = 'edits' AND action = 'amend'}),
 	'1 001 up deployer success, 2 001 down deployer success, 1 001 down app success, 1 001 up deployer success, 2 001 down deployer success',
 	'each is in the journal, with who did it');
 is( query($node, $db, $superuser,
-		q{SELECT count(b.text), count(*) FROM migrate.journal j LEFT JOIN migrate.body b ON b.hash = j.body WHERE project = 'edits' AND action = 'amend'}),
+		q{SELECT count(b.text), count(*) FROM migrate.journal j LEFT JOIN migrate.executed_text b ON b.body_hash = j.body_hash WHERE project = 'edits' AND action = 'amend'}),
 	'5|5', 'and the old texts are kept');
 query($node, $db, 'deployer', q{SELECT migrate.check(project => 'edits')});
 
@@ -210,7 +210,7 @@ like($err, qr/MG002|has another text or kind/, '... as a changed text');
 ($status, $out, $err) = load(edited('CREATE TABLE edits (a int8);', 'DROP TABLE edits;'), '--project', 'edits', '--accept');
 is($status, 3, '... and not accepted either from who may not amend');
 like($err, qr/permission denied to accept new texts of applied migrations/, '... which is said');
-query($node, $db, 'app', q{SELECT migrate.grant('mend', 'deployer')});
+query($node, $db, 'app', q{SELECT migrate.grant('repair', 'deployer')});
 ($status, $out, $err) = load(edited('CREATE TABLE edits (a int8);', 'DROP TABLE edits;'), '--project', 'edits', '--accept');
 is($status, 0, '... unless it is accepted') or diag $err;
 like($out, qr/^001\|amended\|/m, '... by that word');

@@ -143,7 +143,7 @@ foreach my $case (
 	is(applied() . changed(), '00', 'it is not applied');
 	is($node->safe_psql($db, 'SELECT count(*) FROM u WHERE i > 1'), '0', 'and has committed nothing');
 	is($node->safe_psql($db,
-			'SELECT version, sqlstate FROM migrate.journal ORDER BY run DESC, n DESC LIMIT 1'),
+			'SELECT version, sqlstate FROM migrate.journal ORDER BY run DESC, seq DESC LIMIT 1'),
 		'1|55P03', 'and the journal says so');
 
 	# which is tried again

@@ -81,7 +81,7 @@ sub applied
 sub journalled
 {
 	return $node->safe_psql($db,
-		q{SELECT version || ' ' || sqlstate FROM migrate.journal ORDER BY run DESC, n DESC LIMIT 1});
+		q{SELECT version || ' ' || sqlstate FROM migrate.journal ORDER BY run DESC, seq DESC LIMIT 1});
 }
 
 # ---------------------------------------------------------------------------

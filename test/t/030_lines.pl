@@ -47,7 +47,7 @@ my %entries = (
 	'name' => q{SELECT migrate.add('2', 'SELECT 1', name => %s)},
 	'project' => q{SELECT migrate.add('2', 'SELECT 1', project => %s)},
 	'requirement' => q{SELECT migrate.add('2', 'SELECT 1', requires => ARRAY[%s])},
-	'path' => q{SELECT migrate.add('2', 'SELECT 1', origin => jsonb_build_object('path', %s))},
+	'path' => q{SELECT migrate.add('2', 'SELECT 1', provenance => jsonb_build_object('path', %s))},
 	'file' => q{SELECT migrate.load(jsonb_build_object('2_' || %s || '.sql', 'SELECT 1'))},
 	'reason' => q{SELECT migrate.hold('1', %s)},
 	'note of apply()' => q{SELECT migrate.apply(note => %s)},

@@ -144,7 +144,7 @@ foreach my $look (
 	'SELECT * FROM migrate.outcome(1)',
 	'SELECT * FROM migrate.statements(1)',
 	(map { "SELECT * FROM migrate.$_" }
-		qw(failure statement schema_migrations history_of_runs)))
+		qw(failures statements schema_migrations history)))
 {
 	foreach my $path ('"$user", public', 'own_writer, pg_catalog')
 	{

@@ -388,9 +388,9 @@ foreach my $case (
 	[ "DELETE FROM migrate.applied WHERE version = '001'", 'DELETE from the ledger' ],
 	[ 'DELETE FROM migrate.journal', 'DELETE from the journal' ],
 	[ "INSERT INTO migrate.applied SELECT * FROM migrate.applied", 'INSERT into the ledger' ],
-	[ 'INSERT INTO migrate.body SELECT * FROM migrate.body', 'INSERT of a text that ran' ],
+	[ 'INSERT INTO migrate.executed_text SELECT * FROM migrate.executed_text', 'INSERT of a text that ran' ],
 	[ 'TRUNCATE migrate.journal', 'TRUNCATE of the journal' ],
-	[ 'DROP TABLE migrate.body', 'DROP TABLE' ],
+	[ 'DROP TABLE migrate.executed_text', 'DROP TABLE' ],
 	[ 'ALTER TABLE migrate.applied DISABLE TRIGGER ALL', 'DISABLE TRIGGER' ],
 	[ "SELECT setval('migrate.run_seq', 1)", 'setval' ],
 	[ "SELECT nextval('migrate.run_seq')", 'nextval' ],
@@ -399,7 +399,7 @@ foreach my $case (
 	[ "DO 'BEGIN DROP EXTENSION migrate; END'", 'DROP EXTENSION in a DO block' ],
 	[ "DO 'BEGIN ALTER EXTENSION migrate UPDATE; END'", 'ALTER EXTENSION in a DO block' ],
 	[ 'DROP SCHEMA migrate CASCADE', 'DROP SCHEMA' ],
-	[ "SELECT migrate.grant('mend', 'runner')", 'grant()' ],
+	[ "SELECT migrate.grant('repair', 'runner')", 'grant()' ],
 	[ "UPDATE migrate.policy SET protected = false", 'policy' ],
 	[ "COMMENT ON EXTENSION migrate IS 'x'", 'COMMENT ON EXTENSION' ])
 {
@@ -437,7 +437,7 @@ foreach my $case (
 	[ 'DROP SCHEMA migrate CASCADE', 'drops the schema' ],
 	[ 'DELETE FROM migrate.applied', 'deletes from the ledger' ],
 	[ "UPDATE migrate.journal SET note = 'x'", 'updates the journal' ],
-	[ 'TRUNCATE migrate.body', 'truncates the texts that ran' ],
+	[ 'TRUNCATE migrate.executed_text', 'truncates the texts that ran' ],
 	[ "UPDATE migrate.migration SET added_by = '$super'", 'updates the texts' ],
 	[ "INSERT INTO migrate.migration (version, up) VALUES ('501', 'SELECT 1')", 'inserts a text' ],
 	[ "ALTER ROLE owner SUPERUSER", 'makes the owner a superuser' ])

@@ -14,7 +14,7 @@ use Test::More;
 
 start_server();
 
-my @tables = qw(migration applied journal body policy state);
+my @tables = qw(migration applied journal executed_text policy state);
 my $db = database('books');
 
 # ---------------------------------------------------------------------------
@@ -25,7 +25,7 @@ my %column = (
 	migration => 'up',
 	applied => 'checksum',
 	journal => 'message',
-	body => 'text',
+	executed_text => 'text',
 	policy => 'role',
 	state => 'newest');
 
@@ -41,7 +41,7 @@ foreach my $role (@Rights::roles)
 		  "UPDATE migrate.$table SET project = 'x';",
 		  "SELECT * FROM migrate.$table FOR UPDATE;",
 		  "DO 'BEGIN LOCK TABLE migrate.$table IN SHARE MODE; END';"
-		  unless $table eq 'body' || ($role eq 'owner' && $table eq 'policy');
+		  unless $table eq 'executed_text' || ($role eq 'owner' && $table eq 'policy');
 		push @statements, "UPDATE migrate.$table SET $column{$table} = 'x';"
 		  unless $role eq 'owner' && $table eq 'policy';
 		push @statements,
@@ -50,11 +50,11 @@ foreach my $role (@Rights::roles)
 	}
 	push @statements,
 	  'DELETE FROM migrate.policy;', 'TRUNCATE migrate.policy;',
-	  'DELETE FROM migrate.body;', 'TRUNCATE migrate.body;',
+	  'DELETE FROM migrate.executed_text;', 'TRUNCATE migrate.executed_text;',
 	  'TRUNCATE migrate.applied, migrate.journal;',
 	  "UPDATE migrate.schema_migrations SET version = '1';",
 	  'DELETE FROM migrate.schema_migrations;',
-	  'DELETE FROM migrate.failure;',
+	  'DELETE FROM migrate.failures;',
 	  "INSERT INTO migrate.schema_migrations (version) VALUES ('1');",
 	  'UPDATE pg_catalog.pg_class SET relowner = 0;',
 	  "INSERT INTO migrate.applied SELECT * FROM migrate.applied ON CONFLICT (project, target, version) DO UPDATE SET checksum = 'x';",
@@ -126,10 +126,10 @@ refused_each(
 	'DROP TRIGGER gate_statement ON migrate.migration;',
 	'ALTER TABLE migrate.migration DISABLE TRIGGER gate;',
 	'ALTER TRIGGER gate ON migrate.migration RENAME TO other;',
-	'DROP VIEW migrate.failure;',
-	'ALTER VIEW migrate.failure RENAME TO other;',
-	'CREATE RULE "_RETURN" AS ON SELECT TO migrate.failure DO INSTEAD SELECT 1;',
-	'CREATE TRIGGER mine INSTEAD OF INSERT ON migrate.failure FOR EACH ROW EXECUTE FUNCTION own_owner.trap_trigger();',
+	'DROP VIEW migrate.failures;',
+	'ALTER VIEW migrate.failures RENAME TO other;',
+	'CREATE RULE "_RETURN" AS ON SELECT TO migrate.failures DO INSTEAD SELECT 1;',
+	'CREATE TRIGGER mine INSTEAD OF INSERT ON migrate.failures FOR EACH ROW EXECUTE FUNCTION own_owner.trap_trigger();',
 	'ALTER SEQUENCE migrate.run_seq RESTART;',
 	'ALTER SEQUENCE migrate.run_seq OWNED BY NONE;',
 	'ALTER SEQUENCE migrate.run_seq MAXVALUE 2;',
@@ -149,7 +149,7 @@ refused_each(
 	q{SELECT migrate.add('x', 'SELECT 1');},
 	q{SELECT migrate.version();},
 	'CREATE TABLE own_low.child () INHERITS (migrate.applied);',
-	'CREATE VIEW own_low.mine AS SELECT * FROM migrate.body;',
+	'CREATE VIEW own_low.mine AS SELECT * FROM migrate.executed_text;',
 	'CREATE TRIGGER mine BEFORE INSERT ON migrate.applied FOR EACH ROW EXECUTE FUNCTION migrate.gate();');
 
 # ---------------------------------------------------------------------------
@@ -382,7 +382,7 @@ sub given_away
 	$db = database($name);
 	allowed($super, $db, <<'END');
 DO $$DECLARE t name; BEGIN
-	FOREACH t IN ARRAY '{migration,applied,journal,body,policy,state,run_seq}'::name[] LOOP
+	FOREACH t IN ARRAY '{migration,applied,journal,executed_text,policy,state,run_seq}'::name[] LOOP
 		EXECUTE format('ALTER TABLE migrate.%I OWNER TO low', t);
 	END LOOP; END$$;
 GRANT USAGE, CREATE ON SCHEMA migrate TO low;
@@ -415,7 +415,7 @@ END
 
 # the tables that the calls below write to; not all of it is done by SQL, so a
 # trap is put on each
-my @written = qw(migration applied journal body state);
+my @written = qw(migration applied journal executed_text state);
 
 # Have own_low.plant() called by whatever is written.
 sub plant

@@ -17,7 +17,7 @@ use Test::More;
 
 start_server();
 
-my $columns = 'project, version, part, statement, last_statement, text_hash, token_hash, run, started_at';
+my $columns = 'project, version, body, statement, last_statement, text_hash, token_hash, run, started_at';
 
 # A migration in two steps, the second of which fails: it stands half-way.
 sub half_way
@@ -67,7 +67,7 @@ sub journal_row
 {
 	my (%change) = @_;
 	my %row = (
-		run => 500, n => 1, action => "'apply'", project => "'default'",
+		run => 500, seq => 1, action => "'apply'", project => "'default'",
 		version => "'x'", outcome => "'success'", started_at => 'now()',
 		execution_ms => 0, role => "'owner'", session_role => "'owner'",
 		backend_pid => 1, server_version => "'x'", extension_version => "'x'",
@@ -84,7 +84,7 @@ sub applied_row
 	my %row = (
 		project => "'default'", version => "'x'", name => "''",
 		checksum => "'x'", applied_at => 'now()', applied_by => "'owner'",
-		how => "'apply'", execution_ms => 0, run => 500, n => 1, %change);
+		origin => "'apply'", execution_ms => 0, run => 500, seq => 1, %change);
 	my @names = sort keys %row;
 
 	return 'INSERT INTO migrate.applied (' . join(', ', @names) . ') VALUES ('
@@ -96,8 +96,8 @@ refused_each(
 	'owner', $db,
 	qr/ERROR:  (23514|23502|22003|0A000|22023)/,
 	(map { (journal_row(%$_), applied_row(%$_)) }
-		{ run => $max8 }, { run => 0 }, { run => -1 }, { n => 0 },
-		{ n => -2147483648 }, { execution_ms => "'NaN'" },
+		{ run => $max8 }, { run => 0 }, { run => -1 }, { seq => 0 },
+		{ seq => -2147483648 }, { execution_ms => "'NaN'" },
 		{ execution_ms => "'Infinity'" }, { execution_ms => -1 },
 		{ execution_ms => '1.7e308' }, { execution_ms => '1e15' },
 		{ project => "''" }, { version => "E'a\\nb'" }),
@@ -108,15 +108,15 @@ refused_each(
 		{ outcome => "'failure'", message => "'no'", sqlstate => "'odd'" },
 		{ outcome => "'failure'", message => "'no'", sqlstate => "'00000'" },
 		{ outcome => "'failure'", message => "'no'", sqlstate => "''" },
-		{ sqlstate => "'22012'" }, { part => "'odd'" }, { statement => -1 },
+		{ sqlstate => "'22012'" }, { body => "'odd'" }, { statement => -1 },
 		{ line => -2147483648 }, { position => 0 },
 		{ action => "E'a\\nb'" },
 		{ statements => "'{{\"(up,1,x,1,1)\"}}'::migrate.statement_timing[]" }),
 	(map { applied_row(%$_) }
-		{ how => "'odd'" }, { seq => 0 }, { applied_at => "'infinity'" },
+		{ origin => "'odd'" }, { applied_seq => 0 }, { applied_at => "'infinity'" },
 		{ version => "''" }),
-	"INSERT INTO migrate.body VALUES (500, 'x', 'SELECT 1');",
-	"INSERT INTO migrate.body VALUES (0, repeat('0', 64), 'SELECT 1');",
+	"INSERT INTO migrate.executed_text VALUES (500, 'x', 'SELECT 1');",
+	"INSERT INTO migrate.executed_text VALUES (0, repeat('0', 64), 'SELECT 1');",
 	"INSERT INTO migrate.policy (project, lint_off) VALUES ('odd', '{{a},{b}}');",
 	"INSERT INTO migrate.policy (project, lint_off) VALUES ('odd', '{NULL}');",
 	"INSERT INTO migrate.policy (project, lint) VALUES ('odd', 'odd');",
@@ -128,8 +128,8 @@ refused_each(
 
 $db = database('numbers');
 allowed('owner', $db, "INSERT INTO migrate.policy (project, out_of_order) VALUES ('default', 'allow')");
-allowed('owner', $db, join('', journal_row(run => '281474976710655', n => 2147483647),
-		applied_row(run => '281474976710655', n => 2147483647, version => "'zz'"),
+allowed('owner', $db, join('', journal_row(run => '281474976710655', seq => 2147483647),
+		applied_row(run => '281474976710655', seq => 2147483647, version => "'zz'"),
 		map { journal_row(run => "(SELECT last_value + $_ FROM migrate.run_seq)",
 				version => 'NULL') } 1 .. 3));
 allowed('owner', $db, q{SELECT migrate.add('002', 'CREATE TABLE two (id int)');
@@ -153,10 +153,10 @@ is(value($db, "execution_time_ms FROM migrate.schema_migrations WHERE version = 
 allowed($super, $db, q{INSERT INTO migrate.run (run, project, action, mode, role,
 	session_role, backend_pid, backend_start, requested_at, started_at)
 	VALUES (900, 'default', 'apply', 'call', 'owner', 'owner', 1, now(), now(), now())});
-allowed('owner', $db, journal_row(run => 900, n => 2147483647) . journal_row(run => 900, n => 1));
+allowed('owner', $db, journal_row(run => 900, seq => 2147483647) . journal_row(run => 900, seq => 1));
 allowed('owner', $db, q{SELECT migrate.add('005', 'CREATE TABLE five (id int)')});
 allowed('owner', $db, 'CALL migrate.apply_each()');
-is(value($db, "concat_ws(' ', outcome, (SELECT n FROM migrate.journal WHERE run = 900 AND sqlstate = '57P02')) FROM migrate.run WHERE run = 900"),
+is(value($db, "concat_ws(' ', outcome, (SELECT seq FROM migrate.journal WHERE run = 900 AND sqlstate = '57P02')) FROM migrate.run WHERE run = 900"),
 	'interrupted 2', 'a run that was cut off is closed, with the first number that is free');
 
 # ---------------------------------------------------------------------------
@@ -202,7 +202,7 @@ foreach my $case (
 }
 
 # a step of a body that does not exist
-allowed($super, $db, q{UPDATE migrate.step SET part = 'down'});
+allowed($super, $db, q{UPDATE migrate.step SET body = 'down'});
 {
 	my (undef, undef, $err) = run('owner', $db, "SELECT migrate.resume('010', at => 1)");
 	like($err, qr/MG007: migration "010" is partly rolled back, and its down body is not stored/,
@@ -220,7 +220,7 @@ foreach my $call ('CALL migrate.apply_each()', 'SELECT migrate.apply()',
 allowed('owner', $db, q{SELECT migrate.load('{"900_v.sql": "-- migrate:repeatable\n-- migrate:up\nSELECT 1;\n-- migrate:down\nCREATE TABLE d (id int); VACUUM; SELECT 1/0;\n"}', convention => 'native', project => 'again');
 	SELECT migrate.apply(project => 'again')});
 run('owner', $db, "CALL migrate.rollback_each(project => 'again')");
-is(value($db, "count(*) FROM migrate.step WHERE project = 'again' AND part = 'down'"),
+is(value($db, "count(*) FROM migrate.step WHERE project = 'again' AND body = 'down'"),
 	'2', 'a roll-back in steps stands half-way');
 allowed('owner', $db, q{SELECT migrate.load('{"900_v.sql": "-- migrate:repeatable\n-- migrate:up\nSELECT 1;\n"}', convention => 'native', project => 'again')});
 {
@@ -269,7 +269,7 @@ allowed($super, $db, q{
 	END $$;});
 allowed($super, $db, join('', map {
 	"CREATE TRIGGER audit BEFORE INSERT OR UPDATE OR DELETE ON migrate.$_ FOR EACH ROW EXECUTE FUNCTION public.audit();"
-} qw(migration applied journal body run step policy state)));
+} qw(migration applied journal executed_text run step policy state)));
 allowed('owner', $db, 'SELECT migrate.remove(version) FROM migrate.status() WHERE state = \'pending\'');
 my $n = 100;
 foreach my $call (
@@ -340,9 +340,9 @@ allowed('owner', $db, q{CREATE TABLE busy (id int);
 	$run->answer;
 	$_->close foreach $holder, $run;
 }
-is( value($db, q{string_agg(j.version || ' ' || (b.text IS NOT NULL)::text || ' ' || (j.verify_body IS NULL OR v.text IS NOT NULL)::text, ', ' ORDER BY j.version)
-	FROM migrate.journal j LEFT JOIN migrate.body b ON b.hash = j.body
-	LEFT JOIN migrate.body v ON v.hash = j.verify_body
+is( value($db, q{string_agg(j.version || ' ' || (b.text IS NOT NULL)::text || ' ' || (j.verify_hash IS NULL OR v.text IS NOT NULL)::text, ', ' ORDER BY j.version)
+	FROM migrate.journal j LEFT JOIN migrate.executed_text b ON b.body_hash = j.body_hash
+	LEFT JOIN migrate.executed_text v ON v.body_hash = j.verify_hash
 	WHERE j.version IN ('020', '021') AND j.outcome = 'success'}),
 	'020 true true, 021 true true',
 	'every text that ran is there');
@@ -350,7 +350,7 @@ is( value($db, q{string_agg(j.version || ' ' || (b.text IS NOT NULL)::text || ' 
 # what has run of a migration that stands half-way
 half_way('owner', $db, '030');
 allowed('owner', $db, "SELECT migrate.prune_journal('0 s')");
-is( value($db, "count(*) FROM migrate.journal j JOIN migrate.body b ON b.hash = j.body WHERE j.version = '030'"),
+is( value($db, "count(*) FROM migrate.journal j JOIN migrate.executed_text b ON b.body_hash = j.body_hash WHERE j.version = '030'"),
 	'1', 'the text of what stands half-way is not pruned');
 
 unlike(slurp_file($node->logfile), qr/terminated by signal|TRAP:|PANIC:|protocol synchronization/,

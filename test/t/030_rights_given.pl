@@ -22,8 +22,8 @@ allowed($super, $db, 'GRANT pg_write_all_data, pg_read_all_data TO low');
 refused_each('low', $db, qr/42501: permission denied to change table migrate\./,
 	(map { ("DELETE FROM migrate.$_;", "UPDATE migrate.$_ SET project = 'x';") }
 		  qw(applied journal run step state)),
-	'DELETE FROM migrate.body;',
-	"UPDATE migrate.body SET text = 'x';",
+	'DELETE FROM migrate.executed_text;',
+	"UPDATE migrate.executed_text SET text = 'x';",
 	"INSERT INTO migrate.state (project, complete, applied) VALUES ('p', true, 0);",
 	'INSERT INTO migrate.run SELECT * FROM migrate.run;'
 );
@@ -84,9 +84,9 @@ allowed('writer', $db, 'SELECT * FROM migrate.load(' . $file->('CREATE TABLE a (
 allowed('owner', $db, 'SELECT * FROM migrate.apply()');
 refused('writer', $db, $accepted,
 	qr/42501: permission denied to accept new texts of applied migrations/, 'accepts nothing');
-allowed($super, $db, q{SELECT migrate.grant('mend', 'writer')});
+allowed($super, $db, q{SELECT migrate.grant('repair', 'writer')});
 like(allowed('writer', $db, $accepted), qr/002\|amended/, 'with the right to amend');
-allowed($super, $db, q{SELECT migrate.revoke('mend', 'writer')});
+allowed($super, $db, q{SELECT migrate.revoke('repair', 'writer')});
 
 # ---------------------------------------------------------------------------
 # What trust depends on
@@ -155,14 +155,14 @@ foreach my $call ("SELECT migrate.remove('$evil')", 'SELECT migrate.rollback(1)'
 
 $db = database('history');
 allowed('owner', $db, 'CREATE TABLE secret ()');
-my $plant = q{INSERT INTO migrate.body SELECT 1, m.checksum, 'CREATE TABLE h ()' FROM migrate.migration m WHERE version = 'h'};
+my $plant = q{INSERT INTO migrate.executed_text SELECT 1, m.checksum, 'CREATE TABLE h ()' FROM migrate.migration m WHERE version = 'h'};
 foreach my $mode (
 	'SELECT migrate.apply()', 'CALL migrate.apply_each()',
 	"SELECT migrate.start() AS run \\gset\nCALL migrate.wait(:run)", 'SELECT migrate.rehearse()')
 {
 	foreach my $statement ($plant,
 		q{INSERT INTO migrate.applied SELECT 'default', '', 'x', 'x', 'x', NULL, now(), 'me', 'apply', 0, 1, 1},
-		q{INSERT INTO migrate.journal SELECT (jsonb_populate_record(j, jsonb_build_object('n', 99))).* FROM migrate.journal j LIMIT 1},
+		q{INSERT INTO migrate.journal SELECT (jsonb_populate_record(j, jsonb_build_object('seq', 99))).* FROM migrate.journal j LIMIT 1},
 		"DO \$\$ BEGIN $plant; END \$\$",
 		"$plant; VACUUM users")
 	{
@@ -172,13 +172,13 @@ foreach my $mode (
 		allowed('writer', $db,
 			"SELECT migrate.add('h', \$m\$CREATE TABLE h (); GRANT ALL ON secret TO writer; $sql\$m\$, 'DROP TABLE h')");
 		(undef, undef, $err) = run('owner', $db, $mode);
-		like($err, qr/MG019: a migration cannot change table migrate\.(body|applied|journal)/,
+		like($err, qr/MG019: a migration cannot change table migrate\.(executed_text|applied|journal)/,
 			"$mode: $sql: is refused")
 		  unless $mode =~ /rehearse/;
 		is( value($db, q{count(*) FILTER (WHERE version = 'h' AND outcome = 'failure') FROM migrate.journal}) > 0,
 			$mode =~ /rehearse/ ? '' : 1,
 			"$mode: $sql: and the failure is in the journal");
-		is(value($db, q{count(*) FROM migrate.body WHERE text = 'CREATE TABLE h ()'}), '0',
+		is(value($db, q{count(*) FROM migrate.executed_text WHERE text = 'CREATE TABLE h ()'}), '0',
 			"$mode: $sql: nothing was planted");
 		allowed($super, $db, q{DELETE FROM migrate.step; DELETE FROM migrate.journal WHERE version = 'h'; DROP TABLE IF EXISTS h});
 		allowed('writer', $db, q{SELECT migrate.remove('h')});
@@ -189,20 +189,20 @@ foreach my $mode (
 allowed('writer', $db, q{SELECT migrate.add('h', 'CREATE TABLE h (); GRANT ALL ON secret TO writer', 'DROP TABLE h')});
 foreach my $mode ('SELECT migrate.apply()', 'CALL migrate.apply_each()')
 {
-	allowed($super, $db, 'DELETE FROM migrate.body');
+	allowed($super, $db, 'DELETE FROM migrate.executed_text');
 	allowed('owner', $db, $plant);
-	is(value($db, q{count(*) FROM migrate.body WHERE text = 'CREATE TABLE h ()'}), '1', "$mode: planted beforehand");
+	is(value($db, q{count(*) FROM migrate.executed_text WHERE text = 'CREATE TABLE h ()'}), '1', "$mode: planted beforehand");
 	allowed('owner', $db, $mode);
-	is( value($db, q{string_agg(b.text, '|') FROM migrate.journal j JOIN migrate.body b ON b.hash = j.body
+	is( value($db, q{string_agg(b.text, '|') FROM migrate.journal j JOIN migrate.executed_text b ON b.body_hash = j.body_hash
 		WHERE j.run = (SELECT max(run) FROM migrate.journal)}),
 		'CREATE TABLE h (); GRANT ALL ON secret TO writer', "$mode: the text that ran is kept");
 	allowed('owner', $db, 'SELECT migrate.rollback(1)');
 }
 allowed('writer', $db, q{SELECT migrate.remove('h'); SELECT migrate.add('h', 'CREATE TABLE h (); SELECT 1/0')});
-allowed($super, $db, 'DELETE FROM migrate.body');
+allowed($super, $db, 'DELETE FROM migrate.executed_text');
 allowed('owner', $db, $plant);
 run('owner', $db, 'SELECT migrate.apply()');
-is( value($db, q{string_agg(b.text, '|') FROM migrate.journal j JOIN migrate.body b ON b.hash = j.body WHERE outcome = 'failure' AND version = 'h'}),
+is( value($db, q{string_agg(b.text, '|') FROM migrate.journal j JOIN migrate.executed_text b ON b.body_hash = j.body_hash WHERE outcome = 'failure' AND version = 'h'}),
 	'CREATE TABLE h (); SELECT 1/0', 'a failure: the text that ran is kept');
 
 # ---------------------------------------------------------------------------
@@ -293,7 +293,7 @@ allowed('owner', $db, 'SELECT migrate.apply()');
 
 # A sequence that is far behind is set once.
 allowed($super, $db, q{INSERT INTO migrate.journal SELECT (jsonb_populate_record(j, jsonb_build_object('run', g))).*
-	FROM migrate.journal j, generate_series(1000, 60000) g WHERE (j.run, j.n) = (1, 1)});
+	FROM migrate.journal j, generate_series(1000, 60000) g WHERE (j.run, j.seq) = (1, 1)});
 allowed($super, $db, q{SELECT setval('migrate.run_seq', 1000); SELECT migrate.add('003', 'SELECT 1'); SELECT migrate.apply()});
 is(value($db, 'max(run) FROM migrate.applied'), '60001', 'the next run has the next number');
 is(value($db, q{(SELECT last_value FROM migrate.run_seq)}), '60001', 'and the sequence is there');

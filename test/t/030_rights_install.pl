@@ -166,8 +166,8 @@ SELECT migrate.rollback(project => '%1$s');
 SELECT migrate.script(project => '%1$s');
 SELECT migrate.remove('2', '%1$s');
 SELECT migrate.prune_journal('1 day', project => '%1$s');
-TABLE migrate.failure; TABLE migrate.statement; TABLE migrate.schema_migrations;
-TABLE migrate.history_of_runs;
+TABLE migrate.failures; TABLE migrate.statements; TABLE migrate.schema_migrations;
+TABLE migrate.history;
 END
 foreach my $role ('owner', $super)
 {
@@ -233,8 +233,8 @@ END
 	join(
 		"\n",
 		sort map { "$_ grantable" } (
-			(map { "SELECT $_" } qw(applied body journal migration policy run state step)),
-			(map { "INSERT $_" } qw(applied body journal migration policy step)),
+			(map { "SELECT $_" } qw(applied executed_text journal migration policy run state step)),
+			(map { "INSERT $_" } qw(applied executed_text journal migration policy step)),
 			'UPDATE policy', 'SELECT run_seq', 'UPDATE run_seq',
 			'SELECT applied_seq', 'UPDATE applied_seq')),
 	'what the owner of the database may do with the tables');
@@ -256,12 +256,12 @@ my %functions = (
 		  rehearse_summary rollback rollback_each rollback_run
 		  rollback_to start verify wait) ],
 	write => [qw(add load load_directory load_table remove script)],
-	mend => [qw(amend hold prune_journal resume stamp stamp_to unhold unstamp)]);
+	repair => [qw(amend hold prune_journal resume stamp stamp_to unhold unstamp)]);
 my %role_of =
-  (look => 'looker', run => 'runner', write => 'writer', mend => 'mender');
+  (look => 'looker', run => 'runner', write => 'writer', repair => 'mender');
 allowed('owner', $db, "SELECT migrate.grant('$_', '$role_of{$_}')")
   for keys %role_of;
-foreach my $right (qw(look run write mend))
+foreach my $right (qw(look run write repair))
 {
 	my $role = $role_of{$right};
 	my @expected = sort @{ $functions{look} },
@@ -318,7 +318,7 @@ my $may_add =
 my $no_members = qr/role "pg_database_owner" cannot have explicit members/;
 my $may_look = "has_schema_privilege('low', 'migrate', 'USAGE')";
 
-refused($_, $db, "SELECT migrate.grant('mend', '$_')",
+refused($_, $db, "SELECT migrate.grant('repair', '$_')",
 	qr/42501: permission denied for (schema migrate|function grant)/,
 	'cannot give himself a right')
   for qw(low looker writer runner mender);
@@ -332,7 +332,7 @@ refused_each(
 	'GRANT EXECUTE ON FUNCTION migrate.rollback_to TO low;',
 	'GRANT USAGE ON SCHEMA migrate TO low;',
 	'GRANT SELECT ON migrate.applied TO low;',
-	'GRANT SELECT ON migrate.body TO runner;',
+	'GRANT SELECT ON migrate.executed_text TO runner;',
 	'GRANT UPDATE ON migrate.applied TO runner;',
 	'GRANT pg_database_owner TO runner;',
 	'GRANT EXECUTE ON FUNCTION migrate.amend TO runner;');
@@ -342,13 +342,13 @@ refused_each(
 	'GRANT UPDATE ON migrate.applied TO owner;',
 	'GRANT DELETE ON migrate.journal TO owner;',
 	'GRANT TRIGGER ON migrate.migration TO owner;',
-	'GRANT TRUNCATE ON migrate.body TO owner;',
+	'GRANT TRUNCATE ON migrate.executed_text TO owner;',
 	'GRANT REFERENCES ON migrate.applied TO owner;',
 	'GRANT CREATE ON SCHEMA migrate TO owner;',
 	'GRANT pg_database_owner TO low;',
 	"GRANT \"$super\" TO owner;");
 refused('owner', $db, "SELECT migrate.grant('everything', 'low')",
-	qr/22023: unrecognized right: "everything"/,
+	qr/22023: unrecognized privilege: "everything"/,
 	'cannot give a right that does not exist');
 refused(
 	'owner', $db,
@@ -369,7 +369,7 @@ allowed($super, $db, 'DROP ROLE "low"", PUBLIC; --"');
 allowed('owner', $db,
 	'GRANT EXECUTE ON FUNCTION migrate."grant", migrate.revoke TO looker');
 run('looker', $db, "SELECT migrate.grant('look', 'low')");
-run('looker', $db, "SELECT migrate.grant('mend', 'looker')");
+run('looker', $db, "SELECT migrate.grant('repair', 'looker')");
 is( value(
 		$db,
 		"$may_look, has_function_privilege('looker', 'migrate.stamp(anycompatible,text,text,text)', 'EXECUTE')"
@@ -390,7 +390,7 @@ is(value($db, "$may_look, $may_add"),
 	'f|f', 'a grant option covers its own function only');
 allowed('owner', $db,
 	'REVOKE EXECUTE ON FUNCTION migrate.status FROM mender CASCADE');
-allowed('owner', $db, "SELECT migrate.grant('mend', 'mender')");
+allowed('owner', $db, "SELECT migrate.grant('repair', 'mender')");
 
 # Whoever gave a right, taking it away must take it away, or say that it did
 # not.
@@ -444,7 +444,7 @@ my @not_the_owner_of_members = (
 	'DROP FUNCTION migrate.rollback_to;',
 	'ALTER TYPE migrate.statement_timing ADD ATTRIBUTE x int;',
 	'ALTER TYPE migrate.statement_timing OWNER TO owner;',
-	'ALTER VIEW migrate.failure OWNER TO owner;',
+	'ALTER VIEW migrate.failures OWNER TO owner;',
 	'CREATE OR REPLACE VIEW migrate.schema_migrations AS SELECT 1;',
 	"REASSIGN OWNED BY \"$super\" TO owner;",
 	"ALTER DEFAULT PRIVILEGES FOR ROLE \"$super\" GRANT ALL ON TABLES TO owner;",

@@ -139,12 +139,12 @@ refused_each(
 	'SELECT version FROM migrate.migration WHERE up LIKE \'%x%\';',
 	'SELECT version FROM migrate.migration ORDER BY down;',
 	'SELECT count(m.*) FROM migrate.migration m;',
-	'SELECT * FROM migrate.body;',
+	'SELECT * FROM migrate.executed_text;',
 	'SELECT * FROM migrate.journal;',
 	'SELECT detail FROM migrate.journal;',
 	'SELECT count(*) FROM migrate.journal;',
 	'SELECT * FROM migrate.state;',
-	'COPY migrate.body TO STDOUT;',
+	'COPY migrate.executed_text TO STDOUT;',
 	'SELECT migrate.script();',
 	'SELECT migrate.verify();',
 	'SELECT migrate.apply(dry_run => true);');
@@ -159,11 +159,11 @@ foreach my $sql (
 	'SELECT o.* FROM generate_series(1, 9) AS r, migrate.outcome(r) AS o',
 	'SELECT * FROM migrate.progress()',
 	'SELECT s.* FROM generate_series(1, 9) AS r, migrate.statements(r) AS s',
-	'TABLE migrate.failure',
-	'TABLE migrate.statement',
+	'TABLE migrate.failures',
+	'TABLE migrate.statements',
 	'TABLE migrate.schema_migrations',
-	'TABLE migrate.history_of_runs',
-	'SELECT project, target, version, name, applied_at, applied_by, how, execution_ms, run, n, seq FROM migrate.applied',
+	'TABLE migrate.history',
+	'SELECT project, target, version, name, applied_at, applied_by, origin, execution_ms, run, seq, applied_seq FROM migrate.applied',
 	'TABLE migrate.policy',
 	'SELECT project, version, name, requires, path, source, added_at, added_by, held_reason FROM migrate.migration',
 	"SELECT * FROM pg_catalog.pg_stats WHERE schemaname = 'migrate'")
@@ -186,10 +186,10 @@ CREATE FUNCTION own_looker.leak_row(record) RETURNS bool COST 0.0001 LANGUAGE pl
 	$$ BEGIN RAISE NOTICE 'leak %', $1; RETURN true; END $$;
 END
 foreach my $sql (
-	'SELECT version FROM migrate.failure f WHERE own_looker.leak(detail)',
-	'SELECT version FROM migrate.failure f WHERE own_looker.leak(context)',
-	'SELECT version FROM migrate.failure f WHERE own_looker.leak_row(f)',
-	'SELECT version FROM migrate.history_of_runs h WHERE own_looker.leak_row(h)',
+	'SELECT version FROM migrate.failures f WHERE own_looker.leak(detail)',
+	'SELECT version FROM migrate.failures f WHERE own_looker.leak(context)',
+	'SELECT version FROM migrate.failures f WHERE own_looker.leak_row(f)',
+	'SELECT version FROM migrate.history h WHERE own_looker.leak_row(h)',
 	'SELECT version FROM migrate.status() s WHERE own_looker.leak_row(s)')
 {
 	my (undef, $out, $err) = run('looker', $db, $sql);

@@ -74,7 +74,7 @@ END
 SET TRANSACTION ISOLATION LEVEL SERIALIZABLE;
 SELECT count(*) FROM migrate.status();
 SELECT count(*) FROM migrate.applied;
-SELECT count(*) FROM migrate.failure;
+SELECT count(*) FROM migrate.failures;
 END
 	[ low => 'an object that depends on the extension (index)', <<'END' ],
 CREATE TEMP TABLE t (i int PRIMARY KEY);
@@ -134,7 +134,7 @@ foreach my $case (
 	[ looker => 'LOCK TABLE migrate.migration IN ROW EXCLUSIVE MODE' ],
 	[ writer => 'LOCK TABLE migrate.migration IN SHARE ROW EXCLUSIVE MODE' ],
 	[ runner => 'LOCK TABLE migrate.journal' ],
-	[ mender => 'LOCK TABLE migrate.body IN ROW SHARE MODE' ],
+	[ mender => 'LOCK TABLE migrate.executed_text IN ROW SHARE MODE' ],
 	[ owner => 'LOCK TABLE migrate.journal IN SHARE MODE' ],
 	[ owner => 'LOCK TABLE migrate.applied IN SHARE ROW EXCLUSIVE MODE' ],
 	[ looker => 'SELECT version FROM migrate.migration FOR UPDATE' ],
@@ -334,7 +334,7 @@ foreach my $case (
 	[ 'add and apply' => "SELECT migrate.add('002', 'SELECT 1/0');", '002' ],
 	[ 'apply, roll back, apply' => "SELECT migrate.add('003', 'SELECT 1', 'SELECT 1'); SELECT migrate.apply(); SELECT migrate.rollback(); SELECT migrate.remove('003'); SELECT migrate.add('003', 'SELECT 1/0');", '003' ],
 	[ 'a text that the caller has stored and not committed' => "SELECT migrate.add('004', 'SELECT 1'); SELECT migrate.apply(); SELECT migrate.add('005', 'SELECT 1/0');", '005' ],
-	[ 'locks on the books' => "SELECT migrate.add('006', 'SELECT 1/0'); LOCK TABLE migrate.journal, migrate.body IN ROW EXCLUSIVE MODE;", '006' ])
+	[ 'locks on the books' => "SELECT migrate.add('006', 'SELECT 1/0'); LOCK TABLE migrate.journal, migrate.executed_text IN ROW EXCLUSIVE MODE;", '006' ])
 {
 	my ($name, $sql, $failing) = @$case;
 	my $session = session('owner', $db);
@@ -355,7 +355,7 @@ foreach my $case (
 		"$name: others see it before the caller ends");
 	is( value(
 			$db,
-			"count(*) FROM migrate.journal j JOIN migrate.body b ON b.hash = j.body WHERE j.version = '$failing' AND j.outcome = 'failure'"
+			"count(*) FROM migrate.journal j JOIN migrate.executed_text b ON b.body_hash = j.body_hash WHERE j.version = '$failing' AND j.outcome = 'failure'"
 		),
 		'1',
 		"$name: with its text");

@@ -193,7 +193,7 @@ foreach my $call ('CALL migrate.apply_each();', 'SELECT migrate.apply();')
 
 	$session->send($call);
 	wait_for("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep')", $call);
-	my ($status, $out) = run('looker', $db, 'SELECT state, run = (SELECT max(run) FROM migrate.history_of_runs) + 1 FROM migrate.progress()');
+	my ($status, $out) = run('looker', $db, 'SELECT state, run = (SELECT max(run) FROM migrate.history) + 1 FROM migrate.progress()');
 	like("$status $out", qr/^0 running\|/, "$call: progress() in spite of what the body says");
 	observe($db, q{SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'});
 	$session->answer;

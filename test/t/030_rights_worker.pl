@@ -172,7 +172,7 @@ foreach my $setting (
 # ---------------------------------------------------------------------------
 
 foreach my $case (
-	[ 'temporary tables of the same names' => join('', map { "CREATE TEMP TABLE $_ (i int); " } qw(journal body migration applied)) ],
+	[ 'temporary tables of the same names' => join('', map { "CREATE TEMP TABLE $_ (i int); " } qw(journal executed_text migration applied)) ],
 	[ 'a hostile search_path' => 'SET search_path = own_owner, pg_temp, pg_catalog;' ],
 	[ 'a hostile role setting' => "SET DateStyle = 'German'; SET row_security = off; SET client_encoding = 'latin1';" ])
 {

@@ -74,7 +74,7 @@ my $books = q{concat(
 		md5(down), md5(verify), requires, transactional, irreversible, path, down_path, verify_path,
 		up_line, down_line, verify_line, source, checksum, down_checksum), E'\n' ORDER BY version COLLATE "C")
 	 FROM migrate.migration WHERE project = 'p'), E'\n',
-	(SELECT string_agg(concat_ws('|', version, name, checksum, down_checksum, how), E'\n' ORDER BY version COLLATE "C")
+	(SELECT string_agg(concat_ws('|', version, name, checksum, down_checksum, origin), E'\n' ORDER BY version COLLATE "C")
 	 FROM migrate.applied WHERE project = 'p'))};
 
 # ---------------------------------------------------------------------------

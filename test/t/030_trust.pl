@@ -225,10 +225,10 @@ foreach my $role (@members, 'owner')
 # ---------------------------------------------------------------------------
 
 $db = database('flags');
-allowed('owner', $db, "SELECT migrate.grant('mend', 'writer')");
+allowed('owner', $db, "SELECT migrate.grant('repair', 'writer')");
 allowed('writer', $db, <<"END");
 SELECT migrate.add('1', '$escalate', '$escalate', verify => '$escalate', project => 'p',
-	author => '$super', origin => '{"up_trusted": true, "down_trusted": true, "up_author": "$super"}');
+	author => '$super', provenance => '{"up_trusted": true, "down_trusted": true, "up_author": "$super"}');
 END
 is(trust($db, '1', 'p'), 'writer|f|writer|f|writer|f', 'only a superuser is believed: add()');
 allowed('owner', $db, <<"END");
@@ -239,7 +239,7 @@ is(trust($db, '2', 'p'), 'owner|f|owner|f||f', 'only a superuser is believed: IN
 allowed($super, $db, <<"END");
 SELECT migrate.add('3', 'SELECT 1', 'SELECT 1', verify => 'SELECT true', project => 'p');
 SELECT migrate.add('4', 'SELECT 1', 'SELECT 1', project => 'p', author => '$super');
-SELECT migrate.add('5', 'SELECT 1', 'SELECT 1', project => 'p', origin => '{"up_author": "writer", "up_trusted": true}');
+SELECT migrate.add('5', 'SELECT 1', 'SELECT 1', project => 'p', provenance => '{"up_author": "writer", "up_trusted": true}');
 INSERT INTO migrate.migration (project, version, up, down) VALUES ('p', '6', 'SELECT 1', 'SELECT 1');
 INSERT INTO migrate.migration (project, version, up, down, up_author, up_trusted)
 	VALUES ('p', '7', 'SELECT 1', 'SELECT 1', '$super', false);

@@ -193,9 +193,9 @@ app('source', q{SELECT migrate.add('a1', 'SELECT 1', project => 'side');
 		USING DETAIL = ''d'', HINT = ''h''; END'$$, project => 'side',
 		irreversible => true, transactional => true);
 	INSERT INTO migrate.policy (project, search_path, out_of_order, protected,
-		environment, lint, require_down, frozen_reason)
-		VALUES ('side', 'public, pg_temp', 'allow', false, 'test', 'warn',
-		false, NULL), ('frozen', 'x', 'error', true, 'a\\b', 'error', true,
+		lint, require_down, frozen_reason)
+		VALUES ('side', 'public, pg_temp', 'allow', false, 'warn',
+		false, NULL), ('frozen', 'x', 'error', true, 'error', true,
 		'no work on Fridays')});
 my ($status, $out, $err) = run_sql($node, 'source', 'app',
 	q{SELECT migrate.apply(project => 'side')});
@@ -230,7 +230,7 @@ app('source', q{SELECT migrate.rollback(); SELECT migrate.apply();
 
 # What is known of a project without reading it is not a part of its history: it
 # must be right once somebody has called apply().
-my @history = qw(migration applied journal body policy);
+my @history = qw(migration applied journal executed_text policy);
 my $books = books($node, 'source', @history);
 # what goes_on() calls apply() for
 $state_of_source = books($node, 'source', 'state') =~ s/^.*"side".*\n//mr;
@@ -241,7 +241,7 @@ my $last_run = rows('source', $last_numbers);
 my $all_rows = 'SELECT ' . join(
 	' || \' \' || ',
 	map { "(SELECT count(*) FROM migrate.$_)" }
-	  qw(migration applied journal body policy state));
+	  qw(migration applied journal executed_text policy state));
 is(rows('source', $all_rows), '10 6 13 8 2 3',
 	'the books have rows of every kind');
 like($rights, qr/^migrate\.status\(.*viewer EXECUTE$/m,
@@ -418,7 +418,7 @@ app('parts', "CREATE TEMP TABLE files AS SELECT key AS path, value AS content"
 	  . " FROM jsonb_each_text($files_json);"
 	  . documented('schema-only'));
 is( app('parts',
-		'SELECT version, state, how FROM migrate.status() ORDER BY 1'),
+		'SELECT version, state, origin FROM migrate.status() ORDER BY 1'),
 	"001|applied|stamp\n002|applied|stamp\n003|applied|stamp\n900|applied|stamp",
 	'schema only: everything is recorded as applied');
 is(app('parts', 'SELECT count(*) FROM migrate.apply()'),

@@ -301,7 +301,7 @@ $lines{6} = $lines{5} =~ s/\n/\r\n/r;
 		  sort keys %lines)
 	  . q{SELECT count(*) FROM migrate.apply(note => 'commit 0a1b')});
 like($out, qr/^6$/m, 'a run of many lines') or diag($err);
-is( app('known', q{SELECT DISTINCT applied_by, how FROM migrate.applied}),
+is( app('known', q{SELECT DISTINCT applied_by, origin FROM migrate.applied}),
 	'app|apply',
 	'the ledger knows as whom it ran');
 is( app('known',
@@ -325,7 +325,7 @@ is( app('known',
 	'and when, and how long');
 is( app('known',
 		q{SELECT version, statement, body, line, tag, row_count, execution_ms >= 0
-			FROM migrate.statement WHERE version IN ('2', '4')
+			FROM migrate.statements WHERE version IN ('2', '4')
 			ORDER BY version, statement}),
 	join("\n",
 		map { ("$_|1|up|1|SELECT|1|t", "$_|2|up|3|CREATE TABLE|0|t",
@@ -335,13 +335,13 @@ foreach my $version (sort keys %lines)
 {
 	is( app('known',
 			q{SELECT encode(convert_to(b.text, 'UTF8'), 'hex')
-				FROM migrate.journal j JOIN migrate.body b ON b.hash = j.body}
+				FROM migrate.journal j JOIN migrate.executed_text b ON b.body_hash = j.body_hash}
 			  . " WHERE j.version = '$version'"),
 		unpack('H*', $lines{$version}),
 		"the bytes of $version are kept");
 }
 is( app('known',
-		q{SELECT count(DISTINCT checksum), count(DISTINCT body)
+		q{SELECT count(DISTINCT checksum), count(DISTINCT body_hash)
 			FROM migrate.journal WHERE version IN ('5', '6')}),
 	'1|2',
 	'line ends do not count in a checksum, and do count as bytes');
@@ -350,8 +350,8 @@ is( app('known',
 app('known', q{SELECT migrate.amend('6', down => 'DROP TABLE t_6');
 	SELECT migrate.rollback(1); SELECT migrate.remove('6')});
 is( app('known',
-		q{SELECT count(*) FROM migrate.journal j JOIN migrate.body b
-			ON b.hash = j.body WHERE j.version = '6' AND j.outcome = 'success'
+		q{SELECT count(*) FROM migrate.journal j JOIN migrate.executed_text b
+			ON b.body_hash = j.body_hash WHERE j.version = '6' AND j.outcome = 'success'
 			AND j.action IN ('apply', 'rollback')}),
 	'2',
 	'the bytes that ran up and down are there after the migration has gone');

@@ -107,8 +107,8 @@ sub failures
 {
 	my ($db) = @_;
 	return app($db,
-		'SELECT action, version, part, statement, line, sqlstate'
-		  . ' FROM migrate.failure ORDER BY run, n');
+		'SELECT action, version, body, statement, line, sqlstate'
+		  . ' FROM migrate.failures ORDER BY run, seq');
 }
 
 # ---------------------------------------------------------------------------
@@ -297,7 +297,7 @@ sound('failing', 'raised');
 is(failures('failing'), 'apply|2|up|2|2|22012', 'raised: journalled');
 is( app('failing',
 		q{SELECT j.note, j.role, j.session_role, j.context, b.text
-			FROM migrate.journal j JOIN migrate.body b ON b.hash = j.body}),
+			FROM migrate.journal j JOIN migrate.executed_text b ON b.body_hash = j.body_hash}),
 	"n|app|app|migration \"2\", up body, statement 2, line 2|CREATE TABLE t_2 (id int);\nSELECT 1/0",
 	'raised: with everything about it, and the text');
 is(count_in_log($offset, $failed_line), 1, 'raised: the server log has a line');
@@ -361,7 +361,7 @@ sub fails_in_transaction
 	like($messages, qr/ERROR:  22012/, "$name: the error");
 	unlike($messages, qr/WARNING/, "$name: nothing was in the way");
 	cmp_ok($duration, '<', 2, "$name: in less than two seconds");
-	is(app('own', 'SELECT count(*) FROM migrate.failure'),
+	is(app('own', 'SELECT count(*) FROM migrate.failures'),
 		$journalled, "$name: journalled while the caller's transaction is open");
 	ask($caller, 'ROLLBACK');
 	sound('own', $name);
@@ -384,7 +384,7 @@ fails_in_transaction(
 	q{SELECT migrate.add('0', 'CREATE TABLE t_0 (id int)', 'DROP TABLE t_0');
 	SELECT migrate.apply(); SELECT migrate.rollback();
 	SELECT migrate.add('1', 'SELECT 1/0')}, 4);
-is(app('own', 'SELECT text FROM migrate.body ORDER BY 1'),
+is(app('own', 'SELECT text FROM migrate.executed_text ORDER BY 1'),
 	"SELECT 1/0\nSELECT 2/0", 'and the texts that failed are kept once');
 $caller->quit;
 
@@ -421,7 +421,7 @@ is( count_in_log($offset,
 	1,
 	'journal locked: the server log has it');
 ask($blocker, 'ROLLBACK');
-is(app('own', 'SELECT count(*) FROM migrate.failure'),
+is(app('own', 'SELECT count(*) FROM migrate.failures'),
 	'4', 'journal locked: nothing is written later');
 $_->quit foreach $caller, $blocker;
 sound('own', 'journal locked');

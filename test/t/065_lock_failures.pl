@@ -87,7 +87,7 @@ sub journalled
 {
 	my ($column) = @_;
 	return query($node, $db, 'app',
-		"SELECT $column FROM migrate.journal ORDER BY run DESC, n DESC LIMIT 1");
+		"SELECT $column FROM migrate.journal ORDER BY run DESC, seq DESC LIMIT 1");
 }
 
 # How often a pattern is in a text.
@@ -441,7 +441,7 @@ unlike($messages, qr/ERROR/, 'and then the run succeeds');
 is($out, ($version - 1) . "|1\n$version|1", 'with its results');
 is( query(
 		$node, $db, 'app',
-		"SELECT string_agg(concat_ws(' ', n, version, action, outcome), ', ' ORDER BY n)"
+		"SELECT string_agg(concat_ws(' ', seq, version, action, outcome), ', ' ORDER BY seq)"
 		  . ' FROM migrate.journal WHERE run = (SELECT max(run) FROM migrate.journal)'
 	),
 	'1 ' . ($version - 1) . " apply success, 2 $version apply success",

@@ -171,7 +171,7 @@ sub interrupt
 
 foreach my $try (1 .. 15)
 {
-	my $failures = query($node, $db, 'app', 'SELECT count(*) FROM migrate.failure');
+	my $failures = query($node, $db, 'app', 'SELECT count(*) FROM migrate.failures');
 
 	$messages = interrupt('pg_cancel_backend');
 	if ($messages !~ /ERROR:  57014/)
@@ -182,7 +182,7 @@ foreach my $try (1 .. 15)
 	}
 	is(ask($client, 'SHOW search_path'), '"$user", public',
 		"canceled ($try): the settings are the session's own");
-	is(query($node, $db, 'app', 'SELECT count(*) FROM migrate.failure'),
+	is(query($node, $db, 'app', 'SELECT count(*) FROM migrate.failures'),
 		$failures + 1, "canceled ($try): it is journalled");
 	is(query($node, $db, 'app', 'SELECT count(*) FROM migrate.run WHERE outcome IS NULL'),
 		0, "canceled ($try): no run is open");

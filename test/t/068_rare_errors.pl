@@ -35,20 +35,20 @@ sub raises
 # ---------------------------------------------------------------------------
 
 foreach my $case (
-	[ '[]', '22023: argument "origin" must be an object' ],
-	[ '{"color": "red"}', '22023: argument "origin" has an unknown member "color"' ],
-	[ '{"path": 1}', '22023: member "path" of argument "origin" has a value of the wrong type' ],
+	[ '[]', '22023: argument "provenance" must be an object' ],
+	[ '{"color": "red"}', '22023: argument "provenance" has an unknown member "color"' ],
+	[ '{"path": 1}', '22023: member "path" of argument "provenance" has a value of the wrong type' ],
 	[ '{"up_line": "1"}', '22023: member "up_line" of argument' ],
 	[ '{"up_trusted": {}}', '22023: member "up_trusted" of argument' ],
 	[ '{"up_line": 1e10}', '22003: integer out of range' ])
 {
-	raises('app', "SELECT migrate.add('1', 'SELECT 1', origin => '$case->[0]')",
-		$case->[1], "origin => $case->[0]");
+	raises('app', "SELECT migrate.add('1', 'SELECT 1', provenance => '$case->[0]')",
+		$case->[1], "provenance => $case->[0]");
 }
 is(query($node, $db, 'app', 'SELECT count(*) FROM migrate.migration'),
 	0, 'nothing is stored');
 is( query($node, $db, 'app', q{
-	SELECT migrate.add('1', 'SELECT 1', origin => '{"path": "a/1.sql", "up_line": 3, "source": null}');
+	SELECT migrate.add('1', 'SELECT 1', provenance => '{"path": "a/1.sql", "up_line": 3, "source": null}');
 	SELECT path, up_line, source IS NULL FROM migrate.migration}),
 	"1\na/1.sql|3|t", 'a good origin is stored');
 

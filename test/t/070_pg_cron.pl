@@ -229,7 +229,7 @@ sub check_each
 		"$mode, apply_each(): what came before the failure stays");
 	check_success($mode, 'start()', $runs{start}, '1 row', 'SELECT 1');
 	wait_until($node, 'app', q{
-		SELECT count(*) > 0 FROM migrate.failure
+		SELECT count(*) > 0 FROM migrate.failures
 		WHERE project = 'background' AND sqlstate = 'P0042'});
 	is($runs{'two statements'}[0], 'failed', "$mode: two statements are refused");
 	like($runs{'two statements'}[1], qr/apply_each\(\).*transaction/,

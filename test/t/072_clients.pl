@@ -296,7 +296,7 @@ sub check_books
 		'001 e1 e2', "$name: the note arrived as a parameter");
 	is( $node->safe_psql($db,
 			q{SELECT string_agg(version || ' ' || sqlstate, ', ' ORDER BY run)
-				FROM migrate.failure WHERE project NOT LIKE 'background%'}),
+				FROM migrate.failures WHERE project NOT LIKE 'background%'}),
 		'l2 42703, r2 P0042, l2 42703, r2 P0042', "$name: the failures are journalled");
 	is($node->safe_psql($db, q{SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass('e_id')}),
 		't', "$name: the index is valid");

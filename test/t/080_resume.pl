@@ -172,7 +172,7 @@ sub sound
 				(SELECT DISTINCT ON (version) version, action
 					FROM migrate.journal WHERE outcome = 'success'
 						AND action IN ('apply', 'rollback')
-					ORDER BY version, run DESC, n DESC) j USING (version)
+					ORDER BY version, run DESC, seq DESC) j USING (version)
 				WHERE (a.version IS NULL) <> (j.action = 'rollback')}),
 		'0', "$name: ledger and journal agree");
 	return;
@@ -283,7 +283,7 @@ foreach my $how ('pg_cancel_backend', 'pg_terminate_backend')
 	is(states(), '1 applied', "$how: applied");
 	sound($how);
 }
-is( app(q{SELECT action, version, sqlstate FROM migrate.failure}),
+is( app(q{SELECT action, version, sqlstate FROM migrate.failures}),
 	"apply|1|57P02\napply|1|57P02",
 	'the journal says that sessions have ended before their run did');
 
@@ -433,7 +433,7 @@ sub started
 {
 	my ($version, $statement) = @_;
 	super(
-		qq{INSERT INTO migrate.step (project, version, part, statement,
+		qq{INSERT INTO migrate.step (project, version, body, statement,
 				last_statement, text_hash, token_hash, run, started_at)
 			VALUES ('default', '$version', 'up', $statement, $statement, '', '', 1, now())});
 	return;
@@ -464,8 +464,8 @@ cut_off('pg_terminate_backend', 'LOCK TABLE t');
 is(states(), '1 partial 1,2?', 'VACUUM: cut off in the second statement');
 works('VACUUM: the next call goes on');
 is(states(), '1 applied', 'VACUUM: applied');
-is( app(q{SELECT version, statement, tag FROM migrate.statement WHERE version = '1'
-		AND n = (SELECT max(n) FROM migrate.journal WHERE outcome = 'success')}),
+is( app(q{SELECT version, statement, tag FROM migrate.statements WHERE version = '1'
+		AND seq = (SELECT max(seq) FROM migrate.journal WHERE outcome = 'success')}),
 	"1|1|CREATE TABLE\n1|2|VACUUM\n1|3|CREATE TABLE",
 	'VACUUM: the journal has all statements, of both runs');
 sound('VACUUM');

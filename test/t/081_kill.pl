@@ -70,10 +70,10 @@ CREATE VIEW fact AS
 	FROM effect e
 	LEFT JOIN migrate.applied a ON a.version = e.version
 	LEFT JOIN LATERAL (SELECT finished_at IS NOT NULL AS finished
-		FROM migrate.step s WHERE s.version = e.version AND s.part = 'up'
+		FROM migrate.step s WHERE s.version = e.version AND s.body = 'up'
 			AND e.statement BETWEEN s.statement AND s.last_statement) up ON true
 	LEFT JOIN LATERAL (SELECT finished_at IS NOT NULL AS finished
-		FROM migrate.step s WHERE s.version = e.version AND s.part = 'down'
+		FROM migrate.step s WHERE s.version = e.version AND s.body = 'down'
 			AND e.down_statement BETWEEN s.statement AND s.last_statement) down ON true
 	LEFT JOIN pg_class c ON c.relname = e.index
 	LEFT JOIN pg_index i ON i.indexrelid = c.oid;
@@ -99,7 +99,7 @@ CREATE FUNCTION disagreements() RETURNS SETOF text LANGUAGE sql AS $$
 		FROM migrate.applied a FULL JOIN
 			(SELECT DISTINCT ON (version) version, action FROM migrate.journal
 				WHERE outcome = 'success' AND action IN ('apply', 'rollback')
-				ORDER BY version, run DESC, n DESC) j USING (version)
+				ORDER BY version, run DESC, seq DESC) j USING (version)
 		WHERE (a.version IS NOT NULL) <> (coalesce(j.action, '') = 'apply')
 	UNION ALL
 	SELECT format('state: %s applied, complete: %s', applied, complete)
@@ -112,7 +112,7 @@ CREATE FUNCTION disagreements() RETURNS SETOF text LANGUAGE sql AS $$
 	UNION ALL
 	SELECT format('more than one step of %s is open', version)
 		FROM migrate.step WHERE finished_at IS NULL
-		GROUP BY version, part HAVING count(*) > 1
+		GROUP BY version, body HAVING count(*) > 1
 $$;
 -- one in the background that never began is believed to do so for ten seconds
 CREATE FUNCTION open_runs() RETURNS SETOF text LANGUAGE sql AS $$
@@ -348,7 +348,7 @@ sub one_round
 	my ($status, $out, $messages) = run_sql(
 		$node, $db, 'app', (
 			query($node, $db, $superuser,
-				q{SELECT count(*) FROM migrate.step WHERE part = 'down'})
+				q{SELECT count(*) FROM migrate.step WHERE body = 'down'})
 			? "CALL migrate.rollback_each(1);\n"
 			: '')
 		  . 'CALL migrate.apply_each()');

@@ -81,7 +81,7 @@ sub sound
 
 sub failures
 {
-	return app('SELECT count(*) FROM migrate.failure');
+	return app('SELECT count(*) FROM migrate.failures');
 }
 
 my $apply = 'SELECT count(*) FROM migrate.apply()';
@@ -106,7 +106,7 @@ $err = fails('locks, apply(): fails', qr/ERROR:  53200: out of shared memory/, $
 like($err, qr/HINT:  .*max_locks_per_transaction.*apply in parts/s,
 	'locks, apply(): the hint says what to do');
 unlike($err, qr/WARNING/, 'locks, apply(): it is journalled');
-is(app('SELECT sqlstate FROM migrate.failure'), '53200', 'locks, apply(): as it was');
+is(app('SELECT sqlstate FROM migrate.failures'), '53200', 'locks, apply(): as it was');
 is(app('SELECT count(*) FROM migrate.applied'),
 	'0', 'locks, apply(): nothing is half done');
 sound('locks, apply()');

@@ -61,7 +61,7 @@ SELECT count(*) FROM migrate.load((
 	is($status, 0, "$name: no error") or diag($err);
 	is(query($node, $db, $superuser, q{
 SELECT count(*) FROM (
-	SELECT version, lag(version) OVER (ORDER BY n) AS before FROM migrate.journal
+	SELECT version, lag(version) OVER (ORDER BY seq) AS before FROM migrate.journal
 	WHERE run = (SELECT max(run) FROM migrate.journal)) j
 WHERE before IS NULL OR } . ($down ? 'version < before' : 'version > before')),
 		$count + 1, "$name: each one in its turn");
@@ -125,7 +125,7 @@ foreach my $case (
 	[
 		'applied by somebody else, with another text',
 		q{INSERT INTO migrate.applied
-			(project, target, version, name, checksum, applied_at, applied_by, how, execution_ms, run, n)
+			(project, target, version, name, checksum, applied_at, applied_by, origin, execution_ms, run, seq)
 		SELECT project, '', version, name, repeat('0', 64), now(), current_user, 'apply', 0, 1, 1
 		FROM migrate.migration WHERE version = '101150'},
 		qr/ERROR:  MG003: .*DETAIL:  Changed: "101150"/s
@@ -155,7 +155,7 @@ SELECT count(*) FROM migrate.journal WHERE outcome = 'success' AND version = '10
 }
 
 # A superuser's trigger on the books may change them in the run's own transactions.
-foreach my $table (qw(run body journal applied))
+foreach my $table (qw(run executed_text journal applied))
 {
 	owner_database($node, $db, owner => $superuser);
 	query($node, $db, $superuser, qq{
@@ -189,7 +189,7 @@ foreach my $case (
 	[
 		'applied',
 		q{INSERT INTO migrate.applied
-			(project, target, version, name, checksum, down_checksum, applied_at, applied_by, how, execution_ms, run, n)
+			(project, target, version, name, checksum, down_checksum, applied_at, applied_by, origin, execution_ms, run, seq)
 		SELECT project, '', version, name, checksum, down_checksum, now(), current_user, 'apply', 0, 1, 1
 		FROM migrate.migration WHERE version = '2'},
 		qr/NOTICE:  00000: nothing to apply: 2 applied/

@@ -219,7 +219,7 @@ is($json->{applied}{newest}, sql('SELECT migrate.current()'),
 	'the newest is that of current()');
 is_deeply(
 	[ map { +{ %$_, applied_at => substr($_->{applied_at}, 0, 26) } } @{ $json->{applied}{latest} } ],
-	rows(q{SELECT version, name, kind, state, how,
+	rows(q{SELECT version, name, kind, state, origin,
 		to_char(applied_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US') AS applied_at,
 		applied_by, execution_ms FROM migrate.status() WHERE applied_at IS NOT NULL
 		ORDER BY status.applied_at DESC, version DESC}),

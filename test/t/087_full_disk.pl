@@ -197,7 +197,7 @@ sound('apply()');
 fails('apply_each()', $no_space, $each);
 is(app('SELECT string_agg(version, $$ $$) FROM migrate.applied'),
 	'1', 'apply_each(): what came before stays');
-is(app('SELECT string_agg(sqlstate, $$ $$) FROM migrate.failure'),
+is(app('SELECT string_agg(sqlstate, $$ $$) FROM migrate.failures'),
 	'53100 53100', 'apply_each(): both failures are in the journal');
 sound('apply_each()');
 my $run = app('SELECT migrate.start()');

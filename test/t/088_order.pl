@@ -57,7 +57,7 @@ sub table_migration
 # What is applied, in the order of application.
 sub applied
 {
-	return app(q{SELECT string_agg(version, ' ' ORDER BY seq) FROM migrate.applied});
+	return app(q{SELECT string_agg(version, ' ' ORDER BY applied_seq) FROM migrate.applied});
 }
 
 # ---------------------------------------------------------------------------
@@ -134,7 +134,7 @@ app(q{SELECT migrate.stamp_to('002'); SELECT migrate.apply()});
 is(applied(), '001 002 003', 'a sequence at its end, and no rows');
 $node->safe_psql($db, q{
 	INSERT INTO migrate.applied SELECT * FROM json_populate_record((SELECT a FROM migrate.applied a WHERE version = '001'),
-		'{"version": "000", "seq": 281474976710655}')});
+		'{"version": "000", "applied_seq": 281474976710655}')});
 app(q{SELECT migrate.rollback(versions => '{003}'); SELECT migrate.apply()});
 is(applied(), '001 002 003 000', 'a row at the end is no end');
 $node->safe_psql($db, q{DELETE FROM migrate.applied WHERE version = '000'});

@@ -33,7 +33,7 @@ my $applied = $count * 9 / 10;
 # of a call that reads each row of each table this often nobody complains
 my $at_most = 100 * $count;
 
-my $tables = join ', ', map { "migrate.$_" } qw(migration applied journal body step run state policy);
+my $tables = join ', ', map { "migrate.$_" } qw(migration applied journal executed_text step run state policy);
 
 sub files
 {
@@ -120,7 +120,7 @@ foreach my $name (sort keys %statistics)
 	query($node, $db, $superuser, qq{
 		SELECT count(*) FROM migrate.load($files);
 		SELECT count(*) FROM migrate.apply('$newest');
-		INSERT INTO migrate.journal (run, n, action, project, version, name, checksum,
+		INSERT INTO migrate.journal (run, seq, action, project, version, name, checksum,
 				outcome, started_at, execution_ms, role, session_role, backend_pid,
 				server_version, extension_version, sqlstate, message)
 			SELECT nextval('migrate.run_seq'), 1, 'apply', project, version, name, checksum,

@@ -45,7 +45,7 @@ diag("MIGRATE_FUZZ_SECONDS=$seconds MIGRATE_FUZZ_SEED=$seed");
 
 # A project with migrations of every state, made anew for each batch.
 my $project = q{
-TRUNCATE migrate.applied, migrate.journal, migrate.body, migrate.run, migrate.step, migrate.policy, migrate.state;
+TRUNCATE migrate.applied, migrate.journal, migrate.executed_text, migrate.run, migrate.step, migrate.policy, migrate.state;
 ALTER TABLE migrate.migration DISABLE TRIGGER USER; DELETE FROM migrate.migration; ALTER TABLE migrate.migration ENABLE TRIGGER USER;
 DROP TABLE IF EXISTS t1, t2, t3, t4; SELECT migrate.add('1', 'CREATE TABLE t1 (id int)', 'DROP TABLE t1', verify => 'SELECT true');
 SELECT migrate.add('2', 'CREATE TABLE t2 (id int)', 'DROP TABLE t2; VACUUM; SELECT 1/0'); SELECT migrate.apply();
@@ -188,8 +188,8 @@ my @readers = (
 	'CALL migrate.rollback_each(1);',
 	(map { ("CALL migrate.wait($_, '0');", "SELECT * FROM migrate.outcome($_);",
 			"SELECT migrate.cancel($_);", "SELECT * FROM migrate.statements($_);") } 1 .. 3),
-	'TABLE migrate.failure;', 'TABLE migrate.statement;',
-	'TABLE migrate.schema_migrations;', 'TABLE migrate.history_of_runs;');
+	'TABLE migrate.failures;', 'TABLE migrate.statements;',
+	'TABLE migrate.schema_migrations;', 'TABLE migrate.history;');
 
 sub reader { return $readers[ rand @readers ] }
 

@@ -37,7 +37,7 @@ my $helpers = q{
 	CREATE VIEW violation AS
 	WITH entry AS (
 		SELECT project, version, m.version IS NOT NULL AS stored,
-			a.version IS NOT NULL AS applied, a.seq,
+			a.version IS NOT NULL AS applied, a.applied_seq,
 			m.checksum = a.checksum
 				AND m.down_checksum IS NOT DISTINCT FROM a.down_checksum
 				AS unchanged,
@@ -53,7 +53,7 @@ my $helpers = q{
 	)
 	SELECT project || ' ' || version AS what FROM settled
 	WHERE (stored AND applied AND unchanged) IS NOT TRUE
-		OR seq > settled_seq
+		OR applied_seq > settled_seq
 		OR migrate.version_key(version) > migrate.version_key(settled_highest)
 	UNION ALL
 	SELECT format('%s has %s', project, settled_count) FROM migrate.state s
@@ -212,14 +212,14 @@ my @changes = (
 	[ 3, sub { "DELETE FROM migrate.applied WHERE version = '" . version() . "'" } ],
 	[ 1, sub { "UPDATE migrate.applied SET checksum = repeat('0', 64) WHERE version = '" . version() . "'" } ],
 	[ 1, sub { "UPDATE migrate.applied a SET checksum = m.checksum, down_checksum = m.down_checksum FROM migrate.migration m WHERE m.version = a.version AND m.project = a.project" } ],
-	[ 1, sub { "UPDATE migrate.applied SET seq = nextval('migrate.applied_seq') WHERE version = '" . version() . "'" } ],
+	[ 1, sub { "UPDATE migrate.applied SET applied_seq = nextval('migrate.applied_seq') WHERE version = '" . version() . "'" } ],
 	[ 1, sub { "UPDATE migrate.applied SET version = version || 'x' WHERE version = '" . version() . "'" } ],
-	[ 1, sub { 'DELETE FROM migrate.applied WHERE seq > (SELECT max(seq) - ' . (50 + int(rand(30))) . ' FROM migrate.applied)' } ],
-	[ 2, sub { "INSERT INTO migrate.step (project, version, part, statement, last_statement, text_hash, token_hash, run, started_at) VALUES ('default', '"
+	[ 1, sub { 'DELETE FROM migrate.applied WHERE applied_seq > (SELECT max(applied_seq) - ' . (50 + int(rand(30))) . ' FROM migrate.applied)' } ],
+	[ 2, sub { "INSERT INTO migrate.step (project, version, body, statement, last_statement, text_hash, token_hash, run, started_at) VALUES ('default', '"
 		. version() . "', '" . one_of('up', 'down') . "', 1, 1, repeat('0', 64), repeat('0', 64), 1, now())" } ],
 	[ 2, sub { 'DELETE FROM migrate.step' } ],
-	[ 3, sub { "INSERT INTO migrate.applied SELECT project, target, '" . version() . one_of('', 'm') . "', name, checksum, down_checksum, applied_at, applied_by, how, execution_ms, run, n FROM migrate.applied LIMIT 1" } ],
-	[ 1, sub { "UPDATE migrate.applied SET how = 'stamp' WHERE version::text LIKE '" . version() . "%'" } ],
+	[ 3, sub { "INSERT INTO migrate.applied SELECT project, target, '" . version() . one_of('', 'm') . "', name, checksum, down_checksum, applied_at, applied_by, origin, execution_ms, run, seq FROM migrate.applied LIMIT 1" } ],
+	[ 1, sub { "UPDATE migrate.applied SET origin = 'stamp' WHERE version::text LIKE '" . version() . "%'" } ],
 	[ 2, sub { "INSERT INTO migrate.policy (out_of_order) VALUES ('allow') ON CONFLICT (project) DO UPDATE SET out_of_order = '"
 		. one_of('allow', 'allow', 'error') . "'" } ],
 	[ 1, sub { "UPDATE migrate.policy SET require_down = NOT require_down" } ],
