@@ -42,14 +42,14 @@ mig_guc_define(void)
 							PGC_USERSET, GUC_UNIT_S,
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("migrate.lock_retries",
-							"Sets how often a run that could not get a lock is tried again.",
+							"Sets how often a run that could not obtain a lock is tried again.",
 							"-1 leaves that to the function that runs it: as often as migrate.lock_retry_timeout allows in apply_each(), never in apply().",
 							&mig_guc_lock_retries,
 							-1, -1, 1000,
 							PGC_USERSET, 0,
 							NULL, NULL, NULL);
 	DefineCustomIntVariable("migrate.lock_retry_timeout",
-							"Sets for how long a run that could not get a lock is tried again.",
+							"Sets for how long a run that could not obtain a lock is tried again.",
 							"It is counted from the first attempt.  0 turns this off.",
 							&mig_guc_lock_retry_timeout,
 							600000, 0, INT_MAX,

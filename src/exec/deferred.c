@@ -37,7 +37,7 @@
 #include "ledger/tables.h"
 #include "plan/run_lock.h"
 
-/* is there an event of this table?  Only who has written to it has any. */
+/* is there an event of this table?  Only a transaction that has written to it has any. */
 static bool
 has_events(Oid relation)
 {

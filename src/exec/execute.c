@@ -184,7 +184,7 @@ log_statement_of_body(const MigStatement *statement, const char *sql)
 
 /*
  * statement_timeout of the session is meant for one statement, and the call
- * that runs many of them is one to the server: start it anew for each.  It
+ * that runs many of them is one to the server: start it again for each.  It
  * also does for migrate.timeout, whatever is left of that.
  */
 void
@@ -272,12 +272,16 @@ check_rc(int rc, const MigLabel *label)
 {
 	if (rc >= 0)
 		return;
-	if (rc == SPI_ERROR_TRANSACTION || rc == SPI_ERROR_COPY)
+	if (rc == SPI_ERROR_TRANSACTION)
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_BODY),
-				 errmsg("migration \"%s\" cannot contain %s", label->version,
-						rc == SPI_ERROR_COPY ?
-						"COPY from or to the client" : "transaction control")));
+				 errmsg("migration \"%s\" cannot contain transaction control",
+						label->version)));
+	if (rc == SPI_ERROR_COPY)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_BODY),
+				 errmsg("migration \"%s\" cannot contain COPY from or to the client",
+						label->version)));
 	elog(ERROR, "SPI failed with code %d", rc);
 }
 

@@ -23,7 +23,7 @@ typedef enum MigDecision
 } MigDecision;
 
 /*
- * Somebody who looks at each statement of a run, and decides about it.  begin
+ * Callbacks around each statement of a run; used by rehearse().  begin
  * and end enclose a statement that runs, in its subtransaction if it has one;
  * end is not called if it fails.  failed says whether to go on after one that
  * was tried has failed and been rolled back.

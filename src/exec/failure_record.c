@@ -110,13 +110,15 @@ record_in_worker(void *arg)
 		case MIG_BGWORKER_NO_SLOT:
 			ereport(WARNING,
 					(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-					 errmsg("the failure is not in the journal: no background worker could be started"),
+					 errmsg("could not record the failure in migrate.journal"),
+					 errdetail("No background worker could be started."),
 					 errhint("The server log has it.  You might need to increase max_worker_processes.")));
 			break;
 		case MIG_BGWORKER_NO_ANSWER:
 			ereport(WARNING,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("the failure may not be in the journal: the background worker has not said that it wrote it"),
+					 errmsg("could not confirm that the failure was recorded in migrate.journal"),
+					 errdetail("The background worker did not report that it wrote the row."),
 					 errhint("The server log has the failure, and the worker's own error.")));
 			break;
 	}
@@ -138,7 +140,7 @@ mig_failure_record(const MigJournalRow *row, const char *text)
 	if (edata != NULL)
 		ereport(WARNING,
 				(errcode(edata->sqlerrcode),
-				 errmsg("the failure is not in the journal: %s",
+				 errmsg("could not record the failure in migrate.journal: %s",
 						edata->message)));
 }
 
@@ -162,10 +164,12 @@ mig_failure_record_log(const MigJournalRow *row)
 {
 	Assert(row->failure != NULL);
 	ereport(LOG_SERVER_ONLY,
-			(errmsg("migrate: %s of %s%s%sproject \"%s\" failed in run " INT64_FORMAT ": %s: %s",
-					row->action, row->version ? "migration \"" : "",
-					row->version ? row->version : "",
-					row->version ? "\" of " : "", row->project, row->run,
+			(row->version == NULL ?
+			 errmsg("migrate: %s of project \"%s\" failed in run " INT64_FORMAT ": %s: %s",
+					row->action, row->project, row->run,
+					row->failure->sqlstate, row->failure->message) :
+			 errmsg("migrate: %s of migration \"%s\" of project \"%s\" failed in run " INT64_FORMAT ": %s: %s",
+					row->action, row->version, row->project, row->run,
 					row->failure->sqlstate, row->failure->message),
 			 errhidestmt(true), errhidecontext(true)));
 }

@@ -816,9 +816,9 @@ mig_invalid_index_check(const char *sql)
 	if (found != NIL)
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_INVALID_INDEX),
-				 errmsg("index %s is there but not valid",
+				 errmsg("index %s already exists but is invalid",
 						((MigInvalidIndex *) linitial(found))->name),
-				 errdetail("IF NOT EXISTS does not look at that, and this run has not made the index."),
+				 errdetail("IF NOT EXISTS does not check whether an index is valid, and this run did not create it."),
 				 errhint("If nobody is building it, drop it with DROP INDEX CONCURRENTLY %s, and run the migration again.",
 						 ((MigInvalidIndex *) linitial(found))->name)));
 }

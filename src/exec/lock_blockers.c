@@ -3,9 +3,9 @@
  * lock_blockers.c
  *	  Which sessions were in the way of a wait for a lock.
  *
- * After the error of a wait and the roll-back, the lock manager is asked who has
- * the lock that was waited for, and who stands before us in its queue.  That answer
- * comes late.  Who queued behind us has got the lock by then, so sessions whose
+ * After the error of a wait and the roll-back, the lock manager is asked which
+ * sessions have the lock that was waited for, or were before us in its queue.  That answer
+ * comes late.  Sessions that queued behind us have the lock by then, so those whose
  * transaction began after our wait are left out. *
  *-------------------------------------------------------------------------
  */
@@ -38,7 +38,7 @@ typedef struct Description
 	bool		autovacuum;		/* one of them is an autovacuum */
 } Description;
 
-/* somebody who is in the way of a wait */
+/* a session or prepared transaction that is in the way of a wait */
 typedef struct Blocker
 {
 	int			pid;			/* 0: a prepared transaction */
@@ -58,7 +58,7 @@ typedef struct Blocker
 
 
 /*
- * Who is in the way
+ * Finding them
  */
 
 /* the strongest of the modes in held that conflicts with wanted, or NoLock */
@@ -148,7 +148,7 @@ add_blockers(List *blockers, const LockData *data, const MigLockWait *wait,
 	return blockers;
 }
 
-/* who is in the way of somebody else may itself wait for others */
+/* a session that is in the way may itself wait for others */
 static List *
 add_blockers_of(List *blockers, const LockData *data, int pid)
 {
@@ -342,7 +342,7 @@ append_prepared(StringInfo buf, const Blocker *blocker, MigSqlScope *scope)
 	return true;
 }
 
-/* who is in the way of a wait, and of those who wait in front, and so on */
+/* those in the way of a wait, of the sessions that wait in front, and so on */
 static List *
 find_blockers(const MigLockWait *wait, const LockData *data)
 {

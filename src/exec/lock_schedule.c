@@ -25,7 +25,7 @@
 /* how much longer it is per time since then */
 #define GROWTH 0.01
 
-/* the limit changes in steps of this size, so that it is rarely set anew */
+/* the limit changes in steps of this size, so that the timer is rarely set again */
 #define WAIT_STEP_MS 50
 
 /*
@@ -49,7 +49,7 @@ brief_wait_ms(const MigLockSchedule *schedule)
 
 	ms = floor(ms / WAIT_STEP_MS) * WAIT_STEP_MS;
 
-	/* the server cancels an autovacuum only for who has waited that long */
+	/* the server cancels an autovacuum only after a wait of that length */
 	if (schedule->autovacuum)
 		ms = Max(ms, (double) DeadlockTimeout + FIRST_WAIT_MS);
 	return (int) Min(ms, INT_MAX);
@@ -58,7 +58,7 @@ brief_wait_ms(const MigLockSchedule *schedule)
 /*
  * Does a statement ask for locks that others queue behind?  A DO block may.
  * What reads and writes rows does not, and has more to lose: an UPDATE of an
- * hour that meets a row which somebody has locked.
+ * hour that meets a locked row.
  */
 static bool
 others_queue_behind(const MigStatement *statement)

@@ -12,8 +12,8 @@
  * The same timer ends a wait that takes longer than the run allows.  It is not
  * done by lock_timeout, whose error a body may catch in order to go on without
  * the lock: that is about a limit which its author knows of.  This one cancels,
- * as a statement_timeout does, and is the failure of the run whoever has caught
- * it: a statement that goes on gets the error at its end, and a procedure when
+ * as a statement_timeout does, and is the failure of the run even if its error was
+ * caught: a statement that goes on gets the error at its end, and a procedure when
  * it commits.
  *
  * The timer's handler runs in a signal: it only copies a few words.
@@ -52,8 +52,7 @@ static volatile int limit_that_ended_it;
 /*
  * How often the timer has found the body at work since: twice, and it has caught
  * that error, for nothing that the server does about an error takes as long
- * without holding interrupts.  What is canceled from then on, somebody else
- * cancels.
+ * without holding interrupts.  A cancel from then on is not ours.
  */
 static volatile int times_at_work = 0;
 #define HAS_CAUGHT (times_at_work >= 2)
@@ -263,7 +262,7 @@ mig_lock_wait_explain(ErrorData *edata)
 	if (edata->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
 		return;
 	if (edata->sqlerrcode != ERRCODE_QUERY_CANCELED)
-		edata->detail = psprintf("The body has caught that, and has failed then: %s",
+		edata->detail = psprintf("The body caught this error and then failed: %s",
 								 edata->message);
 	edata->sqlerrcode = ERRCODE_LOCK_NOT_AVAILABLE;
 	edata->message = pstrdup("canceling statement due to lock timeout");
@@ -278,9 +277,9 @@ mig_lock_wait_is_lock_failure(const ErrorData *edata)
 		return false;
 
 	/*
-	 * Any body can raise these SQLSTATEs.  Who says NOWAIT, in a statement or
-	 * in a function, wants to be told at once, and gets an error of the same
-	 * one.  Only the server's own deadlocks and time-outs come from there.
+	 * Any body can raise these SQLSTATEs.  NOWAIT, in a statement or in a
+	 * function, asks to be told at once, and raises the same one.  Only the
+	 * server's own deadlocks and time-outs come from there.
 	 */
 	if (edata->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED)
 		return strcmp(edata->funcname, "DeadLockReport") == 0;

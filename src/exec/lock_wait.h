@@ -11,7 +11,7 @@
 #include "datatype/timestamp.h"
 #include "storage/lock.h"
 
-/* somebody wants a lock since start and does not get it */
+/* a wait for a lock since start */
 typedef struct MigLockWait
 {
 	LOCKTAG		tag;
@@ -41,7 +41,7 @@ extern bool mig_lock_wait_is_limited(void);
 
 /*
  * Raises the error of a wait that has reached the limit, if there was one and
- * somebody has caught its error.
+ * its error was caught.
  */
 extern void mig_lock_wait_check(void);
 

@@ -117,13 +117,13 @@ mig_progress_notice_retry(const char *version, const MigLockSchedule *schedule,
 	HOLD_CANCEL_INTERRUPTS();
 	if (schedule->max_retries > 0)
 		ereport(NOTICE,
-				(errmsg("migration \"%s\" could not get a lock, trying again in %d ms (retry %d of %d)",
+				(errmsg("migration \"%s\" could not obtain a lock, trying again in %d ms (retry %d of %d)",
 						version, pause_ms, schedule->retries,
 						schedule->max_retries),
 				 detail ? errdetail("%s", detail) : 0));
 	else
 		ereport(NOTICE,
-				(errmsg("migration \"%s\" could not get a lock, trying again in %d ms (retry %d)",
+				(errmsg("migration \"%s\" could not obtain a lock, trying again in %d ms (retry %d)",
 						version, pause_ms, schedule->retries),
 				 detail ? errdetail("%s", detail) : 0));
 	RESUME_CANCEL_INTERRUPTS();

@@ -214,7 +214,7 @@ restore_named(MigSessionState *session_state)
 			continue;
 		}
 		ereport(WARNING,
-				(errmsg("prepared statement \"%s\" was deallocated by a body and cannot be brought back",
+				(errmsg("prepared statement \"%s\" was deallocated by a body and cannot be restored",
 						old->name)));
 
 		/* say it once */
@@ -497,7 +497,7 @@ count_of_session(const LOCKTAG *tag, LOCKMODE mode)
 	int			count = 0;
 	int			i;
 
-	/* whoever has it gets it, and does not wait */
+	/* a lock of this session is granted without a wait */
 	if (LockAcquire(tag, mode, false, true) == LOCKACQUIRE_NOT_AVAIL)
 		return 0;
 	while (mig_held_locks_release(tag, mode, true))
@@ -555,7 +555,7 @@ find_advisory(List *list, const Advisory *wanted)
 	return NULL;
 }
 
-/* returns how often somebody else has it instead */
+/* returns how often another session has it instead */
 static int
 take_back(const Advisory *advisory, int missing)
 {
@@ -565,7 +565,7 @@ take_back(const Advisory *advisory, int missing)
 			LOCKACQUIRE_NOT_AVAIL)
 			continue;
 		ereport(WARNING,
-				(errmsg("an advisory lock that a body has given up is held by another session now")));
+				(errmsg("could not restore an advisory lock that a body released: another session holds it")));
 		break;
 	}
 	return Max(missing, 0);

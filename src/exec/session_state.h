@@ -34,7 +34,7 @@ extern char **mig_session_state_left(const MigSessionState *before,
  * run: take away what has come since, which is temporary objects, prepared
  * statements, cursors, registrations for NOTIFY, advisory locks of the session.
  * Advisory locks that were given up are taken again.  A statement that was
- * deallocated cannot be brought back, nor can a lock that somebody else has by
+ * deallocated cannot be brought back, nor can a lock that another session has by
  * now: for these there is a WARNING, once.
  */
 extern void mig_session_state_remove(MigSessionState *session_state);

@@ -429,7 +429,7 @@ rehearse_plan(void *arg)
 	mig_execute_migration_end();
 	if (edata != NULL)
 	{
-		/* nobody who cancels wants to go on */
+		/* a cancel ends the call */
 		if (rehearsal->run.current < 0 ||
 			edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
 			ReThrowError(edata);

@@ -34,7 +34,7 @@ typedef void (*MigRehearsalSink) (const MigRehearsed *row, void *arg);
  * Run what mig_apply_up() or mig_apply_down() would run, statement by
  * statement, and roll all of it back.  The guards are the same and raise their
  * errors; the error of a body ends the rehearsal and is the failure of its
- * statement, unless somebody cancels.  Each migration has a row at least.
+ * statement, unless it is canceled.  Each migration has a row at least.
  */
 extern void mig_rehearse_up(const MigRunOptions *options,
 							MigRehearsalSink sink, void *arg);

@@ -15,7 +15,7 @@
  * What has become of such a relation is found by reading its row of pg_class
  * twice, with a snapshot from before the statement and as it is now.
  *
- * A lock that the transaction has already is not taken anew in the lock table.
+ * A lock that the transaction has already is not taken again in the lock table.
  * To tell whether the statement would have taken it, the statement runs under
  * a resource owner of its own, which can be asked.  That is done only if there
  * is something to be asked for.
@@ -597,8 +597,8 @@ remember_locks(MigEffects *effects, KnownRelation *known, LOCKMASK held,
 }
 
 /*
- * Report the strongest lock on a relation that a statement took and that keeps
- * off somebody whom the locks before it did not.
+ * Report the strongest lock on a relation that a statement took, if it conflicts
+ * with a mode that the locks before it did not conflict with.
  */
 static void
 check_locks(EffectsReport *report, KnownRelation *known,
@@ -698,7 +698,7 @@ check_relation(EffectsReport *report, Relation catalog, KnownRelation *known)
  */
 
 /*
- * An index that ALTER TABLE drops and makes anew is built again, or its file is
+ * An index that ALTER TABLE drops and creates again is rebuilt, or its file is
  * taken over.
  */
 static bool
@@ -835,7 +835,7 @@ install_hook(void)
 	hook_installed = true;
 }
 
-/* somebody who came after us has our address: then it stays, and does nothing */
+/* another module that was loaded after us may have our address: then it stays, and does nothing */
 static void
 remove_hook(void)
 {

@@ -61,7 +61,7 @@ extern void mig_statement_effects_end(void);
 
 /*
  * What follows belongs to another migration: a lock that one before has taken
- * is reported anew if this one would have taken it as well.
+ * is reported again if this one would have taken it as well.
  */
 extern void mig_statement_effects_next_migration(MigEffects *effects);
 

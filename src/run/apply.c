@@ -439,7 +439,7 @@ raise_or_report(ApplyRun *run, ErrorData *edata, MigApplySink sink, void *arg)
 	MigJournalRow row;
 	const char *text = mig_run_common_text(&run->common);
 
-	/* nobody who cancels wants to go on, whatever the call said */
+	/* a cancel ends the call, whatever it said about errors */
 	bool		raise = run->common.options->raise ||
 		edata->sqlerrcode == ERRCODE_QUERY_CANCELED;
 
@@ -513,7 +513,7 @@ run_attempt(ApplyRun *run)
 }
 
 /*
- * Pause, and return NULL, or the error if somebody cancels that, which takes the
+ * Pause, and return NULL, or the error of a cancel meanwhile, which takes the
  * place of failure.
  */
 static ErrorData *

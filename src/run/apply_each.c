@@ -5,17 +5,17 @@
  *
  * The runner lock is held for the session, over the ends of the transactions,
  * and given up for a pause before another attempt.  The plan is made under the
- * lock, and anew whenever the lock was given up, from what is there then and
+ * lock, and made again whenever that was given up, from what is there then and
  * with all that may forbid it.  A superuser can change the books without the
  * lock, and the owner of the database the policy: so before each migration
- * there is a look whether it has its place in the plan still.  If not, that is
- * made anew as well.
+ * there is a look whether it has its place in the plan still.  If not, the
+ * plan is made again as well.
  *
  * An error aborts the transaction of its migration.  The failure is then
  * journalled in the next one.
  *
  * Nothing is connected to SPI between migrations and no snapshot is active, so
- * what waits here is waited for by nobody.
+ * no other session has to wait for a run that waits.
  *
  *-------------------------------------------------------------------------
  */
@@ -380,7 +380,10 @@ run_under_lock(MigApplyEachRun *each, void (*begin_function) (void *arg))
 	MemoryContextSwitchTo(each->context);
 	mig_tables_trust_begin();
 
-	/* it is for each statement, and not for how long others take */
+	/*
+	 * statement_timeout is per statement; do not count the wait for other
+	 * runs
+	 */
 	disable_timeout(STATEMENT_TIMEOUT, false);
 	PG_TRY();
 	{

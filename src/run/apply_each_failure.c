@@ -60,7 +60,7 @@ record_failure(void *arg)
 
 	bool		recorded;
 
-	/* who waits for a run in the background reads its error there */
+	/* wait() reads the error of a background run there */
 	recorded = mig_failure_record_insert_here(failing->row, failing->text,
 											  each->background);
 	if (recorded || each->result->migrations > 0)
@@ -96,7 +96,7 @@ raise_if_extension_is_gone(MigApplyEachRun *each, const ErrorData *edata)
 					MIG_EXTENSION_NAME),
 			 errdetail("The run has ended with this error: %s",
 					   edata->message),
-			 errhint("What it has committed stays, but nothing tells of it any more.")));
+			 errhint("What it committed remains, but is no longer recorded anywhere.")));
 }
 
 /*
@@ -126,7 +126,7 @@ mig_apply_each_failure_raise(MigApplyEachRun *each, ErrorData *edata)
 	if (second != NULL)
 		ereport(WARNING,
 				(errcode(second->sqlerrcode),
-				 errmsg("the failure is not in the journal: %s",
+				 errmsg("could not record the failure in migrate.journal: %s",
 						second->message)));
 	ReThrowError(edata);
 }

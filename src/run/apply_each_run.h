@@ -23,7 +23,7 @@ typedef struct MigApplyEachRun
 	bool		pending;		/* there may be something to do */
 	bool		locked;
 	bool		begun;			/* there was something to do */
-	bool		stale;			/* the plan has to be made anew */
+	bool		stale;			/* the plan has to be made again */
 	bool		half_way;		/* the current step is, after an error */
 	Oid			extension;		/* that the run has begun with */
 	bool		extension_is_gone;

@@ -149,39 +149,51 @@ look_before_steps(void *arg)
 	look_again(each);
 }
 
+/* how many statements are committed, as a sentence */
+static const char *
+committed_part(int finished)
+{
+	if (finished == 0)
+		return "None of its statements is committed.";
+	if (finished == 1)
+		return "The first of its statements is committed.";
+	return psprintf("The first %d of its statements are committed.", finished);
+}
+
+/* what the next call does about the others */
+static const char *
+next_call(const MigApplyEachRun *each, int finished)
+{
+	const char *call = each->part == MIG_UP ? "apply_each" : "rollback_each";
+
+	if (finished == 0)
+		return psprintf("The next CALL migrate.%s() starts again.", call);
+	if (finished == 1)
+		return psprintf("The next CALL migrate.%s() goes on after it.", call);
+	return psprintf("The next CALL migrate.%s() goes on after them.", call);
+}
+
 /* let the error say how many statements are committed, and how to go on */
 static void
 hint_where_it_stands(MigApplyEachRun *each, ErrorData *edata,
 					 const MigNontransactional *stepwise)
 {
-	const char *call = each->part == MIG_UP ? "apply_each" : "rollback_each";
-	const char *stands;
+	int			finished = stepwise->finished;
 
 	if (edata->sqlerrcode == MIG_ERRCODE_PARTIAL ||
 		edata->sqlerrcode == MIG_ERRCODE_BOOKS)
 		return;
-	if (stepwise->finished == 0)
-		stands = "None of its statements is committed";
-	else if (stepwise->finished == 1)
-		stands = "The first of its statements is committed";
-	else
-		stands = psprintf("The first %d of its statements are committed",
-						  stepwise->finished);
+	mig_error_add_hint(edata, committed_part(finished));
 	if (stepwise->committed_some)
 		mig_error_add_hint(edata,
-						   psprintf("%s, and statement %d has committed a part of its work: say with migrate.resume() where to go on.",
-									stands, stepwise->finished + 1));
+						   psprintf("Statement %d has committed a part of its work: say with migrate.resume() where to go on.",
+									finished + 1));
 	else if (stepwise->left != NULL)
 		mig_error_add_hint(edata,
-						   psprintf("%s, and what they have left in the session ends with this call (%s): say with migrate.resume() where to go on.",
-									stands, stepwise->left));
+						   psprintf("What they have left in the session ends with this call (%s): say with migrate.resume() where to go on.",
+									stepwise->left));
 	else
-		mig_error_add_hint(edata,
-						   psprintf("%s: the next CALL migrate.%s() %s.",
-									stands, call,
-									stepwise->finished == 0 ? "starts again" :
-									stepwise->finished == 1 ?
-									"goes on after it" : "goes on after them"));
+		mig_error_add_hint(edata, next_call(each, finished));
 }
 
 /*

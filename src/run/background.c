@@ -16,7 +16,7 @@
  * signal then.  The signal goes to the process which the lock manager says is
  * at that run, see mig_run_lock_mark_run(); what a table says is not asked.
  *
- * Who waits holds no snapshot, since a concurrent index build of the run waits
+ * A session that waits holds no snapshot, since a concurrent index build of the run waits
  * for every snapshot that is older.
  *
  *-------------------------------------------------------------------------
@@ -447,7 +447,7 @@ check_may_cancel(const MigRunRow *row)
 	ereport(ERROR,
 			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 			 errmsg("permission denied to cancel run " INT64_FORMAT, row->run),
-			 errdetail("Only role \"%s\", who runs it, and the owner of the database may.",
+			 errdetail("Only role \"%s\", which runs it, and the owner of the database may cancel it.",
 					   row->role)));
 }
 
@@ -635,7 +635,7 @@ record_error(void *arg)
 }
 
 /*
- * Every error ends the run, wherever it comes from, so that who waits for it
+ * Every error ends the run, wherever it comes from, so that a session that waits for it
  * learns of it.
  */
 static void
@@ -652,7 +652,7 @@ fail_work(Work *work, ErrorData *edata)
 	if (second != NULL)
 		ereport(WARNING,
 				(errcode(second->sqlerrcode),
-				 errmsg("the failure is not in the journal: %s",
+				 errmsg("could not record the failure in migrate.journal: %s",
 						second->message)));
 	ReThrowError(edata);
 }

@@ -217,7 +217,7 @@ launch_run(const MigRunRequest *request)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
 				 errmsg("could not start a background worker"),
-				 errdetail("It ended at once."),
+				 errdetail("The worker exited immediately."),
 				 errhint("The server log says why.")));
 	mig_run_set_worker(request->run, pid);
 	wait_until_counted(handle);

@@ -25,7 +25,7 @@ refuse_changed_text(const MigStepsRun *run, const MigStepRow *step)
 
 	ereport(ERROR,
 			(errcode(MIG_ERRCODE_PARTIAL),
-			 errmsg("migration \"%s\" is partly applied, and the part that has run was changed since",
+			 errmsg("migration \"%s\" is partly applied, and the part that was run has been changed",
 					key->version),
 			 errdetail("Statements %d to %d of the %s body were run with another text.",
 					   step->statement, step->last_statement,
@@ -62,8 +62,8 @@ check_text(MigStepsRun *run, const MigStepRow *step)
 }
 
 /*
- * Timings of what ran before, so that the journal has them all.  What somebody
- * has declared to be done took no time that is known.
+ * Timings of what ran before, so that the journal has them all.  For what
+ * was declared to be done by resume() no time is known.
  */
 static void
 take_over_timings(const MigStepsRun *run, const MigStepRow *step)

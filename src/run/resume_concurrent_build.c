@@ -31,8 +31,8 @@ mig_resume_concurrent_build_find(MigStepsRun *run)
 }
 
 /*
- * The index that an earlier attempt has left is valid by now, since somebody
- * has rewritten the table: there is nothing more to do.
+ * The index that an earlier attempt has left is valid by now, because
+ * the table was rewritten since: there is nothing more to do.
  */
 void
 mig_resume_concurrent_build_skip(MigStepsRun *run)

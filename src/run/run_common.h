@@ -93,8 +93,8 @@ extern const char *mig_run_common_text(const MigRunContext *run);
 
 /*
  * Before another attempt: tell the client, and return for how many ms to pause.
- * mig_run_common_pause() takes a pointer to them.  If somebody cancels that, the
- * error is told why there was a pause.
+ * mig_run_common_pause() takes a pointer to them.  mig_run_common_explain_cancel()
+ * adds to the error of a cancel meanwhile why there was a pause.
  */
 extern int	mig_run_common_announce_retry(const MigRunContext *run);
 extern void mig_run_common_pause(void *ms);

@@ -50,14 +50,6 @@ mig_steps_session_join(char **strings, int count)
 	return list.data;
 }
 
-/* "Statement 1 has", for the finished part */
-static char *
-finished_part(const MigStepsRun *run)
-{
-	return run->next == 1 ? pstrdup("Statement 1") :
-		psprintf("Statements 1 to %d", run->next);
-}
-
 /* the step that was the first to leave one of these */
 static const MigStepRow *
 step_that_left(const MigStepsRun *run, char **strings, int count)
@@ -91,8 +83,10 @@ refuse_lost_residue(const MigStepsRun *run, char **lost, int nlost)
 			(errcode(MIG_ERRCODE_PARTIAL),
 			 errmsg("migration \"%s\" cannot go on in this session, which does not have what its finished statements have left",
 					key->version),
-			 errdetail("%s had left: %s.", finished_part(run),
-					   mig_steps_session_join(lost, nlost)),
+			 errdetail_plural("Statement %d had left: %s.",
+							  "Statements 1 to %d had left: %s.",
+							  run->next, run->next,
+							  mig_steps_session_join(lost, nlost)),
 			 errhint("If the statements from %d on can be repeated, SELECT migrate.resume(%s, at => %d).  If those from %d on do not need it, at => %d.  Or do the rest by hand, and say so with migrate.%s().",
 					 first, version, first, run->next + 1,
 					 run->next + 1,

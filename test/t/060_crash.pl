@@ -394,7 +394,7 @@ owner_database($node, 'fresh', without_extension => 1);
 	q{BEGIN; CREATE EXTENSION migrate; SELECT migrate.add('1', 'SELECT 1/0');
 	SELECT migrate.apply()});
 like($err, qr/ERROR:  22012/, 'in the transaction of CREATE EXTENSION: the error');
-like($err, qr/WARNING:  55000: the failure may not be in the journal/,
+like($err, qr/WARNING:  55000: could not confirm that the failure was recorded/,
 	'in the transaction of CREATE EXTENSION: a warning');
 
 # somebody else is in the way: the error comes all the same, and is the same
@@ -414,7 +414,7 @@ $node->poll_query_until(
 $node->safe_psql('postgres', "SELECT pg_cancel_backend($pid)");
 ($out, $err) = ask_wait($caller);
 like($err, qr/ERROR:  22012/, 'journal locked: the error is the original one');
-like($err, qr/WARNING:  55000: the failure may not be in the journal/,
+like($err, qr/WARNING:  55000: could not confirm that the failure was recorded/,
 	'journal locked: a warning says that it may not be journalled');
 is( count_in_log($offset,
 		qr/apply of migration "1" of project "default" failed in run \d+: 22012/),
@@ -473,7 +473,7 @@ like($err, qr/ERROR:  22012: division by zero\n/,
 	'no worker: the original error');
 like(
 	$err,
-	qr/WARNING:  53000: the failure is not in the journal: no background worker could be started\nHINT: .*max_worker_processes/,
+	qr/WARNING:  53000: could not record the failure in migrate\.journal\nDETAIL:  No background worker could be started\.\nHINT: .*max_worker_processes/,
 	'no worker: a warning says that it is not journalled');
 is(count_in_log($offset, $failed_line), 1, 'no worker: the server log has it');
 is(failures('workers'), '', 'no worker: the journal has not');

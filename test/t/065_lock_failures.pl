@@ -360,7 +360,7 @@ forget();
 # ---------------------------------------------------------------------------
 
 my $retry =
-  qr/NOTICE:  00000: migration "\d+" could not get a lock, trying again in \d+ ms \(retry \d+ of \d+\)\nDETAIL:  Waited for AccessExclusiveLock on table shop\.orders\.\nProcess $other_pid of role /;
+  qr/NOTICE:  00000: migration "\d+" could not obtain a lock, trying again in \d+ ms \(retry \d+ of \d+\)\nDETAIL:  Waited for AccessExclusiveLock on table shop\.orders\.\nProcess $other_pid of role /;
 
 # in vain: the number of attempts, and every one with the whole run
 add($alter);

@@ -321,7 +321,7 @@ fresh('CREATE TABLE t (id int); INSERT INTO t VALUES (1), (1)');
 run_sql($node, $db, 'app', 'CREATE UNIQUE INDEX CONCURRENTLY i ON t (id)');
 add('1', 'CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON t (id)');
 $err = fails('IF NOT EXISTS: refused if it is there and not valid',
-	qr/ERROR:  MG023: index public.i is there but not valid/);
+	qr/ERROR:  MG023: index public.i already exists but is invalid/);
 is(indexes('t'), 'i?', 'IF NOT EXISTS: it stays');
 fails('IF NOT EXISTS: refused again', qr/ERROR:  MG023/);
 is(indexes('t'), 'i?', 'IF NOT EXISTS: it still stays');
@@ -706,7 +706,7 @@ is(states(), '001 partial 1,2', 'text: to its error');
 works('text: what was run may be changed in the files',
 	load("CREATE TABLE a (id bigint);\nCREATE INDEX CONCURRENTLY a_idx ON a (id);\nSELECT 1;\n"));
 $err = fails('text: but the next call refuses to go on',
-	qr/ERROR:  MG022: migration "001" is partly applied, and the part that has run was changed/);
+	qr/ERROR:  MG022: migration "001" is partly applied, and the part that was run has been changed/);
 is(states(), '001 partial 1,2', 'text: and changes nothing');
 app(q{SELECT migrate.resume('001', done => 2)});
 works('text: until somebody has said where to go on');

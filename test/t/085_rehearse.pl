@@ -511,7 +511,7 @@ my ($out, $err) = ask($session,
 	'SELECT count(*), count(effects), string_agg(message, chr(10)) FROM (SELECT wal_bytes AS effects, message FROM migrate.rehearse()) r;');
 is($out, '31|31|', 'a body that does all sorts of things runs through');
 unlike($err, qr/ERROR/, 'without an error');
-like($err, qr/WARNING:  01000: prepared statement "old" was deallocated by a body and cannot be brought back/,
+like($err, qr/WARNING:  01000: prepared statement "old" was deallocated by a body and cannot be restored/,
 	'a prepared statement that a body deallocated is mentioned');
 my ($after) = ask($session, $session_state);
 $state =~ s/^prepared\|old\|.*\n//m;
@@ -554,7 +554,7 @@ ask_start($session, 'SELECT sqlstate FROM migrate.rehearse();');
 is_waiting($node, $pid) or die 'the rehearsal does not wait';
 ask($other, 'SELECT pg_advisory_lock(20), pg_advisory_unlock(21);');
 ($out, $err) = ask_wait($session);
-like($err, qr/WARNING:  01000: an advisory lock that a body has given up is held by another session now/,
+like($err, qr/WARNING:  01000: could not restore an advisory lock that a body released: another session holds it/,
 	'an advisory lock that cannot be had again is mentioned');
 ask($other, 'SELECT pg_advisory_unlock_all();');
 is(scalar ask($session, 'SELECT pg_advisory_unlock(21);'), 'f', 'the others are right all the same');

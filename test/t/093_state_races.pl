@@ -250,7 +250,8 @@ foreach my $off (
 	ask($other, "ALTER TABLE migrate.$table DISABLE TRIGGER ALL; $then BEGIN; $changes{$change}; COMMIT");
 	ok(hides_nothing("$change, $then"), "$table without its triggers: $change is found $then");
 	ask($other, "ALTER TABLE migrate.$table ENABLE TRIGGER ALL;"
-		. "ALTER TABLE migrate.$table ENABLE REPLICA TRIGGER gate_replica");
+		. "ALTER TABLE migrate.$table ENABLE REPLICA TRIGGER gate_replica;"
+		. "ALTER TABLE migrate.$table ENABLE ALWAYS TRIGGER gate_truncate");
 }
 
 done_testing();
