@@ -645,6 +645,25 @@ foreach my $call ('CALL migrate.apply_each()', 'CALL migrate.rollback_each(4)')
 }
 is($node->safe_psql('portions', 'SELECT count(*) FROM migrate.applied'), '0', 'all are undone');
 
+# A wait of what the run itself writes, here in somebody's trigger: the next attempt
+# writes the rows once.
+ask($portions, q{
+	CREATE FUNCTION audit() RETURNS trigger LANGUAGE plpgsql AS
+		'BEGIN LOCK TABLE public.busy; RETURN NULL; END';
+	CREATE TRIGGER audit AFTER INSERT ON migrate.applied FOR EACH ROW EXECUTE FUNCTION audit()});
+ask($in_the_way, 'BEGIN; LOCK TABLE busy IN ACCESS SHARE MODE');
+ask_start($portions, 'CALL migrate.apply_each()');
+until ($portions->{stderr} =~ /trying again/)
+{
+	last unless $portions->{run}->pumpable;
+	$portions->{run}->pump;
+}
+ask($in_the_way, 'COMMIT');
+my (undef, $audited) = ask_wait($portions);
+unlike($audited, qr/ERROR/, 'a lock that a trigger of the ledger waits for: tried again');
+is($node->safe_psql('portions', q{SELECT count(*), count(DISTINCT version) FROM migrate.journal
+	WHERE run = (SELECT max(run) FROM migrate.journal)}), '4|4', 'and each migration is journalled once');
+
 $_->quit foreach $runner, $other, $third, $portions, $in_the_way;
 $node->stop;
 done_testing();
