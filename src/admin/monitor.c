@@ -4,10 +4,10 @@
  *	  What runs are doing, and how they ended, seen from other sessions.
  *
  * A run that is one long transaction has committed nothing that others could
- * read.  What they can see of it is the lock that it holds, which says who it
- * is, its application_name, which says where it is, and the lock that
- * exec/progress.c leaves in pg_locks, which says since when.  Any role can set
- * an application_name; it is believed only of a session that has the lock.
+ * read.  They can see the lock that it holds, which identifies the session, its
+ * application_name, which has the position, and the lock that exec/progress.c
+ * leaves in pg_locks, which has the time of the start.  Any role can set an
+ * application_name; it is used only for a session that has the lock.
  *
  *-------------------------------------------------------------------------
  */

@@ -8,7 +8,7 @@
  * write	look, and store texts
  * repair	look, and change the ledger by hand
  *
- * The commands run as the caller: who may grant is the server's decision.
+ * The commands run as the caller: the server decides which roles may grant.
  *
  *-------------------------------------------------------------------------
  */
@@ -219,7 +219,7 @@ revoke_for_owner(int mask, const char *role)
 	SetUserIdAndSecContext(userid, sec_context);
 }
 
-/* REVOKE says nothing of what somebody else has granted, so look */
+/* REVOKE ignores what another role has granted, so check */
 static void
 warn_if_left(const Right *right, const char *role)
 {

@@ -48,7 +48,7 @@ mig_status_state(const MigEntry *entry)
 	return entry->error != NULL ? "failed" : "pending";
 }
 
-/* warn those to whom a project without migrations is news */
+/* warn unless the caller knows that the project has no migrations */
 static MigProject *
 warn_if_empty(MigProject *project)
 {
@@ -145,8 +145,8 @@ describe_plan(const char *project, const MigPlan *plan, MigPart part,
 }
 
 /*
- * Raise what a run would, but not while somebody is in the middle of one: a run
- * would wait for that.
+ * Raise the error of a run, but not while another session is running: a run would
+ * wait for that.
  */
 static void
 check_half_way(const MigProject *project, MigPlan *plan, MigPart part,

@@ -38,7 +38,7 @@ PG_FUNCTION_INFO_V1(migrate_verify);
 PG_FUNCTION_INFO_V1(migrate_script);
 PG_FUNCTION_INFO_V1(migrate_known_project);
 
-/* warn those to whom a project without migrations is news */
+/* warn unless the caller knows that the project has no migrations */
 static MigProject *
 warn_if_empty(MigProject *project)
 {

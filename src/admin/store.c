@@ -295,8 +295,8 @@ check_line(int sqlstate, const MigSource *source, const char *what,
 }
 
 /*
- * Raise which text of a migration is not a line, or is too long: of the
- * constraints that say so nobody could see what is wrong.
+ * Raise an error for a text that is not a line, or is too long.  The constraints
+ * of the table would not say what is wrong with it.
  */
 static void
 check_lines(int sqlstate, const MigSource *source)
@@ -413,8 +413,8 @@ caller_name(void)
 }
 
 /*
- * Is it a superuser who speaks?  Not whoever calls a SECURITY DEFINER function
- * of one, nor what runs for the owner of something.
+ * Does the statement come from a superuser?  A caller of a SECURITY DEFINER
+ * function of one does not count, nor does code that runs for an object's owner.
  */
 static bool
 superuser_speaks(void)
@@ -543,8 +543,8 @@ runs_alike(const MigrationRow *old, const MigrationRow *row)
 }
 
 /*
- * Is it the same body?  What is trusted does not change by comments and blanks,
- * so that nobody who may store texts takes a superuser's way back that way.
+ * Is it the same body?  A trusted body stays trusted when only comments and blanks
+ * change, so that a role with write cannot take away a superuser's down body.
  */
 static bool
 is_same_body(const MigrationRow *old, const MigrationRow *row, MigPart part,
@@ -562,11 +562,11 @@ is_same_body(const MigrationRow *old, const MigrationRow *row, MigPart part,
 }
 
 /*
- * Settle whose a body is, and whether it is trusted; old is NULL for a new row.
- * A body that stays keeps its author, unless somebody who is not trusted has it
- * run in another way: half of it for good, say, or before what it needs.  In
- * our own SQL nobody is a superuser of his own: a function that does not say
- * whose texts it stores stores strangers'.
+ * Set the author of a body, and whether it is trusted; old is NULL for a new row.
+ * An unchanged body keeps its author, unless an untrusted role changes how it
+ * runs: in several transactions, say, or before its requirements.  In our own
+ * SQL no caller counts as a superuser: a function that does not name the author
+ * of a text stores an untrusted one.
  */
 static void
 settle_author(const MigrationRow *old, MigrationRow *row, MigPart part)
@@ -918,9 +918,9 @@ gate_replica(TriggerData *trigger)
 
 /*
  * A statement on one of the tables that say what has been done.  Rows may be
- * added by who has the right, in a restore; but a body that does so would write
- * history, its own for example.  A role may have been given the right to change
- * them by others than us: that to write into all tables.
+ * inserted with the privilege, as in a restore; but a body that does so would
+ * forge history, its own for example.  A role may have the privilege to change
+ * them by other means, such as pg_write_all_data.
  */
 static void
 gate_record(TriggerData *trigger)
@@ -1556,8 +1556,8 @@ typedef struct LoadPlan
 } LoadPlan;
 
 /*
- * Nothing may ever have come of it, and nobody holds it back.  Where files were
- * refused, one of them may be what is missing.
+ * Never applied, not even partly, and not held.  If files were refused, one of
+ * them may be its file.
  */
 static bool
 may_be_pruned(const MigEntry *entry, const MigLoading *how)

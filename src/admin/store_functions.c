@@ -313,9 +313,9 @@ migrate_load(PG_FUNCTION_ARGS)
 }
 
 /*
- * A table of the caller's own, with two columns of text: reading a view, or
- * converting a column, could run code of somebody else's with the caller's
- * rights.
+ * A table that the caller owns, with two columns of text: reading a view, or
+ * converting a column, could run code of another role with the caller's
+ * privileges.
  */
 static Relation
 open_source_table(Oid relation)

@@ -37,9 +37,8 @@ typedef enum MigPart
 } MigPart;
 
 /*
- * Whose text a body is.  trusted is what counts: a superuser has stored it as
- * his own, or has said that it may run with his rights.  Of a name nobody knows
- * who bears it by now.
+ * The author of a body.  Only trusted decides: a superuser has stored it as its
+ * author, or has marked it as trusted.  The name may belong to another role now.
  */
 typedef struct MigAuthor
 {
@@ -47,7 +46,7 @@ typedef struct MigAuthor
 	bool		trusted;
 } MigAuthor;
 
-/* migration.transactional: what somebody said, or nothing */
+/* migration.transactional: null, true, false */
 typedef enum MigTransactional
 {
 	MIG_TX_RECOGNIZE,			/* null: decide by the parse tree */
@@ -56,7 +55,7 @@ typedef enum MigTransactional
 } MigTransactional;
 
 /*
- * A migration as somebody wants it stored: made by source/convention.c from
+ * A migration that is to be stored: made by source/convention.c from
  * files or by add() from its arguments, consumed by admin/store.c.
  */
 typedef struct MigSource

@@ -9,8 +9,8 @@
 #define MIG_BASE_PAUSE_H
 
 /*
- * Wait for so long.  statement_timeout is off afterwards, until somebody sets
- * it again: it is meant for statements.
+ * Wait, taking interrupts.  Leaves statement_timeout disabled, which is meant for
+ * statements: the caller enables it again.
  */
 extern void mig_pause(int ms);
 

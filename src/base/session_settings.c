@@ -58,7 +58,7 @@ is_identity(const char *name)
 		strcmp(name, "session_authorization") == 0;
 }
 
-/* may it be set for a session, and by somebody set back? */
+/* can it be set in a session, and restored afterwards? */
 static bool
 may_be_set(const struct config_generic *variable)
 {

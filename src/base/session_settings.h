@@ -39,8 +39,8 @@ extern char **mig_session_settings_changes(List *saved, char **known,
 extern bool mig_session_settings_is_reset(const char *name);
 
 /*
- * Make one of these changes again, as the current user, who needs the right to;
- * raises what SET would, and returns the name.
+ * Make one of these changes again, with the privileges of the current user.
+ * Raises the errors of SET, and returns the name.
  */
 extern char *mig_session_settings_repeat(const char *change);
 

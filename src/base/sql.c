@@ -44,8 +44,8 @@ set_guc(const char *name, const char *value)
 }
 
 /*
- * Returns what XactReadOnly is to be afterwards.  It is not done as a setting,
- * since the server lets nobody take that back.  After an error the end of the
+ * Returns the value of XactReadOnly to restore.  It is not set as a setting,
+ * since the server does not allow to undo that.  After an error the end of the
  * (sub)transaction puts it right.
  */
 static bool

@@ -68,9 +68,9 @@ extern int64 mig_sql_nextval(Oid sequence);
 /*
  * Typed getters for column col (from 1) of row number row of the last result.
  * Strings are copied into the scope's outer context; NULL is NULL or zero.
- * What a table holds may have been written by somebody else: an array with a
- * null in it or of several dimensions is an error, and so is NULL in the
- * getter for what must be there.
+ * Rows may have been inserted by hand, so an array with a null in it or of
+ * several dimensions is an error, and so is NULL in the getter for a value
+ * that must be there.
  */
 extern char *mig_sql_get_text(MigSqlScope *scope, uint64 row, int col);
 extern char *mig_sql_get_text_not_null(MigSqlScope *scope, uint64 row,

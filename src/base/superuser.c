@@ -27,8 +27,8 @@ is_powerful(Oid role)
 
 /*
  * The powerful role that this role is or can become, InvalidOid if there is
- * none.  Any membership counts, whatever its options say: who may not SET a
- * role may inherit from it, or give himself the option.
+ * none.  Any membership counts, whatever its options: a member that may not
+ * SET ROLE to it may inherit from it, or grant itself the option.
  */
 static Oid
 powerful_role_of(Oid role)
@@ -64,8 +64,8 @@ powerful_role_of(Oid role)
 }
 
 /*
- * The roles that code in this session can act as without anybody's help: the
- * current one, the one of SET ROLE, that of the session, who has logged in.
+ * The roles that code in this session can switch to by itself: the current one,
+ * that of SET ROLE, the session's and the authenticated one.
  */
 static Oid
 role_of_session(int i)

@@ -197,7 +197,7 @@ extern char *mig_lint_how_much(MigLint *lint, MigLintRel *rel);
 /* "nobody can write to it" */
 extern const char *mig_lint_nobody(LOCKMODE mode);
 
-/* how a statement that blocks nobody is to be run, as a comment */
+/* how a statement that does not block is to be run, as a comment */
 #define MIG_LINT_ON_ITS_OWN \
 	"-- in a migration of its own, by CALL migrate.apply_each():\n"
 #define MIG_LINT_NEXT "\n-- in the next migration:\n"

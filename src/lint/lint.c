@@ -9,8 +9,9 @@
  * right after its up body, in a copy of the model that is thrown away.
  *
  * Takes no lock and writes nothing, so it works on a standby.  Bodies are read
- * as the tables' owner; what is said of them has names of relations, columns
- * and the like in it and never a literal, for who may look may not read bodies.
+ * as the tables' owner; findings contain names of relations, columns
+ * and the like but never a literal, since the privilege look does not include
+ * reading bodies.
  *
  *-------------------------------------------------------------------------
  */

@@ -452,7 +452,7 @@ drop_something(MigLintModel *model, const DropStmt *stmt)
  * Everything else
  */
 
-/* a call of what is not the server's own, of which nobody knows what it does */
+/* a call of a user-defined function, whose effects are not known */
 static bool
 calls_unknown_code(Node *node, void *arg)
 {

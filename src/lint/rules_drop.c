@@ -259,7 +259,7 @@ check_move_to_schema(MigLint *lint, Node *node)
  * Who uses it
  */
 
-/* has the plan dropped it, so that it is in nobody's way? */
+/* has the plan dropped it, so that it does not block the drop? */
 static bool
 is_gone(MigLint *lint, const MigLintUse *use)
 {
@@ -494,7 +494,7 @@ views_of_plan_with(MigLint *lint, const MigLintRel *rel,
 	return views;
 }
 
-/* column NULL: the table; also_dropped, of ids, is in nobody's way */
+/* column NULL: the table; relations in also_dropped (ids) do not block it */
 static void
 report_uses(MigLint *lint, MigLintRel *rel, MigLintColumn *column,
 			bool renamed, bool cascade, List *also_dropped)

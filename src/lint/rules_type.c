@@ -297,7 +297,7 @@ typedef struct EnumSearch
 	const MigLintEnum *type;
 } EnumSearch;
 
-/* is the value one of another enum, so that nobody knows which is meant? */
+/* does another enum have the value as well, so that it is ambiguous? */
 static bool
 is_ambiguous(const MigLint *lint, const MigLintEnum *type, const char *label)
 {

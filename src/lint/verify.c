@@ -6,10 +6,10 @@
  * It fails by an error, or by a row whose first column is false or null.  A
  * count is neither, nor is a constant; and a query of the catalogs that finds
  * nothing has no row.  A table of the user's own that is not there is an error,
- * and so may be what a function or a cast makes of its argument: where such a
- * thing is in the statement nobody can say that it always passes.
+ * and a function or a cast may raise one: a statement with any of these is not
+ * said to pass always.
  *
- * Decided by the parse tree, nothing of it is run.
+ * The parse tree decides; nothing is run.
  *
  *-------------------------------------------------------------------------
  */

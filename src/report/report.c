@@ -3,13 +3,13 @@
  * report.c
  *	  The facts of a report.
  *
- * Everything is asked for with SQL, as the caller: a report shows nobody more
- * than the functions that it calls, and the columns that he may read.  The
- * search_path is locked, but for lint() and rehearse(), to which the caller's
- * means something: there every name is qualified, those of operators too.
+ * Everything is read with SQL, as the caller: a report shows no more than the
+ * functions that it calls, and the columns that the caller may read.  The
+ * search_path is locked, except for lint() and rehearse(), which need the
+ * caller's: there every name is qualified, operators too.
  *
- * What stops a run stops a part of the report and no more: an error of class
- * MG is a fact like the others.  Any other error ends the call.
+ * An error that would stop a run only replaces a part of the report: one of
+ * class MG is a fact like the others.  Any other error ends the call.
  *
  *-------------------------------------------------------------------------
  */
@@ -38,7 +38,7 @@
 	"pg_catalog.to_char(pg_catalog.timezone('UTC', " time ")," \
 	" 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
 
-/* mig_sql_begin() without becoming somebody else */
+/* mig_sql_begin() without a change of the user */
 static void
 open_as_caller(MigSqlScope *scope)
 {
@@ -48,7 +48,7 @@ open_as_caller(MigSqlScope *scope)
 	scope->guc_level = NewGUCNestLevel();
 }
 
-/* the same with a search_path in which nobody's objects are */
+/* the same with a search_path without user-defined objects */
 static void
 open_locked(MigSqlScope *scope)
 {
@@ -734,8 +734,8 @@ gather_or_catch(void (*gather) (void *arg), MigReport *report)
 }
 
 /*
- * A table has one size in a report: that of the first who says one, which is the
- * linter, before a rehearsal has put its rows into the file.
+ * A table has one size in a report: the first one that is seen, which is the
+ * linter's, before a rehearsal has added its rows to the file.
  */
 typedef struct SizeEntry
 {

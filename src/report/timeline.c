@@ -84,8 +84,7 @@ compare_bars(const ListCell *a, const ListCell *b)
 }
 
 /*
- * Indexes are locked as their tables are, or more, by who locks these: they
- * would say the same again.
+ * Locks on indexes are left out: the statement locks their tables as well.
  */
 static void
 add_bars(Band *band, const MigReportStatement *statement)
