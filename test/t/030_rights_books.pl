@@ -270,7 +270,7 @@ allowed('writer', $db,
 is(value($db, "count(*) FROM migrate.migration WHERE project = 'circles'"),
 	'0', 'but the whole');
 
-# An applied text is changed by amend() alone, which needs the right to mend.
+# An applied text is changed by amend() alone, which needs the privilege to repair.
 my $file = sub {
 	my ($text) = @_;
 

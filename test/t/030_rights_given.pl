@@ -70,7 +70,7 @@ refused_each('low', $db, qr/42501: permission denied for (table|function)/,
 drop_database($db);
 
 # ---------------------------------------------------------------------------
-# write is not mend
+# write is not repair
 # ---------------------------------------------------------------------------
 
 $db = database('accept');
