@@ -267,8 +267,9 @@ verify_nothing(DestReceiver *self)
 {
 }
 
+/* raise what a negative result of SPI means */
 static void
-check_rc(int rc, const MigLabel *label)
+raise_spi_error(int rc, const MigLabel *label)
 {
 	if (rc >= 0)
 		return;
@@ -309,7 +310,7 @@ run_statement(const char *sql, const MigLabel *label)
 	}
 	else
 		options.dest = None_Receiver;
-	check_rc(SPI_execute_extended(sql, &options), label);
+	raise_spi_error(SPI_execute_extended(sql, &options), label);
 	rows = SPI_processed;
 
 	if (receiver.failed)
@@ -506,7 +507,7 @@ pin_what_was_reset(const MigExecution *execution)
 
 /* one statement, with all that goes with it */
 static void
-run_one(MigExecution *execution, int i, const char *replacement)
+run_one_statement(MigExecution *execution, int i, const char *replacement)
 {
 	const MigStatement *statement = &execution->body->statements[i];
 	const MigObserver *observer = execution->observer;
@@ -542,14 +543,14 @@ run_one(MigExecution *execution, int i, const char *replacement)
 }
 
 static void
-run_range(MigExecution *execution, int first, int end)
+run_statement_range(MigExecution *execution, int first, int end)
 {
 	int			i;
 
 	Assert(first >= 0 && first <= end);
 	Assert(end <= execution->body->nstatements);
 	for (i = first; i < end; i++)
-		run_one(execution, i, NULL);
+		run_one_statement(execution, i, NULL);
 	execution->statement = -1;
 }
 
@@ -558,7 +559,7 @@ run_statements(void *arg)
 {
 	MigExecution *execution = (MigExecution *) arg;
 
-	run_range(execution, 0, execution->body->nstatements);
+	run_statement_range(execution, 0, execution->body->nstatements);
 }
 
 /* a verify body: whatever it does is rolled back */
@@ -595,7 +596,7 @@ mig_execute_part(MigExecution *execution, const MigRunnable *runnable,
 	ErrorContextCallback callback;
 
 	begin_body(execution, runnable, &callback);
-	run_range(execution, first, end);
+	run_statement_range(execution, first, end);
 	error_context_stack = callback.previous;
 	mig_execute_restart_timeout();
 }
@@ -608,7 +609,7 @@ mig_execute_toplevel(MigExecution *execution, const MigRunnable *runnable,
 
 	begin_body(execution, runnable, &callback);
 	execution->toplevel = true;
-	run_one(execution, statement, replacement);
+	run_one_statement(execution, statement, replacement);
 	execution->toplevel = false;
 	execution->statement = -1;
 	error_context_stack = callback.previous;
@@ -651,7 +652,7 @@ mig_execute_block(MigExecution *execution, const MigRunnable *runnable,
 	}
 	for (i = first; i < end; i++)
 	{
-		run_one(execution, i, NULL);
+		run_one_statement(execution, i, NULL);
 		finish_command(context);
 	}
 	execution->toplevel = false;

@@ -557,7 +557,7 @@ find_advisory(List *list, const Advisory *wanted)
 
 /* returns how often another session has it instead */
 static int
-take_back(const Advisory *advisory, int missing)
+acquire_missing(const Advisory *advisory, int missing)
 {
 	for (; missing > 0; missing--)
 	{
@@ -603,8 +603,8 @@ restore_advisory(MigSessionState *session_state)
 		Advisory   *old = (Advisory *) lfirst(lc);
 		const Advisory *advisory = find_advisory(now, old);
 
-		old->count -= take_back(old, old->count -
-								(advisory ? advisory->count : 0));
+		old->count -= acquire_missing(old, old->count -
+									  (advisory ? advisory->count : 0));
 	}
 }
 

@@ -155,8 +155,9 @@ static bool hook_installed = false;
  * Which relations
  */
 
+/* the entry of a relation, made if it was not there: *found */
 static KnownRelation *
-look_up(MigEffects *effects, Oid relation, bool *found)
+enter_relation(MigEffects *effects, Oid relation, bool *found)
 {
 	KnownRelation *known =
 		hash_search(effects->known, &relation, HASH_ENTER,
@@ -192,7 +193,7 @@ static KnownRelation *
 note_relation(MigEffects *effects, Oid relation)
 {
 	bool		found;
-	KnownRelation *known = look_up(effects, relation, &found);
+	KnownRelation *known = enter_relation(effects, relation, &found);
 
 	if (known->statement == effects->statement)
 		return known;
@@ -269,7 +270,7 @@ note_fast_lock(Oid relation, LOCKMASK modes, void *arg)
 {
 	MigEffects *effects = (MigEffects *) arg;
 	bool		found;
-	KnownRelation *known = look_up(effects, relation, &found);
+	KnownRelation *known = enter_relation(effects, relation, &found);
 
 	known->fast = modes;
 	known->fast_statement = effects->statement;
@@ -343,8 +344,9 @@ schema_name(Oid schema, Snapshot snapshot)
 	return name;
 }
 
+/* what is compared later of a row of pg_class */
 static void
-take_row(Form_pg_class form, ClassRow *row)
+copy_class_row(Form_pg_class form, ClassRow *row)
 {
 	row->found = true;
 	row->name = pstrdup(NameStr(form->relname));
@@ -371,7 +373,7 @@ read_row_before(MigEffects *effects, Relation catalog, Oid relation,
 							  effects->before, 1, &key);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
-		take_row((Form_pg_class) GETSTRUCT(tuple), row);
+		copy_class_row((Form_pg_class) GETSTRUCT(tuple), row);
 	systable_endscan(scan);
 }
 
@@ -383,7 +385,7 @@ read_row_now(Oid relation, ClassRow *row)
 	memset(row, 0, sizeof(ClassRow));
 	if (!HeapTupleIsValid(tuple))
 		return;
-	take_row((Form_pg_class) GETSTRUCT(tuple), row);
+	copy_class_row((Form_pg_class) GETSTRUCT(tuple), row);
 	ReleaseSysCache(tuple);
 }
 
@@ -835,7 +837,10 @@ install_hook(void)
 	hook_installed = true;
 }
 
-/* another module that was loaded after us may have our address: then it stays, and does nothing */
+/*
+ * A module that was loaded after this one may have our address: then the hook stays,
+ * and does nothing.
+ */
 static void
 remove_hook(void)
 {

@@ -367,7 +367,7 @@ update_state(ApplyRun *run)
 
 /* everything that is rolled back together when it fails */
 static void
-run_everything(void *arg)
+run_in_subtransaction(void *arg)
 {
 	ApplyRun   *run = (ApplyRun *) arg;
 	int			guc_level = NewGUCNestLevel();
@@ -498,7 +498,7 @@ run_attempt(ApplyRun *run)
 	MemoryContextReset(run->common.scratch);
 	mig_lock_wait_reset();
 	run->batch = mig_journal_batch_begin();
-	edata = mig_subxact_run(run_everything, run, !run->common.options->dry_run);
+	edata = mig_subxact_run(run_in_subtransaction, run, !run->common.options->dry_run);
 	mig_lock_wait_end();
 	mig_run_lock_bodies_end();
 	if (edata != NULL && run->common.current >= 0)

@@ -234,7 +234,7 @@ finish_background_row(void *arg)
 
 /* a step, or a look at what else there is to do */
 static void
-run_next(MigApplyEachRun *each)
+run_next_step(MigApplyEachRun *each)
 {
 	ErrorData  *edata;
 
@@ -265,13 +265,14 @@ run_next(MigApplyEachRun *each)
 	each->next++;
 }
 
+/* until no step of the plan is left; then the state and the row of the run */
 static void
-run_all(MigApplyEachRun *each)
+run_all_steps(MigApplyEachRun *each)
 {
 	while (each->window.first + each->next < each->window.nsteps)
 	{
 		MemoryContextSwitchTo(each->common.scratch);
-		run_next(each);
+		run_next_step(each);
 		MemoryContextReset(each->common.scratch);
 	}
 	run_or_fail(each, mig_apply_each_plan_finish);
@@ -310,7 +311,7 @@ run_plan(MigApplyEachRun *each)
 	MemoryContextSwitchTo(each->context);
 	run_or_fail(each, mig_apply_each_plan_make);
 	if (each->begun)
-		run_all(each);
+		run_all_steps(each);
 	else
 		run_or_fail(each, finish_background_row);
 

@@ -40,7 +40,7 @@ mig_apply_each_step_fill_row(const MigApplyEachRun *each, MigJournalRow *row)
  * applied after it and may have gone with it.  Adds the versions to *undone.
  */
 static void
-give_up(MigApplyEachRun *each, const MigEntry *undone_entry, List **undone)
+give_up_repeatables(MigApplyEachRun *each, const MigEntry *undone_entry, List **undone)
 {
 	ListCell   *lc;
 
@@ -84,7 +84,7 @@ record_migration(void *arg)
 	if (row.verify_hash != NULL)
 		mig_journal_batch_add_body(each->batch, row.verify_hash, row.run,
 								   each->common.loaded.bodies[i].texts->verify);
-	give_up(each, entry, &undone);
+	give_up_repeatables(each, entry, &undone);
 	mig_journal_batch_flush(each->batch);
 	if (each->holds)
 	{
@@ -106,7 +106,7 @@ record_migration(void *arg)
  * whether the migration may still be run, and has its place in the plan.
  */
 static void
-look_again(MigApplyEachRun *each)
+check_place_again(MigApplyEachRun *each)
 {
 	const char *project = each->common.options->project;
 
@@ -125,7 +125,7 @@ run_in_transaction(void *arg)
 
 	MemoryContextSwitchTo(each->common.scratch);
 	mig_progress_mark(true);
-	look_again(each);
+	check_place_again(each);
 	if (each->stale)
 		return;
 	if (SPI_connect() != SPI_OK_CONNECT)
@@ -141,12 +141,12 @@ run_in_transaction(void *arg)
 }
 
 static void
-look_before_steps(void *arg)
+check_place_before_steps(void *arg)
 {
 	MigApplyEachRun *each = (MigApplyEachRun *) arg;
 
 	mig_progress_mark(true);
-	look_again(each);
+	check_place_again(each);
 }
 
 /* how many statements are committed, as a sentence */
@@ -230,7 +230,7 @@ run_in_steps(MigApplyEachRun *each)
 		mig_run_common_bodies(&each->common);
 	const MigStep *step = mig_run_common_step(&each->common);
 	MigNontransactional stepwise;
-	ErrorData  *edata = mig_transaction_run(look_before_steps, each);
+	ErrorData  *edata = mig_transaction_run(check_place_before_steps, each);
 
 	if (edata != NULL || each->stale)
 		return edata;

@@ -349,7 +349,7 @@ raise_error_of(int64 run)
 
 /* the outcome, or NULL while the run goes on */
 static const char *
-look_at(int64 run)
+look_at_run(int64 run)
 {
 	MigRunRow  *row = mig_run_read(run);
 
@@ -385,7 +385,7 @@ mig_background_wait(int64 run, double timeout_ms)
 	for (;;)
 	{
 		PushActiveSnapshot(GetTransactionSnapshot());
-		outcome = look_at(run);
+		outcome = look_at_run(run);
 		if (outcome != NULL)
 			break;
 		PopActiveSnapshot();
@@ -591,7 +591,7 @@ typedef struct Work
 
 /* from here on it can be canceled by a signal */
 static void
-begin_work(void *arg)
+begin_run_in_worker(void *arg)
 {
 	Work	   *work = (Work *) arg;
 
@@ -613,7 +613,7 @@ begin_work(void *arg)
 }
 
 static void
-do_work(void *arg)
+run_in_worker(void *arg)
 {
 	Work	   *work = (Work *) arg;
 
@@ -635,11 +635,11 @@ record_error(void *arg)
 }
 
 /*
- * Every error ends the run, wherever it comes from, so that a session that waits for it
- * learns of it.
+ * Every error ends the run, wherever it comes from, so that a session that waits
+ * for it learns of it.
  */
 static void
-fail_work(Work *work, ErrorData *edata)
+raise_in_worker(Work *work, ErrorData *edata)
 {
 	MigFailure	failure;
 	ErrorData  *second = NULL;
@@ -687,11 +687,11 @@ mig_background_main(void)
 					PGC_USERSET, PGC_S_SESSION);
 	mig_transaction_start();
 	MemoryContextSwitchTo(work.context);
-	edata = mig_transaction_run(begin_work, &work);
+	edata = mig_transaction_run(begin_run_in_worker, &work);
 	if (edata == NULL && work.sql != NULL)
-		edata = mig_transaction_run(do_work, &work);
+		edata = mig_transaction_run(run_in_worker, &work);
 	if (edata != NULL)
-		fail_work(&work, edata);
+		raise_in_worker(&work, edata);
 	CommitTransactionCommand();
 	pgstat_report_activity(STATE_IDLE, NULL);
 }

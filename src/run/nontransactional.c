@@ -124,7 +124,7 @@ step_runs_alone(const MigStepsRun *run, int i)
  * that of a block, whose snapshot may be an old one.
  */
 static bool
-is_last(const MigStepsRun *run)
+is_last_step(const MigStepsRun *run)
 {
 	return run->block == NULL && run->end == mig_steps_run_body(run->stepwise)->nstatements &&
 		run->stepwise->verify == NULL;
@@ -194,7 +194,7 @@ finish_step(MigStepsRun *run, double execution_ms)
 	MigExecution *execution = stepwise->execution;
 
 	mig_run_lock_recheck();
-	if (is_last(run))
+	if (is_last_step(run))
 	{
 		mig_step_forget(stepwise->key.project, stepwise->key.version);
 		stepwise->finish(stepwise->finish_arg);
@@ -450,7 +450,7 @@ run_remaining_steps(MigStepsRun *run)
 	while (edata == NULL && run->next < mig_steps_run_body(stepwise)->nstatements)
 	{
 		edata = run_next_step(run);
-		finished = is_last(run);
+		finished = is_last_step(run);
 	}
 	if (edata == NULL && !finished)
 		edata = mig_transaction_run(finish_body, run);
