@@ -49,6 +49,16 @@ query($node, $db, 'app', q{
 	CREATE PROCEDURE change_it() LANGUAGE plpgsql AS 'BEGIN PERFORM change(); END';
 	CREATE PROCEDURE change_and_commit() LANGUAGE plpgsql AS
 		'BEGIN PERFORM change(); INSERT INTO u VALUES (2); COMMIT; END';
+	CREATE PROCEDURE catch_and_commit() LANGUAGE plpgsql AS $$
+	BEGIN
+		BEGIN
+			ALTER TABLE t ADD COLUMN IF NOT EXISTS j int;
+		EXCEPTION WHEN query_canceled THEN
+			NULL;
+		END;
+		INSERT INTO u VALUES (2);
+		COMMIT;
+	END $$;
 	CREATE PROCEDURE wait_after_commit() LANGUAGE plpgsql AS
 		'BEGIN COMMIT; ALTER TABLE t ADD COLUMN j int; END';
 	CREATE PROCEDURE wait_after_rollback() LANGUAGE plpgsql AS
@@ -123,6 +133,7 @@ my @cases = (
 	[ 'a verify body', 'SELECT 1', verify => q{'SELECT change()'} ]);
 my @alone = (
 	[ 'a procedure that commits', 'CALL change_and_commit()' ],
+	[ 'a procedure that commits after it has caught the cancel', 'CALL catch_and_commit()' ],
 	[ 'a procedure that rolls back', 'CALL change_and_roll_back()' ],
 	[ 'DO at top level', block('others') ],
 	[ 'a block', 'BEGIN; SELECT change(); COMMIT' ]);
