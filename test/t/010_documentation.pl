@@ -648,8 +648,9 @@ sub check_functions
 		$rights = $rights eq 'look run write repair' ? 'look' : $rights || 'owner';
 		is(table_lines($section, 'argument', 3), $arguments =~ tr/\013/\n/r,
 			"migrate.$heading: arguments");
-		is(table_lines($section, 'result', 2), $results =~ tr/\013/\n/r,
-			"migrate.$heading: results");
+		my ($type) = $section->{text} =~ /^The rows have the type \[(migrate\.\w+)\]/m;
+		is($type ? table_lines($sections->{$type}, 'column', 2) : table_lines($section, 'result', 2),
+			$results =~ tr/\013/\n/r, "migrate.$heading: results");
 		my ($said) = $section->{text} =~ /^Privilege: `?(\w+)/m;
 		is($said, $rights, "migrate.$heading: right");
 		like($section->{text}, qr/^```sql\n/m, "migrate.$heading: has an example");
