@@ -40,6 +40,7 @@
 #include "base/checksum.h"
 #include "base/errors.h"
 #include "base/version_order.h"
+#include "ledger/columns.h"
 #include "ledger/journal.h"
 #include "ledger/migration.h"
 #include "ledger/state.h"
@@ -52,43 +53,6 @@
 #include "source/lenient_scan.h"
 #include "source/tokens.h"
 #include "source/trial_parse.h"
-
-/* columns of migrate.migration, in order */
-typedef enum MigrationColumn
-{
-	M_PROJECT,
-	M_VERSION,
-	M_NAME,
-	M_KIND,
-	M_UP,
-	M_DOWN,
-	M_VERIFY,
-	M_REQUIRES,
-	M_TRANSACTIONAL,
-	M_IRREVERSIBLE,
-	M_PATH,
-	M_DOWN_PATH,
-	M_VERIFY_PATH,
-	M_UP_LINE,
-	M_DOWN_LINE,
-	M_VERIFY_LINE,
-	M_SOURCE,
-	M_CHECKSUM,
-	M_DOWN_CHECKSUM,
-	M_ADDED_AT,
-	M_ADDED_BY,
-	M_UP_AUTHOR,
-	M_UP_TRUSTED,
-	M_DOWN_AUTHOR,
-	M_DOWN_TRUSTED,
-	M_VERIFY_AUTHOR,
-	M_VERIFY_TRUSTED,
-	M_HELD_REASON,
-	M_NCOLUMNS
-} MigrationColumn;
-
-/* migrate.applied has so many, of which project is the first, version the third */
-#define APPLIED_COLUMNS 13
 
 typedef struct MigrationRow
 {
@@ -117,21 +81,20 @@ deform_row(Relation rel, HeapTuple tuple)
 {
 	MigrationRow *row = palloc(sizeof(MigrationRow));
 
-	mig_tables_check_columns(rel->rd_rel->relname.data,
-							 RelationGetDescr(rel)->natts, M_NCOLUMNS);
+	mig_columns_check("migration", RelationGetDescr(rel));
 	heap_deform_tuple(tuple, RelationGetDescr(rel), row->values, row->nulls);
 	return row;
 }
 
 static char *
-get_text(const MigrationRow *row, MigrationColumn column)
+get_text(const MigrationRow *row, MigMigrationColumn column)
 {
 	return row->nulls[column] ? NULL :
 		TextDatumGetCString(row->values[column]);
 }
 
 static void
-set_row_text(MigrationRow *row, MigrationColumn column, const char *string)
+set_row_text(MigrationRow *row, MigMigrationColumn column, const char *string)
 {
 	row->nulls[column] = (string == NULL);
 	row->values[column] = string ? CStringGetTextDatum(string) : (Datum) 0;
@@ -446,7 +409,7 @@ find_authors(const MigAuthor *named, MigAuthor *authors)
 	}
 }
 
-static MigrationColumn
+static MigMigrationColumn
 text_column(MigPart part)
 {
 	return part == MIG_UP ? M_UP : part == MIG_DOWN ? M_DOWN : M_VERIFY;
@@ -487,7 +450,7 @@ names_author(const MigrationRow *old, const MigrationRow *row, MigPart part)
 
 static bool
 same_column(const MigrationRow *a, const MigrationRow *b,
-			MigrationColumn column)
+			MigMigrationColumn column)
 {
 	return same_string(get_text(a, column), get_text(b, column));
 }
@@ -503,7 +466,7 @@ is_of_sqitch(const MigrationRow *row)
 static bool
 runs_alike(const MigrationRow *old, const MigrationRow *row)
 {
-	static const MigrationColumn columns[] = {
+	static const MigMigrationColumn columns[] = {
 		M_PROJECT, M_VERSION, M_KIND, M_TRANSACTIONAL, M_REQUIRES
 	};
 	int			i;
@@ -513,7 +476,7 @@ runs_alike(const MigrationRow *old, const MigrationRow *row)
 		return false;
 	for (i = 0; i < lengthof(columns); i++)
 	{
-		MigrationColumn column = columns[i];
+		MigMigrationColumn column = columns[i];
 		ArrayType  *before;
 		ArrayType  *after;
 
@@ -571,7 +534,7 @@ is_same_body(const MigrationRow *old, const MigrationRow *row, MigPart part,
 static void
 settle_author(const MigrationRow *old, MigrationRow *row, MigPart part)
 {
-	MigrationColumn column = text_column(part);
+	MigMigrationColumn column = text_column(part);
 	bool		believed = superuser_speaks();
 	bool		trusted = incoming_authors != NULL ?
 		incoming_authors[part].trusted : believed;
@@ -609,7 +572,7 @@ settle_authors(const MigrationRow *old, MigrationRow *row)
 
 /* does the row bring a checksum, and the right one? */
 static bool
-has_checksum(const MigrationRow *row, MigrationColumn column,
+has_checksum(const MigrationRow *row, MigMigrationColumn column,
 			 const char *checksum)
 {
 	if (row->nulls[column] || checksum == NULL)
@@ -865,7 +828,8 @@ unsettle_rows(Tuplestorestate *rows, TupleDesc desc, bool were_there)
 	while (tuplestore_gettupleslot(rows, true, false, slot))
 	{
 		bool		isnull;
-		char	   *name = TextDatumGetCString(slot_getattr(slot, 1, &isnull));
+		char	   *name = TextDatumGetCString(slot_getattr(slot, A_PROJECT + 1,
+															&isnull));
 
 		if (project != NULL && strcmp(project, name) != 0)
 		{
@@ -874,7 +838,8 @@ unsettle_rows(Tuplestorestate *rows, TupleDesc desc, bool were_there)
 		}
 		project = name;
 		versions = lappend(versions,
-						   TextDatumGetCString(slot_getattr(slot, 3, &isnull)));
+						   TextDatumGetCString(slot_getattr(slot, A_VERSION + 1,
+															&isnull)));
 	}
 	if (project != NULL)
 		mig_state_unsettle(project, versions, were_there);
@@ -887,7 +852,7 @@ gate_ledger(TriggerData *trigger)
 {
 	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
 
-	mig_tables_check_columns("applied", desc->natts, APPLIED_COLUMNS);
+	mig_columns_check("applied", desc);
 	if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
 		mig_state_forget();
 	if (trigger->tg_oldtable != NULL)

@@ -40,81 +40,12 @@
 
 #include "base/compat.h"
 #include "ledger/bulk_insert.h"
+#include "ledger/columns.h"
 #include "ledger/journal.h"
 #include "ledger/key_lookup.h"
 #include "ledger/state.h"
 #include "ledger/tables.h"
 #include "source/body.h"
-
-/* columns of migrate.journal, in order */
-typedef enum JournalColumn
-{
-	J_RUN,
-	J_SEQ,
-	J_ACTION,
-	J_PROJECT,
-	J_TARGET,
-	J_VERSION,
-	J_NAME,
-	J_OUTCOME,
-	J_STARTED_AT,
-	J_EXECUTION_MS,
-	J_CHECKSUM,
-	J_DOWN_CHECKSUM,
-	J_BODY_HASH,
-	J_VERIFY_HASH,
-	J_STATEMENTS,
-	J_BODY,
-	J_STATEMENT,
-	J_LINE,
-	J_POSITION,
-	J_SQLSTATE,
-	J_MESSAGE,
-	J_DETAIL,
-	J_HINT,
-	J_CONTEXT,
-	J_ROLE,
-	J_SEARCH_PATH,
-	J_SESSION_ROLE,
-	J_CLIENT_ADDRESS,
-	J_APPLICATION,
-	J_BACKEND_PID,
-	J_XID,
-	J_WAL_START,
-	J_WAL_END,
-	J_NOTE,
-	J_SERVER_VERSION,
-	J_EXTENSION_VERSION,
-	J_NCOLUMNS
-} JournalColumn;
-
-/* columns of migrate.applied, in order */
-typedef enum AppliedColumn
-{
-	A_PROJECT,
-	A_TARGET,
-	A_VERSION,
-	A_NAME,
-	A_CHECKSUM,
-	A_DOWN_CHECKSUM,
-	A_APPLIED_AT,
-	A_APPLIED_BY,
-	A_ORIGIN,
-	A_EXECUTION_MS,
-	A_RUN,
-	A_SEQ,
-	A_APPLIED_SEQ,
-	A_NCOLUMNS
-} AppliedColumn;
-
-/* columns of migrate.executed_text, in order */
-typedef enum BodyColumn
-{
-	B_RUN,
-	B_BODY_HASH,
-	B_TEXT,
-	B_NCOLUMNS
-} BodyColumn;
 
 /* when a batch is large enough to be written */
 #define BATCH_ROWS 1024
@@ -227,26 +158,27 @@ mig_journal_next_run(void)
 }
 
 static TupleDesc
-table_desc(const char *name, int ncolumns)
+table_desc(const char *name)
 {
 	Oid			rowtype = get_rel_type_id(mig_tables_relation(name));
 	TupleDesc	desc = lookup_rowtype_tupdesc_copy(rowtype, -1);
 
-	mig_tables_check_columns(name, desc->natts, ncolumns);
+	mig_columns_check(name, desc);
 	return desc;
 }
 
 static void
 get_shape(JournalShape *shape)
 {
-	shape->desc = table_desc("journal", J_NCOLUMNS);
+	shape->desc = table_desc("journal");
 	shape->timing_type =
 		get_element_type(TupleDescAttr(shape->desc, J_STATEMENTS)->atttypid);
 	shape->timing = lookup_rowtype_tupdesc_copy(shape->timing_type, -1);
+	mig_columns_check("statement_timing", shape->timing);
 }
 
 static void
-set_column_text(Datum *values, bool *nulls, JournalColumn column,
+set_column_text(Datum *values, bool *nulls, MigJournalColumn column,
 				const char *string)
 {
 	nulls[column] = (string == NULL);
@@ -294,14 +226,14 @@ timings_datum(const JournalShape *shape, const MigTiming *timings, int count)
 	for (i = 0; i < count; i++)
 	{
 		const MigTiming *timing = &timings[i];
-		bool		nulls[5] = {false};
-		Datum		values[5];
+		bool		nulls[T_NCOLUMNS] = {false};
+		Datum		values[T_NCOLUMNS];
 
-		values[0] = CStringGetTextDatum(mig_body_part_name(timing->part));
-		values[1] = Int32GetDatum(timing->line);
-		values[2] = CStringGetTextDatum(timing->tag);
-		values[3] = Float8GetDatum(timing->execution_ms);
-		values[4] = Int64GetDatum((int64) timing->row_count);
+		values[T_BODY] = CStringGetTextDatum(mig_body_part_name(timing->part));
+		values[T_LINE] = Int32GetDatum(timing->line);
+		values[T_TAG] = CStringGetTextDatum(timing->tag);
+		values[T_EXECUTION_MS] = Float8GetDatum(timing->execution_ms);
+		values[T_ROW_COUNT] = Int64GetDatum((int64) timing->row_count);
 		elements[i] = HeapTupleGetDatum(heap_form_tuple(shape->timing, values,
 														nulls));
 	}
@@ -348,8 +280,8 @@ read_timing(const JournalShape *shape, Datum element, MigTiming *timing)
 {
 	HeapTupleHeader header = DatumGetHeapTupleHeader(element);
 	HeapTupleData tuple;
-	Datum		values[5];
-	bool		nulls[5];
+	Datum		values[T_NCOLUMNS];
+	bool		nulls[T_NCOLUMNS];
 	int			i;
 
 	tuple.t_len = HeapTupleHeaderGetDatumLength(header);
@@ -362,11 +294,11 @@ read_timing(const JournalShape *shape, Datum element, MigTiming *timing)
 		if (nulls[i])
 			return false;
 	}
-	timing->part = part_of_name(TextDatumGetCString(values[0]));
-	timing->line = DatumGetInt32(values[1]);
-	timing->tag = TextDatumGetCString(values[2]);
-	timing->execution_ms = DatumGetFloat8(values[3]);
-	timing->row_count = (uint64) DatumGetInt64(values[4]);
+	timing->part = part_of_name(TextDatumGetCString(values[T_BODY]));
+	timing->line = DatumGetInt32(values[T_LINE]);
+	timing->tag = TextDatumGetCString(values[T_TAG]);
+	timing->execution_ms = DatumGetFloat8(values[T_EXECUTION_MS]);
+	timing->row_count = (uint64) DatumGetInt64(values[T_ROW_COUNT]);
 	return timing->line >= 0 && timing->execution_ms >= 0 &&
 		!isinf(timing->execution_ms);
 }
@@ -496,8 +428,8 @@ mig_journal_batch_begin(void)
 	batch->rows = AllocSetContextCreate(context, "migrate batch rows",
 										ALLOCSET_DEFAULT_SIZES);
 	get_shape(&batch->shape);
-	batch->applied_desc = table_desc("applied", A_NCOLUMNS);
-	batch->body_desc = table_desc("executed_text", B_NCOLUMNS);
+	batch->applied_desc = table_desc("applied");
+	batch->body_desc = table_desc("executed_text");
 	memset(batch->nulls, true, sizeof(batch->nulls));
 	MemoryContextSwitchTo(old);
 	return batch;
@@ -523,7 +455,7 @@ form_applied_tuple(const MigJournalBatch *batch, const MigJournalRow *row,
 				   int64 seq,
 				   const Datum *journal, const bool *journal_nulls)
 {
-	static const JournalColumn sources[A_APPLIED_SEQ] = {
+	static const MigJournalColumn sources[A_APPLIED_SEQ] = {
 		[A_PROJECT] = J_PROJECT,[A_TARGET] = J_TARGET,
 		[A_VERSION] = J_VERSION,[A_NAME] = J_NAME,
 		[A_CHECKSUM] = J_CHECKSUM,[A_DOWN_CHECKSUM] = J_DOWN_CHECKSUM,
@@ -630,17 +562,17 @@ mig_journal_batch_add_body(MigJournalBatch *batch, const char *hash, int64 run,
 {
 	MemoryContext old = MemoryContextSwitchTo(batch->rows);
 	BodyToStore *body = palloc(sizeof(BodyToStore));
-	Datum		values[3];
-	bool		nulls[3] = {false};
+	Datum		values[X_NCOLUMNS];
+	bool		nulls[X_NCOLUMNS] = {false};
 
 	Assert(strlen(hash) == 64);
 	Assert(text != NULL);
-	values[0] = Int64GetDatum(run);
-	values[1] = CStringGetTextDatum(hash);
-	values[2] = CStringGetTextDatum(text);
+	values[X_RUN] = Int64GetDatum(run);
+	values[X_BODY_HASH] = CStringGetTextDatum(hash);
+	values[X_TEXT] = CStringGetTextDatum(text);
 	body->hash = pstrdup(hash);
 	body->tuple = heap_form_tuple(batch->body_desc, values, nulls);
-	pfree(DatumGetPointer(values[2]));
+	pfree(DatumGetPointer(values[X_TEXT]));
 	batch->bodies = lappend(batch->bodies, body);
 	batch->bytes += body->tuple->t_len;
 	MemoryContextSwitchTo(old);
@@ -693,7 +625,7 @@ is_stored(Relation table, Relation index, const BodyToStore *body,
 	bool		isnull;
 
 	*differs = false;
-	ScanKeyInit(&key, B_BODY_HASH + 1, BTEqualStrategyNumber, F_TEXTEQ,
+	ScanKeyInit(&key, X_BODY_HASH + 1, BTEqualStrategyNumber, F_TEXTEQ,
 				CStringGetTextDatum(body->hash));
 	key.sk_collation = C_COLLATION_OID;
 	scan = systable_beginscan_ordered(table, index, GetActiveSnapshot(), 1,
@@ -701,8 +633,8 @@ is_stored(Relation table, Relation index, const BodyToStore *body,
 	while (HeapTupleIsValid(stored = systable_getnext_ordered(scan,
 															  ForwardScanDirection)))
 	{
-		Datum		text = heap_getattr(stored, B_TEXT + 1, desc, &isnull);
-		Datum		ran = heap_getattr(body->tuple, B_TEXT + 1, desc, &isnull);
+		Datum		text = heap_getattr(stored, X_TEXT + 1, desc, &isnull);
+		Datum		ran = heap_getattr(body->tuple, X_TEXT + 1, desc, &isnull);
 
 		found = true;
 		if (!DatumGetBool(DirectFunctionCall2Coll(texteq, C_COLLATION_OID,
@@ -723,7 +655,7 @@ replace_body(const BodyToStore *body, TupleDesc desc)
 	bool		isnull;
 
 	values[0] = CStringGetTextDatum(body->hash);
-	values[1] = heap_getattr(body->tuple, B_TEXT + 1, desc, &isnull);
+	values[1] = heap_getattr(body->tuple, X_TEXT + 1, desc, &isnull);
 	mig_tables_open(&scope);
 	mig_sql_execute("UPDATE migrate.executed_text SET text = $2"
 					" WHERE body_hash OPERATOR(pg_catalog.=) $1", 2, types, values,

@@ -23,6 +23,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "ledger/columns.h"
 #include "ledger/run.h"
 #include "ledger/tables.h"
 
@@ -35,10 +36,6 @@
 	" WHERE NOT EXISTS (SELECT FROM migrate.journal x" \
 	"  WHERE x.run OPERATOR(pg_catalog.=) " run \
 	"  AND x.seq OPERATOR(pg_catalog.=) k.n))"
-
-/* of migrate.run, in the order of sql/parts */
-#define RUN_OUTCOME 16
-#define RUN_COLUMNS 17
 
 static Datum
 list_datum(List *strings, char *null, bool given)
@@ -289,12 +286,12 @@ has_open_runs(void)
 	bool		found = false;
 	HeapTuple	tuple;
 
-	mig_tables_check_columns("run", RelationGetDescr(rel)->natts, RUN_COLUMNS);
+	mig_columns_check("run", RelationGetDescr(rel));
 	PushActiveSnapshot(GetTransactionSnapshot());
 	scan = systable_beginscan(rel, index, OidIsValid(index),
 							  GetActiveSnapshot(), 0, NULL);
 	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
-		found = heap_attisnull(tuple, RUN_OUTCOME, RelationGetDescr(rel));
+		found = heap_attisnull(tuple, R_OUTCOME + 1, RelationGetDescr(rel));
 	systable_endscan(scan);
 	PopActiveSnapshot();
 	table_close(rel, AccessShareLock);

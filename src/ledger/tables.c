@@ -165,18 +165,6 @@ mig_tables_relation(const char *name)
 	return OidIsValid(relation) ? relation : find_relation(name);
 }
 
-void
-mig_tables_check_columns(const char *name, int columns, int expected)
-{
-	if (columns != expected)
-		ereport(ERROR,
-				(errcode(MIG_ERRCODE_EXTENSION),
-				 errmsg("table \"%s.%s\" of extension \"%s\" has been altered",
-						MIG_SCHEMA_NAME, name, MIG_EXTENSION_NAME),
-				 errdetail("It has %d columns instead of %d.", columns, expected),
-				 errhint("A column that was added counts even when it has been dropped: restore the books from a dump without it.")));
-}
-
 /* owner of a table, having made sure that it is ours; name is for errors */
 static Oid
 checked_table_owner(Oid relation, const char *name, Oid extension)

@@ -40,10 +40,6 @@ extern Oid	mig_tables_extension(void);
 /* OID of one of the tables, or of the sequence */
 extern Oid	mig_tables_relation(const char *name);
 
-/* raise MIG_ERRCODE_EXTENSION if somebody has altered a table */
-extern void mig_tables_check_columns(const char *name, int columns,
-									 int expected);
-
 /* mig_sql_begin() as the owner of the tables, after checking them */
 extern void mig_tables_open(MigSqlScope *scope);
 extern void mig_tables_close(MigSqlScope *scope);

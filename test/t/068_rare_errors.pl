@@ -78,6 +78,20 @@ foreach my $table (qw(migration run journal))
 		"a column too many in migrate.$table");
 }
 
+# as many, under other names
+query($node, $db, $superuser, 'ALTER TABLE migrate.journal RENAME client_address TO address');
+raises('app', q{SELECT migrate.unstamp('1')},
+	'MG021: table "migrate.journal" of extension "migrate" has been altered\n.*DETAIL:  Column "client_address" is not where it was',
+	'a column with another name');
+query($node, $db, $superuser, 'ALTER TABLE migrate.journal RENAME address TO client_address');
+
+# The constraints that rows of ours meet by construction are known by name.
+is( join(' ', sort { $a cmp $b } slurp_file("$FindBin::RealBin/../../src/ledger/bulk_insert.c") =~ /"(\w+_check)"/g),
+	query($node, $db, $superuser, q{
+		SELECT string_agg(conname, ' ' ORDER BY conname COLLATE "C") FROM pg_constraint
+		WHERE contype = 'c' AND conrelid::regclass::text IN ('migrate.applied', 'migrate.journal', 'migrate.executed_text')}),
+	'all CHECK constraints of the tables that are written in bulk are known');
+
 # ---------------------------------------------------------------------------
 # What is not for everybody
 # ---------------------------------------------------------------------------
