@@ -349,8 +349,8 @@ verify_one(const char *project, MigEntry *entry, MigExecution *execution,
 	if (edata != NULL)
 		mig_lock_wait_explain(edata);
 	mig_execute_restart_timeout();
-	(void) mig_session_state_end_migration(execution->session_state,
-										   mig_runnable_body(run.body));
+	mig_session_state_end_migration(execution->session_state,
+									mig_runnable_body(run.body));
 	if (edata != NULL && edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
 		ReThrowError(edata);
 	sink(entry, edata ? unpack_sql_state(edata->sqlerrcode) : NULL,

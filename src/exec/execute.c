@@ -661,23 +661,6 @@ mig_execute_block(MigExecution *execution, const MigRunnable *runnable,
 	mig_execute_restart_timeout();
 }
 
-void
-mig_execute_body(MigExecution *execution, const MigRunnable *runnable)
-{
-	ErrorContextCallback callback;
-	int			guc_level = NewGUCNestLevel();
-
-	begin_body(execution, runnable, &callback);
-	if (execution->label->part == MIG_VERIFY &&
-		execution->body->nstatements > 0)
-		run_statements_rolled_back(execution);
-	else
-		run_statements(execution);
-	error_context_stack = callback.previous;
-	AtEOXact_GUC(false, guc_level);
-	mig_execute_restart_timeout();
-}
-
 static void
 constraints_context_callback(void *arg)
 {
@@ -706,33 +689,46 @@ push_context(ErrorContextCallback *callback, void (*function) (void *arg),
 	error_context_stack = callback;
 }
 
-void
-mig_execute_check_deferred(const MigRunnable *runnable)
+/*
+ * What the end of the transaction would do with what the body has put off, in the
+ * order of CommitTransaction(): the query of a cursor may put off something again.
+ */
+static void
+do_what_was_put_off(MigExecution *execution, const MigRunnable *runnable)
 {
-	ErrorContextCallback callback;
-
-	Assert(runnable != NULL);
-	push_context(&callback, constraints_context_callback, runnable);
-	mig_deferred_fire();
-	error_context_stack = callback.previous;
-}
-
-/* in the order of CommitTransaction(): what cursors do may be put off again */
-void
-mig_execute_end_migration(MigExecution *execution,
-						  const MigRunnable *runnable)
-{
-	const MigBody *body = mig_runnable_body(runnable);
 	ErrorContextCallback callback;
 	bool		ran;
 
 	do
 	{
+		push_context(&callback, constraints_context_callback, runnable);
+		mig_deferred_fire();
+		error_context_stack = callback.previous;
 		push_context(&callback, cursors_context_callback, runnable);
-		ran = mig_session_state_end_migration(execution->session_state, body);
+		ran = mig_session_state_end_cursors(execution->session_state,
+											execution->body);
 		mig_lock_wait_check();
 		error_context_stack = callback.previous;
-		if (ran)
-			mig_execute_check_deferred(runnable);
 	} while (ran);
+}
+
+void
+mig_execute_body(MigExecution *execution, const MigRunnable *runnable)
+{
+	ErrorContextCallback callback;
+	int			guc_level = NewGUCNestLevel();
+
+	begin_body(execution, runnable, &callback);
+	if (execution->label->part == MIG_VERIFY &&
+		execution->body->nstatements > 0)
+		run_statements_rolled_back(execution);
+	else
+	{
+		run_statements(execution);
+		error_context_stack = callback.previous;
+		do_what_was_put_off(execution, runnable);
+	}
+	error_context_stack = callback.previous;
+	AtEOXact_GUC(false, guc_level);
+	mig_execute_restart_timeout();
 }

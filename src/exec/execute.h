@@ -110,9 +110,11 @@ extern void mig_execute_explain_timeout(ErrorData *edata, const char *version);
 extern void mig_execute_restart_timeout(void);
 
 /*
- * Run the statements of a body; SPI must be connected.  What the body SETs is
- * undone.  A verify body is rolled back, and raises MIG_ERRCODE_VERIFY if the
- * first column of a row is false or null.
+ * Run the statements of a body; SPI must be connected.  Then what they have put
+ * off to the end of the transaction is done, in the session as they have left it,
+ * so the body must be in a subtransaction: see exec/deferred.h.  What it SETs is
+ * undone in the end.  A verify body is rolled back with all that it has put off,
+ * and raises MIG_ERRCODE_VERIFY if the first column of a row is false or null.
  */
 extern void mig_execute_body(MigExecution *execution,
 							 const MigRunnable *runnable);
@@ -139,16 +141,5 @@ extern void mig_execute_block(MigExecution *execution,
 extern void mig_execute_toplevel(MigExecution *execution,
 								 const MigRunnable *runnable, int statement,
 								 const char *replacement);
-
-/*
- * What the end of the transaction would do with what a body has put off, for
- * bodies that share a transaction, so that the migration that fails then is the
- * one whose it is: see exec/deferred.h.  mig_execute_end_migration(), after
- * the verify body, takes away what the body has left in the session, having
- * run the queries of cursors WITH HOLD.
- */
-extern void mig_execute_check_deferred(const MigRunnable *runnable);
-extern void mig_execute_end_migration(MigExecution *execution,
-									  const MigRunnable *runnable);
 
 #endif							/* MIG_EXEC_EXECUTE_H */

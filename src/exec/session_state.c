@@ -160,7 +160,7 @@ run_held_query(Portal portal)
 	return true;
 }
 
-/* returns whether a query was run for that */
+/* returns whether the query of a cursor was run for that */
 static bool
 remove_named(const Named *named)
 {
@@ -187,12 +187,14 @@ remove_named(const Named *named)
 	return ran;
 }
 
-/* returns whether a query was run for that */
-static bool
+/*
+ * Have just those names in the session that it had: prepared statements, cursors
+ * and channels.  What cannot be brought back is told in a WARNING, once.
+ */
+static void
 restore_named(MigSessionState *session_state)
 {
 	List	   *now = list_named();
-	bool		ran = false;
 	ListCell   *lc;
 
 	foreach(lc, now)
@@ -200,7 +202,7 @@ restore_named(MigSessionState *session_state)
 		const Named *named = (const Named *) lfirst(lc);
 
 		if (find_named(session_state->named, named) == NULL)
-			ran = remove_named(named) || ran;
+			(void) remove_named(named);
 	}
 	foreach(lc, session_state->named)
 	{
@@ -221,7 +223,6 @@ restore_named(MigSessionState *session_state)
 		session_state->named =
 			foreach_delete_current(session_state->named, lc);
 	}
-	return ran;
 }
 
 /* what functions of bodies have said is in no text: take all of it back */
@@ -752,7 +753,7 @@ mig_session_state_remove(MigSessionState *session_state)
 {
 	Assert(session_state != NULL);
 	Assert(IsTransactionState());
-	(void) restore_named(session_state);
+	restore_named(session_state);
 	remove_temporary(session_state);
 	restore_advisory(session_state);
 }
@@ -782,18 +783,36 @@ mig_session_state_may_differ(const MigBody *body, int first, int end)
 }
 
 bool
+mig_session_state_end_cursors(const MigSessionState *session_state,
+							  const MigBody *body)
+{
+	bool		ran = false;
+	ListCell   *lc;
+
+	Assert(session_state != NULL);
+	if (!body->runs_code && !has_event_triggers())
+		return false;
+	foreach(lc, list_named())
+	{
+		const Named *named = (const Named *) lfirst(lc);
+
+		if (named->kind == CURSOR &&
+			find_named(session_state->named, named) == NULL)
+			ran = remove_named(named) || ran;
+	}
+	return ran;
+}
+
+void
 mig_session_state_end_migration(MigSessionState *session_state,
 								const MigBody *body)
 {
-	bool		ran = false;
-
 	Assert(session_state != NULL);
 	if (body->runs_code || has_event_triggers())
 	{
-		ran = restore_named(session_state);
+		restore_named(session_state);
 		end_listening(session_state, body);
 	}
 	remove_temporary(session_state);
 	(void) release_advisory(session_state, &session_state->marks);
-	return ran;
 }

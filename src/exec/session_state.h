@@ -40,12 +40,18 @@ extern char **mig_session_state_left(const MigSessionState *before,
 extern void mig_session_state_remove(MigSessionState *session_state);
 
 /*
- * The same at the end of a migration whose body was this one.  Cheap where the
- * body cannot have left anything.  In the body's own transaction the query of a
- * cursor WITH HOLD is run first, as at the end of that transaction: true if
- * there was one, which may have left something in turn.
+ * Drop the cursors that a body has left, at its end and in its transaction.  The
+ * query of one WITH HOLD is run first, as the end of the transaction would: true
+ * if there was one, which may have put off something in turn.  Cheap where the
+ * body cannot have left anything.
  */
-extern bool mig_session_state_end_migration(MigSessionState *session_state,
+extern bool mig_session_state_end_cursors(const MigSessionState *session_state,
+										  const MigBody *body);
+
+/*
+ * Take away what a migration has left whose body was this one; likewise.
+ */
+extern void mig_session_state_end_migration(MigSessionState *session_state,
 											const MigBody *body);
 
 /*

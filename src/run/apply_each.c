@@ -109,10 +109,10 @@ end_migration(void *arg)
 	const MigStepTexts *texts = last_texts(each);
 
 	if (texts->verify != NULL)
-		(void) mig_session_state_end_migration(each->common.execution.session_state,
-											   mig_runnable_body(texts->verify));
-	(void) mig_session_state_end_migration(each->common.execution.session_state,
-										   mig_runnable_body(texts->body));
+		mig_session_state_end_migration(each->common.execution.session_state,
+										mig_runnable_body(texts->verify));
+	mig_session_state_end_migration(each->common.execution.session_state,
+									mig_runnable_body(texts->body));
 }
 
 static bool

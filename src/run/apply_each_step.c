@@ -115,6 +115,16 @@ check_place_again(MigApplyEachRun *each)
 	each->stale = !mig_recheck_plan(project, each->part, mig_apply_each_current_entry(each));
 }
 
+/* a subtransaction knows what was put off in it */
+static void
+run_body(void *arg)
+{
+	MigApplyEachRun *each = (MigApplyEachRun *) arg;
+
+	mig_execute_body(&each->common.execution,
+					 mig_run_common_bodies(&each->common)->body);
+}
+
 /* the body and its record, in one transaction */
 static void
 run_in_transaction(void *arg)
@@ -122,6 +132,7 @@ run_in_transaction(void *arg)
 	MigApplyEachRun *each = (MigApplyEachRun *) arg;
 	const MigStepTexts *bodies =
 		mig_run_common_bodies(&each->common);
+	ErrorData  *edata;
 
 	MemoryContextSwitchTo(each->common.scratch);
 	mig_progress_mark(true);
@@ -132,7 +143,9 @@ run_in_transaction(void *arg)
 		elog(ERROR, "could not connect to SPI");
 	MemoryContextSwitchTo(each->common.scratch);
 	mig_run_lock_bodies_begin();
-	mig_execute_body(&each->common.execution, bodies->body);
+	edata = mig_subxact_run(run_body, each, true);
+	if (edata != NULL)
+		ReThrowError(edata);
 	if (bodies->verify != NULL)
 		mig_execute_body(&each->common.execution, bodies->verify);
 	record_migration(each);

@@ -67,12 +67,13 @@ mig_run_common_run_bodies(MigRunContext *run, bool verify)
 	verify = verify && bodies->verify != NULL;
 	mig_execute_migration_begin();
 	mig_execute_body(execution, bodies->body);
-	mig_execute_check_deferred(bodies->body);
 	if (verify)
 		mig_execute_body(execution, bodies->verify);
-	mig_execute_end_migration(execution, bodies->body);
+	mig_session_state_end_migration(execution->session_state,
+									mig_runnable_body(bodies->body));
 	if (verify)
-		mig_execute_end_migration(execution, bodies->verify);
+		mig_session_state_end_migration(execution->session_state,
+										mig_runnable_body(bodies->verify));
 	mig_execute_migration_end();
 }
 

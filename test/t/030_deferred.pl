@@ -281,5 +281,88 @@ foreach my $case (
 		"a table with a deferred constraint, $name: is looked at");
 }
 
+# ---------------------------------------------------------------------------
+# In the session as the body has left it, and before the verify body
+# ---------------------------------------------------------------------------
+
+# What a trigger, or the query of a cursor WITH HOLD, sees at the end of a body is
+# what it sees in psql at the COMMIT.
+my $seen = 'seen';
+owner_database($node, $seen);
+$node->safe_psql($seen, q{
+	CREATE ROLE deputy; GRANT deputy TO app;
+	CREATE SCHEMA other; GRANT ALL ON SCHEMA other, public TO PUBLIC;
+	CREATE TABLE public.audit (role text, path text, mem text);
+	CREATE TABLE other.audit (role text, path text, mem text);
+	CREATE TABLE public.items (i int); CREATE TABLE public.total (n bigint);
+	INSERT INTO total VALUES (0);
+	GRANT ALL ON public.items, public.total, public.audit, other.audit TO PUBLIC;
+	CREATE FUNCTION note() RETURNS int LANGUAGE sql AS $$
+		INSERT INTO audit VALUES (current_user, current_setting('search_path'), current_setting('work_mem')) RETURNING 1 $$;
+	CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS $$
+	BEGIN
+		PERFORM public.note();
+		UPDATE public.total SET n = (SELECT sum(i) FROM public.items);
+		RETURN NULL;
+	END $$;
+	CREATE CONSTRAINT TRIGGER noted AFTER INSERT ON public.items
+		DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION noted()});
+my $version = 1;
+my $trigger = q{SET ROLE deputy; SET search_path = other; SET work_mem = '7MB'; INSERT INTO public.items VALUES (1);};
+my $held = q{SET search_path = other; SET work_mem = '8MB'; DECLARE c CURSOR WITH HOLD FOR SELECT public.note();};
+my $observed = q{SELECT string_agg(concat_ws(' ', t, role, path, mem), ', ') FROM
+	(SELECT 'other' AS t, * FROM other.audit UNION ALL SELECT 'public', * FROM public.audit) a};
+
+foreach my $body ($trigger, $held)
+{
+	query($node, $seen, $superuser, 'TRUNCATE public.audit, other.audit');
+	query($node, $seen, 'app', "BEGIN; $body COMMIT");
+	my $in_psql = query($node, $seen, $superuser, $observed);
+
+	like($in_psql, qr/^other (deputy|app) other [78]MB$/, 'in psql: in the session as it is at the COMMIT');
+	foreach my $call ($apply, $each, 'SELECT count(*) FROM migrate.rehearse()')
+	{
+		query($node, $seen, $superuser, 'TRUNCATE public.audit, other.audit');
+		query($node, $seen, 'app', "SELECT migrate.add('$version', " . quote($body) . ')');
+		if ($call =~ /rehearse/)
+		{
+			is(query($node, $seen, 'app', q{SELECT count(*) FROM migrate.rehearse() WHERE sqlstate IS NOT NULL}), '0', 'a rehearsal: no error');
+			query($node, $seen, 'app', "SELECT migrate.remove('$version')");
+			next;
+		}
+		query($node, $seen, 'app', $call);
+		is(query($node, $seen, $superuser, $observed), $in_psql, "$call: the same");
+		$version++;
+	}
+}
+
+# A way back as well.
+foreach my $call ('SELECT migrate.rollback()', 'CALL migrate.rollback_each()')
+{
+	query($node, $seen, $superuser, 'TRUNCATE public.audit, other.audit');
+	query($node, $seen, 'app', "SELECT migrate.add('$version', 'SELECT 1', " . quote($trigger) . '); SELECT migrate.apply()');
+	query($node, $seen, 'app', $call);
+	is(query($node, $seen, $superuser, $observed), 'other deputy other 7MB', "$call: the same");
+	query($node, $seen, 'app', "SELECT migrate.remove('$version')");
+}
+
+# The verify body sees what the end of the transaction has done.
+foreach my $call ($apply, $each)
+{
+	query($node, $seen, $superuser, 'TRUNCATE public.items');
+	query($node, $seen, 'app', "SELECT migrate.add('$version', 'INSERT INTO items VALUES (5)',
+		verify => 'SELECT n = 5 FROM total')");
+	query($node, $seen, 'app', $call);
+	is(query($node, $seen, 'app', "SELECT count(*) FROM migrate.applied WHERE version = '$version'"), '1', "$call: verifies");
+	$version++;
+
+	# with constraints in their own states, whatever the body has said
+	query($node, $seen, 'app', "SELECT migrate.add('$version', 'SET CONSTRAINTS ALL IMMEDIATE; INSERT INTO items VALUES (6)',
+		verify => 'INSERT INTO items VALUES (7); SELECT n <> 18 FROM total')");
+	query($node, $seen, 'app', $call);
+	is(query($node, $seen, 'app', "SELECT count(*) FROM migrate.applied WHERE version = '$version'"), '1', "$call: constraints are deferred again");
+	$version++;
+}
+
 $node->stop;
 done_testing();
