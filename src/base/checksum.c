@@ -12,6 +12,8 @@
  */
 #include "postgres.h"
 
+#include "common/cryptohash.h"
+#include "common/sha1.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -22,23 +24,33 @@
 #define UTF8_BOM "\xEF\xBB\xBF"
 
 /* in lower case, palloc'd; the data may have zero bytes */
-static char *
-sha256_hex(const char *data, size_t length)
+/* the digest as bytea */
+static bytea *
+sha256_digest(const char *data, size_t length)
 {
 	bytea	   *input = (bytea *) palloc(VARHDRSZ + length);
 	bytea	   *digest;
-	char	   *hex;
-	uint64		hex_length;
 
 	SET_VARSIZE(input, VARHDRSZ + length);
 	memcpy(VARDATA(input), data, length);
 	digest = DatumGetByteaPP(DirectFunctionCall1(sha256_bytea,
 												 PointerGetDatum(input)));
+	pfree(input);
+	return digest;
+}
+
+/* the same in hex */
+static char *
+sha256_hex(const char *data, size_t length)
+{
+	bytea	   *digest = sha256_digest(data, length);
+	char	   *hex;
+	uint64		hex_length;
+
 	hex = palloc(2 * VARSIZE_ANY_EXHDR(digest) + 1);
 	hex_length = hex_encode(VARDATA_ANY(digest), VARSIZE_ANY_EXHDR(digest),
 							hex);
 	hex[hex_length] = '\0';
-	pfree(input);
 	pfree(digest);
 	return hex;
 }
@@ -89,4 +101,30 @@ mig_checksum_exact(const char *text, const char *checksum)
 		strstr(text, "\r\n") == NULL)
 		return checksum;
 	return sha256_hex(text, strlen(text));
+}
+
+char *
+mig_checksum_sha1_hex(const char *data, size_t length)
+{
+	pg_cryptohash_ctx *context = pg_cryptohash_create(PG_SHA1);
+	uint8		digest[SHA1_DIGEST_LENGTH];
+	char	   *hex = palloc(2 * SHA1_DIGEST_LENGTH + 1);
+
+	if (context == NULL || pg_cryptohash_init(context) < 0 ||
+		pg_cryptohash_update(context, (const uint8 *) data, length) < 0 ||
+		pg_cryptohash_final(context, digest, sizeof(digest)) < 0)
+		elog(ERROR, "could not compute a SHA-1 hash");
+	pg_cryptohash_free(context);
+	hex[hex_encode((const char *) digest, sizeof(digest), hex)] = '\0';
+	return hex;
+}
+
+char *
+mig_checksum_sha256_base64(const char *data, size_t length)
+{
+	bytea	   *digest = sha256_digest(data, length);
+
+	return TextDatumGetCString(DirectFunctionCall2(binary_encode,
+												   PointerGetDatum(digest),
+												   CStringGetTextDatum("base64")));
 }

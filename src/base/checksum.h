@@ -20,4 +20,8 @@ extern char *mig_checksum(const char *text);
  */
 extern const char *mig_checksum_exact(const char *text, const char *checksum);
 
+/* hashes of bytes as other tools write them: SHA-1 in hex, SHA-256 in base64 */
+extern char *mig_checksum_sha1_hex(const char *data, size_t length);
+extern char *mig_checksum_sha256_base64(const char *data, size_t length);
+
 #endif							/* MIG_BASE_CHECKSUM_H */

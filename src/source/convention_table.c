@@ -36,7 +36,9 @@ const MigConvention *const mig_conventions[] = {
 	&mig_convention_postgrator,
 	&mig_convention_yoyo,
 	&mig_convention_refinery,
-	&mig_convention_db_migrate
+	&mig_convention_db_migrate,
+	&mig_convention_graphile_migrate,
+	&mig_convention_atlas
 };
 
 const int	mig_nconventions = lengthof(mig_conventions);

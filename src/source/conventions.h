@@ -60,6 +60,8 @@ extern const MigConvention mig_convention_postgrator;
 extern const MigConvention mig_convention_yoyo;
 extern const MigConvention mig_convention_refinery;
 extern const MigConvention mig_convention_db_migrate;
+extern const MigConvention mig_convention_graphile_migrate;
+extern const MigConvention mig_convention_atlas;
 
 /* the table; the first one is what a set is taken for that shows none */
 extern const MigConvention *const mig_conventions[];

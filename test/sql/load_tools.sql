@@ -188,3 +188,38 @@ SELECT pg_temp.refused('{"a.sql": "-- depends: none\nSELECT 1", "a.rollback.sql"
 SELECT * FROM pg_temp.loaded('{"migrations/V1__initial.sql": "SELECT 1", "migrations/V3__add_brand.sql": "SELECT 3", "migrations/U2__add_cars.sql": "SELECT 2"}', 'refinery');
 SELECT pg_temp.refused('{"V1__a.sql": "SELECT 1", "U1__b.sql": "SELECT 2"}', 'refinery');
 SELECT pg_temp.refused('{"V1__a.sql": "SELECT 1", "V1.1__b.sql": "SELECT 2"}', 'refinery');
+
+--
+-- graphile-migrate: the chain of what is committed
+--
+CREATE TEMP TABLE graphile AS SELECT jsonb_build_object(
+	'migrations/committed/000001.sql', E'--! Previous: -\n--! Hash: sha1:b7daec7860139d91ccd2a339ea5ce4ffddacd64c\n\n-- Enter migration here\nCREATE TABLE users (id int);\n',
+	'migrations/committed/000002-an-index.sql', E'--! Previous: sha1:b7daec7860139d91ccd2a339ea5ce4ffddacd64c\n--! Hash: sha1:fbf56b97410827817154ac9f3effe5200ad9d314\n--! Message: an index\n\n--! no-transaction\nCREATE INDEX CONCURRENTLY ON users (id);\n',
+	'migrations/current.sql', 'SELECT 3;',
+	'migrations/fixtures/x.sql', 'SELECT 4;') AS files;
+SELECT l.* FROM graphile, pg_temp.loaded(files) l;
+SELECT pg_temp.refused(files || jsonb_build_object('migrations/committed/000001.sql', replace(files->>'migrations/committed/000001.sql', 'int', 'bigint'))) FROM graphile;
+SELECT pg_temp.refused(files - 'migrations/committed/000001.sql') FROM graphile;
+SELECT pg_temp.refused(files || jsonb_build_object('migrations/committed/000003.sql', 'SELECT 5;')) FROM graphile;
+SELECT pg_temp.refused(jsonb_build_object('committed/000001.sql', E'--! Previous: -\n--! Hash: x\n--! AllowInvalidHash\n\nGRANT CONNECT ON DATABASE\n:DATABASE_NAME TO x;'));
+SELECT version FROM pg_temp.loaded(jsonb_build_object('000001.sql', E'--! Previous: -\n--! Hash: x\n--! AllowInvalidHash\n\nSELECT 1;'));
+
+--
+-- Atlas: the sums, and the order of the bytes of names
+--
+CREATE TEMP TABLE atlas AS SELECT jsonb_build_object(
+	'20240101120000_b.sql', E'-- atlas:txmode none\n\nCREATE INDEX CONCURRENTLY ON a (a);\n',
+	'20240101_a.sql', E'CREATE TABLE a (a int);\n',
+	'20240102_c.sql', E'-- atlas:nolint\nSELECT 3;\n',
+	'atlas.sum', E'h1:nyxcI3fCqqATuZux6NYDdIN8TA7Gk5lX1mtwPWGoWzI=\n20240101120000_b.sql h1:zvBLC0s27BKfunuUFTB6ukQruB2vW0v1rI8b/HZfl9A=\n20240101_a.sql h1:3+0Shm3NL9Cu4cpXHiq/JuH2IOUC2YKScLSO4UcjHa8=\n20240102_c.sql h1:6DVbDZhU2GtTDAE2Zq/W4951Ry11rYqw0Sd41CC46rI=\n') AS files;
+SELECT l.* FROM atlas, pg_temp.loaded(files) l;
+SELECT pg_temp.refused(files || '{"20240101120000_b.sql": "SELECT 2;"}') FROM atlas;
+SELECT pg_temp.refused(files || '{"20240102_c.sql": "SELECT 2;"}') FROM atlas;
+SELECT pg_temp.refused(files || '{"20240103_d.sql": "SELECT 2;"}') FROM atlas;
+SELECT pg_temp.refused(files || '{"20231231_d.sql": "SELECT 2;"}') FROM atlas;
+SELECT pg_temp.refused(files - '20240101_a.sql') FROM atlas;
+SELECT pg_temp.refused(files - '20240102_c.sql') FROM atlas;
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- atlas:txmode never\n\nSELECT 1;'), 'atlas');
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- atlas:txmode none\nSELECT 1;'), 'atlas');
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- atlas:delimiter \\n\\n\n\nSELECT 1;'), 'atlas');
+SELECT pg_temp.refused('{"1_a.up.sql": "SELECT 1;", "atlas.sum": "h1:x"}');
