@@ -25,7 +25,9 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "admin/load.h"
 #include "admin/store.h"
+#include "admin/trigger.h"
 #include "base/argument.h"
 #include "base/directory.h"
 #include "base/printable.h"
@@ -59,7 +61,7 @@ migrate_gate(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("function \"%s\" can only be called as a trigger",
 						"migrate.gate")));
-	return PointerGetDatum(mig_store_gate((TriggerData *) fcinfo->context));
+	return PointerGetDatum(mig_trigger_gate((TriggerData *) fcinfo->context));
 }
 
 /* a member of add()'s argument "provenance", and where it goes */
@@ -193,8 +195,8 @@ migrate_add(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(11) &&
 		read_provenance(PG_GETARG_JSONB_P(11), &source, authors))
 		names_authors = true;
-	mig_store_add(mig_argument_project(fcinfo, 9), &source,
-				  names_authors ? authors : NULL);
+	mig_load_add(mig_argument_project(fcinfo, 9), &source,
+				 names_authors ? authors : NULL);
 	PG_RETURN_TEXT_P(cstring_to_text(source.version));
 }
 
@@ -226,7 +228,7 @@ init_file_set(LoadSet *set)
 	set->context = CurrentMemoryContext;
 }
 
-/* a MigStoreSink that adds to the function's result */
+/* a MigLoadSink that adds to the function's result */
 static void
 put_load_result(const char *version, const char *name, const char *path,
 				const char *result, void *arg)
@@ -259,7 +261,7 @@ load_files(FunctionCallInfo fcinfo, LoadSet *set)
 	loading.accept = mig_argument_bool(fcinfo, 7, "accept");
 	sources = mig_convention_parse(set->files, set->count, &reading,
 								   &loading.refusals);
-	mig_store_load(mig_argument_project(fcinfo, 3), sources, &loading,
+	mig_load_files(mig_argument_project(fcinfo, 3), sources, &loading,
 				   put_load_result, fcinfo->resultinfo);
 }
 
