@@ -177,6 +177,6 @@ mig_directory_read(const char *directory, MigDirectorySink sink, void *arg)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied to read files of the server"),
 				 errdetail("Only members of role \"pg_read_server_files\" may load a directory."),
-				 errhint("Use migrate-load, or migrate.load().")));
+				 errhint("Use pg_migrate load, or migrate.load().")));
 	read_below(directory, "", 0, sink, arg);
 }

@@ -28,6 +28,7 @@ static const struct config_enum_entry notices_options[] = {
 	{"off", MIG_NOTICES_OFF, false},
 	{"slow", MIG_NOTICES_SLOW, false},
 	{"all", MIG_NOTICES_ALL, false},
+	{"verbose", MIG_NOTICES_VERBOSE, false},
 	{NULL, 0, false}
 };
 
@@ -71,7 +72,7 @@ mig_guc_define(void)
 							 NULL, NULL, NULL);
 	DefineCustomEnumVariable("migrate.progress_notices",
 							 "Sets for which migrations a NOTICE is raised when they have run.",
-							 "\"slow\" is those that took a second or more, \"auto\" these in one transaction and all where each has its own.",
+							 "\"slow\" is those that took a second or more, \"auto\" these in one transaction and all where each has its own; \"verbose\" is all, and when one begins.",
 							 &mig_guc_progress_notices,
 							 MIG_NOTICES_AUTO, notices_options,
 							 PGC_USERSET, 0,

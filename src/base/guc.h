@@ -17,7 +17,8 @@ typedef enum MigNotices
 	MIG_NOTICES_AUTO,			/* slow or all, as the mode has it */
 	MIG_NOTICES_OFF,
 	MIG_NOTICES_SLOW,			/* those that took a second or more */
-	MIG_NOTICES_ALL
+	MIG_NOTICES_ALL,
+	MIG_NOTICES_VERBOSE			/* when one begins, too */
 } MigNotices;
 
 extern int	mig_guc_lock_timeout;	/* ms, 0 is off */

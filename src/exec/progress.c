@@ -90,6 +90,19 @@ mig_progress_restore(void)
 }
 
 void
+mig_progress_notice_begin(const char *action, int position, int total,
+						  const char *version, const char *name)
+{
+	if (mig_guc_progress_notices != MIG_NOTICES_VERBOSE)
+		return;
+	HOLD_CANCEL_INTERRUPTS();
+	ereport(NOTICE,
+			(errmsg("%s \"%s\"%s%s (%d of %d)", action, version,
+					name[0] ? " " : "", name, position, total)));
+	RESUME_CANCEL_INTERRUPTS();
+}
+
+void
 mig_progress_notice(const char *action, int position, int total,
 					const char *version, const char *name,
 					double execution_ms, bool each)

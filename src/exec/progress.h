@@ -38,6 +38,11 @@ extern void mig_progress_unmark(void);
 /* put the session's own application_name back */
 extern void mig_progress_restore(void);
 
+/* tell the client that a migration begins, if it wants to know that */
+extern void mig_progress_notice_begin(const char *action, int position,
+									  int total, const char *version,
+									  const char *name);
+
 /*
  * Tell the client about one migration that was run, if it wants to know; each
  * says that the run has a transaction for each.  No cancel is heeded here,

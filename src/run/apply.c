@@ -263,6 +263,10 @@ apply_step(ApplyRun *run)
 	mig_run_common_begin_step(common, run->id,
 							  mig_loaded_bodies_action(step->part),
 							  common->current + 1, common->nsteps);
+	if (!run->common.options->dry_run)
+		mig_progress_notice_begin(step->part == MIG_UP ? "applying" : "rolling back",
+								  common->current + 1, common->nsteps,
+								  step->entry->version, step->entry->name);
 	mig_progress_mark(false);
 	INSTR_TIME_SET_CURRENT(start);
 	mig_run_common_run_bodies(common, true);

@@ -182,6 +182,11 @@ begin_attempt(MigApplyEachRun *each)
 	each->tried = MemoryContextStrdup(each->context, version);
 	mig_lock_schedule_begin(&each->common.schedule, -1);
 	each->common.execution.schedule = &each->common.schedule;
+	mig_progress_notice_begin(each->part == MIG_UP ? "applying" : "rolling back",
+							  each->result->migrations + 1,
+							  each->result->migrations +
+							  mig_apply_each_steps_left(each),
+							  version, mig_apply_each_current_entry(each)->name);
 }
 
 static bool
