@@ -356,6 +356,7 @@ CREATE TABLE migrate.state (
 	settled_seq		pg_catalog.int8,
 	settled_highest	pg_catalog.text COLLATE "C",
 	unsettled		pg_catalog.text[] COLLATE "C",
+	files			pg_catalog.text COLLATE "C",
 	CONSTRAINT state_pkey PRIMARY KEY (project, target),
 	CONSTRAINT state_applied_check
 		CHECK (applied OPERATOR(pg_catalog.>=) 0),

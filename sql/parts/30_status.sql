@@ -178,6 +178,13 @@ CREATE FUNCTION migrate.current(project pg_catalog.text DEFAULT 'default')
 COMMENT ON FUNCTION migrate.current(pg_catalog.text) IS
 	'the applied migration that comes last in the order, null when there is none';
 
+CREATE FUNCTION migrate.has_files(fingerprint pg_catalog.text,
+		project pg_catalog.text DEFAULT 'default')
+	RETURNS pg_catalog.bool
+	LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'migrate_has_files';
+COMMENT ON FUNCTION migrate.has_files(pg_catalog.text, pg_catalog.text) IS
+	'whether files with this fingerprint were loaded last, and everything is applied';
+
 CREATE FUNCTION migrate.required(value pg_catalog.anyelement, argument pg_catalog.text)
 	RETURNS pg_catalog.anyelement
 	LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'migrate_required';

@@ -19,6 +19,7 @@
 #include "base/errors.h"
 #include "base/version_order.h"
 #include "ledger/migration.h"
+#include "ledger/state.h"
 #include "plan/project.h"
 #include "plan/preflight.h"
 #include "plan/run_lock.h"
@@ -873,7 +874,11 @@ mig_load_files(const char *name, List *sources, const MigLoading *how,
 		load = plan_load(name, sources, how);
 	}
 	if (has_changes(load))
+	{
 		project = write_load(name, load);
+		if (how->refusals == NIL)
+			mig_state_write_files(name, how->fingerprint);
+	}
 	else
 	{
 		if (locked && !held_before)

@@ -17,6 +17,7 @@ typedef struct MigLoading
 	bool		partial;		/* leave out what cannot be parsed */
 	bool		accept;			/* take new texts of what is applied */
 	List	   *refusals;		/* of MigRefusal *: files that were left out */
+	const char *fingerprint;	/* of the files, and how they are read */
 } MigLoading;
 
 /*

@@ -75,6 +75,7 @@ static const Object objects[] = {
 	FN(LOOK, "check"),
 	FN(LOOK, "lint"),
 	FN(LOOK, "current"),
+	FN(LOOK, "has_files"),
 	FN(LOOK, "heads"),
 	FN(LOOK, "required"),
 	FN(LOOK, "known_project"),

@@ -77,7 +77,7 @@ migrate_help(PG_FUNCTION_ARGS)
 					" WHERE p.pronamespace OPERATOR(pg_catalog.=)"
 					"  'migrate'::pg_catalog.regnamespace"
 					" AND p.prosrc OPERATOR(pg_catalog.<>) ALL ('{migrate_gate,"
-					"migrate_lines,migrate_required,migrate_known_project,"
+					"migrate_lines,migrate_required,migrate_known_project,migrate_has_files,"
 					"migrate_refuse_text,migrate_refuse_version_type}'::pg_catalog.text[])"
 					" ORDER BY p.oid", true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not look functions up");

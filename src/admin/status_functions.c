@@ -34,6 +34,7 @@ PG_FUNCTION_INFO_V1(migrate_plan_rollback);
 PG_FUNCTION_INFO_V1(migrate_check);
 PG_FUNCTION_INFO_V1(migrate_heads);
 PG_FUNCTION_INFO_V1(migrate_current);
+PG_FUNCTION_INFO_V1(migrate_has_files);
 PG_FUNCTION_INFO_V1(migrate_verify);
 PG_FUNCTION_INFO_V1(migrate_script);
 PG_FUNCTION_INFO_V1(migrate_known_project);
@@ -179,6 +180,15 @@ migrate_heads(PG_FUNCTION_ARGS)
 							 &isnull);
 	}
 	return (Datum) 0;
+}
+
+Datum
+migrate_has_files(PG_FUNCTION_ARGS)
+{
+	char	   *files = mig_argument_required_text(fcinfo, 0, "fingerprint");
+
+	PG_RETURN_BOOL(mig_plan_run_has_files(mig_argument_project(fcinfo, 1),
+										  files));
 }
 
 Datum

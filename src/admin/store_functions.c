@@ -29,6 +29,7 @@
 #include "admin/store.h"
 #include "admin/trigger.h"
 #include "base/argument.h"
+#include "base/checksum.h"
 #include "base/directory.h"
 #include "base/printable.h"
 #include "base/sql.h"
@@ -244,6 +245,46 @@ put_load_result(const char *version, const char *name, const char *path,
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
+static int
+compare_files(const void *a, const void *b)
+{
+	return strcmp(((const MigFile *) a)->path, ((const MigFile *) b)->path);
+}
+
+/*
+ * SHA-256, in hex, of what "sha256sum" prints of the files in the order of their
+ * paths, with "./" before each, and before that how they are read.  A client
+ * that has the files makes the same of them and asks has_files().
+ */
+static const char *
+fingerprint(LoadSet *set, const MigReading *reading)
+{
+	Size		size = sizeof(MigFile) * set->count;
+	MigFile    *files = palloc_extended(Max(size, 1), MCXT_ALLOC_HUGE);
+	StringInfoData buf;
+	ListCell   *lc;
+	int			i;
+
+	if (set->count > 0)
+		memcpy(files, set->files, size);
+	qsort(files, set->count, sizeof(MigFile), compare_files);
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "%s\n%s\n", reading->convention,
+					 reading->subdirectories ? "subdirectories" : "");
+	foreach(lc, reading->ignore)
+		appendStringInfo(&buf, "%s\n", (char *) lfirst(lc));
+	for (i = 0; i < set->count; i++)
+	{
+		const char *content = files[i].content;
+
+		appendStringInfo(&buf, "%s  ./%s\n",
+						 mig_checksum_exact(content, mig_checksum(content)),
+						 files[i].path);
+	}
+	pfree(files);
+	return mig_checksum_exact(buf.data, mig_checksum(buf.data));
+}
+
 /* what all three forms of load() do with their files */
 static void
 load_files(FunctionCallInfo fcinfo, LoadSet *set)
@@ -259,6 +300,7 @@ load_files(FunctionCallInfo fcinfo, LoadSet *set)
 	loading.prune = mig_argument_bool(fcinfo, 2, "prune");
 	loading.partial = reading.partial;
 	loading.accept = mig_argument_bool(fcinfo, 7, "accept");
+	loading.fingerprint = fingerprint(set, &reading);
 	sources = mig_convention_parse(set->files, set->count, &reading,
 								   &loading.refusals);
 	mig_load_files(mig_argument_project(fcinfo, 3), sources, &loading,

@@ -584,6 +584,7 @@ gate_replica(TriggerData *trigger)
 {
 	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
 
+	mig_state_forget_files(NULL);
 	unsettle_tuple(trigger->tg_trigtuple, desc);
 	if (TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
 		unsettle_tuple(trigger->tg_newtuple, desc);

@@ -101,20 +101,27 @@ notices_changes(void)
 	return has_gates("migration", 4) && has_gates("applied", 6);
 }
 
-bool
-mig_state_read(const char *project, MigState *state)
+/* the row of a project, if it has these files; NULL: any */
+static bool
+read_row(const char *project, const char *files, MigState *state)
 {
 	MigSqlScope scope;
-	Oid			types[1] = {TEXTOID};
-	Datum		values[1] = {CStringGetTextDatum(project)};
+	Oid			types[2] = {TEXTOID, TEXTOID};
+	Datum		values[2] = {CStringGetTextDatum(project)};
+	char		nulls[2] = {' ', ' '};
 	bool		found;
+	bool		isnull;
 
+	values[1] = mig_sql_text_datum(files, &isnull);
+	if (isnull)
+		nulls[1] = 'n';
 	mig_tables_open(&scope);
 	found =
 		mig_sql_execute("SELECT complete, applied, newest FROM migrate.state"
 						" WHERE project OPERATOR(pg_catalog.=) $1"
-						" AND target OPERATOR(pg_catalog.=) ''",
-						1, types, values, NULL) > 0;
+						" AND target OPERATOR(pg_catalog.=) ''"
+						" AND (files OPERATOR(pg_catalog.=) $2 OR $2 IS NULL)",
+						2, types, values, nulls) > 0;
 	if (found)
 	{
 		state->complete = mig_sql_get_bool(0, 1) && notices_changes();
@@ -123,6 +130,57 @@ mig_state_read(const char *project, MigState *state)
 	}
 	mig_tables_close(&scope);
 	return found;
+}
+
+bool
+mig_state_read(const char *project, MigState *state)
+{
+	return read_row(project, NULL, state);
+}
+
+bool
+mig_state_has_files(const char *project, const char *files, MigState *state)
+{
+	return read_row(project, files, state) && state->complete;
+}
+
+void
+mig_state_write_files(const char *project, const char *files)
+{
+	MigSqlScope scope;
+	Oid			types[2] = {TEXTOID, TEXTOID};
+	Datum		values[2] = {
+		CStringGetTextDatum(project), CStringGetTextDatum(files)
+	};
+
+	mig_tables_open(&scope);
+	mig_sql_execute("UPDATE migrate.state SET files = $2"
+					" WHERE project OPERATOR(pg_catalog.=) $1"
+					" AND target OPERATOR(pg_catalog.=) ''",
+					2, types, values, NULL);
+	known_writer = GetCurrentTransactionId();
+	mig_tables_close(&scope);
+}
+
+void
+mig_state_forget_files(const char *project)
+{
+	MigSqlScope scope;
+	Oid			types[1] = {TEXTOID};
+	Datum		values[1];
+	char		nulls[1] = {' '};
+	bool		isnull;
+
+	values[0] = mig_sql_text_datum(project, &isnull);
+	if (isnull)
+		nulls[0] = 'n';
+	mig_tables_open(&scope);
+	if (mig_sql_execute("UPDATE migrate.state SET files = NULL"
+						" WHERE files IS NOT NULL"
+						" AND (project OPERATOR(pg_catalog.=) $1 OR $1 IS NULL)",
+						1, types, values, nulls) > 0)
+		known_writer = GetCurrentTransactionId();
+	mig_tables_close(&scope);
 }
 
 #define SETTLED_COLUMNS \
@@ -410,12 +468,12 @@ mig_state_begin_statement(void)
 	forget_row();
 }
 
-/* have row_through be that of the project */
+/* have row_through be that of the project; its files are not known any more */
 static void
 find_row(const char *project)
 {
 	static const MigKeyLookup state_row = {
-		"state", 2, {"project", "target"}, {"settled_through"}
+		"state", 2, {"project", "target"}, {"settled_through", "files"}
 	};
 	const char *key[] = {project, ""};
 	Datum		values[MIG_KEY_WANTED];
@@ -424,9 +482,14 @@ find_row(const char *project)
 	if (row_project != NULL && strcmp(row_project, project) == 0)
 		return;
 	forget_row();
-	if (mig_key_lookup_row(&state_row, key, values, nulls) && !nulls[0])
-		row_through = MemoryContextStrdup(TopMemoryContext,
-										  TextDatumGetCString(values[0]));
+	if (mig_key_lookup_row(&state_row, key, values, nulls))
+	{
+		if (!nulls[0])
+			row_through = MemoryContextStrdup(TopMemoryContext,
+											  TextDatumGetCString(values[0]));
+		if (!nulls[1])
+			mig_state_forget_files(project);
+	}
 	row_project = MemoryContextStrdup(TopMemoryContext, project);
 }
 

@@ -31,6 +31,20 @@ extern void mig_state_write(const char *project, const MigState *state);
 /* something may be pending now, in any project */
 extern void mig_state_invalidate(void);
 
+/*
+ * Which files were loaded last, as their fingerprint, if no migration has been
+ * stored, changed or deleted since.  Who writes it has the runner lock.
+ */
+extern void mig_state_write_files(const char *project, const char *files);
+extern void mig_state_forget_files(const char *project);	/* NULL: of all */
+
+/*
+ * Are these the files, and is all that is stored applied?  *newest is the
+ * version that was applied last.
+ */
+extern bool mig_state_has_files(const char *project, const char *files,
+								MigState *state);
+
 /* nothing is known of any project */
 extern void mig_state_forget(void);
 

@@ -184,6 +184,17 @@ notice_nothing_pending(const MigProject *project)
 	mig_plan_run_warn_of_schemas(project);
 }
 
+/*
+ * The state has told that nothing is pending.  The path of the session will do:
+ * one look-up in the books is enough here.
+ */
+static void
+notice_known_complete(const MigState *state)
+{
+	notice_nothing_to_apply(state->applied, state->newest);
+	warn_of_schemas(schemas_gone(pstrdup(namespace_search_path)));
+}
+
 bool
 mig_plan_run_known_complete(const MigRunOptions *options)
 {
@@ -194,13 +205,18 @@ mig_plan_run_known_complete(const MigRunOptions *options)
 	if (!mig_state_read(options->project, &state) || !state.complete ||
 		state.applied == 0)
 		return false;
-	notice_nothing_to_apply(state.applied, state.newest);
+	notice_known_complete(&state);
+	return true;
+}
 
-	/*
-	 * the path of the session will do: one look-up in the books is enough
-	 * here
-	 */
-	warn_of_schemas(schemas_gone(pstrdup(namespace_search_path)));
+bool
+mig_plan_run_has_files(const char *project, const char *files)
+{
+	MigState	state;
+
+	if (!mig_state_has_files(project, files, &state) || state.applied == 0)
+		return false;
+	notice_known_complete(&state);
 	return true;
 }
 

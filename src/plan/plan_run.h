@@ -45,6 +45,12 @@ typedef struct MigPlannedRun
 extern bool mig_plan_run_known_complete(const MigRunOptions *options);
 
 /*
+ * The same for these files, as their fingerprint, whatever else is loaded: they
+ * were loaded as they are, and everything that is stored is applied.
+ */
+extern bool mig_plan_run_has_files(const char *project, const char *files);
+
+/*
  * The same by a plan without the lock, in memory that is given back.  If there
  * is something to do, raises what forbids the project to be run.
  */
