@@ -12,7 +12,6 @@ OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 # sql/parts is the current full text, sql/migrate--A--B.sql an upgrade
 DATA = $(wildcard sql/migrate--*--*.sql)
 DATA_built = sql/migrate--$(EXTVERSION).sql
-SCRIPTS = bin/migrate-load
 
 # Inputs are in test/, expected outputs in expected/.  A test must not have the
 # name of a file in sql/, which pg_regress would find first.
@@ -42,13 +41,38 @@ $(OBJS): $(wildcard src/*/*.h)
 sql/migrate--$(EXTVERSION).sql: $(sort $(wildcard sql/parts/*.sql))
 	cat $^ >$@
 
-# PGXS installs a script by its base name, and removes it by its path
-uninstall: uninstall-scripts
-uninstall-scripts:
-	rm -f $(addprefix '$(DESTDIR)$(bindir)'/, $(notdir $(SCRIPTS)))
+# The client goes where it is found: packages of PostgreSQL keep the server's
+# programs in directories of their own, which are in nobody's PATH.
+client_prefix = $(if $(filter /usr/lib/postgresql/% /usr/pgsql-%,$(bindir)),/usr/local)
+client_bindir = $(or $(client_prefix:%=%/bin),$(bindir))
+client_datadir = $(or $(client_prefix:%=%/share),$(patsubst %/bin,%/share,$(bindir)))
+client_files = '$(client_bindir)/pg_migrate' '$(client_datadir)/man/man1/pg_migrate.1' \
+	'$(client_datadir)/bash-completion/completions/pg_migrate' \
+	'$(client_datadir)/zsh/site-functions/_pg_migrate' \
+	'$(client_datadir)/fish/vendor_completions.d/pg_migrate.fish'
+
+install: install-client
+install-client:
+	for file in $(client_files); do $(MKDIR_P) "$(DESTDIR)$${file%/*}" || exit 1; done
+	set -e; to() { rm -f "$(DESTDIR)$$1"; cat >"$(DESTDIR)$$1"; chmod "$$2" "$(DESTDIR)$$1"; }; \
+	set -- $(client_files); \
+	to "$$1" 755 <bin/pg_migrate; \
+	to "$$2" 644 <doc/pg_migrate.1; \
+	bin/pg_migrate help --bash | to "$$3" 644; \
+	bin/pg_migrate help --zsh | to "$$4" 644; \
+	bin/pg_migrate help --fish | to "$$5" 644; \
+	echo "pg_migrate is $(DESTDIR)$$1"
+
+uninstall: uninstall-client
+uninstall-client:
+	for file in $(client_files); do rm -f "$(DESTDIR)$$file"; done
+
+# the manual page is made of the table in the client
+man:
+	bin/pg_migrate help --man >doc/pg_migrate.1
 
 dist:
 	git archive --format zip --prefix=$(EXTENSION)-$(EXTVERSION)/ \
 		--output $(EXTENSION)-$(EXTVERSION).zip HEAD
 
-.PHONY: dist uninstall-scripts
+.PHONY: dist install-client uninstall-client man

@@ -312,9 +312,9 @@ SQL
 			check => $changed
 		},
 		{
-			name => 'migrate-load --apply',
+			name => 'pg_migrate up --one-transaction',
 			template => $base,
-			command => [ 'migrate-load', "$files/$part", '--apply' ],
+			command => [ 'pg_migrate', 'up', '--one-transaction', '--dir', "$files/$part" ],
 			check => $changed
 		});
 

@@ -251,7 +251,7 @@ private_installation()
 	as_server_user rm -f "$private$pkglibdir/migrate.so" \
 		"$private$sharedir"/extension/migrate.control \
 		"$private$sharedir"/extension/migrate--*.sql \
-		"$private$bindir/migrate-load"
+		"$private$bindir/pg_migrate"
 
 	PGBIN=$private$bindir
 	PG_CONFIG=$PGBIN/pg_config

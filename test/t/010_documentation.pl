@@ -3,7 +3,7 @@
 # are those of the sources, and its links lead somewhere.
 #
 # Needs a server of its own per page: the pages create roles, need a second
-# session while the first one runs, and call psql and migrate-load in a shell.
+# session while the first one runs, and call psql and pg_migrate in a shell.
 #
 # What is run, in order, per page:
 #
@@ -285,7 +285,7 @@ sub run_recipe
 	$node->safe_psql('postgres', "CREATE DATABASE $db");
 	$node->safe_psql($db, 'CREATE EXTENSION migrate');
 	local $ENV{PGDATABASE} = $db;
-	local $ENV{DATABASE_URL} = "postgresql:///$db";
+	local $ENV{DATABASE_URL} = "postgresql:///$db" if $item->{text} =~ /DATABASE_URL/;
 	foreach my $part (@parts)
 	{
 		my ($status, $output) = finish(start_shell($part));
@@ -540,8 +540,9 @@ sub run_page
 	undef $node;
 	undef $template;
 	start_server($page) if $needs_server;
-	local @ENV{qw(PGHOST PGPORT PGDATABASE DATABASE_URL)} =
-	  $node ? ($node->host, $node->port, 'app', 'postgresql:///app') : ();
+	local @ENV{qw(PGHOST PGPORT PGDATABASE)} =
+	  $node ? ($node->host, $node->port, 'app') : ();
+	delete local $ENV{DATABASE_URL};
 
 	for my $i (0 .. $#items)
 	{
@@ -550,7 +551,7 @@ sub run_page
 	}
 	check_reference() if $page eq 'doc/reference.md';
 	check_files() if $page eq 'doc/architecture.md';
-	check_options() if $page eq 'doc/migrate-load.md';
+	check_options() if $page eq 'doc/pg_migrate.md';
 	stop_server($page) if $node;
 	return;
 }
@@ -732,16 +733,18 @@ sub check_reference
 }
 
 # ---------------------------------------------------------------------------
-# doc/migrate-load.md has the options of migrate-load --help
+# doc/pg_migrate.md has the commands and options of the client
 # ---------------------------------------------------------------------------
 
 sub check_options
 {
-	my ($help) = run_command([ 'migrate-load', '--help' ]);
-	my $options = join ' ', sort($help =~ /^  (--\S+)/mg);
-	my $said = join ' ', sort(slurp_file("$top/doc/migrate-load.md") =~ /^\| `(--\S+?)[` ]/mg);
+	my $page = slurp_file("$top/doc/pg_migrate.md");
+	my ($table) = slurp_file("$top/bin/pg_migrate") =~ /^table='\n(.*?)'$/ms;
+	my $commands = join "\n", map { tr/|/ /r =~ s/ $//r } $table =~ /^command\|([^|]*\|[^|]*)/mg;
+	my $options = join ' ', sort($table =~ /^option\|([^|]*)/mg);
 
-	is($said, $options, 'doc/migrate-load.md: every option');
+	is(join("\n", $page =~ /^\| `([a-z][^`]*)` \|/mg), $commands, 'doc/pg_migrate.md: every command');
+	is(join(' ', sort($page =~ /^\| `(--\S+?)[` ]/mg)), $options, 'doc/pg_migrate.md: every option');
 	return;
 }
 

@@ -16,7 +16,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $loader = "$FindBin::RealBin/../../bin/migrate-load";
+my $client = "$FindBin::RealBin/../../bin/pg_migrate";
 my $work = PostgreSQL::Test::Utils::tempdir();
 my $node = PostgreSQL::Test::Cluster->new('main');
 my $db = 'files';
@@ -46,24 +46,36 @@ sub directory
 	return $dir;
 }
 
-# Run migrate-load; returns its exit status, output and messages.
-sub load
+# Run the client; returns its exit status, output and messages.
+sub client
 {
-	my ($dir, @options) = @_;
+	my (@args) = @_;
 	my ($out, $err);
-	my $ok = IPC::Run::run([ $loader, $dir, @options, '-At', '-h', $node->host,
+	my $ok = IPC::Run::run([ $client, @args, '-h', $node->host,
 			'-p', $node->port, '-U', 'deployer', '-d', $db ],
 		'>', \$out, '2>', \$err);
 
 	return ($ok ? 0 : $? >> 8, $out, $err);
 }
 
-# migrate-load --new; returns its output and messages.
+sub load
+{
+	my ($dir, @options) = @_;
+	return client('load', $dir, @options);
+}
+
+sub up
+{
+	my ($dir, @options) = @_;
+	return client('up', '--dir', $dir, @options);
+}
+
+# pg_migrate new; returns its output and messages.
 sub run_new
 {
 	my ($name, $dir) = @_;
 
-	IPC::Run::run([ $loader, '--new', $name, $dir ], '>', \my $out, '2>', \my $err);
+	IPC::Run::run([ $client, 'new', $name, '--dir', $dir ], '>', \my $out, '2>', \my $err);
 	return ($out, $err);
 }
 
@@ -90,7 +102,7 @@ my %strange = map { $_ => 'DROP TABLE a;' } '002_b.psql', '003_b.go', 'V4__b.jav
   'later/008_d.ddl', 'abd2_x.py', 'm20240101_x.rs', 'Version20240101.php';
 $dir = directory('001_a.sql' => 'CREATE TABLE IF NOT EXISTS a ();', 'embed.go' => '', 'Makefile' => '', 'docs/2_x.md' => '',
 	'meta/0000_snapshot.json' => '{}', '001_a.sql~' => '', '001_a.sql.orig' => '', '2024-notes.txt' => '', %strange);
-($status, $out, $err) = load($dir, '--project', 'strange', '--apply-each');
+($status, $out, $err) = up($dir, '--project', 'strange');
 is($status, 3, 'files that are not SQL: refused');
 like($err, qr/\b10 files cannot be loaded/, '... those with the names of migrations');
 like($err, qr/file "\Q$_\E" does not fit convention "native"/, "... naming '$_'") foreach sort keys %strange;
@@ -100,44 +112,44 @@ like((run_sql($node, $db, $superuser, "SELECT migrate.load_directory('$dir', pro
 ($status, $out, $err) = load($dir, '--project', 'strange', map { ('--ignore', $_) } keys %strange);
 is($status, 0, '... unless they are ignored') or diag $err;
 like($out, qr/loaded 1 file: 1 added/, '... and they are not counted');
-like($err, qr/NOTICE:  5 files are not part of convention "native".*001_a\.sql\.orig.*docs\/2_x\.md.*snapshot/s, '... a text is named');
+like("$out$err", qr/5 files are not part of convention "native".*001_a\.sql\.orig.*docs\/2_x\.md.*snapshot/s, '... a text is named');
 $dir = directory('0_a/migration.sql' => 'SELECT 1;', '1_b/migration.ts' => 'x');
 ($status, $out, $err) = load($dir, '--project', 'prisma');
-like($err, qr/NOTICE:  1 file is not part of convention "prisma".*1_b\/migration\.ts/s, 'files of a tool with places: named');
+like("$out$err", qr/1 file is not part of convention "prisma".*1_b\/migration\.ts/s, 'files of a tool with places: named');
 like((run_new('x', directory('00001_a.sql' => "-- +goose Up\n", '00002_b.go' => '')))[0], qr/\/00003_x\.sql$/,
-	'--new does not take the number of such a file');
+	'new does not take the number of such a file');
 
-# What --new has written is not applied before somebody has filled it in.
+# What "new" has written is not applied before somebody has filled it in.
 $dir = directory();
 make_path($dir);
 my ($new_file) = run_new('x', $dir);
 chomp $new_file;
-($status, $out, $err) = load($dir, '--project', 'new', '--apply');
-is($status, 1, '--new and --apply: refused');
-like($err, qr/--new has written "001_x\.sql" and nobody has filled it in/, '... naming the file');
+($status, $out, $err) = up($dir, '--project', 'new', '--one-transaction');
+is($status, 1, 'new and up: refused');
+like($err, qr/"new" has written "001_x\.sql" and nobody has filled it in/, '... naming the file');
 is(stored('new'), '', '... and it is not stored');
-is((load($dir, '--project', 'new', '--apply-each'))[0], 1, '... nor by --apply-each');
+is((up($dir, '--project', 'new'))[0], 1, '... nor each in its own transaction');
 is((load($dir, '--project', 'new'))[0], 0, '... but it may be loaded');
-is((load($dir, '--project', 'new', '--apply'))[0], 1, '... and still not be applied');
+is((up($dir, '--project', 'new', '--one-transaction'))[0], 1, '... and still not be applied');
 append_to_file("$dir/002_y.sql", '-- migrate:up');
 my $text = slurp_file($new_file);
 $text =~ s/^-- migrate:up\n/$&SELECT 1;/m;
 unlink($new_file);
 append_to_file($new_file, $text);
-($status, $out, $err) = load($dir, '--project', 'new', '--apply');
+($status, $out, $err) = up($dir, '--project', 'new', '--one-transaction');
 is($status, 0, 'filled in, it is applied') or diag $err;
 like($err, qr/WARNING:  the up body of 1 migration is empty.*002/s, '... and what somebody has written so, with a WARNING');
 
 $dir = directory('001_a.sql' => 'CREATE TABLE IF NOT EXISTS a ();', 'seed.sql' => 'DROP TABLE a;',
 	'test/cleanup.sql' => 'DROP TABLE a;', 'test/002_x.sql' => 'DROP TABLE a;');
-($status, $out, $err) = load($dir, '--project', 'strays', '--apply');
+($status, $out, $err) = up($dir, '--project', 'strays', '--one-transaction');
 is($status, 3, 'strays: refused');
 like($err, qr/\Q$_\E/, "... naming $_") foreach 'seed.sql', 'test/cleanup.sql', 'test/002_x.sql';
 is(stored('strays'), '', '... and nothing is stored');
-($status, $out, $err) = load($dir, '--project', 'strays', '--ignore', 'seed.sql', '--ignore=test/*', '--apply');
+($status, $out, $err) = up($dir, '--project', 'strays', '--ignore', 'seed.sql', '--ignore=test/*', '--one-transaction');
 is($status, 0, '... unless they are ignored') or diag $err;
 is(stored('strays'), '001 001_a.sql', '... one by one');
-($status, $out, $err) = load($dir, '--project', 'strays2', '--partial', '--partial', '--apply');
+($status, $out, $err) = up($dir, '--project', 'strays2', '--partial', '--partial', '--one-transaction');
 is($status, 0, '... or refused alone') or diag $err;
 like($err, qr/WARNING:  file "\Q$_\E" .* is left out/, "... naming $_")
   foreach 'seed.sql', 'test/cleanup.sql', 'test/002_x.sql';
@@ -164,10 +176,10 @@ foreach my $tool (sort keys %tools)
 {
 	my $files = directory(%{ $tools{$tool} });
 	my @accepted = grep {
-		my ($state, undef, $message) = load($files, '--project', 'tools', ($_ eq 'auto' ? () : ('--convention', $_)));
+		my ($state, undef, $message) = load($files, '--project', 'tools', '--convention', $_);
 		$state != 3 || $message !~ /\Q$tool\E/;
-	} qw(auto native plain name golang-migrate sqlx goose flyway);
-	is("@accepted", '', "$tool: refused by name in every convention");
+	} qw(native plain name golang-migrate sqlx goose flyway);
+	is("@accepted", '', "$tool: refused by name in every convention but its own");
 }
 is(stored('tools'), '', 'nothing of these was stored');
 
@@ -182,12 +194,12 @@ sub edited
 	return directory('001_a.sql' => "-- migrate:up\n$up\n-- migrate:down\n$down\n");
 }
 
-load(edited('CREATE TABLE edits (a int);', 'DROP TABLE edits;'), '--project', 'edits', '--apply');
-($status, $out, $err) = load(edited("-- (c)\nCREATE TABLE edits\n\t(a int);", '/* back */ DROP TABLE edits;'),
-	'--project', 'edits', '--apply');
+up(edited('CREATE TABLE edits (a int);', 'DROP TABLE edits;'), '--project', 'edits', '--one-transaction');
+($status, $out, $err) = up(edited("-- (c)\nCREATE TABLE edits\n\t(a int);", '/* back */ DROP TABLE edits;'),
+	'--project', 'edits', '--one-transaction');
 is($status, 0, 'comments: loaded') or diag $err;
-like($err, qr/NOTICE:  the text of 1 applied migration has new comments or blanks/, '... with a notice');
-like($out, qr/^001\|amended\|/m, '... and says so');
+like($out, qr/the text of 1 applied migration has new comments or blanks/, '... with a notice');
+like($out, qr/^amended +001 /m, '... and says so');
 # nobody may do that unless a superuser says so
 query($node, $db, $superuser, 'GRANT SELECT, UPDATE ON migrate.migration TO app');
 query($node, $db, 'app',
@@ -213,13 +225,13 @@ like($err, qr/permission denied to accept new texts of applied migrations/, '...
 query($node, $db, 'app', q{SELECT migrate.grant('repair', 'deployer')});
 ($status, $out, $err) = load(edited('CREATE TABLE edits (a int8);', 'DROP TABLE edits;'), '--project', 'edits', '--accept');
 is($status, 0, '... unless it is accepted') or diag $err;
-like($out, qr/^001\|amended\|/m, '... by that word');
+like($out, qr/^amended +001 /m, '... by that word');
 
 # the new down is what a roll-back runs, in both modes
 query($node, $db, 'deployer', q{SELECT migrate.rollback(project => 'edits')});
 is(query($node, $db, $superuser, q{SELECT to_regclass('public.edits')}), '', 'rolled back');
 query($node, $db, 'deployer', q{CALL migrate.apply_each(project => 'edits')});
-($status, $out, $err) = load(edited("CREATE TABLE edits (a int8)\n;", 'DROP TABLE edits; -- each'), '--project', 'edits', '--apply-each');
+($status, $out, $err) = up(edited("CREATE TABLE edits (a int8)\n;", 'DROP TABLE edits; -- each'), '--project', 'edits');
 is($status, 0, 'comments after apply_each()') or diag $err;
 query($node, $db, 'deployer', q{CALL migrate.rollback_each(project => 'edits')});
 is(query($node, $db, $superuser, q{SELECT to_regclass('public.edits')}), '', 'rolled back again');

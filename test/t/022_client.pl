@@ -1,4 +1,4 @@
-# bin/migrate-load beside others and at its end: who comes late waits, first
+# bin/pg_migrate beside others and at its end: who comes late waits, first
 # starts at once create the extension once, a killed client leaves nothing
 # running, and what is missing is said with the way out.
 #
@@ -16,7 +16,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(usleep);
 
-my $loader = "$FindBin::RealBin/../../bin/migrate-load";
+my $client = "$FindBin::RealBin/../../bin/pg_migrate";
 my $work = PostgreSQL::Test::Utils::tempdir();
 my $timeout = $PostgreSQL::Test::Utils::timeout_default;
 my $node = PostgreSQL::Test::Cluster->new('main');
@@ -40,11 +40,11 @@ sub directory
 }
 
 # In a process group of its own, as a job of a pipeline is.
-sub start_load
+sub start_client
 {
 	my (@args) = @_;
 	my $h = { out => '', err => '' };
-	$h->{run} = IPC::Run::start([ 'sh', $loader, @args ], '<', \'',
+	$h->{run} = IPC::Run::start([ 'sh', $client, @args ], '<', \'',
 		'>', \$h->{out}, '2>', \$h->{err},
 		init => sub { POSIX::setsid(); $h->{pid} = $$ },
 		IPC::Run::timeout($timeout));
@@ -52,7 +52,7 @@ sub start_load
 	return $h;
 }
 
-sub finish_load
+sub finish_client
 {
 	my ($h) = @_;
 	$h->{run}->finish;
@@ -81,40 +81,40 @@ sub until_true
 
 $node->safe_psql('postgres', 'CREATE DATABASE first');
 my $two = directory('two', '001_a.sql' => 'CREATE TABLE a (n int)', '002_b.sql' => 'CREATE TABLE b (n int)');
-my $h = start_load($two, '--apply', '-d', 'first');
-is(finish_load($h), 3, 'without the extension: status');
+my $h = start_client('up', '--one-transaction', '--dir', $two, '-d', 'first');
+is(finish_client($h), 3, 'without the extension: status');
 like($h->{err}, qr/no extension "migrate" in database "first"\n.*CREATE EXTENSION migrate/, 'and the way out');
 query('first', 'CREATE EXTENSION migrate; CREATE ROLE guest LOGIN; CREATE ROLE writer LOGIN;');
 query('first', q{SELECT migrate.grant('write', 'writer')});
-$h = start_load($two, '--apply', '-d', 'first', '-U', 'guest');
-is(finish_load($h), 3, 'without privileges: status');
+$h = start_client('up', '--one-transaction', '--dir', $two, '-d', 'first', '-U', 'guest');
+is(finish_client($h), 3, 'without privileges: status');
 like($h->{err}, qr/role "guest" lacks privileges .*\n.*SELECT migrate.grant\('write', 'guest'\); SELECT migrate.grant\('run', 'guest'\);/,
 	'and which ones');
-$h = start_load($two, '--apply-each', '-d', 'first', '-U', 'writer');
-is(finish_load($h), 3, 'with one right of two: status');
+$h = start_client('up', '--dir', $two, '-d', 'first', '-U', 'writer');
+is(finish_client($h), 3, 'with one right of two: status');
 like($h->{err}, qr/grants them: SELECT migrate.grant\('run', 'writer'\);$/m, 'and the other');
 is(query('first', 'SELECT count(*) FROM migrate.migration'), 0, 'nothing was loaded');
-$h = start_load($two, '-d', 'first', '-U', 'writer');
-is(finish_load($h), 0, 'who only loads needs one') or diag $h->{err};
+$h = start_client('load', $two, '-d', 'first', '-U', 'writer');
+is(finish_client($h), 0, 'who only loads needs one') or diag $h->{err};
 query('first', q{SELECT migrate.remove('001'), migrate.remove('002')});
-$h = start_load($two, '-d', 'first');
-is(finish_load($h), 0, 'loaded by another') or diag $h->{err};
+$h = start_client('load', $two, '-d', 'first');
+is(finish_client($h), 0, 'loaded by another') or diag $h->{err};
 
 # what is not applied is no success
 query('first', q{SELECT migrate.hold('001', 'later'), migrate.hold('002', 'later')});
-foreach my $mode ('--apply', '--apply-each')
+foreach my $mode ([], ['--one-transaction'])
 {
-	$h = start_load($two, $mode, '-d', 'first');
-	is(finish_load($h), 4, "$mode: all is held");
-	like($h->{err}, qr/^migrate-load: not applied: 001 \(held\), 002 \(held\)$/m, "$mode: and named");
+	$h = start_client('up', @$mode, '--dir', $two, '-d', 'first');
+	is(finish_client($h), 4, "@$mode: all is held");
+	like($h->{err}, qr/^pg_migrate: not applied: 001 \(held\), 002 \(held\)$/m, "@$mode: and named");
 }
 query('first', q{SELECT migrate.unhold('001')});
-$h = start_load($two, '--apply', '-d', 'first');
-is(finish_load($h), 4, 'one is held');
-like($h->{err}, qr/^migrate-load: not applied: 002 \(held\)$/m, 'and named');
+$h = start_client('up', '--one-transaction', '--dir', $two, '-d', 'first');
+is(finish_client($h), 4, 'one is held');
+like($h->{err}, qr/^pg_migrate: not applied: 002 \(held\)$/m, 'and named');
 query('first', q{SELECT migrate.unhold('002')});
-$h = start_load($two, '--apply', '-d', 'first');
-is(finish_load($h), 0, 'none is held') or diag $h->{err};
+$h = start_client('up', '--one-transaction', '--dir', $two, '-d', 'first');
+is(finish_client($h), 0, 'none is held') or diag $h->{err};
 
 # ---------------------------------------------------------------------------
 # Where it is
@@ -123,7 +123,7 @@ is(finish_load($h), 0, 'none is held') or diag $h->{err};
 {
 	my $top = "$FindBin::RealBin/../..";
 	my @make = ('make', '-s', '-C', $top, "DESTDIR=$work/root", 'PG_CONFIG=pg_config');
-	my $installed = "$work/root" . $node->config_data('--bindir') . '/migrate-load';
+	my $installed = "$work/root" . $node->config_data('--bindir') . '/pg_migrate';
 	is(system(@make, 'install'), 0, 'make install');
 	ok(-x $installed, 'puts it into the directory of psql');
 	is(system(@make, 'uninstall'), 0, 'make uninstall');
@@ -137,8 +137,8 @@ is(finish_load($h), 0, 'none is held') or diag $h->{err};
 foreach my $round (1 .. 3)
 {
 	query('postgres', "CREATE DATABASE starts$round");
-	my @starts = map { start_load($two, '--apply-each', '--create-extension', '-d', "starts$round") } 1 .. 8;
-	is(join(' ', map { finish_load($_) } @starts), '0 0 0 0 0 0 0 0', "round $round: eight first starts")
+	my @starts = map { start_client('up', '--dir', $two, '--create-extension', '-d', "starts$round") } 1 .. 8;
+	is(join(' ', map { finish_client($_) } @starts), '0 0 0 0 0 0 0 0', "round $round: eight first starts")
 	  or diag map { $_->{err} } @starts;
 	is(query("starts$round", 'SELECT count(*) FROM migrate.applied'), 2, "round $round: all is applied");
 }
@@ -155,18 +155,18 @@ my $newer = directory('newer', '001_i.sql' => 'CREATE INDEX CONCURRENTLY big_n O
 	'002_c.sql' => 'CREATE TABLE c (n int)', '003_d.sql' => 'CREATE TABLE d (n int)');
 my $blocker = $node->background_psql('builds');
 $blocker->query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM big');
-my $first = start_load($build, '--apply-each', '-d', 'builds');
+my $first = start_client('up', '--dir', $build, '-d', 'builds');
 until_true('builds', q{SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'virtualxid'}, 'the build waits');
-my @late = map { start_load($_, '--apply-each', '-d', 'builds') } $build, $newer, $build, $newer, $newer;
-push @late, start_load($newer, '--apply', '--wait', '60', '-d', 'builds');
-until_true('builds', q{SELECT count(*) >= 7 FROM pg_stat_activity WHERE application_name ~ 'migrate-load|^migrate '}, 'all have come');
+my @late = map { start_client('up', '--dir', $_, '-d', 'builds') } $build, $newer, $build, $newer, $newer;
+push @late, start_client('up', '--one-transaction', '--dir', $newer, '--wait', '60', '-d', 'builds');
+until_true('builds', q{SELECT count(*) >= 7 FROM pg_stat_activity WHERE application_name ~ 'pg_migrate|^migrate '}, 'all have come');
 foreach my $late (@late[ 1, 5 ])
 {
 	like(wait_for_message($late, qr/another session is running, waiting for it/), qr/waiting/, 'who comes late waits');
 	unlike($late->{err}, qr/ERROR/, 'who waits shows no error');
 }
 $blocker->quit;
-is(join(' ', map { finish_load($_) } $first, @late), '0 0 0 0 0 0 0', 'all come to a good end')
+is(join(' ', map { finish_client($_) } $first, @late), '0 0 0 0 0 0 0', 'all come to a good end')
   or diag map { $_->{err} } $first, @late;
 is(query('builds', q{SELECT string_agg(version, ' ' ORDER BY version) FROM migrate.applied}), '001 002 003', 'all is applied');
 is(query('builds', q{SELECT count(*) FROM migrate.journal WHERE outcome = 'failure'}), 0, 'without a failure');
@@ -181,21 +181,21 @@ my $builder = $node->background_psql('builds');
 $builder->query_until(qr/^$/, "CALL migrate.apply_each();\n");
 until_true('builds', q{SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event = 'virtualxid'}, 'the build waits');
 my $more = directory('more', '005_e.sql' => 'CREATE TABLE e (n int)');
-$h = start_load($more, '--apply', '-d', 'builds');
-is(finish_load($h), 3, 'after migrate.wait_timeout it is an error');
+$h = start_client('up', '--one-transaction', '--dir', $more, '-d', 'builds');
+is(finish_client($h), 3, 'after migrate.wait_timeout it is an error');
 like($h->{err}, qr/another session is still running, giving up/, 'which says so');
-$h = start_load($more, '--apply', '--wait', '60', '-d', 'builds');
+$h = start_client('up', '--one-transaction', '--dir', $more, '--wait', '60', '-d', 'builds');
 wait_for_message($h, qr/waiting for it/);
 usleep(2_500_000);    # longer than migrate.wait_timeout: --wait counts
 $blocker->quit;
-is(finish_load($h), 0, '--wait really waits') or diag $h->{err};
+is(finish_client($h), 0, '--wait really waits') or diag $h->{err};
 $builder->quit;
 
 # a schema of that name is in the way, which another try does not change
 query('postgres', 'CREATE DATABASE taken');
 query('taken', 'CREATE SCHEMA migrate');
-my $taken = start_load($two, '--create-extension', '-d', 'taken');
-is(finish_load($taken), 3, 'a schema in the way of the extension: status');
+my $taken = start_client('load', $two, '--create-extension', '-d', 'taken');
+is(finish_client($taken), 3, 'a schema in the way of the extension: status');
 like($taken->{err}, qr/^ERROR:  schema "migrate" already exists$/m, 'and the error of the server');
 
 # ---------------------------------------------------------------------------
@@ -216,25 +216,25 @@ my %ways = (
 	'TERM to the shell' => [ 'TERM', 1 ]);
 foreach my $way (sort keys %ways)
 {
-	foreach my $mode ('--apply', '--apply-each')
+	foreach my $mode ([], ['--one-transaction'])
 	{
 		my @signals = @{ $ways{$way} };
-		my $load = start_load($slow, $mode, '-d', 'killed');
+		my $load = start_client('up', @$mode, '--dir', $slow, '-d', 'killed');
 		until_true('killed', $running, 'it runs');
 		while (my ($signal, $sign) = splice(@signals, 0, 2))
 		{
 			kill $signal, $sign * $load->{pid} or die "kill: $!";
 		}
-		cmp_ok(finish_load($load), '>', 128, "$way, $mode: status");
-		is(query('killed', $none), 't', "$way, $mode: nothing is left running");
-		like($load->{err}, qr/nothing of this call runs in the server any more/, "$way, $mode: which is said");
-		is(query('killed', q{SELECT count(*) FROM migrate.applied}), 0, "$way, $mode: nothing is applied");
-		is(query('killed', q{SELECT to_regclass('k') IS NULL}), 't', "$way, $mode: nothing is left");
+		cmp_ok(finish_client($load), '>', 128, "$way, @$mode: status");
+		is(query('killed', $none), 't', "$way, @$mode: nothing is left running");
+		like($load->{err}, qr/nothing of this call runs in the server any more/, "$way, @$mode: which is said");
+		is(query('killed', q{SELECT count(*) FROM migrate.applied}), 0, "$way, @$mode: nothing is applied");
+		is(query('killed', q{SELECT to_regclass('k') IS NULL}), 't', "$way, @$mode: nothing is left");
 	}
 }
 
 # without a chance to say anything, and a lost connection
-my $load = start_load($slow, '--apply-each', '-d', 'killed');
+my $load = start_client('up', '--dir', $slow, '-d', 'killed');
 until_true('killed', $running, 'it runs');
 kill 'KILL', -$load->{pid};
 $load->{run}->finish;
@@ -242,40 +242,40 @@ until_true('killed', $none, 'the server notices by itself');
 is(query('killed', q{SELECT count(*) FROM migrate.applied}), 0, 'KILL: nothing is applied');
 
 # the shell alone, as who ends a child after a time-out does
-foreach my $mode ('--apply', '--apply-each')
+foreach my $mode ([], ['--one-transaction'])
 {
-	local $ENV{TMPDIR} = directory("tmp$mode");
-	$load = start_load($slow, $mode, '-d', 'killed');
+	local $ENV{TMPDIR} = directory("tmp@$mode");
+	$load = start_client('up', @$mode, '--dir', $slow, '-d', 'killed');
 	until_true('killed', $running, 'it runs');
-	isnt(join(' ', glob("$ENV{TMPDIR}/*")), '', "KILL to the shell, $mode: there are temporary files");
+	isnt(join(' ', glob("$ENV{TMPDIR}/*")), '', "KILL to the shell, @$mode: there are temporary files");
 	kill 'KILL', $load->{pid};
 	$load->{run}->finish;
-	is(query('killed', $none), 't', "KILL to the shell, $mode: nothing is left running");
-	like($load->{err}, qr/nothing of this call runs in the server any more/, "KILL to the shell, $mode: which is said");
-	is(query('killed', q{SELECT count(*) FROM migrate.applied}), 0, "KILL to the shell, $mode: nothing is applied");
-	is(join(' ', glob("$ENV{TMPDIR}/*")), '', "KILL to the shell, $mode: no temporary file is left");
+	is(query('killed', $none), 't', "KILL to the shell, @$mode: nothing is left running");
+	like($load->{err}, qr/nothing of this call runs in the server any more/, "KILL to the shell, @$mode: which is said");
+	is(query('killed', q{SELECT count(*) FROM migrate.applied}), 0, "KILL to the shell, @$mode: nothing is applied");
+	is(join(' ', glob("$ENV{TMPDIR}/*")), '', "KILL to the shell, @$mode: no temporary file is left");
 }
 
-$load = start_load($slow, '--apply-each', '-d', 'killed');
+$load = start_client('up', '--dir', $slow, '-d', 'killed');
 until_true('killed', $running, 'it runs');
 query('killed', q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'});
-isnt(finish_load($load), 0, 'lost connection: status');
+isnt(finish_client($load), 0, 'lost connection: status');
 like($load->{err}, qr/nothing of this call runs in the server any more/, 'lost connection: what is certain is said');
 
 # somebody else's run with the same role is left alone
-my $other = start_load($slow, '--apply-each', '-d', 'killed', '--project', 'other');
+my $other = start_client('up', '--dir', $slow, '-d', 'killed', '--project', 'other');
 until_true('killed', $running, 'the other one runs');
-$load = start_load($slow, '--apply-each', '-d', 'killed');
+$load = start_client('up', '--dir', $slow, '-d', 'killed');
 until_true('killed', q{SELECT count(*) > 0 FROM pg_stat_activity WHERE datname = 'killed' AND wait_event = 'Extension'}, 'ours waits');
 kill 'TERM', -$load->{pid};
-cmp_ok(finish_load($load), '>', 128, 'a call that waits: status');
+cmp_ok(finish_client($load), '>', 128, 'a call that waits: status');
 is(query('killed', $running), 't', 'the run of somebody else goes on');
 kill 'TERM', -$other->{pid};
-finish_load($other);
+finish_client($other);
 is(query('killed', $none), 't', 'until it is ended as well');
 
 # ---------------------------------------------------------------------------
-# --new goes on as the directory has begun
+# new goes on as the directory has begun
 # ---------------------------------------------------------------------------
 
 my $day = qr/20\d\d(?:0[1-9]|1[0-2])\d\d/;
@@ -299,8 +299,8 @@ foreach my $scheme (@schemes)
 {
 	my ($files, $expected) = @$scheme;
 	my $dir = directory('new' . $n++, map { $_ => 'SELECT 1' } @$files);
-	$h = start_load('--new', 'x', $dir);
-	is(finish_load($h), 0, "@$files: --new") or diag $h->{err};
+	$h = start_client('new', 'x', '--dir', $dir);
+	is(finish_client($h), 0, "@$files: new") or diag $h->{err};
 	like(join(' ', sort map { s{.*/}{}r } glob("$dir/*x*.sql")), $expected, "@$files: the next one");
 }
 is((grep { /a1b2c3d4/ } split /\n/, slurp_file((glob("$work/new12/*_x.sql"))[0]))[0],

@@ -1,4 +1,4 @@
-# bin/migrate-load runs nobody's operators: those of a schema that stands before
+# bin/pg_migrate runs nobody's operators: those of a schema that stands before
 # the server's in the search_path of a database are not used by its own queries.
 #
 # Needs the program, with sessions that hold it up.
@@ -14,7 +14,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $loader = "$FindBin::RealBin/../../bin/migrate-load";
+my $client = "$FindBin::RealBin/../../bin/pg_migrate";
 my $work = PostgreSQL::Test::Utils::tempdir();
 my $timeout = $PostgreSQL::Test::Utils::timeout_default;
 my $node = PostgreSQL::Test::Cluster->new('main');
@@ -56,17 +56,17 @@ query($node, $db, 'app', q{
 	CREATE TABLE public.gate ()});
 like(($node->psql($db, 'SELECT 1.5::float8 * 2'))[2], qr/a stranger runs/, 'the operators are there');
 
-sub start_load
+sub start_client
 {
 	my (@args) = @_;
 	my $h = { out => '', err => '' };
 
-	$h->{run} = IPC::Run::start([ 'sh', $loader, @args, '-d', $db, '-U', $superuser ],
+	$h->{run} = IPC::Run::start([ 'sh', $client, @args, '-d', $db, '-U', $superuser ],
 		'<', \'', '>', \$h->{out}, '2>', \$h->{err}, IPC::Run::timeout($timeout));
 	return $h;
 }
 
-sub finish_load
+sub finish_client
 {
 	my ($h) = @_;
 
@@ -74,18 +74,29 @@ sub finish_load
 	return $h->{run}->full_result(0) >> 8;
 }
 
-foreach my $case ([ 1, 'load only' ], [ 2, 'apply', '--apply' ], [ 3, 'apply_each', '--apply-each' ],
-	[ 4, 'with the extension', '--create-extension', '--apply' ])
+foreach my $case ([ 1, 'load only', 'load' ], [ 2, 'apply', 'up', '--one-transaction' ], [ 3, 'apply_each', 'up' ],
+	[ 4, 'with the extension', 'up', '--create-extension' ])
 {
 	my ($n, $name, @args) = @$case;
 	my $dir = "$work/$n";
 
 	mkdir $dir or die $!;
-	append_to_file("$dir/00${n}_a.sql", "CREATE TABLE public.t$n (id int);\n");
-	my $h = start_load($dir, @args);
-	is(finish_load($h), 0, "$name: status");
+	append_to_file("$dir/00${n}_a.sql", "-- migrate:up\nCREATE TABLE public.t$n (id int);\n-- migrate:down\nDROP TABLE public.t$n;\n");
+	my $h = start_client(@args, '--dir', $dir);
+	is(finish_client($h), 0, "$name: status");
 	unlike($h->{err}, qr/a stranger runs/, "$name: nobody's operator is run");
 	query($node, $db, $superuser, q{SELECT migrate.apply()}) if $n == 1;
+}
+
+# whatever else it does
+foreach my $args ([ 'up', '--json' ], ['status'], [ 'status', '--json' ], [ 'check', '--json' ], ['plan'], [ 'plan', '--sql' ],
+	['lint'], ['rehearse'], [ 'rehearse', '--statements' ], [ 'report', '--rehearse' ], ['script'], ['log'], ['progress'], ['cancel'],
+	[ 'hold', '004', 'later' ], [ 'unhold', '004' ], ['redo'], ['down'], [ 'up', '--json' ], [ 'stamp', '004' ],
+	[ 'stamp', '--to', 'head' ], ['init'], ['version'])
+{
+	my $h = start_client(@$args, $args->[0] =~ /^(?:up|plan|lint|rehearse|report)$/ ? ('--dir', "$work/4") : ());
+	is(finish_client($h), 0, "@$args: status") or diag $h->{err};
+	unlike("$h->{out}$h->{err}", qr/a stranger runs/, "@$args: nobody's operator is run");
 }
 
 # while it waits for another run, and when it is ended
@@ -99,11 +110,11 @@ ask($gate, 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM public.t
 ask_start($holder, 'SET search_path = pg_catalog; CALL migrate.apply_each()');
 $node->poll_query_until('postgres',
 	q{SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event = 'virtualxid'}) or die 'the build does not wait';
-my $h = start_load($dir, '--apply');
+my $h = start_client('up', '--dir', $dir);
 $h->{run}->pump until $h->{err} =~ /waiting for it/;
 ask($gate, 'COMMIT');
 ask_wait($holder);
-is(finish_load($h), 0, 'waiting: status');
+is(finish_client($h), 0, 'waiting: status');
 unlike($h->{err}, qr/a stranger runs/, "waiting: nobody's operator is run");
 
 done_testing();

@@ -432,25 +432,25 @@ foreach my $name (sort keys %calls)
 check_steps();
 check_refusal();
 # ---------------------------------------------------------------------------
-# migrate-load
+# pg_migrate
 # ---------------------------------------------------------------------------
 
 my $files = PostgreSQL::Test::Utils::tempdir();
 my $number = 990000;
 my $interval = (through('SHOW client_connection_check_interval'))[1];
-foreach my $mode ('--apply', '--apply-each')
+foreach my $mode ([], ['--one-transaction'])
 {
 	foreach my $case ([ 'SELECT 1;', 0 ], [ 'SELECT 1/0;', 3 ])
 	{
 		my ($text, $expected) = @$case;
-		my $name = "migrate-load $mode, $text";
+		my $name = "pg_migrate up @$mode, $text";
 
 		through('SELECT migrate.remove(version) FROM migrate.status() WHERE applied_at IS NULL');
 		unlink glob "$files/*";
 		append_to_file("$files/" . ++$number . '_x.sql', "SELECT $number;\n$text\n");
 		my ($out, $err) = ('', '');
 		IPC::Run::run([
-				'sh', "$FindBin::RealBin/../../bin/migrate-load", $files, $mode,
+				'sh', "$FindBin::RealBin/../../bin/pg_migrate", 'up', '--dir', $files, @$mode,
 				'--convention', 'plain', '-d', "host=$pooler_dir port=$pooler_port dbname=one user=app"
 			], '<', \undef, '>', \$out, '2>', \$err, IPC::Run::timeout($timeout));
 		is($? >> 8, $expected, "$name: status") or diag("$out$err");
