@@ -62,7 +62,7 @@ CREATE TABLE migrate.migration (
 COMMENT ON TABLE migrate.migration IS
 	'the texts: a row per migration, applied or not';
 
--- what a plan has to know of, however long it has been applied; src/ledger/migration.c reads it by name
+-- what a plan has to know of, however long it has been applied; src/ledger/entry.c reads it by name
 CREATE INDEX migration_special_idx ON migrate.migration (project)
 	WHERE kind OPERATOR(pg_catalog.<>) 'versioned'
 		OR requires OPERATOR(pg_catalog.<>) '{}'

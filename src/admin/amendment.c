@@ -16,8 +16,8 @@
 #include "admin/source_check.h"
 #include "base/checksum.h"
 #include "base/errors.h"
+#include "ledger/applied.h"
 #include "ledger/journal.h"
-#include "ledger/migration.h"
 #include "source/tokens.h"
 
 void
@@ -73,8 +73,8 @@ mig_amendment_record(List *amendments, const char *note)
 		for (int part = MIG_UP; part <= MIG_VERIFY; part++)
 			add_amended_part(batch, &row, part, amendment->old[part],
 							 amendment->new[part]);
-		mig_migration_accept(amendment->project, amendment->version,
-							 row.checksum, row.down_checksum);
+		mig_applied_accept(amendment->project, amendment->version,
+						   row.checksum, row.down_checksum);
 	}
 	mig_journal_batch_flush(batch);
 	mig_journal_batch_end(batch);

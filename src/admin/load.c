@@ -18,7 +18,10 @@
 #include "base/checksum.h"
 #include "base/errors.h"
 #include "base/version_order.h"
+#include "ledger/compare.h"
+#include "ledger/entry.h"
 #include "ledger/migration.h"
+#include "ledger/policy.h"
 #include "ledger/state.h"
 #include "plan/project.h"
 #include "plan/preflight.h"
@@ -145,7 +148,7 @@ compare_some(const char *project, List *sources)
 		down_checksums = lappend(down_checksums, source->down ?
 								 mig_checksum(source->down) : NULL);
 	}
-	return mig_migration_compare(project, sources, checksums, down_checksums);
+	return mig_compare_sources(project, sources, checksums, down_checksums);
 }
 
 #define COMPARED_AT_ONCE 1024
@@ -248,7 +251,7 @@ find_amendments(const char *project, List *sources)
 		return NIL;
 	foreach(lc, sources)
 		versions[foreach_current_index(lc)] = ((MigSource *) lfirst(lc))->version;
-	entries = mig_migration_entries_of(project, versions, count);
+	entries = mig_entry_in_order(project, versions, count);
 	texts = mig_migration_texts(project, entries, count);
 	foreach(lc, sources)
 	{
@@ -588,7 +591,7 @@ keep_amended_downs(const char *project, LoadPlan *load)
 
 		if (!row->amended_down || source->irreversible)
 			continue;
-		entries = mig_migration_entries_of(project, &source->version, 1);
+		entries = mig_entry_in_order(project, &source->version, 1);
 		texts = mig_migration_texts(project, entries, 1);
 		source->down = pstrdup(texts->down);
 		source->down_path = entries[0]->down_path;
@@ -651,7 +654,7 @@ plan_load(const char *project, List *sources, const MigLoading *how)
 	}
 	plan_amendments(load, project, different, different_rows, conflicts);
 	plan_other_changes(load, project, others);
-	load->entries = mig_migration_entries(project, false, &load->nentries);
+	load->entries = mig_entry_all(project, false, &load->nentries);
 	find_absent(load, sources);
 	plan_renamed(project, load);
 	return load;

@@ -21,6 +21,8 @@
 #include "base/checksum.h"
 #include "base/errors.h"
 #include "base/sql.h"
+#include "ledger/applied.h"
+#include "ledger/entry.h"
 #include "ledger/journal.h"
 #include "ledger/migration.h"
 #include "source/convention.h"
@@ -174,7 +176,7 @@ mig_renamed_find(const char *project, List *sources, List **absent)
 	if (sources == NIL)
 		return NIL;
 	make_candidates(&candidates, sources);
-	entries = mig_migration_entries(project, true, &count);
+	entries = mig_entry_all(project, true, &count);
 	foreach(lc, *absent)
 	{
 		MigEntry   *entry = bsearch(((MigEntry *) lfirst(lc))->version,
@@ -366,8 +368,8 @@ mig_renamed_record(const char *project, List *renamed)
 		row.down_checksum = source->down ? mig_checksum(source->down) : NULL;
 		add_event(batch, &row, source->version, psprintf("renamed from %s", old));
 		n = row.seq;
-		mig_migration_rename(project, old, source, row.checksum,
-							 row.down_checksum);
+		mig_applied_rename(project, old, source, row.checksum,
+						   row.down_checksum);
 		versions = lappend(versions, one->entry->version);
 	}
 	mig_journal_batch_flush(batch);

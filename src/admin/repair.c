@@ -14,8 +14,10 @@
 #include "base/errors.h"
 #include "base/session_settings.h"
 #include "base/subxact.h"
+#include "ledger/entry.h"
 #include "ledger/journal.h"
 #include "ledger/migration.h"
+#include "ledger/policy.h"
 #include "ledger/state.h"
 #include "ledger/step.h"
 #include "plan/plan.h"
@@ -100,7 +102,7 @@ record_entries(const char *project, List *entries, const char *origin, int64 run
 static MigEntry *
 find_entry(const char *project, const char *version, bool stored)
 {
-	MigEntry   *entry = mig_migration_entry(project, version);
+	MigEntry   *entry = mig_entry_read(project, version);
 
 	if (entry == NULL || (stored && !entry->stored))
 		ereport(ERROR,

@@ -20,7 +20,10 @@
 #include "base/subxact.h"
 #include "exec/execute.h"
 #include "exec/lock_wait.h"
+#include "ledger/applied.h"
 #include "ledger/migration.h"
+#include "ledger/policy.h"
+#include "ledger/project_names.h"
 #include "plan/plan.h"
 #include "plan/project.h"
 #include "plan/plan_run.h"
@@ -53,7 +56,7 @@ static MigProject *
 warn_if_empty(MigProject *project)
 {
 	if (project->count == 0)
-		mig_migration_tell_empty(project->name, WARNING);
+		mig_project_names_tell_empty(project->name, WARNING);
 	return project;
 }
 
@@ -163,7 +166,7 @@ mig_status_plan(const char *project, const char *target, MigPlanSink sink,
 	MigPolicy  *policy = mig_policy_read(project);
 	MigProject *read = warn_if_empty(read_up_to(project, target, false));
 	MigPlan    *plan = mig_plan_up(read, target, false, NIL, policy,
-								   mig_migration_is_applied);
+								   mig_applied_exists);
 
 	check_half_way(read, plan, MIG_UP, policy);
 	describe_plan(project, plan, MIG_UP, sink, arg);
@@ -278,7 +281,7 @@ mig_status_check(const char *project_name, const char *target)
 
 	if (project->count == 0 &&
 		(target == NULL || strcmp(target, MIG_TARGET_BASE) != 0))
-		mig_migration_tell_empty(project_name, ERROR);
+		mig_project_names_tell_empty(project_name, ERROR);
 	wanted = mig_plan_up_to(project, target);
 	if (!mig_policy_read(project_name)->allow_out_of_order)
 		late = mig_plan_late(project, wanted);

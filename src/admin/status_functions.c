@@ -20,7 +20,7 @@
 #include "admin/status.h"
 #include "base/argument.h"
 #include "base/sql.h"
-#include "ledger/migration.h"
+#include "ledger/project_names.h"
 #include "ledger/tables.h"
 #include "plan/plan.h"
 #include "plan/project.h"
@@ -44,7 +44,7 @@ static MigProject *
 warn_if_empty(MigProject *project)
 {
 	if (project->count == 0)
-		mig_migration_tell_empty(project->name, WARNING);
+		mig_project_names_tell_empty(project->name, WARNING);
 	return project;
 }
 
@@ -278,6 +278,6 @@ migrate_known_project(PG_FUNCTION_ARGS)
 {
 	char	   *project = mig_argument_project(fcinfo, 0);
 
-	mig_migration_warn_if_empty(project);
+	mig_project_names_warn_if_empty(project);
 	PG_RETURN_TEXT_P(cstring_to_text(project));
 }

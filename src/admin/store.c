@@ -14,6 +14,7 @@
 #include "admin/store.h"
 #include "admin/trigger.h"
 #include "base/errors.h"
+#include "ledger/entry.h"
 #include "ledger/journal.h"
 #include "ledger/migration.h"
 #include "plan/project.h"
@@ -35,7 +36,7 @@ locked_entry(const char *project, const char *version, const char *what)
 
 	mig_preflight_transaction(what);
 	mig_run_lock_acquire();
-	entry = mig_migration_entry(project, version);
+	entry = mig_entry_read(project, version);
 	if (entry != NULL && entry->stored)
 		return entry;
 	ereport(ERROR,

@@ -27,8 +27,11 @@
 #include "admin/trigger.h"
 #include "base/checksum.h"
 #include "base/errors.h"
+#include "ledger/applied.h"
 #include "ledger/columns.h"
-#include "ledger/migration.h"
+#include "ledger/entry.h"
+#include "ledger/policy.h"
+#include "ledger/project_names.h"
 #include "ledger/state.h"
 #include "ledger/tables.h"
 #include "plan/preflight.h"
@@ -410,8 +413,8 @@ gate_insert(MigrationRow *row)
 static bool
 is_applied(const MigrationRow *row)
 {
-	return mig_migration_is_applied(get_text(row, M_PROJECT),
-									get_text(row, M_VERSION));
+	return mig_applied_exists(get_text(row, M_PROJECT),
+							  get_text(row, M_VERSION));
 }
 
 void
@@ -439,7 +442,7 @@ amendment_of_rows(MigAmendment * amendment, const MigrationRow *old,
 	amendment->project = get_text(old, M_PROJECT);
 	amendment->version = get_text(old, M_VERSION);
 	amendment->name = get_text(row, M_NAME);
-	entry = mig_migration_entry(amendment->project, amendment->version);
+	entry = mig_entry_read(amendment->project, amendment->version);
 	amendment->as_applied = entry != NULL && !entry->up_changed &&
 		!entry->down_changed;
 	for (int part = MIG_UP; part <= MIG_VERIFY; part++)
@@ -726,7 +729,7 @@ notice_missing_schemas(char *search_path)
 static void
 notice_unknown_names(const char *project, const char *role, char *search_path)
 {
-	List	   *projects = mig_migration_projects();
+	List	   *projects = mig_project_names();
 	bool		known = projects == NIL;
 	ListCell   *lc;
 

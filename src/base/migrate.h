@@ -81,7 +81,7 @@ typedef struct MigSource
 
 /*
  * One version of a project: stored, applied or both.  Filled by
- * ledger/migration.c, ordered and selected by plan/plan.c.  Has no bodies, so
+ * ledger/entry.c, ordered and selected by plan/plan.c.  Has no bodies, so
  * that a plan's size is that of its names.
  */
 typedef struct MigEntry

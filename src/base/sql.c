@@ -422,6 +422,18 @@ mig_sql_text_array(char **strings, int count)
 }
 
 Datum
+mig_sql_text_list(List *strings)
+{
+	char	  **array = palloc(sizeof(char *) * Max(list_length(strings), 1));
+	ListCell   *lc;
+	int			n = 0;
+
+	foreach(lc, strings)
+		array[n++] = lfirst(lc);
+	return mig_sql_text_array(array, n);
+}
+
+Datum
 mig_sql_text_datum(const char *string, bool *isnull)
 {
 	*isnull = (string == NULL);

@@ -132,6 +132,9 @@ extern Datum *mig_sql_array_elements(Datum array, const char *table,
 /* text[] of C strings */
 extern Datum mig_sql_text_array(char **strings, int count);
 
+/* the same of a list of char * */
+extern Datum mig_sql_text_list(List *strings);
+
 /* a text Datum, or (Datum) 0 and *isnull for NULL */
 extern Datum mig_sql_text_datum(const char *string, bool *isnull);
 

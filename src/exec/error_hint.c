@@ -17,7 +17,7 @@
 #include "base/subxact.h"
 #include "exec/error_hint.h"
 #include "exec/lock_wait.h"
-#include "ledger/migration.h"
+#include "ledger/applied.h"
 
 typedef struct LastRole
 {
@@ -30,7 +30,7 @@ read_last_role(void *arg)
 {
 	LastRole   *last = (LastRole *) arg;
 
-	last->role = mig_migration_last_role(last->project);
+	last->role = mig_applied_last_role(last->project);
 }
 
 /* an error in here must not take the place of the one that gets the hint */

@@ -39,7 +39,7 @@
 #include "exec/execute.h"
 #include "exec/lock_wait.h"
 #include "exec/toplevel.h"
-#include "ledger/migration.h"
+
 
 /* when migrate.timeout is over; 0: no limit, or no migration is running */
 static TimestampTz migration_deadline = 0;

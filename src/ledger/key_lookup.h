@@ -22,6 +22,26 @@ typedef struct MigKeyLookup
 	const char *wanted[MIG_KEY_WANTED]; /* NULL: no more */
 } MigKeyLookup;
 
+/* has those of some kind that a plan cannot do without, see sql/parts */
+#define MIG_SPECIAL_INDEX "migration_special_idx"
+
+/*
+ * SQL: the row of a project, $1, with this version, if there is one.  OFFSET
+ * keeps it a look-up by the whole key for each row before it: plans for rows
+ * that are thought to be few read all rows of the project again for each, and
+ * "version = ANY" may be a filter on all of them.
+ */
+#define MIG_ROW_OF(columns, rows, version) \
+	" LEFT JOIN LATERAL (SELECT " columns " FROM " rows \
+	"  project OPERATOR(pg_catalog.=) $1" \
+	"  AND version OPERATOR(pg_catalog.=) " version " OFFSET 0)"
+#define MIG_MIGRATION_OF(version) \
+	MIG_ROW_OF("*", "migrate.migration WHERE", version) " m ON true"
+#define MIG_APPLIED_OF(version) \
+	MIG_ROW_OF("*", \
+			   "migrate.applied WHERE target OPERATOR(pg_catalog.=) '' AND", \
+			   version) " a ON true"
+
 /*
  * The wanted columns of the row with this key, copied; false if there is none.
  * Sees what is committed now, and what this transaction has done.

@@ -24,7 +24,10 @@
 #include "utils/memutils.h"
 
 #include "base/errors.h"
+#include "ledger/applied.h"
 #include "ledger/migration.h"
+#include "ledger/policy.h"
+#include "ledger/project_names.h"
 #include "lint/lint.h"
 #include "lint/rules.h"
 #include "lint/verify.h"
@@ -640,11 +643,11 @@ mig_lint(const char *project_name, const char *target, bool restricted,
 	MigPlan    *plan;
 
 	if (project->count == 0)
-		mig_migration_tell_empty(project_name, WARNING);
+		mig_project_names_tell_empty(project_name, WARNING);
 	lenient.allow_out_of_order = true;
 	lenient.require_down = false;
 	plan = mig_plan_up(project, target, restricted, versions, &lenient,
-					   mig_migration_is_applied);
+					   mig_applied_exists);
 	return lint_plan(project_name, project, plan, policy, true);
 }
 

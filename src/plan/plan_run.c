@@ -18,8 +18,11 @@
 
 #include "base/errors.h"
 #include "base/version_order.h"
+#include "ledger/applied.h"
 #include "ledger/journal.h"
 #include "ledger/migration.h"
+#include "ledger/policy.h"
+#include "ledger/project_names.h"
 #include "ledger/state.h"
 #include "plan/project.h"
 #include "plan/plan_run.h"
@@ -130,8 +133,8 @@ newest_path(const MigProject *project)
 			newest = entry;
 	}
 	if (newest == NULL || newest->seq <= project->settled.seq)
-		return mig_migration_newest_path(project->name);
-	return mig_migration_path_of(project->name, newest->version);
+		return mig_applied_newest_path(project->name);
+	return mig_applied_path_of(project->name, newest->version);
 }
 
 List *
@@ -176,7 +179,7 @@ notice_nothing_pending(const MigProject *project)
 
 	if (project->count == 0)
 	{
-		mig_migration_tell_empty(project->name, WARNING);
+		mig_project_names_tell_empty(project->name, WARNING);
 		return;
 	}
 	mig_plan_state(project, &state);
@@ -240,7 +243,7 @@ make_plan_up(const MigRunOptions *options, MigPlannedRun *prepared)
 	prepared->project = read_project_to_apply(options, prepared->policy);
 	prepared->plan = mig_plan_up(prepared->project, options->target,
 								 options->restricted, options->versions,
-								 prepared->policy, mig_migration_is_applied);
+								 prepared->policy, mig_applied_exists);
 	prepared->ledger_was_empty = nothing_applied(prepared->project);
 }
 
@@ -348,7 +351,7 @@ mig_plan_run_undo(const MigRunOptions *options, const MigDownChoice *choice,
 	notice_staying(prepared->plan,
 				   mig_plan_run_holds(options, prepared->policy));
 	if (prepared->project->count == 0)
-		mig_migration_tell_empty(options->project, WARNING);
+		mig_project_names_tell_empty(options->project, WARNING);
 	else if (prepared->plan->nsteps == 0)
 	{
 		if (choice->kind == MIG_DOWN_RUN && choice->run != 0 &&

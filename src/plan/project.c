@@ -11,7 +11,7 @@
 
 #include "utils/snapmgr.h"
 
-#include "ledger/migration.h"
+#include "ledger/entry.h"
 #include "ledger/state.h"
 #include "plan/project.h"
 
@@ -30,7 +30,7 @@ static MigProject *
 read_all(const char *name, bool details, bool strict, MigSettled *settled)
 {
 	int			count;
-	MigEntry   *entries = mig_migration_entries(name, details, &count);
+	MigEntry   *entries = mig_entry_all(name, details, &count);
 
 	settled->through = settled->highest = NULL;
 	settled->count = settled->seq = settled->nexceptions = 0;
@@ -80,17 +80,17 @@ read_unsettled(const char *name, const MigSettled *settled, List *versions,
 	MigEntry   *entries;
 
 	if (settled->through == NULL ||
-		!mig_migration_unsettled(name, settled, &unsettled))
+		!mig_entry_unsettled(name, settled, &unsettled))
 		return NULL;
 	if (list_length(unsettled) > Max(settled->count / 2, MANY))
 		return NULL;
 	versions = list_concat_copy(versions, unsettled);
-	entries = mig_migration_entries_named(name, versions, details, count);
+	entries = mig_entry_named(name, versions, details, count);
 	missing = find_missing_requirements(entries, *count);
 	if (missing != NIL)
-		entries = mig_migration_entries_named(name,
-											  list_concat(versions, missing),
-											  details, count);
+		entries = mig_entry_named(name,
+								  list_concat(versions, missing),
+								  details, count);
 	return mig_plan_is_enough(settled, entries, *count) ? entries : NULL;
 }
 

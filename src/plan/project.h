@@ -13,7 +13,7 @@
 /*
  * All migrations of a project that a plan may ask for; these versions (char *)
  * are among them, if there are such.  details and strict as in
- * ledger/migration.h and plan/plan.h.
+ * ledger/entry.h and plan/plan.h.
  */
 extern MigProject *mig_project_read(const char *name, List *versions,
 									bool details, bool strict);

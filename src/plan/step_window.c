@@ -12,7 +12,7 @@
 
 #include "utils/memutils.h"
 
-#include "ledger/migration.h"
+#include "ledger/entry.h"
 #include "plan/step_window.h"
 
 struct MigStepWindowItem
@@ -112,7 +112,7 @@ mig_step_window_read(MigStepWindow *window, const char *project, int first)
 	Assert(first >= 0 && first < window->nsteps);
 	for (i = 0; i < window->count; i++)
 		versions[i] = window->items[first + i].version;
-	read = mig_migration_entries_of(project, versions, window->count);
+	read = mig_entry_in_order(project, versions, window->count);
 	MemoryContextSwitchTo(window->context);
 	for (i = 0; read != NULL && i < window->count; i++)
 	{

@@ -33,7 +33,7 @@
 #include "exec/lock_wait.h"
 #include "exec/progress.h"
 #include "exec/session_state.h"
-#include "ledger/migration.h"
+
 #include "plan/loaded_bodies.h"
 #include "plan/preflight.h"
 #include "plan/run_lock.h"

@@ -23,7 +23,8 @@
 #include "base/errors.h"
 #include "base/sql.h"
 #include "base/subxact.h"
-#include "ledger/migration.h"
+#include "ledger/entry.h"
+#include "ledger/policy.h"
 #include "plan/project.h"
 #include "plan/plan_run.h"
 #include "report/report.h"
@@ -246,8 +247,8 @@ note_downs(MigReport *report)
 
 	for (i = 0; i < report->nsteps; i++)
 		versions[i] = report->steps[i].version;
-	entries = mig_migration_entries_of(report->project, versions,
-									   report->nsteps);
+	entries = mig_entry_in_order(report->project, versions,
+								 report->nsteps);
 	for (i = 0; i < report->nsteps; i++)
 		report->steps[i].has_down = entries[i]->has_down;
 }

@@ -14,7 +14,6 @@
 #include "utils/memutils.h"
 
 #include "base/session_settings.h"
-#include "ledger/migration.h"
 #include "ledger/run.h"
 #include "ledger/state.h"
 #include "lint/lint.h"

@@ -20,7 +20,9 @@
 #include "base/subxact.h"
 #include "exec/lock_wait.h"
 #include "exec/progress.h"
+#include "ledger/applied.h"
 #include "ledger/migration.h"
+#include "ledger/policy.h"
 #include "plan/preflight.h"
 #include "plan/recheck.h"
 #include "plan/run_lock.h"
@@ -51,7 +53,7 @@ give_up_repeatables(MigApplyEachRun *each, const MigEntry *undone_entry, List **
 
 		if (undone_entry->kind != MIG_VERSIONED ||
 			entry->seq < undone_entry->seq ||
-			!mig_migration_is_applied(each->common.options->project, entry->version))
+			!mig_applied_exists(each->common.options->project, entry->version))
 			continue;
 		mig_journal_give_up(&row, each->result->run, each->common.options->project,
 							entry, each->common.options->note);

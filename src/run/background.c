@@ -54,7 +54,8 @@
 #include "exec/failure_record.h"
 #include "exec/toplevel.h"
 #include "ledger/journal.h"
-#include "ledger/migration.h"
+#include "ledger/policy.h"
+#include "ledger/project_names.h"
 #include "ledger/run.h"
 #include "ledger/tables.h"
 #include "plan/preflight.h"
@@ -167,7 +168,7 @@ mig_background_start(const MigRunOptions *options)
 	check_role(GetUserId());
 	check_database();
 	mig_background_launch_check();
-	mig_migration_warn_if_empty(options->project);
+	mig_project_names_warn_if_empty(options->project);
 
 	memset(&row, 0, sizeof(row));
 	row.run = mig_journal_next_run();

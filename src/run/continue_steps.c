@@ -15,7 +15,7 @@
 
 #include "base/errors.h"
 #include "base/superuser.h"
-#include "ledger/migration.h"
+#include "ledger/policy.h"
 #include "run/continue_steps.h"
 
 static void

@@ -31,6 +31,7 @@
 #include "base/printable.h"
 #include "base/sql.h"
 #include "exec/toplevel.h"
+#include "ledger/applied.h"
 #include "ledger/migration.h"
 #include "run/apply.h"
 #include "run/apply_each.h"
@@ -409,7 +410,7 @@ migrate_refuse_text(PG_FUNCTION_ARGS)
 	literal = quote_literal_cstr(mig_printable_line(given, MIG_EXCERPT_BYTES));
 	project = mig_argument_project(fcinfo, number->project);
 	is_version = mig_migration_is_stored(project, given) ||
-		mig_migration_is_applied(project, given);
+		mig_applied_exists(project, given);
 	ereport(ERROR,
 			(errcode(ERRCODE_DATATYPE_MISMATCH),
 			 errmsg("migrate.%s() takes the %s, and %s is text",
