@@ -53,7 +53,7 @@ add_amended_part(MigJournalBatch *batch, MigJournalRow *row, MigPart part,
 void
 mig_amendment_record(List *amendments, const char *note)
 {
-	const		MigAmendment *first = linitial(amendments);
+	const MigAmendment *first = linitial(amendments);
 	MigJournalBatch *batch = mig_journal_batch_begin();
 	MigJournalRow row;
 	ListCell   *lc;
@@ -62,7 +62,7 @@ mig_amendment_record(List *amendments, const char *note)
 					  note);
 	foreach(lc, amendments)
 	{
-		const		MigAmendment *amendment = lfirst(lc);
+		const MigAmendment *amendment = lfirst(lc);
 
 		row.version = amendment->version;
 		row.name = amendment->name;
@@ -82,7 +82,7 @@ mig_amendment_record(List *amendments, const char *note)
 
 /* do up and down differ in comments and blanks only? */
 bool
-mig_amendment_is_comment_edit(const MigAmendment * amendment)
+mig_amendment_is_comment_edit(const MigAmendment *amendment)
 {
 	return amendment->as_applied &&
 		mig_tokens_same(amendment->old[MIG_UP], amendment->new[MIG_UP]) &&

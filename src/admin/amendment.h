@@ -25,7 +25,7 @@ typedef struct MigAmendment
 	const char *note;			/* NULL: that of all of them */
 	const char *taken_by;		/* the file of another migration that has this
 								 * version, or NULL */
-}			MigAmendment;
+} MigAmendment;
 
 /* the note of an edit that changes nothing that runs */
 #define MIG_AMENDMENT_COMMENTS "comments or blanks only"
@@ -38,7 +38,7 @@ extern void mig_amendment_refuse(const char *version, const char *what,
 extern void mig_amendment_record(List *amendments, const char *note);
 
 /* do up and down differ in comments and blanks only? */
-extern bool mig_amendment_is_comment_edit(const MigAmendment * amendment);
+extern bool mig_amendment_is_comment_edit(const MigAmendment *amendment);
 
 /* say of which versions (char *) that is so */
 extern void mig_amendment_notice_comment_edits(List *versions);

@@ -281,7 +281,7 @@ find_amendments(const char *project, List *sources)
 
 /* may the new text of an applied migration be taken without being asked? */
 static bool
-is_harmless(const MigAmendment * amendment, const MigComparison *row,
+is_harmless(const MigAmendment *amendment, const MigComparison *row,
 			const MigPolicy *policy)
 {
 	return !policy->refuse_edits && row->same_head && mig_amendment_is_comment_edit(amendment);

@@ -26,9 +26,8 @@
 #include "plan/run_lock.h"
 #include "source/body.h"
 
-/* see that nothing forbids it, and take the lock */
-static void
-repair_begin(const char *name, bool destructive, const char *confirm)
+void
+mig_repair_begin(const char *name, bool destructive, const char *confirm)
 {
 	MigPolicy  *policy;
 
@@ -137,7 +136,7 @@ mig_repair_stamp(const char *project, const char *version,
 {
 	MigEntry   *entry;
 
-	repair_begin(project, false, NULL);
+	mig_repair_begin(project, false, NULL);
 	entry = find_entry(project, version, true);
 	if (entry->applied && !entry->up_changed && !entry->down_changed &&
 		!entry->partial)
@@ -154,7 +153,7 @@ mig_repair_unstamp(const char *project, const char *version,
 {
 	MigEntry   *entry;
 
-	repair_begin(project, true, confirm);
+	mig_repair_begin(project, true, confirm);
 	entry = find_entry(project, version, false);
 	if (!entry->applied && !entry->partial)
 		ereport(NOTICE,
@@ -175,7 +174,7 @@ mig_repair_stamp_to(const char *name, const char *target, const char *note,
 	int			n = 0;
 	int			i;
 
-	repair_begin(name, true, confirm);
+	mig_repair_begin(name, true, confirm);
 	project = mig_project_read_all(name, true, false);
 	wanted = mig_plan_up_to(project, target);
 	for (i = 0; i < project->count; i++)
@@ -339,7 +338,7 @@ mig_repair_resume(const char *project, const char *version, int at, int done,
 	bool		partial;
 	int			last;
 
-	repair_begin(project, false, NULL);
+	mig_repair_begin(project, false, NULL);
 	entry = find_entry(project, version, true);
 	partial = mig_step_exists(project, version, &key.part);
 	if (!partial && entry->applied)

@@ -14,6 +14,13 @@ typedef void (*MigRepairSink) (int64 run, const char *version,
 							   const char *name, const char *action,
 							   void *arg);
 
+/*
+ * Before the ledger is changed by hand: see that nothing forbids it, and take
+ * the runner lock.
+ */
+extern void mig_repair_begin(const char *project, bool destructive,
+							 const char *confirm);
+
 /* no body is run; what is so already is left alone and not reported */
 extern void mig_repair_stamp(const char *project, const char *version,
 							 const char *origin, const char *note,

@@ -434,7 +434,7 @@ mig_trigger_end(void)
 
 /* an UPDATE of texts by hand is recorded as amend() would */
 static void
-amendment_of_rows(MigAmendment * amendment, const MigrationRow *old,
+amendment_of_rows(MigAmendment *amendment, const MigrationRow *old,
 				  const MigrationRow *row)
 {
 	const MigEntry *entry;

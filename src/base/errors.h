@@ -42,6 +42,7 @@
 #define MIG_ERRCODE_TEMPORARY			MAKE_SQLSTATE('M', 'G', '0', '3', '2')
 #define MIG_ERRCODE_BOOKS				MAKE_SQLSTATE('M', 'G', '0', '3', '6')
 #define MIG_ERRCODE_BUSY				MAKE_SQLSTATE('M', 'G', '0', '4', '1')
+#define MIG_ERRCODE_FOREIGN_LEDGER		MAKE_SQLSTATE('M', 'G', '0', '4', '2')
 
 /* a place in a text, and what an error may show of it */
 typedef struct MigPlace

@@ -473,8 +473,13 @@ form_applied_tuple(const MigJournalBatch *batch, const MigJournalRow *row,
 		nulls[i] = journal_nulls[sources[i]];
 	}
 	values[A_APPLIED_AT] =
-		TimestampTzGetDatum(row->started_at +
+		TimestampTzGetDatum(row->applied_at != 0 ? row->applied_at :
+							row->started_at +
 							(TimestampTz) (row->execution_ms * 1000.0));
+	if (row->applied_ms > 0)
+		values[A_EXECUTION_MS] = Float8GetDatum(row->applied_ms);
+	if (row->applied_by != NULL)
+		values[A_APPLIED_BY] = CStringGetTextDatum(row->applied_by);
 	values[A_ORIGIN] = CStringGetTextDatum(row->origin);
 	values[A_APPLIED_SEQ] = Int64GetDatum(seq);
 	nulls[A_APPLIED_SEQ] = false;

@@ -66,6 +66,11 @@ typedef struct MigJournalRow
 	const char *body;			/* amend: which text was replaced */
 	MigLedgerEffect effect;
 	const char *origin;			/* for the ledger */
+
+	/* for the ledger, if somebody else has applied it; or 0 and NULL */
+	TimestampTz applied_at;
+	double		applied_ms;
+	const char *applied_by;
 	bool		replace;		/* the version is in the ledger already */
 	int			ntimings;
 	const MigTiming *timings;
