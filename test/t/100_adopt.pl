@@ -80,8 +80,8 @@ sub create_database
 sub adopt
 {
 	my ($db, $arguments) = @_;
-	return sql($db, "SELECT string_agg(coalesce(version, entry) || ':' || action, ' ' ORDER BY seq)"
-		  . " FROM migrate.adopt($arguments) WITH ORDINALITY AS a (run, version, name, action, entry, applied_at, detail, n)"
+	return sql($db, "SELECT string_agg(coalesce(version, entry) || ':' || action, ' ' ORDER BY place)"
+		  . " FROM migrate.adopt($arguments) WITH ORDINALITY AS a (run, version, name, action, entry, applied_at, detail, place)"
 		  . " WHERE action <> 'applied'");
 }
 
