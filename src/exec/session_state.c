@@ -71,7 +71,7 @@ typedef struct Advisory
 	int			count;			/* how often the session has it */
 } Advisory;
 
-/* a relation or type of the session's temporary schema */
+/* a name of the session's temporary schema, as the one catalog or the other has it */
 typedef struct Hiding
 {
 	Oid			oid;
@@ -405,7 +405,10 @@ is_hiding(const char *name, bool is_type)
 	return found;
 }
 
-/* what names without a schema find first: relations, and types but for theirs */
+/*
+ * What names without a schema find first, relations before types.  The row type
+ * of a relation, and an array type, are found as any other type is.
+ */
 static List *
 list_hiding(void)
 {
@@ -425,9 +428,7 @@ list_hiding(void)
 						   " UNION ALL"
 						   " SELECT t.oid::pg_catalog.int8, true"
 						   " FROM pg_catalog.pg_type t"
-						   " WHERE t.typnamespace OPERATOR(pg_catalog.=) $1"
-						   " AND t.typcategory OPERATOR(pg_catalog.<>) 'A'"
-						   " AND t.typrelid OPERATOR(pg_catalog.=) 0",
+						   " WHERE t.typnamespace OPERATOR(pg_catalog.=) $1",
 						   1, types, values, NULL);
 	for (row = 0; row < rows; row++)
 	{

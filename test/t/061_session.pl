@@ -199,7 +199,7 @@ foreach my $mode (sort keys %modes, 'rehearse', 'verify', 'rollback')
 	my $run = $modes{$mode} // "SELECT * FROM migrate.$mode();";
 
 	fresh();
-	query($node, $db, 'app', "$users CREATE TYPE kind AS ENUM ('a')");
+	query($node, $db, 'app', "$users CREATE TYPE kind AS ENUM ('a'); CREATE DOMAIN _odd AS int");
 	add('1', 'SELECT 1', q{down => 'ALTER TABLE users ADD COLUMN a int', verify => 'SELECT count(*) = 10 FROM users'})
 	  if $mode eq 'verify' || $mode eq 'rollback';
 	succeeds('SELECT migrate.apply()', "$mode: prepared") if $mode eq 'verify' || $mode eq 'rollback';
@@ -209,7 +209,11 @@ foreach my $mode (sort keys %modes, 'rehearse', 'verify', 'rollback')
 		'CREATE TEMP TABLE users (id int)',
 		'CREATE TEMP VIEW users AS SELECT 1 AS id',
 		'CREATE TEMP SEQUENCE users',
-		'CREATE DOMAIN pg_temp.kind AS int')
+		'CREATE DOMAIN pg_temp.kind AS int',
+		'CREATE TEMP TABLE kind (id int)',
+		'CREATE TEMP TABLE other (id int); CREATE TEMP VIEW kind AS TABLE other',
+		'CREATE TYPE pg_temp.kind AS (id int)',
+		'CREATE TEMP TABLE odd (id int)')
 	{
 		my ($out, $err) = script("$temporary; $run");
 

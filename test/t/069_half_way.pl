@@ -43,7 +43,8 @@ my @hidden = (
 	[ 'an index', 'CREATE INDEX hidden_idx ON users (id); DROP INDEX hidden_idx', $off ],
 	[ 'in a block', 'BEGIN; CREATE TABLE public.users2 (i int); INSERT INTO users2 VALUES (1); COMMIT; VACUUM ctl', '' ],
 	[ 'a block that sets its level', 'BEGIN; SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; LOCK TABLE ctl; CREATE TABLE public.users2 (i int); INSERT INTO users2 VALUES (1); COMMIT; VACUUM ctl', '' ],
-	[ 'a type', q{CREATE TYPE mood AS ENUM ('a'); CREATE TABLE t (m mood)}, $off ]);
+	[ 'a type', q{CREATE TYPE mood AS ENUM ('a'); CREATE TABLE t (m mood)}, $off ],
+	[ 'a type with the name of a table', q{CREATE TYPE users2 AS ENUM ('a'); CREATE TABLE t (m users2)}, $off ]);
 foreach my $direction (sort keys %directions)
 {
 	my $way = $directions{$direction};
