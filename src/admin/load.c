@@ -385,15 +385,11 @@ typedef struct LoadPlan
 	List	   *renamed_pending;	/* likewise, not applied */
 } LoadPlan;
 
-/*
- * Never applied, not even partly, and not held.  If files were refused, one of
- * them may be its file.
- */
+/* never applied, not even partly, and not held */
 static bool
-may_be_pruned(const MigEntry *entry, const MigLoading *how)
+may_be_pruned(const MigEntry *entry)
 {
-	return how->prune && how->refusals == NIL && !entry->applied &&
-		!entry->partial && entry->held_reason == NULL;
+	return !entry->applied && !entry->partial && entry->held_reason == NULL;
 }
 
 /* was it loaded from a file that is there, but was refused? */
@@ -433,9 +429,58 @@ find_absent(LoadPlan *load, List *sources)
 			is_of_refused_file(entry, load->how))
 			continue;
 		load->absent = lappend(load->absent, entry);
-		if (may_be_pruned(entry, load->how))
+		if (load->how->prune && may_be_pruned(entry))
 			load->pruned = lappend(load->pruned, entry->version);
 	}
+}
+
+/*
+ * Has everything of the set been taken?  If not, what is stored and not among
+ * the sources may be what was refused.
+ */
+static bool
+is_whole(const LoadPlan *load)
+{
+	return load->how->refusals == NIL && load->refused_sources == NIL;
+}
+
+/* a set without migrations is rather a wrong directory than meant to be one */
+static void
+refuse_empty_prune(const LoadPlan *load)
+{
+	if (load->sources != NIL || load->pruned == NIL)
+		return;
+	ereport(ERROR,
+			(errcode(MIG_ERRCODE_CONVENTION),
+			 errmsg("cannot prune by a set that has no migrations"),
+			 errdetail_plural("It would delete %d pending migration: %s.",
+							  "It would delete all %d pending migrations: %s.",
+							  list_length(load->pruned),
+							  list_length(load->pruned),
+							  mig_error_name_list(load->pruned)),
+			 errhint("See that the files are there, and that this is their project.  To delete what is pending on purpose, give each version to migrate.remove(), the last one first.")));
+}
+
+static void
+refuse_spellings(const LoadPlan *load)
+{
+	mig_renamed_refuse_spellings(load->new_sources, load->entries,
+								 load->nentries,
+								 list_concat_copy(load->renamed,
+												  load->renamed_pending),
+								 load->pruned);
+}
+
+/* when bodies have been parsed: delete nothing, unless the set is whole */
+static void
+recheck_pruning(LoadPlan *load)
+{
+	if (is_whole(load) || load->pruned == NIL)
+		return;
+	load->pruned = NIL;
+
+	/* what stays may have the number of a new one */
+	refuse_spellings(load);
 }
 
 /*
@@ -459,11 +504,7 @@ plan_renamed(const char *project, LoadPlan *load)
 	load->renamed = mig_renamed_find(project, new_texts, &load->absent);
 	load->renamed_pending = mig_renamed_take_pending(&load->renamed);
 	mig_renamed_refuse(load->renamed, load->how->accept);
-	mig_renamed_refuse_spellings(load->new_sources, load->entries,
-								 load->nentries,
-								 list_concat_copy(load->renamed,
-												  load->renamed_pending),
-								 load->pruned);
+	refuse_spellings(load);
 }
 
 /*
@@ -656,6 +697,9 @@ plan_load(const char *project, List *sources, const MigLoading *how)
 	plan_other_changes(load, project, others);
 	load->entries = mig_entry_all(project, false, &load->nentries);
 	find_absent(load, sources);
+	if (!is_whole(load))
+		load->pruned = NIL;
+	refuse_empty_prune(load);
 	plan_renamed(project, load);
 	return load;
 }
@@ -756,8 +800,8 @@ report_load(const LoadPlan *load, const MigProject *project,
 		MigEntry   *entry = (MigEntry *) lfirst(lc);
 
 		sink(entry->version, entry->name, entry->path,
-			 may_be_pruned(entry, load->how) ? "pruned" : "absent",
-			 arg);
+			 list_member_ptr(load->pruned, entry->version) ? "pruned" :
+			 "absent", arg);
 	}
 	if (load->comment_edits != NIL)
 		mig_amendment_notice_comment_edits(load->comment_edits);
@@ -825,6 +869,7 @@ write_load(const char *project, LoadPlan *load)
 									   load->changed_sources),
 					  load->how->partial);
 	drop_refused_sources(load);
+	recheck_pruning(load);
 	if (load->remarked != NIL)
 		ereport(NOTICE,
 				(errmsg("%s: applied, and said to be run in another way now, which changes nothing of what was run",
@@ -844,9 +889,7 @@ write_load(const char *project, LoadPlan *load)
 		mig_renamed_record(project, load->renamed);
 
 	/* what a refused migration is required by has its order once it is there */
-	stored = mig_project_read_all(project, false,
-								  load->refused_sources == NIL &&
-								  load->how->refusals == NIL);
+	stored = mig_project_read_all(project, false, is_whole(load));
 	mig_project_write_state(stored);
 	return stored;
 }
@@ -879,7 +922,7 @@ mig_load_files(const char *name, List *sources, const MigLoading *how,
 	if (has_changes(load))
 	{
 		project = write_load(name, load);
-		if (how->refusals == NIL)
+		if (is_whole(load))
 			mig_state_write_files(name, how->fingerprint);
 	}
 	else

@@ -208,6 +208,7 @@ mig_convention_parse(MigFile *files, int nfiles, const MigReading *reading,
 	mig_set_check_left_over(&set, found);
 	mig_refusal_report(&set);
 	mig_refusal_drop_sources(&set);
+	mig_set_check_result(&set, found);
 	check_versions(set.sources, found);
 	mig_refusal_warn(&set);
 	if (found == &mig_convention_native &&

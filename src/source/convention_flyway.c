@@ -213,6 +213,7 @@ flyway_detect(const MigFileSet *set)
 const MigConvention mig_convention_flyway = {
 	.name = "flyway",
 	.files = "VNUMBER__name.sql, UNUMBER__name.sql, R__name.sql",
+	.namesake = "refinery",
 	.nested = true,
 	.version_key = mig_numbered_key,
 	.detect = flyway_detect,

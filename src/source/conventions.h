@@ -18,6 +18,9 @@ typedef struct MigConvention
 	const char *name;
 	const char *files;			/* its file names, for messages */
 
+	/* one whose files are called the same and mean something else, or NULL */
+	const char *namesake;
+
 	/*
 	 * Its tool has a place for migrations and looks at no file outside of it:
 	 * such a file is named in a NOTICE and left out.

@@ -553,24 +553,12 @@ take_or_refuse(MigFileSet *set, MigTakeFunction take, MigSource *source,
 	set->sources = list_delete_ptr(set->sources, source);
 }
 
-/* say that a down or verify file is alone: it is left out */
-static void
-warn_of_orphan(const MigSourceFile *script)
-{
-	ereport(WARNING,
-			(errcode(MIG_ERRCODE_CONVENTION),
-			 errmsg("file \"%s\" belongs to no migration and is left out",
-					script->path),
-			 errdetail("There is no up file for it."),
-			 errhint("Give it the name of the migration that it undoes or verifies.")));
-}
-
 /*
  * Make migrations of the files that belong together by their names.
  *
  * A migration needs an up file and can have one file of each other part.
  * take is called for its files in the order up, down, verify.  A file of
- * another part without an up file is left out with a WARNING.
+ * another part without an up file is an orphan, and left out.
  */
 void
 mig_file_set_pair(MigFileSet *set, MigClaimFunction claim,
@@ -605,7 +593,8 @@ mig_file_set_pair(MigFileSet *set, MigClaimFunction claim,
 			source->kind = this->kind;
 		}
 		if (source == NULL)
-			warn_of_orphan(script);
+			set->orphans = lappend(set->orphans,
+								   unconstify(char *, script->path));
 		else
 			take_or_refuse(set, take, source, this->part, script);
 	}

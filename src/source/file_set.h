@@ -49,6 +49,8 @@ typedef struct MigFileSet
 	bool		partial;		/* refused files do not end the load */
 	List	   *refusals;		/* of MigRefusal * */
 	List	   *sources;		/* of MigSource *, filled by the parser */
+	List	   *orphans;		/* paths (char *) of files of other parts that
+								 * no source has */
 } MigFileSet;
 
 /* the name of a .sql file, taken apart */

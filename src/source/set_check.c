@@ -233,3 +233,68 @@ mig_set_check_foreign(MigFileSet *set, const MigConvention *convention)
 	}
 	MemoryContextDelete(scratch);
 }
+
+/* for the hints of files whose names mean something else to another tool */
+static const char *
+name_namesake(const MigConvention *convention)
+{
+	if (convention->namesake == NULL)
+		return "";
+	return psprintf("  Files of %s are called the same: if they are that tool's, pass convention => '%s'.",
+					convention->namesake, convention->namesake);
+}
+
+/* the .sql files of the set that the caller has not asked to be left out */
+static List *
+list_sql_paths(const MigFileSet *set)
+{
+	List	   *paths = NIL;
+
+	for (int i = 0; i < set->nscripts; i++)
+	{
+		const char *path = set->scripts[i].path;
+
+		if (mig_file_path_is_sql(path) && *mig_file_path_base(path) != '.')
+			paths = lappend(paths, unconstify(char *, path));
+	}
+	return paths;
+}
+
+/* a deployment that has files and does nothing is one that went wrong */
+static void
+refuse_no_migration(const MigFileSet *set, const MigConvention *convention)
+{
+	List	   *paths = list_sql_paths(set);
+
+	if (set->sources != NIL || set->refusals != NIL || paths == NIL)
+		return;
+	ereport(ERROR,
+			(errcode(MIG_ERRCODE_CONVENTION),
+			 errmsg_plural("there is %d SQL file, and no migration",
+						   "there are %d SQL files, and no migration",
+						   list_length(paths), list_length(paths)),
+			 set->orphans != NIL ?
+			 errdetail("Down and verify files without an up file: %s.",
+					   mig_error_name_list(set->orphans)) :
+			 errdetail("The files are %s; those of convention \"%s\" are %s.",
+					   mig_error_name_list(paths), convention->name,
+					   convention->files),
+			 errhint("Give the up files too, or leave these out with ignore.%s",
+					 name_namesake(convention))));
+}
+
+void
+mig_set_check_result(const MigFileSet *set, const MigConvention *convention)
+{
+	ListCell   *lc;
+
+	refuse_no_migration(set, convention);
+	foreach(lc, set->orphans)
+		ereport(WARNING,
+				(errcode(MIG_ERRCODE_CONVENTION),
+				 errmsg("file \"%s\" belongs to no migration and is left out",
+						(char *) lfirst(lc)),
+				 errdetail("There is no up file for it."),
+				 errhint("Give it the name of the migration that it undoes or verifies.%s",
+						 name_namesake(convention))));
+}

@@ -29,4 +29,11 @@ extern void mig_set_check_directories(MigFileSet *set,
 extern void mig_set_check_left_over(MigFileSet *set,
 									const MigConvention *convention);
 
+/*
+ * At the end: raise MIG_ERRCODE_CONVENTION if there are SQL files and no
+ * migration, and none was refused; else a WARNING for each orphan.
+ */
+extern void mig_set_check_result(const MigFileSet *set,
+								 const MigConvention *convention);
+
 #endif							/* MIG_SOURCE_SET_CHECK_H */

@@ -493,6 +493,21 @@ SELECT * FROM migrate.load('{}', project => 'nothing');
 SELECT * FROM migrate.load('{}', convention => 'sqitch', project => 'nothing');
 SELECT * FROM migrate.load('{"README.md": "# read me", ".keep": ""}', project => 'nothing');
 SELECT * FROM migrate.load('{"README.md": "# read me"}', convention => 'flyway', project => 'nothing');
+SELECT * FROM migrate.load('{"1_a.down.sql": "SELECT 1"}', ignore => '{*.down.sql}', project => 'nothing');
+SELECT * FROM migrate.load('{"1_a.sql": "SELEC 1", "2_b.down.sql": ""}', partial => true, project => 'nothing');
+
+-- files, and no migration
+\pset format unaligned
+\pset tuples_only on
+SELECT pg_temp.refused('{"1_a.down.sql": "SELECT 1", "2_b.down.sql": "SELECT 2"}');
+SELECT pg_temp.refused('{"1_a.verify.sql": "SELECT 1", "README.md": ""}');
+SELECT pg_temp.refused('{"000001_a.down.sql": "SELECT 1"}', 'golang-migrate');
+SELECT pg_temp.refused('{"2024_b/down.sql": ""}', 'diesel');
+SELECT pg_temp.refused('{"seed.sql": "SELECT 1", "schema.prisma": ""}', 'prisma');
+SELECT pg_temp.refused('{"sqitch.plan": "%syntax-version=1.0.0\n%project=p\n", "deploy/a.sql": ""}');
+SELECT pg_temp.refused('{"readme.sql": "SELECT 1"}', 'flyway');
+\pset format aligned
+\pset tuples_only off
 
 -- two conventions, and one that does not exist
 \pset format unaligned

@@ -186,6 +186,9 @@ SELECT pg_temp.refused('{"a.sql": "-- depends: none\nSELECT 1", "a.rollback.sql"
 -- refinery: Flyway's names, which mean something else
 --
 SELECT * FROM pg_temp.loaded('{"migrations/V1__initial.sql": "SELECT 1", "migrations/V3__add_brand.sql": "SELECT 3", "migrations/U2__add_cars.sql": "SELECT 2"}', 'refinery');
+-- without a V file they are nobody's way back
+SELECT pg_temp.refused('{"m/U1__a.sql": "SELECT 1", "m/U2__b.sql": "SELECT 2", "m/README.md": ""}');
+SELECT version FROM pg_temp.loaded('{"m/U1__a.sql": "SELECT 1", "m/U2__b.sql": "SELECT 2", "m/README.md": ""}', 'refinery');
 SELECT pg_temp.refused('{"V1__a.sql": "SELECT 1", "U1__b.sql": "SELECT 2"}', 'refinery');
 SELECT pg_temp.refused('{"V1__a.sql": "SELECT 1", "V1.1__b.sql": "SELECT 2"}', 'refinery');
 

@@ -390,3 +390,22 @@ SELECT version, result FROM migrate.load('{"001_a.sql": "SELECT 1;", "002_b.sql"
 SELECT version, result, path FROM migrate.load('{"001_a.sql": "SELECT 1;", "002_b.go": "package b"}', 'name',
 	prune => true, partial => true, project => 'left');
 SELECT version, result FROM migrate.load('{"001_a.sql": "SELECT 1;"}', 'name', prune => true, project => 'left');
+-- nor with a body that is refused, which leaves the set unfinished
+SELECT version, result FROM migrate.load('{"1_a.sql": "SELECT 1;", "2_b.sql": "SELECT 2;"}', project => 'left body');
+SELECT version, result, path FROM migrate.load('{"1_a.sql": "SELECT 1;", "3_b.sql": "SELEC 2;"}',
+	prune => true, partial => true, project => 'left body');
+SELECT version, up FROM migrate.migration WHERE project = 'left body' ORDER BY 1;
+SELECT version, result FROM migrate.load('{"02_b.sql": "SELECT 22;", "3_b.sql": "SELEC 2;"}',
+	prune => true, partial => true, project => 'left body');
+SELECT version, result FROM migrate.load('{"4_d.sql": "SELECT 4;", "3_b.sql": "SELEC 2;"}',
+	prune => true, partial => true, project => 'left body');
+SELECT files FROM migrate.state WHERE project = 'left body';
+SELECT version, result FROM migrate.load('{"02_b.sql": "SELECT 22;", "3_b.sql": "SELECT 3;"}', prune => true, project => 'left body');
+-- and a set without migrations does not empty the project
+SELECT version, result FROM migrate.load('{}', prune => true, project => 'left body');
+\echo :SQLSTATE
+SELECT version, result FROM migrate.load('{"02_b.sql": "SELECT 22;", "README.md": ""}', ignore => '{*.sql}', prune => true, project => 'left body');
+SELECT version, result FROM migrate.load('{"02_b.sql": "SELEC 22;"}', partial => true, prune => true, project => 'left body');
+SELECT migrate.remove('3', 'left body');
+SELECT migrate.remove('02', 'left body');
+SELECT version, result FROM migrate.load('{}', prune => true, project => 'left body');
