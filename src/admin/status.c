@@ -20,6 +20,7 @@
 #include "base/subxact.h"
 #include "exec/execute.h"
 #include "exec/lock_wait.h"
+#include "exec/timeout.h"
 #include "ledger/applied.h"
 #include "ledger/migration.h"
 #include "ledger/policy.h"
@@ -351,7 +352,7 @@ verify_one(const char *project, MigEntry *entry, MigExecution *execution,
 	mig_run_lock_bodies_end();
 	if (edata != NULL)
 		mig_lock_wait_explain(edata);
-	mig_execute_restart_timeout();
+	mig_timeout_restart();
 	mig_session_state_end_migration(execution->session_state,
 									mig_runnable_body(run.body));
 	if (edata != NULL && edata->sqlerrcode == ERRCODE_QUERY_CANCELED)

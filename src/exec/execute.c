@@ -38,11 +38,9 @@
 #include "exec/deferred.h"
 #include "exec/execute.h"
 #include "exec/lock_wait.h"
+#include "exec/timeout.h"
 #include "exec/toplevel.h"
 
-
-/* when migrate.timeout is over; 0: no limit, or no migration is running */
-static TimestampTz migration_deadline = 0;
 
 /* receives the rows of a verify body's statement */
 typedef struct VerifyReceiver
@@ -180,59 +178,6 @@ log_statement_of_body(const MigStatement *statement, const char *sql)
 		ereport(LOG,
 				(errmsg("statement: %s", sql),
 				 errhidestmt(true), errhidecontext(true)));
-}
-
-/*
- * statement_timeout of the session is meant for one statement, and the call
- * that runs many of them is one to the server: start it again for each.  It
- * also does for migrate.timeout, whatever is left of that.
- */
-void
-mig_execute_restart_timeout(void)
-{
-	int			timeout = StatementTimeout;
-
-	if (migration_deadline != 0)
-	{
-		long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
-														   migration_deadline);
-
-		left = Max(left, 1);
-		if (timeout <= 0 || left < timeout)
-			timeout = (int) Min(left, INT_MAX);
-	}
-	if (timeout > 0)
-		enable_timeout_after(STATEMENT_TIMEOUT, timeout);
-	else if (get_timeout_active(STATEMENT_TIMEOUT))
-		disable_timeout(STATEMENT_TIMEOUT, false);
-}
-
-void
-mig_execute_migration_begin(void)
-{
-	migration_deadline = mig_guc_timeout > 0 ?
-		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), mig_guc_timeout) :
-		0;
-}
-
-void
-mig_execute_migration_end(void)
-{
-	migration_deadline = 0;
-	mig_execute_restart_timeout();
-}
-
-void
-mig_execute_explain_timeout(ErrorData *edata, const char *version)
-{
-	mig_lock_wait_explain(edata);
-	if (edata->sqlerrcode != ERRCODE_QUERY_CANCELED ||
-		migration_deadline == 0 || GetCurrentTimestamp() < migration_deadline)
-		return;
-	edata->message = psprintf("migration \"%s\" took longer than migrate.timeout",
-							  version);
-	edata->detail = psprintf("migrate.timeout is %d ms.", mig_guc_timeout);
-	mig_error_add_hint(edata, "Raise migrate.timeout, or set it to 0 to have no limit.");
 }
 
 static bool
@@ -527,7 +472,7 @@ run_one_statement(MigExecution *execution, int i, const char *replacement)
 	guard_search_path(execution);
 	log_statement_of_body(statement, sql);
 	show_progress(execution);
-	mig_execute_restart_timeout();
+	mig_timeout_restart();
 	SetCurrentStatementStartTimestamp();
 	limit_lock_wait(execution, statement);
 	if (decision == MIG_TRY_STATEMENT)
@@ -598,7 +543,7 @@ mig_execute_part(MigExecution *execution, const MigRunnable *runnable,
 	begin_body(execution, runnable, &callback);
 	run_statement_range(execution, first, end);
 	error_context_stack = callback.previous;
-	mig_execute_restart_timeout();
+	mig_timeout_restart();
 }
 
 void
@@ -613,7 +558,7 @@ mig_execute_toplevel(MigExecution *execution, const MigRunnable *runnable,
 	execution->toplevel = false;
 	execution->statement = -1;
 	error_context_stack = callback.previous;
-	mig_execute_restart_timeout();
+	mig_timeout_restart();
 }
 
 /* as the server's main loop does after a command of a transaction block */
@@ -658,7 +603,7 @@ mig_execute_block(MigExecution *execution, const MigRunnable *runnable,
 	execution->toplevel = false;
 	execution->statement = -1;
 	error_context_stack = callback.previous;
-	mig_execute_restart_timeout();
+	mig_timeout_restart();
 }
 
 static void
@@ -730,5 +675,5 @@ mig_execute_body(MigExecution *execution, const MigRunnable *runnable)
 	}
 	error_context_stack = callback.previous;
 	AtEOXact_GUC(false, guc_level);
-	mig_execute_restart_timeout();
+	mig_timeout_restart();
 }

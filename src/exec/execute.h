@@ -95,21 +95,6 @@ extern void mig_execute_set_session(MigExecution *execution,
 									bool path_is_policys);
 
 /*
- * What migrate.timeout limits: everything in between.  The error of a
- * statement that was canceled by it is to be given to
- * mig_execute_explain_timeout() before mig_execute_migration_end().
- */
-extern void mig_execute_migration_begin(void);
-extern void mig_execute_migration_end(void);
-extern void mig_execute_explain_timeout(ErrorData *edata, const char *version);
-
-/*
- * A statement_timeout that a body has SET must not outlive it: set the timer
- * as the session's own setting says.
- */
-extern void mig_execute_restart_timeout(void);
-
-/*
  * Run the statements of a body; SPI must be connected.  Then what they have put
  * off to the end of the transaction is done, in the session as they have left it,
  * so the body must be in a subtransaction: see exec/deferred.h.  What it SETs is

@@ -33,6 +33,7 @@
 #include "exec/lock_wait.h"
 #include "exec/progress.h"
 #include "exec/session_state.h"
+#include "exec/timeout.h"
 
 #include "plan/loaded_bodies.h"
 #include "plan/preflight.h"
@@ -424,9 +425,9 @@ rehearse_plan(void *arg)
 	edata = mig_subxact_run(rehearse_steps, rehearsal, false);
 	stop_watching();
 	if (edata != NULL && rehearsal->run.current >= 0)
-		mig_execute_explain_timeout(edata,
-									rehearsal->run.steps[rehearsal->run.current].entry->version);
-	mig_execute_migration_end();
+		mig_timeout_explain(edata,
+							rehearsal->run.steps[rehearsal->run.current].entry->version);
+	mig_timeout_end();
 	if (edata != NULL)
 	{
 		/* a cancel ends the call */

@@ -44,6 +44,7 @@
 #include "exec/lock_blockers.h"
 #include "exec/lock_wait.h"
 #include "exec/progress.h"
+#include "exec/timeout.h"
 #include "ledger/migration.h"
 #include "lint/lint.h"
 #include "plan/loaded_bodies.h"
@@ -506,9 +507,9 @@ run_attempt(ApplyRun *run)
 	mig_lock_wait_end();
 	mig_run_lock_bodies_end();
 	if (edata != NULL && run->common.current >= 0)
-		mig_execute_explain_timeout(edata,
-									run->common.steps[run->common.current].entry->version);
-	mig_execute_migration_end();
+		mig_timeout_explain(edata,
+							run->common.steps[run->common.current].entry->version);
+	mig_timeout_end();
 	mig_journal_batch_end(run->batch);
 	if (edata != NULL)
 		mig_run_common_warn_session(mig_subxact_insist(restore_session_state,

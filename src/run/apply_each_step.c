@@ -20,6 +20,7 @@
 #include "base/subxact.h"
 #include "exec/lock_wait.h"
 #include "exec/progress.h"
+#include "exec/timeout.h"
 #include "ledger/applied.h"
 #include "ledger/migration.h"
 #include "ledger/policy.h"
@@ -327,7 +328,7 @@ mig_apply_each_step_run(MigApplyEachRun *each)
 	mig_run_common_begin_step(&each->common, each->result->run,
 							  mig_loaded_bodies_action(each->part), done + 1,
 							  done + mig_apply_each_steps_left(each));
-	mig_execute_migration_begin();
+	mig_timeout_begin();
 	if (mig_apply_each_step_is_nontransactional(each))
 		edata = run_in_steps(each);
 	else
@@ -335,11 +336,11 @@ mig_apply_each_step_run(MigApplyEachRun *each)
 	if (edata != NULL)
 	{
 		mig_journal_batch_discard(each->batch);
-		mig_execute_explain_timeout(edata,
-									mig_apply_each_current_entry(each)->version);
+		mig_timeout_explain(edata,
+							mig_apply_each_current_entry(each)->version);
 		add_context(each, edata);
 	}
 	mig_lock_wait_end();
-	mig_execute_migration_end();
+	mig_timeout_end();
 	return edata;
 }

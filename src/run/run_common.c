@@ -18,6 +18,7 @@
 #include "base/pause.h"
 #include "exec/error_hint.h"
 #include "exec/failure_record.h"
+#include "exec/timeout.h"
 #include "run/run_common.h"
 
 void
@@ -65,7 +66,7 @@ mig_run_common_run_bodies(MigRunContext *run, bool verify)
 	MigExecution *execution = &run->execution;
 
 	verify = verify && bodies->verify != NULL;
-	mig_execute_migration_begin();
+	mig_timeout_begin();
 	mig_execute_body(execution, bodies->body);
 	if (verify)
 		mig_execute_body(execution, bodies->verify);
@@ -74,7 +75,7 @@ mig_run_common_run_bodies(MigRunContext *run, bool verify)
 	if (verify)
 		mig_session_state_end_migration(execution->session_state,
 										mig_runnable_body(bodies->verify));
-	mig_execute_migration_end();
+	mig_timeout_end();
 }
 
 void
