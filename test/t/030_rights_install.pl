@@ -250,13 +250,13 @@ END
 
 # Each right gives exactly its functions and columns.
 my %functions = (
-	look => [ qw(are_lines check current failures heads help history known_project lint outcome plan plan_rollback
+	look => [ qw(are_lines check current detect failures has_files heads help history known_project lint outcome plan plan_rollback
 		  progress report required statements status version version_key) ],
 	run => [ qw(apply apply_each cancel redo rehearse rehearse_rollback
 		  rehearse_summary rollback rollback_each rollback_run
 		  rollback_to start verify wait) ],
-	write => [qw(add load load_directory load_table remove script)],
-	repair => [qw(amend hold prune_journal resume stamp stamp_to unhold unstamp)]);
+	write => [qw(add export load load_directory load_table remove script)],
+	repair => [qw(adopt amend hold prune_journal resume stamp stamp_to unhold unstamp)]);
 my %role_of =
   (look => 'looker', run => 'runner', write => 'writer', repair => 'mender');
 allowed('owner', $db, "SELECT migrate.grant('$_', '$role_of{$_}')")
