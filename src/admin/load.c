@@ -26,8 +26,9 @@
 #include "plan/project.h"
 #include "plan/preflight.h"
 #include "plan/run_lock.h"
-#include "source/lenient_scan.h"
+#include "source/conventions.h"
 #include "source/tokens.h"
+#include "source/trial_parse.h"
 
 /*
  * Sets of migrations
@@ -61,7 +62,7 @@ is_merge(const MigSource *source)
 {
 	return source->requires != NIL && source->kind == MIG_VERSIONED &&
 		(source->source == NULL || strcmp(source->source, "sqitch") != 0) &&
-		mig_lenient_scan_is_empty(source->up);
+		mig_trial_is_empty(source->up);
 }
 
 /*
@@ -189,8 +190,8 @@ has_way_back(const MigSource *source)
 {
 	if (source->down == NULL)
 		return source->irreversible || is_merge(source);
-	return !mig_lenient_scan_is_empty(source->down) ||
-		mig_lenient_scan_is_empty(source->up);
+	return !mig_trial_is_empty(source->down) ||
+		mig_trial_is_empty(source->up);
 }
 
 /* one error for all sources, if the policy requires down bodies */
@@ -581,7 +582,7 @@ plan_amendments(LoadPlan *load, const char *project, List *sources, List *rows,
 		}
 		conflicts = lappend(conflicts, psprintf("%s (%s)", source->version,
 												source->path));
-		if (mig_lenient_scan_is_empty(amendment->old[MIG_UP]))
+		if (mig_trial_is_empty(amendment->old[MIG_UP]))
 			was_empty = true;
 	}
 	refuse_taken_versions(taken);
@@ -806,13 +807,19 @@ report_load(const LoadPlan *load, const MigProject *project,
 	if (load->comment_edits != NIL)
 		mig_amendment_notice_comment_edits(load->comment_edits);
 	if (load->kept_downs != NIL)
+	{
+		const MigSource *first = linitial(load->sources);
+
 		ereport(NOTICE,
 				(errmsg_plural("%d migration keeps a down body that its file does not have",
 							   "%d migrations keep down bodies that their files do not have",
 							   list_length(load->kept_downs),
 							   list_length(load->kept_downs)),
 				 errdetail("Amended: %s.", mig_error_name_list(load->kept_downs)),
-				 errhint("Put it into the file.  To take it away, say -- migrate:irreversible there.")));
+				 mig_convention_of_source(first->source)->native_markers ?
+				 errhint("Put it into the file.  To take it away, say -- migrate:irreversible there.") :
+				 errhint("Put it into the file.")));
+	}
 }
 
 /* the list without the renaming that the source stands for */

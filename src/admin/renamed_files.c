@@ -26,8 +26,8 @@
 #include "ledger/journal.h"
 #include "ledger/migration.h"
 #include "source/convention.h"
-#include "source/lenient_scan.h"
 #include "source/tokens.h"
+#include "source/trial_parse.h"
 
 /* a source that could be a renamed one, by its checksum and by its name */
 typedef struct Candidate
@@ -156,7 +156,7 @@ sources_that_count(List *sources)
 		MigSource  *source = lfirst(lc);
 
 		if (source->kind == MIG_VERSIONED &&
-			!mig_lenient_scan_is_empty(source->up))
+			!mig_trial_is_empty(source->up))
 			result = lappend(result, source);
 	}
 	return result;

@@ -10,6 +10,7 @@
 
 #include "admin/source_check.h"
 #include "base/errors.h"
+#include "source/conventions.h"
 #include "source/trial_parse.h"
 
 bool
@@ -18,6 +19,13 @@ mig_source_check_same(const char *a, const char *b)
 	if (a == NULL || b == NULL)
 		return a == b;
 	return strcmp(a, b) == 0;
+}
+
+static void
+set_label(MigLabel *label, const MigSource *source, MigPart part)
+{
+	mig_body_label_of_source(label, source,
+							 mig_convention_of_source(source->source), part);
 }
 
 /*
@@ -35,7 +43,7 @@ mig_source_check_body(const MigSource *source, MigPart part, const char *text)
 {
 	MigLabel	label;
 
-	mig_body_label_of_source(&label, source, part);
+	set_label(&label, source, part);
 	return check_body(&label, text);
 }
 
@@ -51,7 +59,7 @@ try_body_of_file(const MigSource *source, MigPart part, const char *text,
 
 	if (text == NULL)
 		return NULL;
-	mig_body_label_of_source(&label, source, part);
+	set_label(&label, source, part);
 	edata = mig_trial_parse(text, &label, &body, &trees);
 	if (edata == NULL && empty != NULL)
 		*empty = body->nstatements == 0;
@@ -69,7 +77,7 @@ warn_of_body(const MigSource *source, MigPart part, const ErrorData *edata,
 	if (detail == NULL && edata->context != NULL)
 		detail = psprintf("At %s.", edata->context);
 
-	mig_body_label_of_source(&label, source, part);
+	set_label(&label, source, part);
 	ereport(WARNING,
 			(errcode(edata->sqlerrcode),
 			 errmsg("the %s body of migration \"%s\" (%s) cannot be run: %s",
@@ -78,15 +86,6 @@ warn_of_body(const MigSource *source, MigPart part, const ErrorData *edata,
 			 detail ? errdetail("%s", detail) : 0,
 			 errhint("%s%s%s", edata->hint ? edata->hint : "",
 					 edata->hint ? "  " : "", hint)));
-}
-
-/* are these files in a form that is ours? */
-static bool
-is_own_convention(const MigSource *source)
-{
-	return source->source == NULL || strcmp(source->source, "native") == 0 ||
-		strcmp(source->source, "plain") == 0 ||
-		strcmp(source->source, "name") == 0;
 }
 
 #define HINT_STORED "It is stored, and a call that would run it is refused."
@@ -107,7 +106,7 @@ mig_source_check_texts(const MigSource *source, bool partial, bool *empty,
 {
 	ErrorData  *edata = NULL;
 
-	if (!partial && is_own_convention(source))
+	if (!partial && mig_convention_of_source(source->source)->ours)
 		*empty = !mig_source_check_body(source, MIG_UP, source->up);
 	else
 		edata = try_body_of_file(source, MIG_UP, source->up, empty);

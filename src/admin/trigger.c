@@ -36,6 +36,7 @@
 #include "ledger/tables.h"
 #include "plan/preflight.h"
 #include "plan/run_lock.h"
+#include "source/conventions.h"
 #include "source/tokens.h"
 
 typedef struct MigrationRow
@@ -250,11 +251,10 @@ same_column(const MigrationRow *a, const MigrationRow *b,
 	return mig_source_check_same(get_text(a, column), get_text(b, column));
 }
 
-static bool
-is_of_sqitch(const MigrationRow *row)
+static const MigConvention *
+get_convention(const MigrationRow *row)
 {
-	return !row->nulls[M_SOURCE] &&
-		strcmp(get_text(row, M_SOURCE), "sqitch") == 0;
+	return mig_convention_of_source(get_text(row, M_SOURCE));
 }
 
 /* is there no difference in what decides when, after what and how a body runs? */
@@ -264,10 +264,13 @@ runs_alike(const MigrationRow *old, const MigrationRow *row)
 	static const MigMigrationColumn columns[] = {
 		M_PROJECT, M_VERSION, M_KIND, M_TRANSACTIONAL, M_REQUIRES
 	};
+	const MigConvention *old_convention = get_convention(old);
+	const MigConvention *convention = get_convention(row);
 	int			i;
 
-	/* what a verify body says is judged by that */
-	if (is_of_sqitch(old) != is_of_sqitch(row))
+	/* what a verify body says is judged by these, and a COMMIT */
+	if (convention->verify_by_errors != old_convention->verify_by_errors ||
+		convention->ours != old_convention->ours)
 		return false;
 	for (i = 0; i < lengthof(columns); i++)
 	{

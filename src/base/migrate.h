@@ -98,7 +98,7 @@ typedef struct MigEntry
 	bool		has_down;		/* or needs none */
 	bool		down_is_empty;	/* has no statement, though up has */
 	bool		has_verify;
-	bool		of_sqitch;		/* see MigLabel */
+	const struct MigConvention *convention; /* of its files; never NULL */
 	bool		irreversible;
 	bool		partial;		/* some of its steps are done, see
 								 * ledger/step.h */

@@ -18,6 +18,7 @@
 #include "exec/error_hint.h"
 #include "exec/lock_wait.h"
 #include "ledger/applied.h"
+#include "source/conventions.h"
 
 typedef struct LastRole
 {
@@ -93,6 +94,55 @@ call_of_steps(const MigHintFacts *facts)
 	return facts->undoes ? "rollback_each" : "apply_each";
 }
 
+/* the mark by which each statement is committed by itself; NULL: there is none */
+static const char *
+mark_of_steps(const MigHintFacts *facts)
+{
+	const MigConvention *convention = facts->convention;
+
+	if (convention == NULL || convention->native_markers)
+		return "transactional off";
+	return convention->transactional_off;
+}
+
+static void
+add_hint_about_enum(ErrorData *edata, const MigHintFacts *facts)
+{
+	const char *mark = mark_of_steps(facts);
+
+	mig_error_add_hint(edata, psprintf("Use the new value in a migration of its own and CALL migrate.%s(), or %s.",
+									   call_of_steps(facts),
+									   mark ? psprintf("mark the migration \"%s\", so that each of its statements is committed by itself", mark) :
+									   "write BEGIN and COMMIT around the statement that adds it, so that it is committed first"));
+}
+
+/* a statement that may commit, or must not be in a transaction block */
+static void
+add_hint_about_commit(ErrorData *edata, const MigHintFacts *facts)
+{
+	const char *mark = mark_of_steps(facts);
+	const char *way;
+
+	if (strstr(edata->message, "SET TRANSACTION") != NULL)
+	{
+		mig_error_add_hint(edata, psprintf("The transaction of a run has begun before its bodies: write BEGIN and COMMIT around the statements, and CALL migrate.%s().",
+										   call_of_steps(facts)));
+		return;
+	}
+	if (mark == NULL)
+		way = psprintf("and no file of %s can say so: run it by hand, and record that with migrate.%s()",
+					   facts->convention->name,
+					   facts->undoes ? "unstamp" : "stamp");
+	else if (facts->undoes)
+		way = psprintf("CALL migrate.rollback_each(), with the migration marked \"%s\" if the statement is a CALL or DO",
+					   mark);
+	else
+		way = psprintf("mark the migration \"%s\" and CALL migrate.apply_each()",
+					   mark);
+	mig_error_add_hint(edata, psprintf("Only the server can tell that this statement cannot run in a transaction block%s %s.",
+									   mark ? ":" : ",", way));
+}
+
 void
 mig_error_hint_add(ErrorData *edata, const MigHintFacts *facts)
 {
@@ -106,8 +156,7 @@ mig_error_hint_add(ErrorData *edata, const MigHintFacts *facts)
 				mig_error_add_hint(edata, "The locks of a run are held to its end: apply in parts, with the argument \"target\".");
 			break;
 		case ERRCODE_UNSAFE_NEW_ENUM_VALUE_USAGE:
-			mig_error_add_hint(edata, psprintf("Use the new value in a migration of its own and CALL migrate.%s(), or mark the migration \"transactional off\", so that each of its statements is committed by itself.",
-											   call_of_steps(facts)));
+			add_hint_about_enum(edata, facts);
 			break;
 		case ERRCODE_LOCK_NOT_AVAILABLE:
 			if (!mig_lock_wait_is_lock_failure(edata))
@@ -147,15 +196,7 @@ mig_error_hint_add(ErrorData *edata, const MigHintFacts *facts)
 			break;
 		case ERRCODE_ACTIVE_SQL_TRANSACTION:
 		case ERRCODE_INVALID_TRANSACTION_TERMINATION:
-			if (strstr(edata->message, "SET TRANSACTION") != NULL)
-			{
-				mig_error_add_hint(edata, psprintf("The transaction of a run has begun before its bodies: write BEGIN and COMMIT around the statements, and CALL migrate.%s().",
-												   call_of_steps(facts)));
-				break;
-			}
-			mig_error_add_hint(edata, facts->undoes ?
-							   "Only the server can tell that this statement cannot run in a transaction block: CALL migrate.rollback_each(), with the migration marked \"transactional off\" if the statement is a CALL or DO." :
-							   "Only the server can tell that this statement cannot run in a transaction block: mark the migration \"transactional off\" and CALL migrate.apply_each().");
+			add_hint_about_commit(edata, facts);
 			break;
 		default:
 			break;

@@ -17,6 +17,7 @@ typedef struct MigHintFacts
 	bool		undoes;			/* a down body has raised it */
 	bool		blockers_named; /* DETAIL has what
 								 * mig_lock_blockers_describe() found */
+	const struct MigConvention *convention; /* NULL: of no body */
 } MigHintFacts;
 
 /* add a hint, after the server's own, to an error that a body has raised */

@@ -244,7 +244,7 @@ run_statement(const char *sql, const MigLabel *label)
 	uint64		rows;
 
 	memset(&options, 0, sizeof(options));
-	if (label->part == MIG_VERIFY && !label->of_sqitch)
+	if (label->part == MIG_VERIFY && !label->verify_by_errors)
 	{
 		receiver.pub.receiveSlot = verify_receive;
 		receiver.pub.rStartup = verify_startup;
@@ -507,14 +507,47 @@ run_statements(void *arg)
 	run_statement_range(execution, 0, execution->body->nstatements);
 }
 
-/* a verify body: whatever it does is rolled back */
 static void
-run_statements_rolled_back(MigExecution *execution)
+run_rolled_back(void (*function) (void *arg), void *arg)
 {
-	ErrorData  *edata = mig_subxact_run(run_statements, execution, false);
+	ErrorData  *edata = mig_subxact_run(function, arg, false);
 
 	if (edata != NULL)
 		ReThrowError(edata);
+}
+
+typedef struct VerifyBlock
+{
+	MigExecution *execution;
+	const MigBlock *block;
+} VerifyBlock;
+
+static void
+run_verify_block(void *arg)
+{
+	VerifyBlock *verify = (VerifyBlock *) arg;
+
+	run_statement_range(verify->execution, verify->block->first, verify->block->end);
+}
+
+/* whatever it does is rolled back, and each of its blocks at its end */
+static void
+run_verify(void *arg)
+{
+	MigExecution *execution = (MigExecution *) arg;
+	const MigBody *body = execution->body;
+	int			next = 0;
+	ListCell   *lc;
+
+	foreach(lc, body->blocks)
+	{
+		VerifyBlock verify = {execution, (const MigBlock *) lfirst(lc)};
+
+		run_statement_range(execution, next, verify.block->first);
+		run_rolled_back(run_verify_block, &verify);
+		next = verify.block->end;
+	}
+	run_statement_range(execution, next, body->nstatements);
 }
 
 /* whether this session may run it is asked each time that a part of it begins */
@@ -666,7 +699,7 @@ mig_execute_body(MigExecution *execution, const MigRunnable *runnable)
 	begin_body(execution, runnable, &callback);
 	if (execution->label->part == MIG_VERIFY &&
 		execution->body->nstatements > 0)
-		run_statements_rolled_back(execution);
+		run_rolled_back(run_verify, execution);
 	else
 	{
 		run_statements(execution);

@@ -21,7 +21,8 @@
 #include "ledger/entry.h"
 #include "ledger/key_lookup.h"
 #include "ledger/tables.h"
-#include "source/lenient_scan.h"
+#include "source/conventions.h"
+#include "source/trial_parse.h"
 
 static const MigKeyLookup migration_row = {
 	"migration", 2, {"project", "version"}, {NULL}
@@ -37,7 +38,7 @@ enum EntryColumn
 	E_HELD_REASON, E_RUN, E_SEQ, E_PARTIAL, E_PARTLY_UNDONE,
 	E_NAME, E_REQUIRES, E_HAS_DOWN, E_HAS_VERIFY, E_IRREVERSIBLE,
 	E_TRANSACTIONAL, E_PATH, E_DOWN_PATH, E_VERIFY_PATH, E_UP_LINE,
-	E_DOWN_LINE, E_VERIFY_LINE, E_LENGTH, E_ORIGIN, E_OF_SQITCH, E_EMPTY,
+	E_DOWN_LINE, E_VERIFY_LINE, E_LENGTH, E_ORIGIN, E_SOURCE, E_EMPTY,
 	E_EMPTY_DOWN,
 	E_CHECKSUM, E_DOWN_CHECKSUM, E_APPLIED_BY, E_APPLIED_AT,
 	E_EXECUTION_MS
@@ -47,7 +48,7 @@ enum EntryColumn
 #define MAY_BE_EMPTY(text) \
 	"pg_catalog.octet_length(" text ") OPERATOR(pg_catalog.<) 8192" \
 	" AND " text " OPERATOR(pg_catalog.~*)" \
-	"  '^[[:space:]]*($|--|/[*]|;|begin|start)'"
+	"  '^[[:space:]]*($|--|/[*]|;|begin|start|commit|end|[\\\\])'"
 
 #define PLAN_COLUMNS \
 	"coalesce(m.version, a.version)," \
@@ -76,7 +77,7 @@ enum EntryColumn
 	"  coalesce(pg_catalog.octet_length(m.down), 0)" \
 	"  OPERATOR(pg_catalog.+)" \
 	"  coalesce(pg_catalog.octet_length(m.verify), 0))," \
-	" a.origin, m.source OPERATOR(pg_catalog.=) 'sqitch'," \
+	" a.origin, m.source," \
 	" CASE WHEN (m.down IS NULL AND NOT m.irreversible" \
 	"   AND m.kind OPERATOR(pg_catalog.=) 'versioned'" \
 	"   AND (a.version IS NOT NULL OR m.source IS DISTINCT FROM 'sqitch'" \
@@ -119,6 +120,17 @@ get_repeated_text(MigSqlScope *scope, const MigRow *row, int col, char *before)
 	return text;
 }
 
+static const MigConvention *
+get_convention(MigSqlScope *scope, const MigRow *row)
+{
+	char	   *source = mig_sql_row_text(scope, row, E_SOURCE);
+	const MigConvention *result = mig_convention_of_source(source);
+
+	if (source != NULL)
+		pfree(source);
+	return result;
+}
+
 static void
 read_standing(MigSqlScope *scope, const MigRow *row, MigEntry *entry)
 {
@@ -141,7 +153,7 @@ static bool
 is_empty(MigSqlScope *scope, const MigRow *row, int column)
 {
 	char	   *text = mig_sql_row_text(scope, row, column);
-	bool		result = text != NULL && mig_lenient_scan_is_empty(text);
+	bool		result = text != NULL && mig_trial_is_empty(text);
 
 	if (text != NULL)
 		pfree(text);
@@ -215,7 +227,7 @@ read_entry(MigSqlScope *scope, uint64 number, bool details, MigEntry *entry,
 	entry->length = mig_sql_row_int8(&row, E_LENGTH);
 	entry->origin = get_repeated_text(scope, &row, E_ORIGIN,
 									  before ? before->origin : NULL);
-	entry->of_sqitch = mig_sql_row_bool(&row, E_OF_SQITCH);
+	entry->convention = get_convention(scope, &row);
 	check_lines(entry);
 	if (entry->applied && entry->origin == NULL)
 		mig_sql_refuse_value("applied", "origin", entry->version);

@@ -21,7 +21,7 @@
 #include "ledger/migration.h"
 #include "ledger/state.h"
 #include "ledger/tables.h"
-#include "source/lenient_scan.h"
+#include "source/trial_parse.h"
 
 static const MigKeyLookup migration_row = {
 	"migration", 2, {"project", "version"}, {NULL}
@@ -101,7 +101,7 @@ mig_migration_texts(const char *project, MigEntry **entries, int count)
 		/* of the text that is there now: an empty one has nothing to undo */
 		text->does_nothing = text->down == NULL &&
 			entries[mig_sql_get_int4(i, 1) - 1]->has_down &&
-			mig_lenient_scan_is_empty(text->up);
+			mig_trial_is_empty(text->up);
 		for (part = MIG_UP; part <= MIG_VERIFY; part++)
 		{
 			text->authors[part].name =

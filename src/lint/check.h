@@ -82,6 +82,7 @@ typedef struct MigLintDowns
 {
 	MigFinding	first;			/* where the first one was missing */
 	List	   *versions;		/* of char * */
+	bool		marked;			/* their files can say "irreversible" */
 } MigLintDowns;
 
 /* a lock that others have to wait for */

@@ -137,13 +137,13 @@ rules_off(const MigLint *lint, List *off_whole, int to, int *next)
 }
 
 /*
- * A statement that commits ends what is held and what cannot be used yet, for
- * those before it and those after it.
+ * A commit ends what is held and what cannot be used yet: that of a statement,
+ * for those before it and those after it, and one between two.
  */
 static void
-cut_transaction(MigLint *lint)
+cut_transaction(MigLint *lint, bool commits)
 {
-	if (mig_lint_in_transaction(lint))
+	if (!commits && mig_lint_in_transaction(lint))
 		return;
 	lint->locks = NIL;
 	lint->altered = NIL;
@@ -254,7 +254,7 @@ lint_statement(MigLint *lint, const Rules *rules, Node *stmt)
 	int			i;
 
 	lint->takes_long = MIG_LINT_NONE;
-	cut_transaction(lint);
+	cut_transaction(lint, lint->body->statements[lint->statement].starts_transaction);
 	for (i = 0; i < rules->count; i++)
 	{
 		const MigLintRule *rule = rules->rules[i];
@@ -268,7 +268,7 @@ lint_statement(MigLint *lint, const Rules *rules, Node *stmt)
 	lint->model->with_children = false;
 	mig_model_apply(lint->model, stmt);
 	follow_foreign_keys(lint, stmt);
-	cut_transaction(lint);
+	cut_transaction(lint, false);
 }
 
 /* remember the rules that comments name, for lint-off-unknown at the end */
@@ -373,7 +373,7 @@ verify_passes(const MigEntry *entry, const char *text)
 		return false;
 	mig_body_label_of_entry(&label, entry, MIG_VERIFY, true);
 	return mig_trial_parse(text, &label, &body, &trees) == NULL &&
-		mig_verify_always_passes(trees, entry->of_sqitch);
+		mig_verify_always_passes(trees, label.verify_by_errors);
 }
 
 /*
@@ -553,7 +553,9 @@ check_downs(MigLint *lint)
 					   "there is no down body: the migration cannot be rolled back" :
 					   psprintf("there is no down body, here and in other migrations: %s cannot be rolled back",
 								mig_error_name_list(downs->versions)),
-					   "Write one, or mark the migration with -- migrate:irreversible.");
+					   downs->marked ?
+					   "Write one, or mark the migration with -- migrate:irreversible." :
+					   "Write one.");
 }
 
 /* what is about no migration */

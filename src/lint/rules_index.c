@@ -14,6 +14,7 @@
 
 #include "base/compat.h"
 #include "lint/rules.h"
+#include "source/conventions.h"
 
 #define DROP_PARTITIONED_INDEX \
 	"It cannot be done concurrently: use a short migration that does nothing else, with a low migrate.lock_timeout."
@@ -307,7 +308,9 @@ concurrently_in_transaction(MigLint *lint, Node *node)
 	mig_lint_report(lint, MIG_LINT_ERROR, NULL,
 					psprintf("%s cannot run in a transaction block, but the migration is marked as transactional",
 							 statement->own_transaction),
-					"Remove \"migrate:transactional on\".");
+					lint->entry->convention->native_markers ?
+					"Remove \"migrate:transactional on\"." :
+					"Remove that mark.");
 }
 
 static void

@@ -18,6 +18,7 @@
 #include "base/guc.h"
 #include "base/version_order.h"
 #include "lint/rules.h"
+#include "source/conventions.h"
 
 /* places for a cut that are named of one body */
 #define MAX_CUTS 10
@@ -659,7 +660,10 @@ missing_down(MigLint *lint, Node *stmt)
 		entry->irreversible || !mig_lint_is_on(lint, lint->rule->id))
 		return;
 	if (downs->versions == NIL)
+	{
 		mig_lint_place(lint, &downs->first);
+		downs->marked = entry->convention->native_markers;
+	}
 	old = MemoryContextSwitchTo(lint->context);
 	downs->versions = lappend(downs->versions, (char *) entry->version);
 	MemoryContextSwitchTo(old);
@@ -699,7 +703,9 @@ body_refused(MigLint *lint, Node *stmt)
 		mig_lint_report(lint, MIG_LINT_WARNING, NULL,
 						psprintf("the down body cannot be run (%s): it cannot be rolled back",
 								 lint->refused[MIG_DOWN]),
-						"Correct it and load it again, or mark the migration with -- migrate:irreversible.");
+						lint->entry->convention->native_markers ?
+						"Correct it and load it again, or mark the migration with -- migrate:irreversible." :
+						"Correct it and load it again.");
 }
 
 static void
@@ -708,7 +714,7 @@ verify_cannot_fail(MigLint *lint, Node *stmt)
 	if (lint->verify_passes)
 		mig_lint_report(lint, MIG_LINT_NOTE, NULL,
 						"the verify body always passes: its first column is never false or null",
-						lint->entry->of_sqitch ?
+						lint->entry->convention->verify_by_errors ?
 						"Have it raise an error, SELECT 1 / count(*) ... for example." :
 						"Compare: SELECT count(*) = 1 FROM ..., or SELECT EXISTS (SELECT FROM ...).");
 }

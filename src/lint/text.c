@@ -15,6 +15,7 @@
 #include "parser/scansup.h"
 
 #include "lint/text.h"
+#include "source/lenient_scan.h"
 
 #define OFF_MARKER "migrate:lint-off"
 #define OFF_WHOLE "-file"
@@ -157,8 +158,7 @@ scan_comment(MigLintText *result, const char *text, const char *p)
 		look_at_comment(result, text, p, length >= 4 ? end - 2 : end);
 		return end;
 	}
-	while (*end && *end != '\n' && *end != '\r')
-		end++;
+	end = mig_lenient_scan_line_end(p);
 	look_at_comment(result, text, p, end);
 	return end;
 }

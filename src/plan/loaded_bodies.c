@@ -14,7 +14,7 @@
 
 #include "base/checksum.h"
 #include "plan/loaded_bodies.h"
-#include "source/lenient_scan.h"
+#include "source/trial_parse.h"
 
 /* the other limit of a portion; one body may be larger than that on its own */
 #define LOADED_BYTES (1024 * 1024)
@@ -114,7 +114,7 @@ mig_loaded_bodies_warn_empty(const MigLoadedBodies *loaded,
 
 	if (step->part == MIG_DOWN && !bodies->texts->does_nothing &&
 		mig_runnable_body(bodies->body)->nstatements == 0 &&
-		!mig_lenient_scan_is_empty(bodies->texts->up))
+		!mig_trial_is_empty(bodies->texts->up))
 		ereport(WARNING,
 				(errmsg("the down body of migration \"%s\" has no statement: nothing was undone",
 						step->entry->version)));

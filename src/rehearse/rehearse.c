@@ -12,7 +12,7 @@
  * that fails may do so for that reason alone: each has a subtransaction of its
  * own, and the rehearsal goes on after an error that looks like it.  The same is
  * done after ALTER TYPE, as a value that it adds to an enum cannot be used
- * before it is committed.
+ * before it is committed, and after a COMMIT of a body, which is left out too.
  *
  *-------------------------------------------------------------------------
  */
@@ -25,6 +25,7 @@
 #include "utils/timestamp.h"
 
 #include "base/errors.h"
+#include "base/session_settings.h"
 #include "base/subxact.h"
 #include "exec/deferred.h"
 #include "exec/execute.h"
@@ -55,7 +56,13 @@ typedef struct Rehearsal
 	int			rows;			/* of the current step */
 	TimestampTz statement_start;
 	bool		skipped;		/* something was left out */
+	bool		merged;			/* a commit was, between statements */
 	int			alter_type;		/* first step that had one, -1: none */
+	bool		alter_committed;	/* and would have been committed since */
+
+	/* settings of the transaction that the statement would be in */
+	int			guc_level;
+	List	   *settings;		/* before it */
 } Rehearsal;
 
 
@@ -151,6 +158,7 @@ why_not_rehearsed(const Rehearsal *rehearsal, const ErrorData *edata)
 	{
 		/* a migration that does both in one transaction fails in any case */
 		if (rehearsal->skipped || entry->transactional == MIG_TX_OFF ||
+			rehearsal->alter_committed ||
 			(rehearsal->alter_type >= 0 &&
 			 rehearsal->alter_type < rehearsal->run.current))
 			return "uses an enum value that has to be committed first";
@@ -160,6 +168,8 @@ why_not_rehearsed(const Rehearsal *rehearsal, const ErrorData *edata)
 		(edata->sqlerrcode == ERRCODE_ACTIVE_SQL_TRANSACTION ||
 		 edata->sqlerrcode == ERRCODE_INVALID_TRANSACTION_TERMINATION))
 		return "cannot run in a transaction block";
+	if (rehearsal->merged && edata->sqlerrcode == ERRCODE_DUPLICATE_TABLE)
+		return "may be there for want of a commit, with ON COMMIT DROP";
 	if (rehearsal->skipped && looks_dependent(edata))
 		return "may depend on a statement that was left out";
 	return NULL;
@@ -169,6 +179,41 @@ why_not_rehearsed(const Rehearsal *rehearsal, const ErrorData *edata)
 /*
  * Statements
  */
+
+static void
+begin_settings(Rehearsal *rehearsal)
+{
+	MemoryContext old = MemoryContextSwitchTo(rehearsal->run.scratch);
+
+	rehearsal->guc_level = NewGUCNestLevel();
+	rehearsal->settings = mig_session_settings_save();
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * A commit before the statement at hand, as far as it can be had without one:
+ * what is put off is done, and SET LOCAL ends.
+ */
+static void
+pass_commit(Rehearsal *rehearsal)
+{
+	MigExecution *execution = &rehearsal->run.execution;
+	int			statement = execution->statement;
+	char	  **changes;
+	int			count;
+
+	execution->statement = -1;
+	mig_deferred_fire();
+	changes = mig_session_settings_changes(rehearsal->settings, NULL, 0, &count);
+	AtEOXact_GUC(false, rehearsal->guc_level);
+	begin_settings(rehearsal);
+	for (int i = 0; i < count; i++)
+		(void) mig_session_settings_repeat(changes[i]);
+	execution->statement = statement;
+	rehearsal->merged = true;
+	if (rehearsal->alter_type >= 0)
+		rehearsal->alter_committed = true;
+}
 
 static MigDecision
 decide_plan(void *arg)
@@ -181,6 +226,10 @@ decide_plan(void *arg)
 	rehearsal->statement_start = GetCurrentTimestamp();
 	if (execution->label->part == MIG_VERIFY)
 		return MIG_RUN_STATEMENT;
+	if (statement->starts_transaction)
+		pass_commit(rehearsal);
+	else if (execution->statement == 0)
+		begin_settings(rehearsal);
 	if (statement->own_transaction != NULL &&
 		!(execution->label->part == MIG_UP &&
 		  entry->transactional == MIG_TX_ON))
@@ -199,7 +248,8 @@ decide_plan(void *arg)
 		rehearsal->skipped = true;
 		return MIG_SKIP_STATEMENT;
 	}
-	if (rehearsal->skipped || rehearsal->alter_type >= 0 ||
+	if (rehearsal->skipped || rehearsal->merged ||
+		rehearsal->alter_type >= 0 ||
 		entry->transactional != MIG_TX_RECOGNIZE)
 		return MIG_TRY_STATEMENT;
 	return MIG_RUN_STATEMENT;

@@ -264,6 +264,7 @@ locate_in_body(RunError *error, const char *text, int statement_number,
 	/* it has been run: no way to write it is to be refused here */
 	label.version = "";
 	label.transactional = MIG_TX_OFF;
+	label.of_tool = true;
 	label.secret = true;
 	body = mig_body_parse(text, &label);
 	if (statement_number < 1 || statement_number > body->nstatements ||

@@ -4,9 +4,9 @@
  *	  Running one body in several transactions.
  *
  * A step is a group of ordinary statements that share a transaction, and ends
- * with one that says how transactions are to begin, a block
- * between BEGIN and COMMIT, or one statement that cannot run in a transaction
- * block.  Before a step a row that
+ * before a BEGIN or COMMIT and with one that says how transactions are to begin,
+ * a block between BEGIN and COMMIT, or one statement that cannot run in a
+ * transaction block.  Before a step a row that
  * says that it was started is committed; that it is finished is written in the
  * step's own last transaction, which statements like CREATE INDEX CONCURRENTLY
  * leave open, so that the two are committed or lost together.  The last step
@@ -340,6 +340,7 @@ choose_step(MigStepsRun *run)
 		run->end = run->block->end;
 	while (!run->own && run->end < body->nstatements &&
 		   !mig_steps_run_statement(run, run->end - 1)->sets_transactions &&
+		   !mig_steps_run_statement(run, run->end)->starts_transaction &&
 		   mig_steps_run_statement(run, run->end)->block == statement->block &&
 		   !step_runs_alone(run, run->end))
 		run->end++;

@@ -119,6 +119,8 @@ mig_run_common_describe_failure(const MigRunContext *run, ErrorData *edata,
 	hints.ledger_was_empty = run->ledger_was_empty;
 	hints.undoes = failure->in_body && failure->part == MIG_DOWN;
 	hints.blockers_named = (run->blockers != NULL);
+	hints.convention = run->current >= 0 ?
+		mig_run_common_step(run)->entry->convention : NULL;
 	if (run->blockers != NULL)
 		mig_error_add_detail(edata, run->blockers);
 	mig_error_hint_add(edata, &hints);

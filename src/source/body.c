@@ -23,6 +23,7 @@
 #include "base/compat.h"
 #include "base/errors.h"
 #include "source/body.h"
+#include "source/lenient_scan.h"
 #include "source/lexer.h"
 
 typedef struct ParseErrorArg
@@ -36,14 +37,21 @@ typedef struct StatementCutter
 {
 	const MigLabel *label;
 	MigBody    *body;
+	int			groups;			/* of statements, by BEGIN and COMMIT */
 	bool		in_steps;		/* it runs in several transactions */
 	int			begin;			/* of the BEGIN that has no COMMIT yet, or -1 */
 	int			begin_end;
 	MigBlock   *block;			/* that it has opened, or NULL */
 	bool		moded;			/* the BEGIN has options */
+	const char *border;			/* what parts the next statement from the one
+								 * before it, or NULL */
+	int			border_at;
 	int			line;			/* of the byte counted */
 	int			counted;
 } StatementCutter;
+
+#define ONE_TRANSACTION \
+	"Each migration runs in a transaction that the runner begins and ends.  Only a plain BEGIN and COMMIT around all of its statements are taken off."
 
 void
 mig_body_statement_place(MigPlace *place, const MigLabel *label,
@@ -127,9 +135,8 @@ skip_blanks_and_comments(const char *text, int location, int end)
 			location++;
 		else if (text[location] == '-' && text[location + 1] == '-')
 		{
-			while (location < end && text[location] != '\n' &&
-				   text[location] != '\r')
-				location++;
+			location = Min(mig_lenient_scan_line_end(text + location) - text,
+						   end);
 		}
 		else if (text[location] == '/' && text[location + 1] == '*')
 		{
@@ -182,6 +189,7 @@ refuse_impossible(const StatementCutter *cutting, const RawStmt *raw,
 	const char *text = cutting->body->text;
 	const MigLabel *label = cutting->label;
 	Node	   *stmt = raw->stmt;
+	bool		in_block;
 
 	if (IsA(stmt, CopyStmt) && ((CopyStmt *) stmt)->filename == NULL)
 		refuse_copy(text, label, location, end);
@@ -193,13 +201,14 @@ refuse_impossible(const StatementCutter *cutting, const RawStmt *raw,
 		refuse_statement(text, label, location, end,
 						 "a change of standard_conforming_strings",
 						 "Write backslash escapes as E'...' instead.");
+	in_block = cutting->in_steps && cutting->block != NULL;
 	if (IsA(stmt, TransactionStmt) && mig_statement_own_transaction(stmt) == NULL &&
-		(cutting->block == NULL || mig_statement_of_block(stmt) == NULL))
+		(!in_block || mig_statement_of_block(stmt) == NULL))
 		refuse_statement(text, label, location, end, "transaction control",
 						 cutting->in_steps ?
 						 "Each BEGIN needs its COMMIT, with SAVEPOINT and ROLLBACK TO between them and nothing else." :
-						 "Each migration runs in a transaction that the runner begins and ends.  Only pairs of a plain BEGIN and COMMIT are taken off.");
-	if (cutting->block == NULL)
+						 ONE_TRANSACTION);
+	if (!in_block)
 		return;
 	if (mig_statement_own_transaction(stmt) != NULL)
 		refuse_statement(text, label, location, end,
@@ -293,6 +302,32 @@ fill_statement(MigStatement *statement, const char *text, const RawStmt *raw,
 }
 
 /*
+ * How many transactions the statements have if BEGIN and COMMIT are taken at
+ * their word, and what stands between two of these is one.
+ */
+static int
+count_groups(List *trees, MigPart part)
+{
+	int			groups = 0;
+	bool		open = false;
+	ListCell   *lc;
+
+	foreach(lc, trees)
+	{
+		Node	   *stmt = lfirst_node(RawStmt, lc)->stmt;
+
+		if (mig_statement_is_begin(stmt) || mig_statement_is_commit(stmt, part))
+			open = false;
+		else if (!open)
+		{
+			open = true;
+			groups++;
+		}
+	}
+	return groups;
+}
+
+/*
  * Statements that are said to be each for itself, or that one could not be, or
  * a block that says what kind of transaction it is, which that of a run is not.
  */
@@ -304,7 +339,8 @@ runs_in_steps(List *trees, const MigLabel *label)
 
 	if (label->part == MIG_VERIFY || label->transactional == MIG_TX_ON)
 		return false;
-	if (label->transactional == MIG_TX_OFF)
+	if (label->transactional == MIG_TX_OFF ||
+		count_groups(trees, label->part) > 1)
 		return true;
 	foreach(lc, trees)
 	{
@@ -336,81 +372,72 @@ open_block(StatementCutter *cutting, List *opening)
 	cutting->block->opening = opening;
 }
 
+/*
+ * Refuse to part the statements of a body that is to be one transaction.  A
+ * verify body can be parted by blocks that end with ROLLBACK.
+ */
+static void
+refuse_parts(const StatementCutter *cutting, int location, int end)
+{
+	if (cutting->in_steps || cutting->groups <= 1)
+		return;
+	refuse_statement(cutting->body->text, cutting->label, location, end,
+					 "transaction control",
+					 cutting->label->part == MIG_VERIFY ?
+					 "A verify body is rolled back as a whole: end a block beside other statements with ROLLBACK, or take BEGIN and COMMIT out." :
+					 "It is marked as transactional: only a plain BEGIN and COMMIT around all of its statements are taken off then.");
+}
+
 /* BEGIN or START TRANSACTION */
 static void
 cut_begin(StatementCutter *cutting, TransactionStmt *stmt, int location,
 		  int end)
 {
 	const char *text = cutting->body->text;
+	bool		verify = cutting->label->part == MIG_VERIFY;
 
 	if (cutting->begin >= 0 || (!cutting->in_steps && stmt->options != NIL))
 		refuse_statement(text, cutting->label, location, end,
 						 "transaction control",
 						 cutting->begin >= 0 ?
 						 "BEGIN stands where one has no COMMIT yet." :
-						 "Each migration runs in a transaction that the runner begins and ends.  Only pairs of a plain BEGIN and COMMIT are taken off.");
+						 ONE_TRANSACTION);
 	if (mig_statement_is_read_only(stmt->options))
 		refuse_read_only(text, cutting->label, location, end);
+	if (!verify)
+		refuse_parts(cutting, location, end);
 	cutting->begin = location;
 	cutting->begin_end = end;
 	cutting->moded = (stmt->options != NIL);
-	if (cutting->in_steps)
+	if (cutting->in_steps || (verify && cutting->groups > 1))
 		open_block(cutting, list_make1(copy_slice(text, location, end)));
 }
 
-/* what psql only warns of: there is nothing to end, and nothing follows */
-static bool
-is_stray_end(const StatementCutter *cutting, const TransactionStmt *stmt,
-			 int end)
-{
-	const char *text = cutting->body->text;
-	int			length = strlen(text);
-
-	if (!cutting->label->of_sqitch || cutting->begin >= 0 ||
-		cutting->in_steps || stmt->chain)
-		return false;
-	while (end < length)
-	{
-		int			next = skip_blanks_and_comments(text, end, length);
-
-		if (next == end && text[end] != ';')
-			return false;
-		end = next == end ? end + 1 : next;
-	}
-	return true;
-}
-
 /*
- * COMMIT or END, in a verify body ROLLBACK, too.  AND CHAIN begins a block of
- * the same kind, so it is begun in the same way.
+ * A COMMIT without a BEGIN, which psql only warns of.  Where a tool has begun a
+ * transaction around the file, it ends that; the last one has nothing after it.
  */
 static void
-cut_commit(StatementCutter *cutting, TransactionStmt *stmt, int location,
-		   int end)
+cut_stray_end(const StatementCutter *cutting, TransactionStmt *stmt,
+			  int location, int end, bool last)
+{
+	if (!cutting->label->of_tool || stmt->chain)
+		refuse_statement(cutting->body->text, cutting->label, location, end,
+						 "transaction control",
+						 "COMMIT stands where there is no BEGIN: take it out, or write BEGIN before what it is to commit.");
+	if (!last || cutting->label->part != MIG_VERIFY)
+		refuse_parts(cutting, location, end);
+}
+
+/* the next block is of the same kind as the one that ends with AND CHAIN */
+static void
+chain_block(StatementCutter *cutting, const MigBlock *block, int location,
+			int end)
 {
 	MigBody    *body = cutting->body;
-	MigBlock   *block = cutting->block;
-	List	   *opening;
+	List	   *opening = list_copy(block->opening);
 	int			i;
 
-	if (is_stray_end(cutting, stmt, end))
-		return;
-	if (cutting->begin < 0 || (!cutting->in_steps && stmt->chain))
-		refuse_statement(body->text, cutting->label, location, end,
-						 "transaction control",
-						 cutting->begin < 0 ?
-						 "COMMIT stands where there is no BEGIN." :
-						 "Each migration runs in a transaction that the runner begins and ends.  Only pairs of a plain BEGIN and COMMIT are taken off.");
-	cutting->begin = -1;
-	cutting->block = NULL;
-	if (block == NULL)
-		return;
-	block->end = body->nstatements;
-	if (block->end > block->first)
-		body->blocks = lappend(body->blocks, block);
-	if (!stmt->chain)
-		return;
-	opening = list_copy(block->opening);
 	for (i = block->first; i < block->end; i++)
 	{
 		const MigStatement *set = &body->statements[i];
@@ -425,17 +452,75 @@ cut_commit(StatementCutter *cutting, TransactionStmt *stmt, int location,
 	open_block(cutting, opening);
 }
 
+/* COMMIT or END, in a verify body ROLLBACK, too */
+static void
+cut_commit(StatementCutter *cutting, TransactionStmt *stmt, int location,
+		   int end, bool last)
+{
+	MigBody    *body = cutting->body;
+	MigBlock   *block = cutting->block;
+
+	if (cutting->begin < 0)
+	{
+		cut_stray_end(cutting, stmt, location, end, last);
+		return;
+	}
+	if (!cutting->in_steps && stmt->chain)
+		refuse_statement(body->text, cutting->label, location, end,
+						 "transaction control", ONE_TRANSACTION);
+	if (stmt->kind != TRANS_STMT_ROLLBACK)
+		refuse_parts(cutting, location, end);
+	cutting->begin = -1;
+	cutting->block = NULL;
+	if (block == NULL)
+		return;
+	block->end = body->nstatements;
+	if (block->end > block->first)
+		body->blocks = lappend(body->blocks, block);
+	if (stmt->chain)
+		chain_block(cutting, block, location, end);
+}
+
 /* does the statement, of the block at hand, say what kind that is? */
 static const char *
 mode_of_block(const StatementCutter *cutting, Node *stmt)
 {
-	if (cutting->block == NULL)
+	if (cutting->block == NULL || !cutting->in_steps)
 		return NULL;
 	if (mig_statement_sets_mode(stmt))
 		return "BEGIN with SET TRANSACTION";
 	if (cutting->moded)
 		return "BEGIN with an isolation level";
 	return NULL;
+}
+
+/* the body is to run in several transactions for that; the first one counts */
+static void
+set_several(MigBody *body, const MigStatement *statement, const char *why,
+			int line)
+{
+	if (body->several != NULL)
+		return;
+	body->several = palloc(sizeof(MigStatement));
+	*body->several = *statement;
+	body->several->own_transaction = why;
+	body->several->line = line;
+}
+
+/* is it the first one after a BEGIN or COMMIT that others stand before? */
+static void
+note_border(StatementCutter *cutting, MigStatement *statement)
+{
+	MigBody    *body = cutting->body;
+
+	statement->starts_transaction = cutting->in_steps &&
+		cutting->border != NULL && body->nstatements > 1;
+	if (statement->starts_transaction &&
+		cutting->label->transactional == MIG_TX_RECOGNIZE)
+		set_several(body, statement, cutting->border,
+					mig_body_label_line(cutting->label, body->text,
+										cutting->border_at));
+	cutting->border = NULL;
 }
 
 /* any other statement */
@@ -460,12 +545,29 @@ cut_statement(StatementCutter *cutting, const RawStmt *raw, int location,
 	statement->line = cutting->line;
 	statement->block = cutting->block ? list_length(body->blocks) + 1 : 0;
 	mode = mode_of_block(cutting, raw->stmt);
-	if (mode != NULL && body->moded == NULL)
-	{
-		body->moded = palloc(sizeof(MigStatement));
-		*body->moded = *statement;
-		body->moded->own_transaction = mode;
-	}
+	if (mode != NULL)
+		set_several(body, statement, mode, statement->line);
+	note_border(cutting, statement);
+}
+
+/* BEGIN, COMMIT and their like; false: it is none */
+static bool
+cut_control(StatementCutter *cutting, const RawStmt *raw, int location,
+			int end, bool last)
+{
+	TransactionStmt *stmt = (TransactionStmt *) raw->stmt;
+	bool		begins = mig_statement_is_begin(raw->stmt);
+
+	if (begins)
+		cut_begin(cutting, stmt, location, end);
+	else if (mig_statement_is_commit(raw->stmt, cutting->label->part))
+		cut_commit(cutting, stmt, location, end, last);
+	else
+		return false;
+	cutting->border = begins ? "BEGIN after other statements" :
+		"COMMIT before other statements";
+	cutting->border_at = location;
+	return true;
 }
 
 /* cut the trees into statements; the list loses what is none */
@@ -485,16 +587,11 @@ cut_statements(StatementCutter *cutting, List **trees)
 			skip_blanks_and_comments(cutting->body->text,
 									 Max(raw->stmt_location, 0), end);
 
-		if (mig_statement_is_begin(raw->stmt))
-			cut_begin(cutting, (TransactionStmt *) raw->stmt, location, end);
-		else if (mig_statement_is_commit(raw->stmt, cutting->label->part))
-			cut_commit(cutting, (TransactionStmt *) raw->stmt, location, end);
-		else
-		{
-			refuse_impossible(cutting, raw, location, end);
-			cut_statement(cutting, raw, location, end);
-			rest = lappend(rest, raw);
-		}
+		if (cut_control(cutting, raw, location, end, lnext(*trees, lc) == NULL))
+			continue;
+		refuse_impossible(cutting, raw, location, end);
+		cut_statement(cutting, raw, location, end);
+		rest = lappend(rest, raw);
 	}
 	*trees = rest;
 	if (cutting->begin >= 0)
@@ -522,6 +619,7 @@ parse_in_context(const char *text, const MigLabel *label,
 	body->statements = palloc(sizeof(MigStatement) * Max(list_length(*trees), 1));
 	cutting.label = label;
 	cutting.body = body;
+	cutting.groups = count_groups(*trees, label->part);
 	cutting.in_steps = runs_in_steps(*trees, label);
 	cutting.begin = -1;
 	cutting.line = Max(label->first_line, 1);
@@ -559,5 +657,5 @@ mig_body_own_transaction(const MigBody *body)
 		if (body->statements[i].own_transaction != NULL)
 			return &body->statements[i];
 	}
-	return body->moded;
+	return body->several;
 }

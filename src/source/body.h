@@ -27,6 +27,8 @@ typedef struct MigStatement
 	bool		sets;			/* SET or RESET for the rest of the session */
 	bool		sets_transactions;	/* how transactions begin after it */
 	int			block;			/* which of the body's, from 1; 0: none */
+	bool		starts_transaction; /* in a body that runs in several, for a
+									 * BEGIN or COMMIT before it */
 
 	/* what it is, if it has a meaning in a transaction block alone, else NULL */
 	const char *of_block;
@@ -35,7 +37,7 @@ typedef struct MigStatement
 
 /*
  * The statements [first, end), between BEGIN and COMMIT, of a body that runs in
- * several transactions.
+ * several transactions, or between BEGIN and ROLLBACK of a verify body.
  */
 typedef struct MigBlock
 {
@@ -52,10 +54,10 @@ typedef struct MigBody
 	List	   *blocks;			/* of MigBlock * */
 
 	/*
-	 * A copy of the first statement of a block that says what kind of
-	 * transaction it is to be, with that as own_transaction; or NULL.
+	 * What has it run in several transactions, if it is not what a statement
+	 * is, as the line and own_transaction of a copy of one; or NULL.
 	 */
-	MigStatement *moded;
+	MigStatement *several;
 
 	bool		only_ddl;		/* and so fires no trigger of a table */
 	bool		runs_code;		/* one of its statements does */
@@ -64,15 +66,16 @@ typedef struct MigBody
 /*
  * Cut a body into its statements.
  *
- * In a body that runs in one transaction pairs of a plain BEGIN and COMMIT are
- * taken off, in a verify body ROLLBACK too, which is rolled back in any case.
- * In one that runs in several they make blocks.  It does so if a BEGIN has
- * options, or a SET TRANSACTION follows it, too.  Raises the parser's own
- * syntax error, with line and column, or MIG_ERRCODE_BODY for what no runner
- * can ever run: other transaction control, COPY from or to the client, psql's
- * commands, DROP EXTENSION migrate, and turning standard_conforming_strings
- * off.  Touches no catalog.  The result is in CurrentMemoryContext and refers
- * to text.
+ * A plain BEGIN and COMMIT around all statements are taken off, in a verify body
+ * ROLLBACK too, which is rolled back in any case.  Any other body with BEGIN or
+ * COMMIT runs in several transactions, and so does one with a BEGIN that has
+ * options or is followed by SET TRANSACTION: what stands between BEGIN and
+ * COMMIT is a block there.  In a verify body a block is what ROLLBACK ends.
+ * Raises the parser's own syntax error, with line and column, or
+ * MIG_ERRCODE_BODY for what no runner can ever run: other transaction control,
+ * COPY from or to the client, psql's commands, DROP EXTENSION migrate, and
+ * turning standard_conforming_strings off.  Touches no catalog.  The result is
+ * in CurrentMemoryContext and refers to text.
  */
 extern MigBody *mig_body_parse(const char *text, const MigLabel *label);
 
@@ -84,8 +87,8 @@ extern MigBody *mig_body_parse_trees(const char *text, const MigLabel *label,
 									 List **trees);
 
 /*
- * The first statement that cannot run in a transaction block, or of which the
- * body says in what kind of transaction it is to run; or NULL.
+ * The first statement that cannot run in a transaction block, or what else has
+ * the body run in several transactions; or NULL.
  */
 extern const MigStatement *mig_body_own_transaction(const MigBody *body);
 

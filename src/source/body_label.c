@@ -9,6 +9,7 @@
 
 #include "lib/stringinfo.h"
 #include "source/body_label.h"
+#include "source/conventions.h"
 
 
 /* a text has fewer lines than bytes, of which there are less than 1 GB */
@@ -62,6 +63,13 @@ sound_line(int line)
 	return line > 0 && line <= MAX_FIRST_LINE ? line : 0;
 }
 
+static void
+set_convention(MigLabel *label, const MigConvention *convention)
+{
+	label->verify_by_errors = convention->verify_by_errors;
+	label->of_tool = !convention->ours;
+}
+
 void
 mig_body_label_of_entry(MigLabel *label, const MigEntry *entry, MigPart part,
 						bool secret)
@@ -71,7 +79,7 @@ mig_body_label_of_entry(MigLabel *label, const MigEntry *entry, MigPart part,
 									 entry->verify_path);
 	label->part = part;
 	label->secret = secret;
-	label->of_sqitch = entry->of_sqitch;
+	set_convention(label, entry->convention);
 	label->first_line = label->path ? sound_line(entry->lines[part]) : 0;
 	label->transactional = part == MIG_UP ? entry->transactional :
 		MIG_TX_RECOGNIZE;
@@ -79,15 +87,14 @@ mig_body_label_of_entry(MigLabel *label, const MigEntry *entry, MigPart part,
 
 void
 mig_body_label_of_source(MigLabel *label, const MigSource *source,
-						 MigPart part)
+						 const MigConvention *convention, MigPart part)
 {
 	label->version = source->version;
 	label->path = mig_body_part_path(part, source->path, source->down_path,
 									 source->verify_path);
 	label->part = part;
 	label->secret = false;
-	label->of_sqitch = source->source != NULL &&
-		strcmp(source->source, "sqitch") == 0;
+	set_convention(label, convention);
 	label->first_line = label->path ? sound_line(source->lines[part]) : 0;
 	label->transactional = part == MIG_UP ? source->transactional :
 		MIG_TX_RECOGNIZE;

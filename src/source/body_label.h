@@ -20,13 +20,13 @@ typedef struct MigLabel
 	int			first_line;		/* the line of path that the text begins on,
 								 * 0: lines are those of the text */
 	MigTransactional transactional; /* what somebody has said of the body */
-
+	bool		verify_by_errors;	/* values of a verify body mean nothing */
 
 	/*
-	 * A script of Sqitch: no value that a verify body returns counts, and a
-	 * COMMIT at its end needs no BEGIN, for an applied one cannot be edited.
+	 * A COMMIT may lack its BEGIN: it ends the transaction of the tool that
+	 * runs such files, which does not let an applied one be edited.
 	 */
-	bool		of_sqitch;
+	bool		of_tool;
 } MigLabel;
 
 /* the file of a part: its own, or else the migration's */
@@ -34,10 +34,11 @@ extern const char *mig_body_part_path(MigPart part, const char *path,
 									  const char *down_path,
 									  const char *verify_path);
 
-/* the label of a stored text, and of one that is to be stored */
+/* the label of a stored text, and of one of that convention to be stored */
 extern void mig_body_label_of_entry(MigLabel *label, const MigEntry *entry,
 									MigPart part, bool secret);
 extern void mig_body_label_of_source(MigLabel *label, const MigSource *source,
+									 const struct MigConvention *convention,
 									 MigPart part);
 
 /*

@@ -27,8 +27,7 @@ only_comment_lines(const char *from, const char *to)
 			return true;
 		if (from[0] != '-' || from[1] != '-')
 			return false;
-		while (from < to && *from != '\n')
-			from++;
+		from = mig_lenient_scan_line_end(from);
 	}
 	return true;
 }

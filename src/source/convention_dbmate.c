@@ -146,5 +146,6 @@ const MigConvention mig_convention_dbmate = {
 	.files = "NUMBER_name.sql",
 	.numbered = true,
 	.marker = dbmate_marker,
+	.transactional_off = "-- migrate:up transaction:false",
 	.parse = dbmate_parse
 };

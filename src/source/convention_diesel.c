@@ -124,5 +124,6 @@ const MigConvention mig_convention_diesel = {
 	.has_place = true,
 	.nested = true,
 	.detect = diesel_detect,
+	.transactional_off = "run_in_transaction = false",
 	.parse = diesel_parse
 };

@@ -217,5 +217,6 @@ const MigConvention mig_convention_flyway = {
 	.nested = true,
 	.version_key = mig_numbered_key,
 	.detect = flyway_detect,
+	.transactional_off = "executeInTransaction=false",
 	.parse = flyway_parse
 };

@@ -92,5 +92,6 @@ const MigConvention mig_convention_goose = {
 	.version_key = mig_numbered_key,
 	.marker = goose_marker_text,
 	.detect = goose_detect,
+	.transactional_off = "-- +goose NO TRANSACTION",
 	.parse = goose_parse
 };

@@ -17,8 +17,8 @@
 #include "base/version_order.h"
 #include "source/body.h"
 #include "source/conventions.h"
-#include "source/lenient_scan.h"
 #include "source/marker_line.h"
+#include "source/trial_parse.h"
 
 #define NATIVE_PREFIX "migrate:"
 
@@ -353,7 +353,7 @@ static void
 check_irreversible(MigSource *source, const MigSourceFile *script)
 {
 	if (source->irreversible && source->down != NULL &&
-		mig_lenient_scan_is_empty(source->down))
+		mig_trial_is_empty(source->down))
 	{
 		source->down = NULL;
 		source->lines[MIG_DOWN] = 0;
@@ -499,6 +499,9 @@ const MigConvention mig_convention_native = {
 	.version_key = mig_version_without_zeros,
 	.marker = native_marker_proof,
 	.detect = native_detect,
+	.ours = true,
+	.native_markers = true,
+	.transactional_off = "-- migrate:transactional off",
 	.parse = native_parse
 };
 
@@ -507,11 +510,15 @@ const MigConvention mig_convention_plain = {
 	.files = "VERSION_name.sql, VERSION_name.down.sql, VERSION_name.verify.sql",
 	.numbered = true,
 	.version_key = mig_version_without_zeros,
+	.ours = true,
 	.parse = plain_parse
 };
 
 const MigConvention mig_convention_name = {
 	.name = "name",
 	.files = "VERSION.sql, VERSION.down.sql, VERSION.verify.sql",
+	.ours = true,
+	.native_markers = true,
+	.transactional_off = "-- migrate:transactional off",
 	.parse = name_parse
 };

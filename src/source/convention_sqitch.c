@@ -551,5 +551,6 @@ const MigConvention mig_convention_sqitch = {
 	.has_place = true,
 	.nested = true,
 	.detect = sqitch_detect,
+	.verify_by_errors = true,
 	.parse = sqitch_parse
 };

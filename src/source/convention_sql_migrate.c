@@ -61,5 +61,6 @@ const MigConvention mig_convention_sql_migrate = {
 	.files = "VERSION.sql",
 	.marker = sql_migrate_marker,
 	.detect = sql_migrate_detect,
+	.transactional_off = "-- +migrate Up notransaction",
 	.parse = sql_migrate_parse
 };

@@ -50,5 +50,6 @@ const MigConvention mig_convention_sqlx = {
 	.numbered = true,
 	.version_key = mig_numbered_key,
 	.detect = sqlx_detect,
+	.transactional_off = "-- no-transaction",
 	.parse = sqlx_parse
 };

@@ -65,6 +65,18 @@ mig_convention_find(const char *name)
 	return NULL;
 }
 
+/* NULL is what was given to add(), which is the native form */
+const MigConvention *
+mig_convention_of_source(const char *source)
+{
+	for (int i = 0; source != NULL && i < mig_nconventions; i++)
+	{
+		if (strcmp(mig_conventions[i]->name, source) == 0)
+			return mig_conventions[i];
+	}
+	return &mig_convention_native;
+}
+
 /* convention NULL: of what was given to add() */
 char *
 mig_convention_version_key(const char *convention, const char *version)

@@ -88,5 +88,6 @@ const MigConvention mig_convention_tern = {
 	.version_key = mig_numbered_key,
 	.marker = tern_marker,
 	.detect = tern_detect,
+	.transactional_off = "---- tern: disable-tx ----",
 	.parse = tern_parse
 };

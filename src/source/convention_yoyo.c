@@ -119,5 +119,6 @@ const MigConvention mig_convention_yoyo = {
 	.name = "yoyo",
 	.files = "VERSION.sql, VERSION.rollback.sql",
 	.detect = yoyo_detect,
+	.transactional_off = "-- transactional: false",
 	.parse = yoyo_parse
 };

@@ -29,6 +29,20 @@ typedef struct MigConvention
 	bool		nested;			/* its tool looks into sub-directories */
 	bool		numbered;		/* its versions have a digit in them */
 
+	/*
+	 * No other tool runs its files, each in a transaction of its own, which a
+	 * COMMIT without a BEGIN ends.
+	 */
+	bool		ours;
+	bool		verify_by_errors;	/* a verify body fails by them alone */
+	bool		native_markers; /* it reads "-- migrate:" */
+
+	/*
+	 * How a file says that its statements are not to share a transaction, for
+	 * hints; NULL: it cannot.
+	 */
+	const char *transactional_off;
+
 	/* the same for versions that are the same one to it; NULL: their bytes */
 	char	   *(*version_key) (const char *version);
 
@@ -72,5 +86,8 @@ extern const int mig_nconventions;
 
 /* the row of that name; MIG_ERRCODE_CONVENTION if there is none */
 extern const MigConvention *mig_convention_find(const char *name);
+
+/* that of a stored text, whose column "source" may say anything, or be NULL */
+extern const MigConvention *mig_convention_of_source(const char *source);
 
 #endif							/* MIG_SOURCE_CONVENTIONS_H */

@@ -17,6 +17,7 @@
 
 #include "base/errors.h"
 #include "source/file_set.h"
+#include "source/lenient_scan.h"
 #include "miscadmin.h"
 #include "base/subxact.h"
 
@@ -175,7 +176,10 @@ mig_file_line_rewind(MigFileLine *line, const char *text)
 	line->next = text;
 }
 
-/* go to the next line, which ends with LF, CRLF or the text; false: no more */
+/*
+ * Go to the next line, which ends with LF, CRLF, CR or the text; false: no more.
+ * It is counted as everywhere, by LF.
+ */
 bool
 mig_file_line_next(MigFileLine *line)
 {
@@ -186,18 +190,14 @@ mig_file_line_next(MigFileLine *line)
 		return false;
 
 	line->start = line->next;
-	line->number++;
+	if (line->number == 0 || line->start[-1] == '\n')
+		line->number++;
 
-	end = strchr(line->start, '\n');
-	if (end == NULL)
-		line->next = end = line->start + strlen(line->start);
-	else
-		line->next = end + 1;
-
-	if (end > line->start && end[-1] == '\r')
-		end--;
+	end = mig_lenient_scan_line_end(line->start);
 	line->length = end - line->start;
-
+	if (end[0] == '\r' && end[1] == '\n')
+		end++;
+	line->next = *end == '\0' ? end : end + 1;
 	return true;
 }
 

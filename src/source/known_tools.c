@@ -28,6 +28,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "base/errors.h"
+#include "source/conventions.h"
 #include "source/lenient_scan.h"
 #include "utils/formatting.h"
 
@@ -488,7 +489,7 @@ begins_line(const char *start, const char *place)
 {
 	while (place > start && (place[-1] == ' ' || place[-1] == '\t'))
 		place--;
-	return place == start || place[-1] == '\n';
+	return place == start || place[-1] == '\n' || place[-1] == '\r';
 }
 
 
@@ -621,7 +622,7 @@ is_own_marker(const MigFileSet *set, const char *comment)
 	if (set->marker == NULL)
 		return false;
 	line.start = comment;
-	line.length = strcspn(comment, "\r\n");
+	line.length = mig_lenient_scan_line_end(comment) - comment;
 	return set->marker(&line) != NULL;
 }
 
@@ -769,7 +770,7 @@ static bool
 is_late_marker(const char *comment, const char *convention)
 {
 	const char *text = comment + 2;
-	int			length = strcspn(text, "\n");
+	int			length = mig_lenient_scan_line_end(text) - text;
 
 	if (strcmp(convention, "plain") != 0 &&
 		meant_marker(text, text + length, "migr", 4, native_words,
@@ -920,7 +921,7 @@ mig_known_tools_marker(const MigFileSet *set, const MigSourceFile *script,
 
 		if ((*p == '#' || (p[0] == '-' && p[1] == '-')) &&
 			begins_line(start, p))
-			marker = find_marker(p, p + strcspn(p, "\n"), set->convention,
+			marker = find_marker(p, mig_lenient_scan_line_end(p), set->convention,
 								 number == 1, head);
 		if (marker != NULL && marker->form != MARK_TITLE)
 			return marker_message(set, script, number, marker, hint);
@@ -931,7 +932,7 @@ mig_known_tools_marker(const MigFileSet *set, const MigSourceFile *script,
 			return message;
 		if (marker != NULL || is_lone_comment(start, p, next))
 		{
-			next = Max(next, p + (*p == '#' ? strcspn(p, "\n") : 0));
+			next = Max(next, *p == '#' ? mig_lenient_scan_line_end(p) : p);
 			note_way(&turn, set, p, next, marker, number);
 		}
 		else if (!mig_lenient_scan_is_gap(p) && *p != ';')

@@ -119,6 +119,12 @@ skip_closed(const char *text)
 }
 
 const char *
+mig_lenient_scan_line_end(const char *text)
+{
+	return text + strcspn(text, "\r\n");
+}
+
+const char *
 mig_lenient_scan_step(const char *text)
 {
 	Assert(*text != '\0');
@@ -126,7 +132,7 @@ mig_lenient_scan_step(const char *text)
 	if (strchr(BLANKS, *text) != NULL)
 		return text + strspn(text, BLANKS);
 	if (text[0] == '-' && text[1] == '-')
-		return text + strcspn(text, "\n");
+		return mig_lenient_scan_line_end(text);
 	if (is_word_character(*text))
 		return skip_word(text);
 	return text + 1;
@@ -145,7 +151,10 @@ static bool
 is_transaction_word(const char *text)
 {
 	static const char *const words[] = {
-		"begin", "start", "transaction", "work", "commit", "end"
+		"begin", "start", "transaction", "work", "commit", "end", "rollback",
+		"abort", "isolation", "level", "serializable", "repeatable", "read",
+		"committed", "uncommitted", "write", "only", "not", "deferrable", "and",
+		"no", "chain"
 	};
 	size_t		length = skip_word(text) - text;
 
@@ -159,12 +168,19 @@ is_transaction_word(const char *text)
 }
 
 bool
-mig_lenient_scan_is_empty(const char *text)
+mig_lenient_scan_may_be_empty(const char *text)
 {
 	if (strncmp(text, UTF8_BOM, strlen(UTF8_BOM)) == 0)
 		text += strlen(UTF8_BOM);
-	while (text != NULL && (*text == ';' || mig_lenient_scan_is_gap(text) ||
-							is_transaction_word(text)))
-		text = mig_lenient_scan_skip(text);
-	return text != NULL && *text == '\0';
+	while (text != NULL && *text != '\0')
+	{
+		if (*text == '\\')		/* a line of pg_dump for psql */
+			text = mig_lenient_scan_line_end(text);
+		else if (*text == ';' || *text == ',' || mig_lenient_scan_is_gap(text) ||
+				 is_transaction_word(text))
+			text = mig_lenient_scan_skip(text);
+		else
+			return false;
+	}
+	return text != NULL;
 }

@@ -26,7 +26,16 @@ extern const char *mig_lenient_scan_step(const char *text);
 /* do blanks or a comment begin there? */
 extern bool mig_lenient_scan_is_gap(const char *text);
 
-/* nothing but blanks, comments and semicolons? */
-extern bool mig_lenient_scan_is_empty(const char *text);
+/*
+ * The end of the line, and so of a comment of the -- kind: at \r or \n, as the
+ * server's scanner has it, or that of the text.
+ */
+extern const char *mig_lenient_scan_line_end(const char *text);
+
+/*
+ * False if there is a statement for sure, or what is none but no comment either.
+ * Ask mig_trial_is_empty() otherwise.
+ */
+extern bool mig_lenient_scan_may_be_empty(const char *text);
 
 #endif							/* MIG_SOURCE_LENIENT_SCAN_H */

@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "base/errors.h"
+#include "source/lenient_scan.h"
 #include "source/marker_line.h"
 
 
@@ -118,7 +119,7 @@ mig_marker_check_preamble(const MigSourceFile *script, const char *end)
 	while (text < end)
 	{
 		if (text[0] == '-' && text[1] == '-')
-			text += strcspn(text, "\n");
+			text = mig_lenient_scan_line_end(text);
 		else if (text[0] == '/' && text[1] == '*')
 		{
 			const char *after = skip_block_comment(text, end);

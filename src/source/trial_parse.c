@@ -12,6 +12,7 @@
 
 #include "base/errors.h"
 #include "base/subxact.h"
+#include "source/lenient_scan.h"
 #include "source/trial_parse.h"
 
 typedef struct Trial
@@ -51,4 +52,23 @@ mig_trial_parse(const char *text, const MigLabel *label, MigBody **body,
 		ERRCODE_TO_CATEGORY(edata->sqlerrcode) != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
 		ReThrowError(edata);
 	return edata;
+}
+
+bool
+mig_trial_is_empty(const char *text)
+{
+	MigLabel	label = {0};
+	MigBody    *body;
+	List	   *trees;
+	ErrorData  *edata;
+
+	if (!mig_lenient_scan_may_be_empty(text))
+		return false;
+	label.version = "";
+	label.of_tool = true;
+	edata = mig_trial_parse(text, &label, &body, &trees);
+	if (edata == NULL)
+		return body->nstatements == 0;
+	FreeErrorData(edata);
+	return false;
 }

@@ -18,4 +18,7 @@
 extern ErrorData *mig_trial_parse(const char *text, const MigLabel *label,
 								  MigBody **body, List **trees);
 
+/* has the text no statement, as the server's parser sees it? */
+extern bool mig_trial_is_empty(const char *text);
+
 #endif							/* MIG_SOURCE_TRIAL_PARSE_H */

@@ -58,14 +58,18 @@ SELECT migrate.add('x', 'BEGIN; SELECT 1');
 SELECT migrate.add('x', 'BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT 1; COMMIT', transactional => true);
 SELECT migrate.add('x', 'COMMIT AND CHAIN');
 SELECT migrate.add('x', 'BEGIN; BEGIN; COMMIT');
--- the plain form is taken off
+-- a pair around all statements is taken off, others are transactions
 SELECT migrate.add('tx1', 'BEGIN; CREATE TABLE tx1 (); COMMIT;', 'START TRANSACTION; DROP TABLE tx1; END;');
 SELECT migrate.add('tx2', 'BEGIN; CREATE TABLE tx2 (); COMMIT; BEGIN; CREATE TABLE tx3 (); COMMIT');
 SELECT migrate.add('tx3', 'CREATE TABLE tx4 (); COMMIT');
+SELECT migrate.add('tx3', 'BEGIN; CREATE TABLE tx4 (); COMMIT; SELECT 1', transactional => true);
+SELECT migrate.add('tx3', 'SELECT 1', verify => 'BEGIN; SELECT true; COMMIT; SELECT true');
 SELECT migrate.add('tx4', 'SELECT 1', verify => 'BEGIN; SELECT true; ROLLBACK');
+SELECT version, own_transaction, reason FROM migrate.plan();
 SELECT version, statements FROM migrate.apply();
+SELECT version, statements FROM migrate.apply(versions => ARRAY['tx1', 'tx4']);
 SELECT count(*) FROM pg_class WHERE relname LIKE 'tx_';
-DROP TABLE tx1, tx2, tx3;
+DROP TABLE tx1;
 SELECT count(version) FROM migrate.stamp_to('base');
 
 -- this extension, and the syntax of strings

@@ -791,6 +791,6 @@ SELECT pg_temp.refused('{"2_b.mysql.up.sql": "SELECT 1"}');
 SELECT version, name, result FROM migrate.load('{"2_b.postgres.up.sql": "SELECT 1", "3_mysql.up.sql": "SELECT 1", "4_h2.o.up.sql": "SELECT 1"}', project => 'dialect');
 
 -- a body that cannot be run: line and reason
-SELECT version, result FROM migrate.load(jsonb_build_object('6_a.up.sql', E'SELECT 1;\n\nCOMMIT;\n', '7_b.up.sql', E'SELECT 1;\nSELEC 2;\n', '7_b.down.sql', E'\n\nBEGIN;'), project => 'warned');
+SELECT version, result FROM migrate.load(jsonb_build_object('6_a.up.sql', E'SELECT 1;\n\nROLLBACK;\n', '7_b.up.sql', E'SELECT 1;\nSELEC 2;\n', '7_b.down.sql', E'\n\nBEGIN;'), project => 'warned');
 
 DELETE FROM migrate.migration WHERE project <> 'default';

@@ -118,7 +118,7 @@ SELECT migrate.add('9', 'SELECT 9', 'DROP IF');
 SELECT migrate.add('9', 'SELECT 9', verify => 'SELEC');
 
 -- another tool may have run what cannot be run here: it can be stamped
-SELECT version, result FROM migrate.load('{"1_a.up.sql": "SELECT 1", "2_b.up.sql": "\\copy b from x", "3_c.up.sql": "COMMIT", "4_d.up.sql": "SELECT 4"}', project => 'other tool');
+SELECT version, result FROM migrate.load('{"1_a.up.sql": "SELECT 1", "2_b.up.sql": "\\copy b from x", "3_c.up.sql": "ROLLBACK", "4_d.up.sql": "SELECT 4"}', project => 'other tool');
 SELECT version, rule, severity, message FROM migrate.lint(project => 'other tool') WHERE rule = 'body-refused';
 SELECT version FROM migrate.apply(project => 'other tool');
 SELECT version, action FROM migrate.stamp_to('3', project => 'other tool');
