@@ -42,8 +42,9 @@
  * for the next row.
  */
 static void
-put_rows(uint64 nrows, int ncolumns, MigRowSink sink, void *arg)
+put_rows(uint64 nrows, MigRowSink sink, void *arg)
 {
+	int			ncolumns = SPI_tuptable->tupdesc->natts;
 	Datum	   *values = palloc(sizeof(Datum) * ncolumns);
 	bool	   *nulls = palloc(sizeof(bool) * ncolumns);
 	uint64		row;
@@ -54,7 +55,7 @@ put_rows(uint64 nrows, int ncolumns, MigRowSink sink, void *arg)
 		for (i = 0; i < ncolumns; i++)
 			values[i] = SPI_getbinval(SPI_tuptable->vals[row],
 									  SPI_tuptable->tupdesc, i + 1, &nulls[i]);
-		sink(values, nulls, arg);
+		sink(values, nulls, ncolumns, arg);
 	}
 }
 
@@ -107,7 +108,7 @@ mig_monitor_outcome(int64 run, MigRowSink sink, void *arg)
 							"  ORDER BY x.seq DESC LIMIT 1) f ON true"
 							" WHERE r.run IS NOT NULL OR j.project IS NOT NULL",
 							1, types, values, NULL);
-	put_rows(nrows, MIG_OUTCOME_COLUMNS, sink, arg);
+	put_rows(nrows, sink, arg);
 	mig_tables_close(&scope);
 }
 
@@ -195,6 +196,6 @@ mig_monitor_progress(MigRowSink sink, void *arg)
 						"  ON r.backend_pid OPERATOR(pg_catalog.=) s.pid"
 						" ORDER BY 2, 1",
 						0, NULL, NULL, NULL);
-	put_rows(nrows, MIG_PROGRESS_COLUMNS, sink, arg);
+	put_rows(nrows, sink, arg);
 	mig_tables_close(&scope);
 }

@@ -11,11 +11,8 @@
 #include "base/migrate.h"
 
 /* a row of the result; valid during the call */
-typedef void (*MigRowSink) (Datum *values, bool *nulls, void *arg);
-
-/* numbers of columns of the rows */
-#define MIG_OUTCOME_COLUMNS 15
-#define MIG_PROGRESS_COLUMNS 16
+typedef void (*MigRowSink) (Datum *values, bool *nulls, int count,
+							void *arg);
 
 /* one row, or none if the run does not exist; see doc/reference.md */
 extern void mig_monitor_outcome(int64 run, MigRowSink sink, void *arg);

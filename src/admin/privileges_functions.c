@@ -15,6 +15,7 @@
 
 #include "admin/privileges.h"
 #include "base/argument.h"
+#include "base/put_row.h"
 #include "base/sql.h"
 
 PG_FUNCTION_INFO_V1(migrate_grant);
@@ -93,7 +94,7 @@ migrate_help(PG_FUNCTION_ARGS)
 		values[1] = CStringGetTextDatum(mig_privileges_of_function(SPI_getvalue(row, desc, 1)));
 		values[2] = mig_sql_text_datum(SPI_getvalue(row, desc, 3), &nulls[2]);
 		values[3] = CStringGetTextDatum(arguments ? arguments : "");
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		mig_put_row(rsinfo, values, nulls);
 	}
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "could not disconnect from SPI");

@@ -14,6 +14,7 @@
 #include "admin/repair.h"
 #include "base/argument.h"
 #include "base/printable.h"
+#include "base/put_row.h"
 
 PG_FUNCTION_INFO_V1(migrate_stamp);
 PG_FUNCTION_INFO_V1(migrate_unstamp);
@@ -34,7 +35,7 @@ put_repair_result(int64 run, const char *version, const char *name,
 	values[1] = CStringGetTextDatum(version);
 	values[2] = CStringGetTextDatum(name);
 	values[3] = CStringGetTextDatum(action);
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	mig_put_row(rsinfo, values, nulls);
 }
 
 Datum

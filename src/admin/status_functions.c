@@ -19,6 +19,7 @@
 #include "admin/psql_script.h"
 #include "admin/status.h"
 #include "base/argument.h"
+#include "base/put_row.h"
 #include "base/sql.h"
 #include "ledger/project_names.h"
 #include "ledger/tables.h"
@@ -93,7 +94,7 @@ put_status(ReturnSetInfo *rsinfo, const MigEntry *entry, bool checksums)
 	values[9] = mig_sql_text_datum(entry->path, &nulls[9]);
 	values[10] = mig_sql_text_datum(checksums ? entry->checksum : NULL,
 									&nulls[10]);
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	mig_put_row(rsinfo, values, nulls);
 }
 
 Datum
@@ -130,7 +131,7 @@ put_plan_step(int step, const MigEntry *entry, const char *action,
 	values[3] = CStringGetTextDatum(action);
 	values[4] = BoolGetDatum(own_transaction);
 	values[5] = CStringGetTextDatum(reason);
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	mig_put_row(rsinfo, values, nulls);
 }
 
 Datum
@@ -173,11 +174,11 @@ migrate_heads(PG_FUNCTION_ARGS)
 	heads = mig_plan_heads(read_project_argument(fcinfo));
 	foreach(lc, heads)
 	{
-		Datum		value = CStringGetTextDatum(((MigEntry *) lfirst(lc))->version);
-		bool		isnull = false;
+		Datum		values[1];
+		bool		nulls[1] = {false};
 
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, &value,
-							 &isnull);
+		values[0] = CStringGetTextDatum(((MigEntry *) lfirst(lc))->version);
+		mig_put_row(rsinfo, values, nulls);
 	}
 	return (Datum) 0;
 }
@@ -221,7 +222,7 @@ put_verify_result(const MigEntry *entry, const char *sqlstate,
 	values[2] = BoolGetDatum(sqlstate == NULL);
 	values[3] = mig_sql_text_datum(sqlstate, &nulls[3]);
 	values[4] = mig_sql_text_datum(message, &nulls[4]);
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	mig_put_row(rsinfo, values, nulls);
 }
 
 Datum
@@ -247,11 +248,9 @@ migrate_script(PG_FUNCTION_ARGS)
 
 /* a MigRowSink that adds to the function's result */
 static void
-put_result_row(Datum *values, bool *nulls, void *arg)
+put_result_row(Datum *values, bool *nulls, int count, void *arg)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) arg;
-
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	mig_put_row_counted((ReturnSetInfo *) arg, values, nulls, count);
 }
 
 Datum

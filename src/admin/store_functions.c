@@ -32,6 +32,7 @@
 #include "base/checksum.h"
 #include "base/directory.h"
 #include "base/printable.h"
+#include "base/put_row.h"
 #include "base/sql.h"
 #include "source/convention.h"
 
@@ -242,7 +243,7 @@ put_load_result(const char *version, const char *name, const char *path,
 	values[1] = CStringGetTextDatum(result);
 	values[2] = mig_sql_text_datum(name, &nulls[2]);
 	values[3] = mig_sql_text_datum(path, &nulls[3]);
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	mig_put_row(rsinfo, values, nulls);
 }
 
 static int

@@ -15,6 +15,7 @@
 #include "adopt/adopt.h"
 #include "adopt/export.h"
 #include "base/argument.h"
+#include "base/put_row.h"
 #include "base/sql.h"
 
 PG_FUNCTION_INFO_V1(migrate_detect);
@@ -38,7 +39,7 @@ put_detected(const MigDetected *detected, void *arg)
 	values[5] = TimestampTzGetDatum(detected->newest_at);
 	nulls[5] = !detected->has_time;
 	values[6] = mig_sql_text_datum(detected->detail, &nulls[6]);
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	mig_put_row(rsinfo, values, nulls);
 }
 
 Datum
@@ -66,7 +67,7 @@ put_adopted(const MigAdopted *adopted, void *arg)
 	values[5] = TimestampTzGetDatum(adopted->applied_at);
 	nulls[5] = !adopted->has_time;
 	values[6] = mig_sql_text_datum(adopted->detail, &nulls[6]);
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	mig_put_row(rsinfo, values, nulls);
 }
 
 Datum
@@ -97,7 +98,7 @@ put_file(const char *path, const char *content, void *arg)
 
 	values[0] = CStringGetTextDatum(path);
 	values[1] = CStringGetTextDatum(content);
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	mig_put_row(rsinfo, values, nulls);
 }
 
 Datum

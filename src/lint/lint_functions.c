@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 
 #include "base/argument.h"
+#include "base/put_row.h"
 #include "base/sql.h"
 #include "lint/lint.h"
 
@@ -39,7 +40,7 @@ put_finding(ReturnSetInfo *rsinfo, const MigFinding *finding)
 	nulls[9] = nulls[10] = !finding->has_size;
 	values[11] = CStringGetTextDatum(mig_lint_link(finding->rule));
 	values[12] = mig_sql_text_datum(finding->instead, &nulls[12]);
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	mig_put_row(rsinfo, values, nulls);
 }
 
 Datum

@@ -22,6 +22,7 @@
 #include "base/argument.h"
 #include "base/compat.h"
 #include "base/held_locks.h"
+#include "base/put_row.h"
 #include "base/sql.h"
 #include "rehearse/rehearse.h"
 #include "source/body.h"
@@ -86,7 +87,7 @@ lock_datum(const MigLockTaken *lock, TupleDesc desc)
 	nulls[6] = (lock->bytes < 0);
 	values[7] = Int64GetDatum((int64) lock->rows);
 	nulls[7] = (lock->rows < 0);
-	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
+	return mig_put_row_datum(desc, values, nulls);
 }
 
 static Datum
@@ -98,7 +99,7 @@ scan_datum(const MigTableScan *scan, TupleDesc desc)
 	values[0] = CStringGetTextDatum(scan->relation);
 	values[1] = Int64GetDatum(scan->scans);
 	values[2] = Int64GetDatum(scan->rows);
-	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
+	return mig_put_row_datum(desc, values, nulls);
 }
 
 static Datum
@@ -192,17 +193,18 @@ put_rehearsed(const MigRehearsed *row, void *arg)
 									&nulls[20]);
 	values[21] = mig_sql_text_datum(failure ? failure->detail : NULL,
 									&nulls[21]);
-	tuplestore_putvalues(result->rsinfo->setResult, result->rsinfo->setDesc,
-						 values, nulls);
+	mig_put_row(result->rsinfo, values, nulls);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(result->scratch);
 }
 
+/* checks the columns first, since two of them are taken by their number here */
 static void
 init_result(FunctionCallInfo fcinfo, RehearsalResult *result)
 {
 	InitMaterializedSRF(fcinfo, 0);
 	result->rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	mig_put_row_check(result->rsinfo->setDesc, COLUMNS);
 	result->scratch = AllocSetContextCreate(CurrentMemoryContext,
 											"migrate result row",
 											ALLOCSET_DEFAULT_SIZES);

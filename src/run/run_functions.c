@@ -29,6 +29,7 @@
 
 #include "base/argument.h"
 #include "base/printable.h"
+#include "base/put_row.h"
 #include "base/sql.h"
 #include "exec/toplevel.h"
 #include "ledger/applied.h"
@@ -130,7 +131,7 @@ put_run_result(const MigApplyResult *result, void *arg)
 	nulls[6] = (result->failure == NULL);
 	if (result->failure != NULL)
 		values[6] = failure_to_jsonb(result->failure);
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	mig_put_row(rsinfo, values, nulls);
 }
 
 Datum
@@ -276,8 +277,7 @@ result_row(FunctionCallInfo fcinfo, const MigApplyEachResult *result)
 	values[1] = Int32GetDatum(result->migrations);
 	values[2] = Int64GetDatum(result->statements);
 	values[3] = Float8GetDatum(result->execution_ms);
-	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values,
-											 nulls));
+	return mig_put_row_datum(BlessTupleDesc(desc), values, nulls);
 }
 
 Datum
@@ -373,8 +373,7 @@ migrate_wait(PG_FUNCTION_ARGS)
 		elog(ERROR, "return type must be a row type");
 	leave_snapshot();
 	values[0] = CStringGetTextDatum(mig_background_wait(run, timeout_ms));
-	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values,
-											 nulls));
+	return mig_put_row_datum(BlessTupleDesc(desc), values, nulls);
 }
 
 Datum

@@ -57,3 +57,38 @@ DROP TABLE helped;
 DROP ROLE regress_migrate_helped;
 
 DROP TABLE orders;
+
+-- a declaration with another number of columns than the library's rows: an error, and nothing is
+-- read past the end of a row
+SELECT version, result FROM migrate.load('{
+	"003_notes.sql": "-- migrate:up\nCREATE TABLE notes (id varchar(9))\n-- migrate:down\nDROP TABLE notes",
+	"003_notes.verify.sql": "SELECT 1 / count(*) FROM pg_tables"}', project => 'odd');
+SELECT count(*) FROM migrate.apply(project => 'odd');
+SELECT version, result FROM migrate.load('{"004_more.sql": "CREATE TABLE more (id varchar(9))"}', project => 'odd');
+CREATE TABLE public.schema_migrations (version varchar(128) PRIMARY KEY);
+CREATE SCHEMA odd;
+CREATE FUNCTION odd.call(p pg_proc, columns int) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	arguments text := (SELECT string_agg(CASE p.proargnames[i] WHEN 'project' THEN quote_literal('odd')
+			WHEN 'run' THEN '1' WHEN 'versions' THEN 'NULL' WHEN 'version' THEN quote_literal('003')
+			WHEN 'files' THEN quote_literal('{"009_x.sql": "SELECT 1"}')
+			ELSE pg_get_function_arg_default(p.oid, i) END, ', ' ORDER BY i)
+		FROM generate_series(1, p.pronargs) i);
+BEGIN
+	EXECUTE format('CREATE FUNCTION odd.%I(%s) RETURNS SETOF record LANGUAGE c AS ''$libdir/migrate'', %L', p.proname,
+		(SELECT string_agg(format_type(t, NULL), ', ' ORDER BY i) FROM unnest(p.proargtypes) WITH ORDINALITY u (t, i)),
+		p.prosrc);
+	EXECUTE format('SELECT count(*) FROM odd.%I(%s) AS (%s)', p.proname, arguments,
+		(SELECT string_agg('c' || i || ' text', ', ') FROM generate_series(1, columns) i));
+	RETURN 'no error';
+EXCEPTION WHEN OTHERS THEN
+	RETURN SQLSTATE || ': ' || SQLERRM;
+END $$;
+SELECT p.proname, odd.call(p, 3) AS too_few, regexp_replace(odd.call(p, 99), '.*but', '...') AS too_many
+FROM pg_proc p
+WHERE p.pronamespace = 'migrate'::regnamespace AND p.prosrc = 'migrate_' || p.proname
+	AND p.proname IN ('apply', 'detect', 'heads', 'help', 'lint', 'load', 'outcome', 'plan', 'plan_rollback',
+		'rehearse', 'rehearse_rollback', 'rollback', 'status', 'unstamp', 'verify')
+ORDER BY 1;
+DROP SCHEMA odd CASCADE;
+DROP TABLE public.schema_migrations, notes;
