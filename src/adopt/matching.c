@@ -218,8 +218,8 @@ mig_matching_find(const MigMatching *matching, const MigLedgerEntry *entry)
 		const char *name;
 	}			names[] =
 	{
-		{OF_VERSION, entry->key},
 		{OF_FILE, entry->name ? stem_of(entry->name) : NULL},
+		{OF_VERSION, entry->key},
 		{OF_FILE, stem_of(entry->key)},
 		{OF_VERSION, stem_of(entry->key)},
 		{OF_DIRECTORY, entry->key},

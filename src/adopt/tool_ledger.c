@@ -15,6 +15,7 @@
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
@@ -485,20 +486,30 @@ lock_table(const MigToolLedger *ledger, AttrNumber *column)
 	return InvalidOid;
 }
 
-/* does its table of locks say so?  The table stays locked in this mode. */
+/*
+ * Does its table of locks say so?  To write is to lock it against changes until
+ * the end of the transaction, as far as LOCK TABLE would let the caller.
+ */
 static bool
-says_running(const MigToolLedger *ledger, LOCKMODE mode, bool latest)
+says_running(const MigToolLedger *ledger, bool write)
 {
+	LOCKMODE	mode = AccessShareLock;
 	AttrNumber	column;
 	Oid			table = lock_table(ledger, &column);
 	Relation	relation;
 	Snapshot	snapshot;
 	bool		running = false;
 
-	if (!OidIsValid(table) ||
-		(relation = try_table_open(table, mode)) == NULL)
+	if (!OidIsValid(table))
 		return false;
-	snapshot = RegisterSnapshot(latest ? GetLatestSnapshot() :
+	if (write && pg_class_aclmask(table, GetUserId(),
+								  ACL_UPDATE | ACL_DELETE | ACL_TRUNCATE,
+								  ACLMASK_ANY) != 0)
+		mode = ShareLock;
+	relation = try_table_open(table, mode);
+	if (relation == NULL)
+		return false;
+	snapshot = RegisterSnapshot(write ? GetLatestSnapshot() :
 								GetActiveSnapshot());
 	if (lock_table(ledger, &column) == table)
 		mig_foreign_table_read(relation, snapshot, &column, 1, read_lock,
@@ -514,7 +525,7 @@ mig_tool_ledger_is_locked(const MigToolLedger *ledger)
 	LOCKTAG		tag;
 
 	return (advisory_tag(ledger, &tag) && is_held(&tag)) ||
-		says_running(ledger, AccessShareLock, false);
+		says_running(ledger, false);
 }
 
 void
@@ -525,7 +536,7 @@ mig_tool_ledger_lock(const MigToolLedger *ledger)
 
 	if ((has_lock && LockAcquire(&tag, ExclusiveLock, false, true) ==
 		 LOCKACQUIRE_NOT_AVAIL) ||
-		says_running(ledger, ShareLock, true))
+		says_running(ledger, true))
 		ereport(ERROR,
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
 				 errmsg("%s is running in this database",
