@@ -96,22 +96,24 @@ number_literal(Oid type, Oid element, Datum value)
 
 /*
  * Versions are text.  A number could not be told from the text that looks like
- * it: 2 is "002" where versions are padded.
+ * it: 2 is "002" where versions are padded.  An array is right only where
+ * several versions are wanted.
  */
 void
-mig_argument_refuse_version_type(FunctionCallInfo fcinfo, int n)
+mig_argument_refuse_version_type(FunctionCallInfo fcinfo, int n, bool several)
 {
 	char	   *function = get_func_name(fcinfo->flinfo->fn_oid);
 	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, n);
 	Oid			element = OidIsValid(type) ? get_base_element_type(type) :
 		InvalidOid;
+	bool		too_many = OidIsValid(element) && !several;
 	char	   *literal = NULL;
 
-	if (OidIsValid(type) && !PG_ARGISNULL(n))
+	if (OidIsValid(type) && !PG_ARGISNULL(n) && !too_many)
 		literal = number_literal(type, OidIsValid(element) ? element : type,
 								 PG_GETARG_DATUM(n));
 	if (literal == NULL)
-		literal = OidIsValid(element) ? "'{001,002}'" : "'002'";
+		literal = several && OidIsValid(element) ? "'{001,002}'" : "'002'";
 	ereport(ERROR,
 			(errcode(ERRCODE_DATATYPE_MISMATCH),
 			 errmsg("a version is text, and migrate.%s() is given type %s",
@@ -120,13 +122,16 @@ mig_argument_refuse_version_type(FunctionCallInfo fcinfo, int n)
 			 strcmp(function, "report") == 0 ?
 			 errhint("Write versions in quotes, as migrate.status() shows them: SELECT migrate.report(target => %s).",
 					 literal) :
+			 too_many ?
+			 errhint("Write one version in quotes, as migrate.status() shows it: %s.  Several are for the argument \"versions\" of a function that has it.",
+					 literal) :
 			 errhint("Write versions in quotes, as migrate.status() shows them: %s.",
 					 literal)));
 }
 
-/* raise an error unless an argument is text, or an array of text */
+/* raise an error unless an argument is text; with several: an array of text */
 static void
-require_text(FunctionCallInfo fcinfo, int n)
+require_text(FunctionCallInfo fcinfo, int n, bool several)
 {
 	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, n);
 	Oid			element = InvalidOid;
@@ -134,10 +139,10 @@ require_text(FunctionCallInfo fcinfo, int n)
 	/* none is known in a call by the fast-path protocol */
 	if (OidIsValid(type))
 		element = get_base_element_type(type);
-	if (OidIsValid(element))
-		type = element;
-	if (!OidIsValid(type) || !IsBinaryCoercible(type, TEXTOID))
-		mig_argument_refuse_version_type(fcinfo, n);
+	if (OidIsValid(element) != several ||
+		!OidIsValid(type) ||
+		!IsBinaryCoercible(several ? element : type, TEXTOID))
+		mig_argument_refuse_version_type(fcinfo, n, several);
 }
 
 char *
@@ -145,7 +150,7 @@ mig_argument_version(FunctionCallInfo fcinfo, int n)
 {
 	char	   *version;
 
-	require_text(fcinfo, n);
+	require_text(fcinfo, n, false);
 	version = mig_argument_text(fcinfo, n);
 	mig_check_line("a version", version, MIG_VERSION_BYTES);
 	return version;
@@ -208,7 +213,7 @@ mig_argument_text_list(FunctionCallInfo fcinfo, int n)
 	if (PG_ARGISNULL(n))
 		return NIL;
 	array = PG_GETARG_ARRAYTYPE_P(n);
-	require_text(fcinfo, n);
+	require_text(fcinfo, n, true);
 	deconstruct_array(array, ARR_ELEMTYPE(array), -1, false, TYPALIGN_INT,
 					  &elements, &nulls, &count);
 	for (i = 0; i < count; i++)

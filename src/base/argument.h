@@ -42,9 +42,9 @@ extern char *mig_argument_version(FunctionCallInfo fcinfo, int n);
 extern char *mig_argument_required_version(FunctionCallInfo fcinfo, int n,
 										   const char *name);
 
-/* raise that error */
-extern void mig_argument_refuse_version_type(FunctionCallInfo fcinfo,
-											 int n) pg_attribute_noreturn();
+/* raise that error; several: what is wanted is an array */
+extern void mig_argument_refuse_version_type(FunctionCallInfo fcinfo, int n,
+											 bool several) pg_attribute_noreturn();
 
 /* the name of a project: 22004 for null, 22023 for what cannot be one */
 extern char *mig_argument_project(FunctionCallInfo fcinfo, int n);

@@ -47,7 +47,7 @@ migrate_refuse_version_type(PG_FUNCTION_ARGS)
 	get_func_signature(fcinfo->flinfo->fn_oid, &types, &count);
 	while (types[n] != ANYELEMENTOID)
 		n++;
-	mig_argument_refuse_version_type(fcinfo, n);
+	mig_argument_refuse_version_type(fcinfo, n, false);
 }
 
 Datum

@@ -56,6 +56,23 @@ SELECT version FROM migrate.rehearse_rollback(target => 101);
 CALL migrate.apply_each(2);
 CALL migrate.rollback_each(target => 102);
 
+-- an array is no version, whatever it is of, where one is wanted
+SELECT migrate.remove(ARRAY['104']);
+\echo :SQLSTATE
+SELECT migrate.hold('{104}'::varchar[], 'reason');
+SELECT migrate.unhold(ARRAY['104', '103']);
+SELECT migrate.amend(ARRAY[104], up => 'SELECT 1');
+SELECT migrate.stamp(ARRAY['104']);
+SELECT migrate.unstamp(ARRAY['104']);
+SELECT migrate.stamp_to(NULL::text[]);
+SELECT migrate.resume(ARRAY['104'], at => 1);
+SELECT migrate.check(ARRAY['104']);
+SELECT version FROM migrate.plan(ARRAY['104']);
+SELECT version FROM migrate.rollback_to(ARRAY['104']);
+SELECT migrate.script(to_version => ARRAY['104']);
+SELECT migrate.report(target => ARRAY['104']);
+CALL migrate.rollback_each(target => ARRAY['104']);
+
 -- in any argument, of any type of number, with others beside it
 SELECT version FROM migrate.apply(20240101120000);
 SELECT version, action FROM migrate.apply(101::smallint, '{101}', raise => false);
