@@ -399,21 +399,28 @@ longest_lock_wait(void)
 	return timeout > 0 ? timeout : mig_guc_lock_timeout;
 }
 
-/* for as long as the statement runs that comes next */
+/*
+ * For as long as the statement runs that comes next.  Of a procedure, what it has
+ * committed cannot be tried again, so that its waits are no brief ones from then on.
+ */
 static void
 limit_lock_wait(const MigExecution *execution, const MigStatement *statement)
 {
-	mig_lock_wait_limit(mig_lock_schedule_limit(execution->schedule,
-												statement,
-												longest_lock_wait()));
+	int			longest = longest_lock_wait();
+	int			ms = mig_lock_schedule_limit(execution->schedule, statement,
+											 longest);
+
+	mig_lock_wait_limit(ms, statement->resume == MIG_RESUME_PROCEDURE ?
+						longest : ms);
 }
 
-/* what comes after it in its transaction may wait longer, but not for ever */
+/* what comes after it may wait longer, but not for ever */
 static void
 end_lock_wait_limit(void)
 {
-	if (mig_lock_wait_is_limited())
-		mig_lock_wait_limit(longest_lock_wait());
+	int			longest = longest_lock_wait();
+
+	mig_lock_wait_limit(longest, longest);
 }
 
 /*

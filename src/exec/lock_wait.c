@@ -27,6 +27,7 @@
 #include "storage/lock.h"
 #include "storage/proc.h"
 #include "utils/guc_tables.h"
+#include "utils/memutils.h"
 #include "utils/timeout.h"
 #include "utils/timestamp.h"
 
@@ -44,18 +45,18 @@ static int	timer_period;
 
 /* for how many ms this backend may wait, 0: no limit of ours */
 static volatile int wait_limit = 0;
+static int	limit_after_commit = 0;
 
 /* such a wait is sampled, and has been canceled */
 static volatile sig_atomic_t limit_reached = false;
 static volatile int limit_that_ended_it;
+static volatile TimestampTz start_of_canceled;	/* the last of them */
 
-/*
- * How often the timer has found the body at work since: twice, and it has caught
- * that error, for nothing that the server does about an error takes as long
- * without holding interrupts.  A cancel from then on is not ours.
- */
-static volatile int times_at_work = 0;
-#define HAS_CAUGHT (times_at_work >= 2)
+/* our cancel has not been raised as an error yet */
+static volatile sig_atomic_t cancel_pending = false;
+
+/* after ours somebody else has canceled as well */
+static bool canceled_by_others = false;
 
 /* lock_timeout as it was before the bodies */
 static const struct config_generic *lock_timeout = NULL;
@@ -77,6 +78,21 @@ body_has_set_lock_timeout(void)
 		lock_timeout->stack != session_stack;
 }
 
+/*
+ * Is it the wait of a concurrent build for the transactions of others?  Such a
+ * build has given up its snapshot, or two of them would wait for each other, and
+ * has no lock that anybody waits for.  DETACH PARTITION ... FINALIZE waits in the
+ * same way, but with a snapshot, and with ACCESS EXCLUSIVE on the partition.
+ */
+static bool
+is_in_nobodys_way(const LOCKTAG *tag)
+{
+	return (tag->locktag_type == LOCKTAG_VIRTUALTRANSACTION ||
+			tag->locktag_type == LOCKTAG_TRANSACTION) &&	/* a prepared one */
+		!TransactionIdIsValid(MyProc->xmin) &&
+		!TransactionIdIsValid(MyProc->xid);
+}
+
 /* has the wait that is sampled taken longer than it may? */
 static bool
 is_over_limit(void)
@@ -85,10 +101,25 @@ is_over_limit(void)
 
 	if (wait_limit == 0 || sampled.start == 0 ||
 		(LockTimeout > 0 && LockTimeout <= wait_limit) ||
-		body_has_set_lock_timeout())
+		body_has_set_lock_timeout() || is_in_nobodys_way(&sampled.tag))
 		return false;
 	end = TimestampTzPlusMilliseconds(sampled.start, wait_limit);
 	return GetCurrentTimestamp() >= end;
+}
+
+/* in the signal handler */
+static void
+cancel_wait(TimestampTz start)
+{
+	/* somebody else was faster */
+	if (QueryCancelPending)
+		return;
+	start_of_canceled = start;
+	cancel_pending = InterruptPending = QueryCancelPending = true;
+	if (limit_reached)
+		return;
+	limit_that_ended_it = wait_limit;
+	limit_reached = true;
 }
 
 /* signal handler */
@@ -96,29 +127,91 @@ static void
 watch_wait(void)
 {
 	LOCK	   *lock;
+	TimestampTz start;
 
 	/* a backend that is ended in a body gives its place up with the timer on */
 	if (MyProc == NULL)
 		return;
-	if (limit_reached)
-	{
-		/* one hold is that of the signal handler itself */
-		if (!QueryCancelPending && InterruptHoldoffCount == 1 && !HAS_CAUGHT)
-			times_at_work++;
-		return;
-	}
 
 	/* the status is set last when a wait begins */
 	lock = MyProc->waitLock;
 	if (lock == NULL || MyProc->waitStatus != PROC_WAIT_STATUS_WAITING)
 		return;
+	start = (TimestampTz) pg_atomic_read_u64(&MyProc->waitStart);
+
+	/* the attempt is lost, and nobody is to queue behind another wait of it */
+	if (limit_reached)
+	{
+		if (start != 0 && start != start_of_canceled)
+			cancel_wait(start);
+		return;
+	}
 	sampled.tag = lock->tag;
 	sampled.mode = MyProc->waitLockMode;
-	sampled.start = (TimestampTz) pg_atomic_read_u64(&MyProc->waitStart);
-	if (!is_over_limit())
+	sampled.start = start;
+	if (is_over_limit())
+		cancel_wait(start);
+}
+
+/* is the error that is being raised the server's own for a cancel? */
+static bool
+is_cancel_by_server(void)
+{
+	MemoryContext old;
+	ErrorData  *edata;
+	bool		result;
+
+	if (geterrcode() != ERRCODE_QUERY_CANCELED)
+		return false;
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	edata = CopyErrorData();
+	result = edata->elevel >= ERROR && edata->funcname != NULL &&
+		strcmp(edata->funcname, "ProcessInterrupts") == 0;
+	FreeErrorData(edata);
+	MemoryContextSwitchTo(old);
+	return result;
+}
+
+/*
+ * Context callback for as long as bodies run.  It adds nothing, but sees each
+ * error when it is raised, also one that the body catches.  The first cancel
+ * after ours is that, and any other is somebody else's.
+ */
+static void
+note_cancel(void *arg)
+{
+	if (!limit_reached || !is_cancel_by_server())
 		return;
-	limit_that_ended_it = wait_limit;
-	limit_reached = InterruptPending = QueryCancelPending = true;
+	if (!cancel_pending)
+		canceled_by_others = true;
+	cancel_pending = false;
+}
+
+static ErrorContextCallback cancel_watcher = {NULL, note_cancel, NULL};
+
+/* have it see all errors until bodies have run, or one of them escapes */
+static void
+push_cancel_watcher(void)
+{
+	ErrorContextCallback *callback;
+
+	/* a body may have migrate.verify() begin once more */
+	for (callback = error_context_stack; callback != NULL;
+		 callback = callback->previous)
+	{
+		if (callback == &cancel_watcher)
+			return;
+	}
+	cancel_watcher.previous = error_context_stack;
+	error_context_stack = &cancel_watcher;
+}
+
+/* who has caught an error has taken it off already */
+static void
+pop_cancel_watcher(void)
+{
+	if (error_context_stack == &cancel_watcher)
+		error_context_stack = cancel_watcher.previous;
 }
 
 static int
@@ -143,27 +236,14 @@ start_sampling(void)
 						 timer_period);
 }
 
-/*
- * A statement may commit more than once: a limit is for its first transaction.
- * A concurrent build that has its locks and waits for older snapshots is in
- * nobody's way.
- */
+/* a statement may commit by itself, before it takes its locks or in between */
 static void
-end_limit(XactEvent event, void *arg)
+before_commit(XactEvent event, void *arg)
 {
-	switch (event)
-	{
-		case XACT_EVENT_PRE_COMMIT:
-			if (tracing)
-				mig_lock_wait_check();
-			wait_limit = 0;
-			break;
-		case XACT_EVENT_ABORT:
-			wait_limit = 0;
-			break;
-		default:
-			break;
-	}
+	if (event != XACT_EVENT_PRE_COMMIT || !tracing)
+		return;
+	mig_lock_wait_check();
+	wait_limit = limit_after_commit;
 }
 
 void
@@ -172,14 +252,15 @@ mig_lock_wait_begin(void)
 	if (timer == MAX_TIMEOUTS)
 	{
 		lock_timeout = mig_session_settings_find("lock_timeout");
-		RegisterXactCallback(end_limit, NULL);
+		RegisterXactCallback(before_commit, NULL);
 		timer = RegisterTimeout(USER_TIMEOUT, watch_wait);
 	}
 	session_timeout = LockTimeout;
 	session_source = lock_timeout->source;
 	session_stack = lock_timeout->stack;
-	wait_limit = 0;
+	wait_limit = limit_after_commit = 0;
 	tracing = true;
+	push_cancel_watcher();
 	start_sampling();
 }
 
@@ -190,21 +271,16 @@ mig_lock_wait_session_timeout(void)
 }
 
 void
-mig_lock_wait_limit(int ms)
+mig_lock_wait_limit(int ms, int after_commit)
 {
 	if (!tracing)
 		return;
 	wait_limit = ms;
+	limit_after_commit = after_commit;
 
 	/* an error that nobody caught has disabled all timers */
 	if (get_timeout_active(timer) && timer_period != sampling_period())
 		start_sampling();
-}
-
-bool
-mig_lock_wait_is_limited(void)
-{
-	return wait_limit > 0;
 }
 
 void
@@ -226,12 +302,13 @@ mig_lock_wait_end(void)
 	if (!tracing)
 		return;
 	tracing = false;
-	wait_limit = 0;
+	wait_limit = limit_after_commit = 0;
 	disable_timeout(timer, false);
+	pop_cancel_watcher();
 
 	/* another error came first */
-	if (limit_reached && !HAS_CAUGHT)
-		QueryCancelPending = false;
+	if (cancel_pending)
+		cancel_pending = QueryCancelPending = false;
 
 	/* a wait that was successful leaves another status behind */
 	wait_failed = limit_reached ||
@@ -244,15 +321,13 @@ mig_lock_wait_reset(void)
 {
 	sampled.mode = NoLock;
 	wait_failed = false;
-	limit_reached = false;
-	times_at_work = 0;
+	limit_reached = cancel_pending = canceled_by_others = false;
 }
 
 void
 mig_lock_wait_explain(ErrorData *edata)
 {
-	if (limit_reached && HAS_CAUGHT &&
-		edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
+	if (canceled_by_others && edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
 		limit_reached = false;
 	if (!limit_reached)
 		return;

@@ -33,11 +33,11 @@ extern int	mig_lock_wait_session_timeout(void);
 
 /*
  * While that is going on: no wait for a lock may take longer than so many ms,
- * 0 for no limit, until the transaction commits or is rolled back.  Where the
- * session's lock_timeout is shorter, or a body has set one, that counts.
+ * 0 for no limit, and after a commit not longer than after_commit ms.  Where the
+ * session's lock_timeout is shorter, or a body has set one, that counts.  What a
+ * concurrent build waits for when it has its locks is not limited.
  */
-extern void mig_lock_wait_limit(int ms);
-extern bool mig_lock_wait_is_limited(void);
+extern void mig_lock_wait_limit(int ms, int after_commit);
 
 /*
  * Raises the error of a wait that has reached the limit, if there was one and

@@ -268,6 +268,9 @@ run_in_steps(MigApplyEachRun *each)
 	edata = mig_nontransactional_run(&stepwise);
 	if (edata != NULL)
 	{
+		/* it could not be repeated, and would hide this error */
+		if (stepwise.committed_some)
+			each->in_vain = true;
 		refuse_vain_build(each, edata, &stepwise);
 		hint_where_it_stands(each, edata, &stepwise);
 	}

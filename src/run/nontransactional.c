@@ -482,6 +482,8 @@ mig_nontransactional_run(MigNontransactional *stepwise)
 	run->context = context;
 	run->settings = mig_session_settings_save();
 	edata = run_remaining_steps(run);
+	if (edata != NULL)
+		mig_lock_wait_end();	/* an error of the verify body, say */
 	stepwise->finished = run->next;
 	stepwise->left = run->session.nsession_state == 0 ? NULL :
 		mig_steps_session_join(run->session.session_state, run->session.nsession_state);
