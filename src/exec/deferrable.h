@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  *
  * deferrable.h
- *	  The tables with deferrable triggers, constraint triggers among them.
+ *	  The tables with deferrable triggers that this transaction has locked.
  *
  *-------------------------------------------------------------------------
  */
@@ -11,10 +11,10 @@
 #include "nodes/pg_list.h"
 
 /*
- * The OIDs of all tables of this database that have deferrable triggers by now,
- * and perhaps of some that had.  The list is valid until the next call.  Reads
- * pg_trigger once in a session, and then only the rows of what has changed.
+ * The OIDs of all tables that may have an event put off.  There may be some
+ * among them that cannot have any.  Costs time in proportion to what has been
+ * locked since the last call.  The list is palloc'd.
  */
-extern const List *mig_deferrable_tables(void);
+extern List *mig_deferrable_locked_tables(void);
 
 #endif							/* MIG_EXEC_DEFERRABLE_H */

@@ -52,14 +52,18 @@ has_events(Oid relation)
 static bool
 has_put_off(void)
 {
+	List	   *tables = mig_deferrable_locked_tables();
 	ListCell   *lc;
+	bool		result = false;
 
-	foreach(lc, mig_deferrable_tables())
+	foreach(lc, tables)
 	{
-		if (has_events(lfirst_oid(lc)))
-			return true;
+		result = has_events(lfirst_oid(lc));
+		if (result)
+			break;
 	}
-	return false;
+	list_free(tables);
+	return result;
 }
 
 void

@@ -252,8 +252,45 @@ foreach my $call ('SELECT * FROM migrate.rollback(2)', 'CALL migrate.rollback_ea
 }
 
 # ---------------------------------------------------------------------------
-# Which tables may have events is remembered in a session
+# Which tables may have events
 # ---------------------------------------------------------------------------
+
+# A trigger that puts off another event, of a table that was locked before it had one.
+my $again = q{INSERT INTO x VALUES ('SET CONSTRAINTS xt DEFERRED; INSERT INTO x VALUES (''SELECT 1/0'')')};
+my $make_trigger = 'CREATE CONSTRAINT TRIGGER xt AFTER INSERT ON x DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION act()';
+
+foreach my $case (
+	[ 'in one migration', "CREATE TABLE x (what text); $make_trigger; $again" ],
+	[ 'in three', 'CREATE TABLE x (what text)', $make_trigger, $again ],
+	[ 'after one that has read it', "CREATE TABLE x (what text); $make_trigger", 'SELECT * FROM x', $again ],
+	[ 'after one that has written to it', "CREATE TABLE x (what text); $make_trigger", q{INSERT INTO x VALUES ('SELECT 1')}, $again ],
+	[ 'after many others', 'CREATE TABLE x (what text)',
+		(map { "CREATE TABLE many_$_ (i int PRIMARY KEY); DROP TABLE many_$_" } 1 .. 30),
+		"DO \$\$ BEGIN FOR n IN 1 .. 300 LOOP EXECUTE 'CREATE TEMP TABLE many_' || n || ' () ON COMMIT DROP'; END LOOP; END \$\$; $make_trigger", $again ],
+	[ 'after a subtransaction that has given up locks', 'CREATE TABLE x (what text)',
+		'DO $$ BEGIN BEGIN LOCK TABLE p, c1, c2, c3; RAISE division_by_zero; EXCEPTION WHEN division_by_zero THEN NULL; END; END $$',
+		$make_trigger, $again ])
+{
+	my ($name, @ups) = @$case;
+
+	foreach my $call ($apply, $each)
+	{
+		store(@ups);
+		like((run_sql($node, $db, 'app', $call))[2], qr/ERROR:  22012: division by zero/,
+			"$call: what a trigger puts off again, $name, is fired");
+	}
+}
+
+# They are asked for one by one: nobody reads pg_trigger as a whole.
+store((q{INSERT INTO log VALUES ('1')}) x 3);
+my $counter = session($node, $db, 'app');
+my $scans = q{SELECT pg_stat_get_numscans('pg_trigger'::regclass)};
+ask($counter, 'SELECT pg_stat_force_next_flush()');
+my $before = ask($counter, $scans);
+is(scalar(ask($counter, 'SELECT count(*) FROM migrate.apply()')), '3', 'three migrations');
+ask($counter, 'SELECT pg_stat_force_next_flush()');
+is(scalar(ask($counter, $scans)), $before, 'pg_trigger is not scanned');
+$counter->quit;
 
 my $session = session($node, $db, 'app');
 my $late = 'REFERENCES p DEFERRABLE INITIALLY DEFERRED';
