@@ -32,7 +32,8 @@
 typedef struct Setting
 {
 	const char *name;
-	char	   *value;
+	char	   *value;			/* to be shown and set */
+	char	   *raw;			/* to be compared: it has no unit */
 } Setting;
 
 const struct config_generic *
@@ -70,10 +71,80 @@ may_be_set(const struct config_generic *variable)
 		is_identity(variable->name);
 }
 
-static bool
-is_set_by_session(const struct config_generic *variable)
+/*
+ * What a setting will be after the commit, which ends SET LOCAL but not SET, and
+ * by whom it will be set.  NULL is what it is now.  The transaction may have
+ * savepoints, and both of them at each level.
+ */
+static const config_var_value *
+value_after_commit(const struct config_generic *variable, GucSource *source)
 {
-	return variable->source == PGC_S_SESSION && may_be_set(variable);
+	const config_var_value *value = NULL;
+	const GucStack *stack;
+
+	*source = variable->source;
+	for (stack = variable->stack; stack != NULL; stack = stack->prev)
+	{
+		if (stack->state == GUC_SET)
+			break;
+		if (stack->state == GUC_SET_LOCAL)
+		{
+			*source = PGC_S_SESSION;
+			return &stack->masked;
+		}
+		value = &stack->prior;
+		*source = stack->source;
+	}
+	return value;
+}
+
+/* its strings are the variable's own */
+static config_var_value
+current_value(const struct config_generic *variable)
+{
+	config_var_value value = {0};
+
+	switch (variable->vartype)
+	{
+		case PGC_BOOL:
+			value.val.boolval = *((const struct config_bool *) variable)->variable;
+			break;
+		case PGC_INT:
+			value.val.intval = *((const struct config_int *) variable)->variable;
+			break;
+		case PGC_REAL:
+			value.val.realval = *((const struct config_real *) variable)->variable;
+			break;
+		case PGC_STRING:
+			value.val.stringval = *((const struct config_string *) variable)->variable;
+			break;
+		case PGC_ENUM:
+			value.val.enumval = *((const struct config_enum *) variable)->variable;
+			break;
+	}
+	return value;
+}
+
+/* as the server reads it, without a unit */
+static char *
+raw_text(const struct config_generic *variable, const config_var_value *value)
+{
+	switch (variable->vartype)
+	{
+		case PGC_BOOL:
+			return pstrdup(value->val.boolval ? "on" : "off");
+		case PGC_INT:
+			return psprintf("%d", value->val.intval);
+		case PGC_REAL:
+			return psprintf("%.17g", value->val.realval);
+		case PGC_STRING:
+			return pstrdup(value->val.stringval ? value->val.stringval : "");
+		case PGC_ENUM:
+			return pstrdup(config_enum_lookup_by_value((struct config_enum *)
+													   unconstify(struct config_generic *, variable),
+													   value->val.enumval));
+	}
+	return NULL;				/* keep compiler quiet */
 }
 
 /* one that does not exist is NULL */
@@ -102,13 +173,18 @@ mig_session_settings_save(void)
 
 	for (i = 0; i < count; i++)
 	{
+		GucSource	source;
+		const config_var_value *later = value_after_commit(variables[i], &source);
+		config_var_value now = current_value(variables[i]);
 		Setting    *setting;
 
-		if (!is_set_by_session(variables[i]))
+		if (source != PGC_S_SESSION || !may_be_set(variables[i]))
 			continue;
 		setting = palloc(sizeof(Setting));
 		setting->name = pstrdup(variables[i]->name);
-		setting->value = GetConfigOptionByName(setting->name, NULL, false);
+		setting->raw = raw_text(variables[i], later ? later : &now);
+		setting->value = later ? setting->raw :
+			GetConfigOptionByName(setting->name, NULL, false);
 		saved = lappend(saved, setting);
 	}
 	return saved;
@@ -184,16 +260,6 @@ mig_session_settings_is_reset(const char *name)
 	return find_variable(name)->source != PGC_S_SESSION;
 }
 
-/* SET LOCAL, which ends with the transaction */
-static bool
-is_local(const char *name)
-{
-	const struct config_generic *variable = find_variable(name);
-
-	return variable != NULL && variable->stack != NULL &&
-		variable->stack->state == GUC_LOCAL;
-}
-
 static char *
 note_of(const char *name, const char *value)
 {
@@ -236,10 +302,8 @@ add_change(List *changes, List *now, List *saved, char **known, int count_known,
 	const Setting *before = find_setting(saved, name);
 	const char *note = find_note(known, count_known, name);
 
-	if (is_local(name))
-		return note ? lappend(changes, pstrdup(note)) : changes;
 	if (note == NULL &&
-		(current && before ? strcmp(current->value, before->value) == 0 :
+		(current && before ? strcmp(current->raw, before->raw) == 0 :
 		 current == before))
 		return changes;
 	return lappend(changes, note_of(name, current ? current->value : NULL));

@@ -412,6 +412,20 @@ run_next_step(MigStepsRun *run)
  * The body
  */
 
+/*
+ * For the next call, if the verify body fails in this one.  In a transaction of
+ * its own, which is not rolled back with that.
+ */
+static void
+correct_last_step(void *arg)
+{
+	MigStepsRun *run = (MigStepsRun *) arg;
+
+	if (run->session_state == NULL)
+		run->session_state = mig_session_state_note_step();
+	mig_steps_session_correct(run);
+}
+
 /* when all steps are finished: what is left to do */
 static void
 finish_body(void *arg)
@@ -453,6 +467,8 @@ run_remaining_steps(MigStepsRun *run)
 		edata = run_next_step(run);
 		finished = is_last_step(run);
 	}
+	if (edata == NULL && stepwise->verify != NULL && run->next > 0)
+		edata = mig_transaction_run(correct_last_step, run);
 	if (edata == NULL && !finished)
 		edata = mig_transaction_run(finish_body, run);
 	return edata;
