@@ -12,9 +12,11 @@
 
 #include "fmgr.h"
 
+#include "adopt/adopt.h"
 #include "base/compat.h"
 #include "base/guc.h"
 #include "base/migrate.h"
+#include "plan/plan_run.h"
 #include "plan/run_lock.h"
 
 MIG_MODULE_MAGIC(MIG_EXTENSION_NAME, MIG_VERSION);
@@ -27,4 +29,5 @@ _PG_init(void)
 {
 	mig_guc_define();
 	mig_run_lock_init();
+	mig_plan_run_other_ledgers = mig_adopt_other_ledgers;
 }

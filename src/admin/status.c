@@ -170,6 +170,8 @@ mig_status_plan(const char *project, const char *target, MigPlanSink sink,
 								   mig_applied_exists);
 
 	check_half_way(read, plan, MIG_UP, policy);
+	if (plan->nsteps > 0)
+		mig_plan_run_check_ledgers(WARNING);
 	describe_plan(project, plan, MIG_UP, sink, arg);
 }
 

@@ -31,6 +31,12 @@ typedef void (*MigDetectSink) (const MigDetected *detected, void *arg);
  */
 extern void mig_adopt_detect(MigDetectSink sink, void *arg);
 
+/*
+ * Raise MIG_ERRCODE_FOREIGN_LEDGER, or another elevel, if one of them has an
+ * entry: see plan/plan_run.h.
+ */
+extern void mig_adopt_other_ledgers(int elevel);
+
 /* a row of adopt() */
 typedef struct MigAdopted
 {

@@ -14,7 +14,7 @@
 #include "adopt/adopt.h"
 #include "adopt/foreign_table.h"
 #include "adopt/tool_ledger.h"
-#include "base/printable.h"
+#include "base/errors.h"
 
 /* the newest entry that is applied, or NULL; and the first one that failed */
 static const MigLedgerEntry *
@@ -108,4 +108,30 @@ mig_adopt_detect(MigDetectSink sink, void *arg)
 		detected.detail = mig_printable_line(detected.detail, MIG_NOTE_BYTES);
 		sink(&detected, arg);
 	}
+}
+
+/* a MigDetectSink: keeps the first ledger that says that something is applied */
+static void
+note_ledger(const MigDetected *detected, void *arg)
+{
+	char	  **found = (char **) arg;
+
+	if (*found == NULL && detected->entries > 0)
+		*found = psprintf("Ledger %s of %s has entries, the newest one for \"%s\".",
+						  detected->ledger, detected->tool,
+						  detected->newest ? detected->newest : "");
+}
+
+void
+mig_adopt_other_ledgers(int elevel)
+{
+	char	   *found = NULL;
+
+	mig_adopt_detect(note_ledger, &found);
+	if (found != NULL)
+		ereport(elevel,
+				(errcode(MIG_ERRCODE_FOREIGN_LEDGER),
+				 errmsg("another tool has applied migrations in this database, and nothing is recorded here"),
+				 errdetail("%s  They would be applied again.", found),
+				 errhint("Record what is applied with migrate.adopt(), or with migrate.stamp_to().  If these migrations have nothing to do with it, SET migrate.ignore_ledgers = on.")));
 }

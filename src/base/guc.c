@@ -22,6 +22,7 @@ int			mig_guc_failure_quiet = 60;
 int			mig_guc_progress_notices = MIG_NOTICES_AUTO;
 bool		mig_guc_notify = true;
 bool		mig_guc_trust_authors = false;
+bool		mig_guc_ignore_ledgers = false;
 
 static const struct config_enum_entry notices_options[] = {
 	{"auto", MIG_NOTICES_AUTO, false},
@@ -42,6 +43,12 @@ mig_guc_define(void)
 							60, 0, INT_MAX,
 							PGC_USERSET, GUC_UNIT_S,
 							NULL, NULL, NULL);
+	DefineCustomBoolVariable("migrate.ignore_ledgers",
+							 "Lets the first run begin beside the ledger of another migration tool.",
+							 NULL,
+							 &mig_guc_ignore_ledgers,
+							 false, PGC_USERSET, 0,
+							 NULL, NULL, NULL);
 	DefineCustomIntVariable("migrate.lock_retries",
 							"Sets how often a run that could not obtain a lock is tried again.",
 							"-1 leaves that to the function that runs it: as often as migrate.lock_retry_timeout allows in apply_each(), never in apply().",

@@ -30,6 +30,7 @@ extern int	mig_guc_failure_quiet;	/* s, 0 is off */
 extern int	mig_guc_progress_notices;	/* a MigNotices */
 extern bool mig_guc_notify;
 extern bool mig_guc_trust_authors;
+extern bool mig_guc_ignore_ledgers;
 
 /* define them: once for a process, when the library is loaded */
 extern void mig_guc_define(void);

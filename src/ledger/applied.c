@@ -28,6 +28,22 @@ mig_applied_exists(const char *project, const char *version)
 	return mig_key_lookup_row(&applied_row, key, NULL, NULL);
 }
 
+bool
+mig_applied_ever(void)
+{
+	MigSqlScope scope;
+	bool		ever;
+
+	mig_tables_open(&scope);
+	ever = mig_sql_execute("SELECT FROM migrate.applied"
+						   " UNION ALL SELECT FROM migrate.journal"
+						   " WHERE outcome OPERATOR(pg_catalog.=) 'success'"
+						   " AND version IS NOT NULL LIMIT 1",
+						   0, NULL, NULL, NULL) > 0;
+	mig_tables_close(&scope);
+	return ever;
+}
+
 char *
 mig_applied_newest_path(const char *project)
 {

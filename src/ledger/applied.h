@@ -16,6 +16,9 @@
 /* by the primary key, so that it does not matter how many there are */
 extern bool mig_applied_exists(const char *project, const char *version);
 
+/* has anything ever been applied or recorded in this database, in any project? */
+extern bool mig_applied_ever(void);
+
 /* search_path of the newest run that applied anything; NULL if unknown */
 extern char *mig_applied_newest_path(const char *project);
 

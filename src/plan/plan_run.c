@@ -17,6 +17,7 @@
 #include "utils/varlena.h"
 
 #include "base/errors.h"
+#include "base/guc.h"
 #include "base/version_order.h"
 #include "ledger/applied.h"
 #include "ledger/journal.h"
@@ -223,6 +224,16 @@ mig_plan_run_has_files(const char *project, const char *files)
 	return true;
 }
 
+MigOtherLedgers mig_plan_run_other_ledgers = NULL;
+
+void
+mig_plan_run_check_ledgers(int elevel)
+{
+	if (!mig_guc_ignore_ledgers && mig_plan_run_other_ledgers != NULL &&
+		!mig_applied_ever())
+		mig_plan_run_other_ledgers(elevel);
+}
+
 static bool
 nothing_applied(const MigProject *project)
 {
@@ -289,6 +300,8 @@ mig_plan_run_apply(const MigRunOptions *options, MigPlannedRun *prepared)
 	if (!has_steps(prepared))
 		return false;
 	mig_preflight_policy(options->project, prepared->policy);
+	if (prepared->ledger_was_empty)
+		mig_plan_run_check_ledgers(ERROR);
 	mig_runnable_refuse_strangers(options->project, MIG_UP,
 								  prepared->plan->steps,
 								  prepared->plan->nsteps);

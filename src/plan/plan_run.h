@@ -39,6 +39,20 @@ typedef struct MigPlannedRun
 } MigPlannedRun;
 
 /*
+ * Raises an error, or another elevel, if another migration tool has applied
+ * something in this database.  Of adopt/, which sets it: what comes later in the
+ * order of the folders cannot be called from here.
+ */
+typedef void (*MigOtherLedgers) (int elevel);
+extern MigOtherLedgers mig_plan_run_other_ledgers;
+
+/*
+ * If nothing has ever been applied here, in any project, has another tool
+ * applied something?  A first run would do that again.
+ */
+extern void mig_plan_run_check_ledgers(int elevel);
+
+/*
  * Is one look at migrate.state enough to know that nothing is pending?  Says
  * so to the client then.
  */

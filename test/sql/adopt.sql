@@ -26,6 +26,15 @@ CREATE TABLE b ();
 SELECT * FROM migrate.detect();
 SELECT version, action, entry FROM migrate.adopt(dry_run => true);
 SELECT version FROM migrate.applied;
+-- a first run would apply again what the tool has applied
+SELECT version, action FROM migrate.plan();
+SAVEPOINT s;
+SELECT migrate.apply();
+ROLLBACK TO s;
+SET LOCAL migrate.ignore_ledgers = on;
+SELECT version, action FROM migrate.plan() LIMIT 1;
+SELECT migrate.apply('000001');
+ROLLBACK TO s;
 SELECT version, action, entry FROM migrate.adopt();
 SELECT version, state, origin FROM migrate.status();
 SELECT version, action FROM migrate.apply();
