@@ -158,8 +158,8 @@ typedef struct MigDownChoice
 {
 	MigDownKind kind;
 	int64		steps;
-	const char *undo_to;		/* the call that has a target, with %s where
-								 * it goes; NULL: rollback_to() */
+	const char *undo_to;		/* for too many steps: the call that has a
+								 * target, with %s where it goes; or NULL */
 	List	   *versions;		/* of char * */
 	const char *target;
 	int64		run;			/* 0: the last that applied anything */

@@ -96,14 +96,12 @@ choose_half_way(const MigProject *project, int64 steps, bool *chosen)
 
 /*
  * More steps than are applied: it is a version that was meant, or everything,
- * and whoever means everything can say so.
+ * and to undo everything is not offered to those who may have meant a version.
  */
 static void
 refuse_too_many_steps(const MigProject *project, const MigDownChoice *choice,
 					  int left)
 {
-	const char *call = choice->undo_to ? choice->undo_to :
-		"SELECT * FROM migrate.rollback_to(%s)";
 	char	   *number = psprintf(INT64_FORMAT, choice->steps);
 	int			applied = choice->steps - left;
 
@@ -115,12 +113,11 @@ refuse_too_many_steps(const MigProject *project, const MigDownChoice *choice,
 			 errdetail_plural("%d versioned migration is applied.",
 							  "%d versioned migrations are applied.",
 							  applied, applied),
-			 mig_plan_find(project, number) != NULL ?
-			 errhint("The number is a count.  What was applied after version %s is undone by %s, and everything by %s.",
-					 number, psprintf(call, quote_literal_cstr(number)),
-					 psprintf(call, "'base'")) :
-			 errhint("The number is a count.  Everything is undone by %s.",
-					 psprintf(call, "'base'"))));
+			 choice->undo_to != NULL && mig_plan_find(project, number) != NULL ?
+			 errhint("The number is a count.  What was applied after version %s is undone by %s.",
+					 number,
+					 psprintf(choice->undo_to, quote_literal_cstr(number))) :
+			 errhint("The number is a count, and not a version.")));
 }
 
 /*

@@ -28,6 +28,7 @@
 #include "utils/timestamp.h"
 
 #include "base/argument.h"
+#include "base/migrate.h"
 #include "base/printable.h"
 #include "base/put_row.h"
 #include "base/sql.h"
@@ -61,26 +62,31 @@ typedef struct NumberArgument
 	int			project;
 	const char *argument;
 	const char *what;
-	const char *instead;
+	const char *only;			/* the call for a version alone, with %s for
+								 * it; NULL: there is none */
+	const char *after;			/* that for all after it; NULL: there is none */
 } NumberArgument;
 
 static const NumberArgument numbers[] = {
 	{"rollback", 7, "steps", "number of migrations",
+		"SELECT * FROM migrate.rollback(versions => ARRAY[%s])",
 	"SELECT * FROM migrate.rollback_to(%s)"},
 	{"plan_rollback", 1, "steps", "number of migrations",
+		"SELECT * FROM migrate.rollback(versions => ARRAY[%s], dry_run => true)",
 	"SELECT * FROM migrate.rollback_to(%s, dry_run => true)"},
-	{"redo", 5, "steps", "number of migrations",
-	"SELECT * FROM migrate.rollback_to(%s)"},
+	{"redo", 5, "steps", "number of migrations", NULL, NULL},
 	{"rollback_run", 6, "run", "number of a run",
+		"SELECT * FROM migrate.rollback(versions => ARRAY[%s])",
 	"SELECT * FROM migrate.rollback_to(%s)"},
-	{"rollback_each", 5, "steps", "number of migrations",
+	{"rollback_each", 5, "steps", "number of migrations", NULL,
 	"CALL migrate.rollback_each(target => %s)"},
 	{"rehearse_rollback", 3, "steps", "number of migrations",
+		"SELECT * FROM migrate.rehearse_rollback(versions => ARRAY[%s])",
 	"SELECT * FROM migrate.rehearse_rollback(target => %s)"},
 	{"history", 1, "max_rows", "number of attempts",
-	"SELECT * FROM migrate.history() WHERE version = %s"},
+	"SELECT * FROM migrate.history() WHERE version = %s", NULL},
 	{"failures", 1, "max_rows", "number of attempts",
-	"SELECT * FROM migrate.failures() WHERE version = %s"},
+	"SELECT * FROM migrate.failures() WHERE version = %s", NULL},
 };
 
 static void
@@ -187,6 +193,7 @@ migrate_rollback(PG_FUNCTION_ARGS)
 	{
 		choice.kind = MIG_DOWN_STEPS;
 		choice.steps = mig_argument_steps(fcinfo, 0);
+		choice.undo_to = "SELECT * FROM migrate.rollback_to(%s)";
 	}
 	else
 	{
@@ -384,6 +391,54 @@ migrate_cancel(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(mig_background_cancel(PG_GETARG_INT64(0)));
 }
 
+/* does a text look like a count, and not like a version, "002"? */
+static bool
+looks_like_count(const char *text)
+{
+	return *text >= '1' && *text <= '9' &&
+		strspn(text, "0123456789") == strlen(text);
+}
+
+/*
+ * What to write instead of a text that was given for a number, which is not to
+ * undo more than the text names.
+ */
+static char *
+instead_of_text(const NumberArgument *number, const char *given,
+				const char *literal, bool is_version)
+{
+	StringInfoData hint;
+
+	initStringInfo(&hint);
+	if (is_version && number->only != NULL)
+	{
+		appendStringInfoString(&hint, "For this version alone: ");
+		appendStringInfo(&hint, number->only, literal);
+		appendStringInfoString(&hint, ".  ");
+	}
+	if (is_version && number->after != NULL)
+	{
+		appendStringInfoString(&hint, "For what was applied after this version: ");
+		appendStringInfo(&hint, number->after, literal);
+		appendStringInfoString(&hint, ".  ");
+	}
+	appendStringInfoString(&hint, "A number is written without quotes");
+	if (!is_version && looks_like_count(given))
+		appendStringInfo(&hint, ", migrate.%s(%s)", number->function,
+						 mig_printable_line(given, MIG_EXCERPT_BYTES));
+	appendStringInfoString(&hint,
+						   "; a parameter of a driver may need a cast, $1::int.");
+	if (!is_version && number->after != NULL &&
+		(given[0] == '\0' || pg_strcasecmp(given, "all") == 0 ||
+		 strcmp(given, MIG_TARGET_BASE) == 0))
+	{
+		appendStringInfoString(&hint, "  For everything: ");
+		appendStringInfo(&hint, number->after, "'" MIG_TARGET_BASE "'");
+		appendStringInfoChar(&hint, '.');
+	}
+	return hint.data;
+}
+
 /*
  * An untyped literal is text to whoever looks for a function, so a version in
  * the place of a number ends here and not as a roll-back of 104 migrations.
@@ -414,11 +469,6 @@ migrate_refuse_text(PG_FUNCTION_ARGS)
 			(errcode(ERRCODE_DATATYPE_MISMATCH),
 			 errmsg("migrate.%s() takes the %s, and %s is text",
 					function, number->what, literal),
-			 is_version ?
-			 errhint("With a version: %s.  A number is written without quotes; a parameter of a driver may need a cast, $1::int.",
-					 psprintf(number->instead, literal)) :
-			 strcmp(number->argument, "max_rows") == 0 ?
-			 errhint("A number is written without quotes; a parameter of a driver may need a cast, $1::int.") :
-			 errhint("For everything: %s.  A number is written without quotes; a parameter of a driver may need a cast, $1::int.",
-					 psprintf(number->instead, "'base'"))));
+			 errhint("%s", instead_of_text(number, given, literal,
+										   is_version))));
 }

@@ -118,6 +118,13 @@ CALL migrate.rollback_each('all');
 SELECT version FROM migrate.rehearse_rollback('all');
 SELECT version FROM migrate.rollback('all');
 SELECT version FROM migrate.plan_rollback('all');
+SELECT version FROM migrate.rollback_run('base');
+SELECT version FROM migrate.redo('ALL');
+-- nobody is told how to undo more than was named
+SELECT version FROM migrate.redo('3');
+SELECT version FROM migrate.rollback_run('103');
+SELECT version FROM migrate.rollback('003');
+SELECT version FROM migrate.rollback('20240101120000 ');
 -- a function that is called, a procedure that is selected
 CALL migrate.apply();
 CALL migrate.apply('101');
