@@ -57,7 +57,8 @@ has_insert_trigger(Relation rel)
 /*
  * The extension's own CHECK constraints are for what others insert, a restore
  * for example; our rows meet them by construction, and evaluating them would
- * cost more than inserting.  If there are others, somebody wants them heeded.
+ * cost more than inserting.  Any other CHECK was added by the user and must be
+ * evaluated.
  */
 static bool
 is_own_check(const char *table, const char *check)

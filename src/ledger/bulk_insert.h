@@ -17,8 +17,8 @@
 extern void mig_bulk_insert(Oid relation, HeapTuple *tuples, int count);
 
 /*
- * Does inserting into this table run code of somebody else?  If not, it does
- * not matter under whose identity it is done.
+ * Does inserting into this table run code that is not the extension's?  If not,
+ * it does not matter under whose identity it is done.
  */
 extern bool mig_bulk_insert_needs_sql(Oid relation);
 

@@ -116,8 +116,8 @@ mig_journal_has_run(const char *project, int64 run)
 }
 
 /*
- * Go on after the greatest number that a row has; the last one that there can
- * be is nobody's honest number, and the sequence begins again after it.
+ * Go on after the greatest number that a row has.  The largest possible number
+ * cannot have been assigned, and the sequence begins again after it.
  */
 static void
 skip_known_runs(void)
@@ -137,7 +137,7 @@ skip_known_runs(void)
 }
 
 /*
- * Rows that somebody has inserted, or a sequence that was set back in a
+ * Rows that were inserted by hand, or a sequence that was set back in a
  * restore, must not make runs fail.
  */
 int64
@@ -615,7 +615,7 @@ compare_bodies(const ListCell *a, const ListCell *b)
 
 /*
  * Is a text of this hash in migrate.executed_text as far as we can see?  *differs says
- * whether it is another text, which somebody has put there or a restore has
+ * whether it is another text, which was inserted by hand or which a restore has
  * brought from a database of another encoding.
  */
 static bool
@@ -712,7 +712,7 @@ needs_sql(MigJournalBatch *batch)
 {
 	uint64		generation = mig_tables_generation();
 
-	/* nobody has touched the tables since it was asked */
+	/* the tables have not changed since it was asked */
 	if (generation != 0 && generation == batch->generation)
 		return batch->needs_sql;
 	batch->needs_sql =

@@ -67,7 +67,7 @@ typedef struct MigJournalRow
 	MigLedgerEffect effect;
 	const char *origin;			/* for the ledger */
 
-	/* for the ledger, if somebody else has applied it; or 0 and NULL */
+	/* for the ledger, if another tool has applied it; or 0 and NULL */
 	TimestampTz applied_at;
 	double		applied_ms;
 	const char *applied_by;

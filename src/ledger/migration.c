@@ -40,8 +40,8 @@ mig_migration_removed_meanwhile(void)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-			 errmsg("a migration was removed at this moment"),
-			 errhint("Make the call again.")));
+			 errmsg("a migration was concurrently removed"),
+			 errhint("Repeat the call.")));
 }
 
 const char *

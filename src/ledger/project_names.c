@@ -46,7 +46,7 @@ mig_project_names_tell_empty(const char *project, int elevel)
 					   mig_error_name_list(projects)) :
 			 errdetail("None are stored or applied in this database."),
 			 elevel >= ERROR ?
-			 errhint("Load them, or correct the name of the project or the database.  SELECT migrate.check('base') is content with nothing.") :
+			 errhint("Load them, or correct the name of the project or the database.  SELECT migrate.check('base') accepts a project without migrations.") :
 			 errhint("Load them, or correct the name of the project or the database.")));
 }
 

@@ -3,11 +3,11 @@
  * state.c
  *	  The rows of migrate.state: what need not be looked at.
  *
- * What a row says is written by who has the runner lock and has looked, and is
- * taken back by whatever changes the tables that it is about: the trigger of
- * migrate.migration, which has the lock, and those of migrate.applied, which a
- * superuser may change without it.  So who writes a row looks whether somebody
- * has written it since he read it.
+ * A row is written by a session that has the runner lock and has read the
+ * project, and is invalidated by whatever changes the tables that it is about:
+ * the trigger of migrate.migration, which has the lock, and those of
+ * migrate.applied, which a superuser may change without it.  So before it writes
+ * a row, a session checks that no other transaction has written it since.
  *
  *-------------------------------------------------------------------------
  */
@@ -27,7 +27,7 @@
 #include "ledger/state.h"
 #include "ledger/tables.h"
 
-/* changes of the tables that nobody has explained, see ledger/state.h */
+/* changes of the tables that no run has explained, see ledger/state.h */
 static uint64 changes = 0;
 
 /*
@@ -91,7 +91,7 @@ has_gates(const char *name, int expected)
 }
 
 /*
- * Is everybody who changes the tables noticed?  DISABLE TRIGGER ALL, which a
+ * Is every change of the tables noticed?  DISABLE TRIGGER ALL, which a
  * restore of data alone may say, ends that, and ENABLE TRIGGER ALL does not
  * bring it back for what logical replication brings.
  */
@@ -251,7 +251,7 @@ mig_state_settled(const char *project, MigSettled *settled)
 	mig_tables_close(&scope);
 }
 
-/* the same as it is now, and nobody else can change it; SPI is connected */
+/* the same as it is now, locked against other sessions; SPI is connected */
 static void
 lock_settled(MigSqlScope *scope, const char *project, MigSettled *settled)
 {
@@ -304,8 +304,8 @@ mig_state_write(const char *project, const MigState *state)
 	lock_settled(&scope, project, &now);
 
 	/*
-	 * Without a row when it was read, nobody could have said that something
-	 * has changed.  By now this transaction may have made one itself.
+	 * Without a row when it was read, no change could have been recorded in
+	 * it.  By now this transaction may have made one itself.
 	 */
 	valid = settled.recorded && settled.changes == changes &&
 		settled.foreign_changes == foreign_changes;

@@ -23,8 +23,8 @@ extern void mig_state_settled(const char *project, MigSettled *settled);
 
 /*
  * Write what has been found by the migrations that were read after
- * mig_state_settled() in this transaction.  If somebody has changed the ledger
- * since, nothing is known.  The caller has the runner lock.
+ * mig_state_settled() in this transaction.  If the ledger has been
+ * changed since, nothing is known.  The caller has the runner lock.
  */
 extern void mig_state_write(const char *project, const MigState *state);
 

@@ -268,11 +268,11 @@ mig_step_finish(const MigStepKey *key, int statement,
 						SESSION_ARGS + 2, types, values, NULL) != 1)
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_PARTIAL),
-				 errmsg("somebody has changed how far migration \"%s\" has come while it was running",
+				 errmsg("progress of migration \"%s\" was concurrently changed",
 						key->version),
-				 errdetail("Statement %d is not in migrate.step any more.",
+				 errdetail("Statement %d is no longer in migrate.step.",
 						   statement),
-				 errhint("Look at what is there, and say with migrate.resume() where to go on.")));
+				 errhint("Check what the migration has done, and set its position with migrate.resume().")));
 	mig_tables_close(&scope);
 }
 

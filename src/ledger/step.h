@@ -90,8 +90,9 @@ extern void mig_step_forget_start(const MigStepKey *key, int statement);
 extern void mig_step_forget(const char *project, const char *version);
 
 /*
- * Somebody says that the first so many statements, which end what hash is of,
- * are done and no other; 0 is a fresh start.  session may be NULL.
+ * Record, as the user has declared, that exactly the first last_statement
+ * statements, whose text hash is of, are done; 0 is a fresh start.
+ * session may be NULL.
  */
 extern void mig_step_declare(const MigStepKey *key, int last_statement,
 							 const MigBodyHash *hash, int64 run,

@@ -5,8 +5,8 @@
  *
  * Statements of ours run as the tables' owner, a superuser.  So before each
  * use the tables are checked to be plain tables that belong to the extension
- * and all have one owner: a view, a foreign table or a table of somebody else
- * in their place would run that somebody's code under this identity.  The
+ * and all have one owner: a view, a foreign table or another role's table
+ * in their place would run that role's code under this identity.  The
  * identity is the tables' owner and not the extension's, which changes in
  * pg_upgrade and in a restore by another role.
  *
@@ -116,7 +116,7 @@ checked_extension(void)
 	if (version == NULL || strcmp(version, MIG_VERSION) != 0)
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_EXTENSION),
-				 errmsg("objects of extension \"%s\" do not fit its library",
+				 errmsg("installed version of extension \"%s\" does not match its library",
 						MIG_EXTENSION_NAME),
 				 errdetail("The database has version %s, the library is version %s.",
 						   version ? version : "?", MIG_VERSION),
@@ -220,7 +220,7 @@ check_owner(void)
 		owner = table_owner;
 	}
 
-	/* who owns the books can write anything into them */
+	/* the owner of the tables can write anything into them */
 	if (!superuser_arg(owner))
 		ereport(ERROR,
 				(errcode(MIG_ERRCODE_EXTENSION),

@@ -30,7 +30,7 @@ extern void mig_tables_trust_end(void);
 
 /*
  * Changes whenever the definition of one of the tables may have changed; 0
- * outside of begin and end, where nobody looks.
+ * outside of begin and end, where it is not maintained.
  */
 extern uint64 mig_tables_generation(void);
 

@@ -93,7 +93,7 @@ mig_loaded_bodies_own_transaction(const MigLoadedBodies *loaded,
 	if (step->entry->partial)
 		return "partly done";
 
-	/* what somebody has said is about the up body */
+	/* the marker "transactional" is about the up body */
 	if (step->part == MIG_UP && step->entry->transactional == MIG_TX_ON)
 		return NULL;
 	statement =

@@ -204,9 +204,9 @@ report_cycle(const MigProject *project, const Graph *graph, const bool *placed)
 
 	ereport(ERROR,
 			(errcode(MIG_ERRCODE_CYCLE),
-			 errmsg("migrations require one another in a circle"),
+			 errmsg("circular requirement between migrations"),
 			 errdetail("%s.", path.data),
-			 errhint("Take one of these requirements out.")));
+			 errhint("Remove one of these requirements.")));
 }
 
 /*

@@ -3,9 +3,9 @@
  * plan_run.c
  *	  What a run has to do, found out before it does anything.
  *
- * Nobody should wait for the runner lock, and no standby should complain, when
- * there is nothing to do: so there is a first look without the lock, and a
- * second one with it, which is the one that counts.
+ * When there is nothing to do, no session should wait for the runner lock, and a
+ * standby should raise no error.  So the plan is made once without the lock, and
+ * again with it; only the second one counts.
  *
  *-------------------------------------------------------------------------
  */
@@ -279,7 +279,7 @@ mig_plan_run_nothing_pending(const MigRunOptions *options)
 	MigPlannedRun prepared = {0};
 	bool		nothing;
 
-	/* somebody may be at what stands half-way: the lock tells */
+	/* another session may be running what stands half-way: the lock tells */
 	make_plan_up(options, &prepared);
 	nothing = !mig_plan_has_half_way(prepared.project) &&
 		!has_steps(&prepared);
@@ -336,9 +336,9 @@ notice_staying(const MigPlan *plan, bool holds)
 	}
 	foreach(lc, plan->again)
 		ereport(NOTICE,
-				(errmsg("repeatable migration \"%s\" is to be run again%s, for what it has made may go with what is rolled back",
+				(errmsg("repeatable migration \"%s\" will be run again%s, because the rollback may drop what it has created",
 						((MigEntry *) lfirst(lc))->version,
-						holds ? " once it is not held any more" : "")));
+						holds ? " once it is no longer held" : "")));
 }
 
 bool

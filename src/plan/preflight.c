@@ -96,7 +96,7 @@ mig_preflight_destructive(const char *project, const MigPolicy *policy,
 				(errcode(MIG_ERRCODE_PROTECTED),
 				 errmsg("project \"%s\" is protected", project),
 				 errdetail("This call can lose data."),
-				 errhint("Say that you mean this database with confirm => current_database().")));
+				 errhint("Pass confirm => current_database() to proceed.")));
 }
 
 /* start() applies, so it is no way out for who rolls back or verifies */
@@ -108,17 +108,17 @@ refuse_author(const char *version, MigPart part, const MigAuthor *author,
 	const char *detail;
 
 	if (role != powerful)
-		detail = psprintf(_("The body could become one, for the session is that of role \"%s\", a member of role \"%s\"."),
+		detail = psprintf(_("The body could become one, because the session belongs to role \"%s\", a member of role \"%s\"."),
 						  role_name, mig_user_name(powerful));
 	else if (role != GetUserId())
-		detail = psprintf(_("The body could become one, for the session is that of role \"%s\"."),
+		detail = psprintf(_("The body could become one, because the session belongs to role \"%s\"."),
 						  role_name);
 	else
 		detail = _("The body would run with the rights of a superuser.");
 	ereport(ERROR,
 			(errcode(MIG_ERRCODE_AUTHOR),
 			 author->name == NULL ?
-			 errmsg("a superuser cannot run migration \"%s\", of which nobody knows who stored it",
+			 errmsg("a superuser cannot run migration \"%s\", whose author is unknown",
 					version) :
 			 errmsg("a superuser cannot run migration \"%s\", which role \"%s\" stored",
 					version, author->name),

@@ -20,9 +20,9 @@
  * rolled back, and so does a ROLLBACK in a procedure.  A lock of the server's
  * other lock method, that of advisory locks, stays then, but DISCARD ALL and
  * pg_advisory_unlock_all() give that one up.  So the runner lock is two locks,
- * one of each method, under tags that no command uses.  Nobody gets in as long
- * as a session has one of them, and it takes the other one again before it
- * commits.  One that has lost both may not commit any more.
+ * one of each method, under tags that no command uses.  No other session gets
+ * both as long as a session has one of them, and it takes the other one again
+ * before it commits.  One that has lost both must not commit.
  *
  * While a statement runs that cannot run in a transaction block, which may
  * have to wait until every older snapshot is gone, there is another lock: who
@@ -71,7 +71,7 @@ static LOCKTAG session_lock;
 static LOCKTAG session_twin;
 static bool has_session_lock = false;
 
-/* who has a snapshot does not wait for us: since when, 0 if it was never taken */
+/* no session waits for us with a snapshot: since when, 0 if never taken */
 static LOCKTAG statement_lock;
 static TimestampTz statement_lock_since = 0;
 
@@ -127,7 +127,7 @@ report_timeout(Oid extension)
 
 	ereport(ERROR,
 			(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-			 errmsg("could not get the runner lock of extension \"%s\" within %d ms",
+			 errmsg("could not obtain the runner lock of extension \"%s\" within %d ms",
 					MIG_EXTENSION_NAME, mig_guc_wait_timeout),
 			 detail ? errdetail("%s", detail) : 0,
 			 errhint("Wait for the other run to end, or raise migrate.wait_timeout.")));
@@ -157,7 +157,7 @@ release_at_exit(int code, Datum arg)
 /*
  * The server gives such locks up when it aborts a transaction, and so does a
  * process that ends in one.  One that is ended while it waits outside of any
- * would leave them to nobody, for ever.
+ * would leave them behind until the server is restarted.
  */
 static void
 release_session_locks_at_exit(void)
@@ -242,8 +242,8 @@ check_waiting_time(TimestampTz start)
 
 /*
  * The holder may be waiting for our snapshot, and the server does not see that
- * as a deadlock, for nobody queues.  A share lock leaves those alone who look
- * at the same time.
+ * as a deadlock, because no session queues.  A share lock does not conflict
+ * with other sessions that look at the same time.
  */
 static void
 refuse_to_wait_for_statement(void)
@@ -288,8 +288,9 @@ mig_run_lock_try(bool *held_before)
 }
 
 /*
- * A lock for as long as the session has the runner lock, of a mode that nobody
- * ever waits for; and nor do we, if somebody has one that is in the way.
+ * A lock for as long as the session has the runner lock, of a mode that no
+ * session ever waits for.  If another session has a conflicting lock, do without
+ * it.
  */
 static void
 take_along(const LOCKTAG *tag)
@@ -482,8 +483,8 @@ refuse_lost_lock(void)
 }
 
 /*
- * Nobody else has the twin for longer than it takes to see that the lock itself
- * is taken.
+ * No other session has the twin for longer than it takes to see that the lock
+ * itself is taken.
  */
 void
 mig_run_lock_regain_session(void)
@@ -554,7 +555,7 @@ refuse_dropped_extension(void)
 			(errcode(MIG_ERRCODE_EXTENSION),
 			 errmsg("a migration has dropped extension \"%s\"",
 					MIG_EXTENSION_NAME),
-			 errdetail("The books would be lost, and with them what has been applied."),
+			 errdetail("The ledger would be lost, and with it the record of what has been applied."),
 			 errhint("Do that outside of migrations.")));
 }
 

@@ -43,7 +43,7 @@ extern void mig_run_lock_yield_session(void);
  */
 extern void mig_run_lock_regain_session(void);
 
-/* false if bodies have managed to lose it: somebody else may be at work */
+/* false if bodies have managed to lose it: another session may have it */
 extern bool mig_run_lock_held_session(void);
 
 /* for the transaction or the session; for assertions */
@@ -61,13 +61,14 @@ extern void mig_run_lock_renew_mark(void);
 /* the process that is at a run of this database, 0 if none is */
 extern int	mig_run_lock_run_holder(int64 run);
 
-/* has another session the runner lock at this moment?  For who only looks. */
+/* whether another session has the runner lock; does not take it */
 extern bool mig_run_lock_is_taken(void);
 
 /*
- * From now on who waits for the runner lock with a snapshot gives up: before a
- * statement that cannot run in a transaction block, or as long as a migration
- * stands half-way.  An error takes it away, and mig_run_lock_statement_end().
+ * From now on a session that waits for the runner lock with a snapshot gives
+ * up: before a statement that cannot run in a transaction block, or as long as
+ * a migration stands half-way.  An error takes it away, and so does
+ * mig_run_lock_statement_end().
  */
 extern void mig_run_lock_statement_begin(void);
 extern void mig_run_lock_half_way(void);

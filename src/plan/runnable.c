@@ -55,9 +55,9 @@ check_hash(const MigEntry *entry, MigPart part, const char *text,
 		return;
 	ereport(ERROR,
 			(errcode(MIG_ERRCODE_CHANGED),
-			 errmsg("the %s body of migration \"%s\" does not have its checksum",
+			 errmsg("the %s body of migration \"%s\" does not match its checksum",
 					mig_body_part_name(part), entry->version),
-			 errdetail("It was changed behind the back of the table's trigger."),
+			 errdetail("The row was modified while the trigger was disabled."),
 			 errhint("Put the text back, or store it again.")));
 }
 

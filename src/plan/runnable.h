@@ -20,7 +20,7 @@ typedef struct MigStep
 
 /*
  * A body as it was read together with its author.  exec/execute.h takes
- * nothing else, and nobody but plan/runnable.c can make one.
+ * nothing else, and only plan/runnable.c can make one.
  */
 typedef struct MigRunnable MigRunnable;
 

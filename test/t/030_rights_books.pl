@@ -336,7 +336,7 @@ SET session_replication_role = replica;
 UPDATE migrate.migration SET up = 'ALTER ROLE low SUPERUSER' WHERE project = 'hash';
 END
 refused($super, $db, "SELECT migrate.apply(project => 'hash')",
-	qr/MG003: the up body of migration "1" does not have its checksum/,
+	qr/MG003: the up body of migration "1" does not match its checksum/,
 	'does not run a text that was changed behind the gate');
 allowed($super, $db, <<'END');
 SET session_replication_role = replica;

@@ -199,7 +199,7 @@ foreach my $body (
 			"SET migrate.wait_timeout = '100ms';\nSELECT migrate.$call");
 		like(
 			$err,
-			qr/55P03: could not get the runner lock/,
+			qr/55P03: could not obtain the runner lock/,
 			"while a body runs ($body): $call waits");
 		last if $body ne 'SELECT 1';
 	}

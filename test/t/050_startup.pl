@@ -269,11 +269,11 @@ foreach my $part ('up', 'down')
 }
 tamper(q{UPDATE migrate.migration SET up = 'SELECT 3' WHERE version = '004'});
 like((run_sql($node, 'edited', 'app', 'SELECT migrate.apply()'))[2],
-	qr/ERROR:  MG003: .*the up body of migration "004" does not have its checksum/,
+	qr/ERROR:  MG003: .*the up body of migration "004" does not match its checksum/,
 	'a text that was changed without its checksum does not run');
 tamper(q{UPDATE migrate.migration SET down = 'SELECT 3' WHERE version = '003'});
 like((run_sql($node, 'edited', 'app', 'SELECT migrate.rollback()'))[2],
-	qr/ERROR:  MG003: .*the down body of migration "003" does not have its checksum/,
+	qr/ERROR:  MG003: .*the down body of migration "003" does not match its checksum/,
 	'neither up nor down');
 is(ran('edited'), 'up 001, up 002, up 003', 'nothing of this has run');
 
@@ -374,7 +374,7 @@ ask($first, 'BEGIN; SELECT migrate.apply()');
 # a role that cannot see the other's activity is told all the same
 ($status, $out, $err) = run_sql($node, 'waiting', 'deployer',
 	q{SET migrate.wait_timeout = '200ms'; SELECT migrate.apply()});
-like($err, qr/ERROR:  55P03: could not get the runner lock .* within 200 ms/,
+like($err, qr/ERROR:  55P03: could not obtain the runner lock .* within 200 ms/,
 	'a wait for the runner lock ends in time');
 like(
 	$err,

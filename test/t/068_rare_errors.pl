@@ -59,7 +59,7 @@ is( query($node, $db, 'app', q{
 my @calls = ('SELECT FROM migrate.status()', 'SELECT FROM migrate.plan()', 'CALL migrate.apply_each()');
 
 query($node, $db, $superuser, q{UPDATE pg_extension SET extversion = '0.0' WHERE extname = 'migrate'});
-raises('app', $_, 'MG021: objects of extension "migrate" do not fit its library', "another version: $_")
+raises('app', $_, 'MG021: installed version of extension "migrate" does not match its library', "another version: $_")
   foreach @calls;
 query($node, $db, $superuser, q{UPDATE pg_extension SET extversion =
 	(SELECT default_version FROM pg_available_extensions WHERE name = 'migrate')

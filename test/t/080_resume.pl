@@ -641,7 +641,7 @@ my $second = session($node, $db, 'app');
 my $second_pid = pid_of($second);
 ask_start($second, $each);
 is_waiting($node, $second_pid, 'Extension') or die 'the second run does not wait';
-fails('ROLLBACK: nobody gets in', qr/ERROR:  55P03: could not get the runner lock/,
+fails('ROLLBACK: nobody gets in', qr/ERROR:  55P03: could not obtain the runner lock/,
 	q{SET migrate.wait_timeout = '200ms'; SELECT migrate.add('3', 'SELECT 1')});
 $blocker->quit;
 (undef, $err) = ask_wait($runner);
@@ -930,7 +930,7 @@ my $build = 'CREATE TABLE t_1 (id int); CREATE INDEX CONCURRENTLY i ON t (id)';
 my $add = q{SELECT migrate.add('1', up => };
 super($add . quote("DELETE FROM migrate.step; $build") . ')');
 $err = fails('step taken away: noticed',
-	qr/ERROR:  MG022: somebody has changed how far migration "1" has come/, $each, $superuser);
+	qr/ERROR:  MG022: progress of migration "1" was concurrently changed/, $each, $superuser);
 like($err, qr/HINT:  .*migrate\.resume\(\)/, 'step taken away: says what to do');
 is(states(), '1 failed', 'step taken away: it was rolled back');
 super(q{SELECT migrate.remove('1')});

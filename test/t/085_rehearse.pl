@@ -571,7 +571,7 @@ is( query($node, 'left', $superuser, 'SELECT run, action, state, version, positi
 	'|rehearse|running|2|2|3|t', 'progress() shows a rehearsal');
 my ($status, undef, $message) = run_sql($node, 'left', $superuser,
 	q{SET migrate.wait_timeout = '100ms'; SELECT migrate.apply()});
-like($message, qr/55P03: could not get the runner lock/, 'which has the runner lock');
+like($message, qr/55P03: could not obtain the runner lock/, 'which has the runner lock');
 query($node, 'left', $superuser, "SELECT pg_cancel_backend($pid)");
 ($out, $err) = ask_wait($session);
 is($out, '', 'who cancels gets no rows');
