@@ -143,6 +143,15 @@ add_hint_about_commit(ErrorData *edata, const MigHintFacts *facts)
 									   mark ? ":" : ",", way));
 }
 
+/* a role or a tablespace, by the source file of the server that raised it */
+static bool
+is_of_cluster(const ErrorData *edata)
+{
+	return edata->filename != NULL &&
+		(strcmp(edata->filename, "user.c") == 0 ||
+		 strcmp(edata->filename, "tablespace.c") == 0);
+}
+
 void
 mig_error_hint_add(ErrorData *edata, const MigHintFacts *facts)
 {
@@ -174,7 +183,9 @@ mig_error_hint_add(ErrorData *edata, const MigHintFacts *facts)
 		case ERRCODE_DUPLICATE_FUNCTION:
 		case ERRCODE_DUPLICATE_OBJECT:
 		case ERRCODE_DUPLICATE_SCHEMA:
-			if (facts->ledger_was_empty)
+			if (is_of_cluster(edata))
+				mig_error_add_hint(edata, "All databases of the server share it: have the body create it only if it is not there.");
+			else if (facts->ledger_was_empty)
 				mig_error_add_hint(edata, "If the database had this schema before, record it with migrate.stamp_to().");
 			break;
 		case ERRCODE_UNDEFINED_TABLE:

@@ -106,6 +106,19 @@ SELECT migrate.add('1', 'CREATE TABLE existing ()', project => 'old');
 SELECT version FROM migrate.apply(project => 'old');
 \echo :SQLSTATE
 DROP TABLE existing;
+-- a role is of all databases, and says nothing about this one
+SELECT migrate.remove('1', 'old');
+CREATE ROLE regress_migrate_known;
+SELECT migrate.add('1', 'CREATE ROLE regress_migrate_known', project => 'old');
+SELECT version FROM migrate.apply(project => 'old');
+CALL migrate.apply_each(project => 'old');
+SELECT migrate.remove('1', 'old');
+SELECT migrate.add('1', 'ALTER ROLE regress_migrate_known RENAME TO regress_migrate_new; CREATE ROLE regress_migrate_known; ALTER ROLE regress_migrate_new RENAME TO regress_migrate_known', project => 'old');
+SELECT version FROM migrate.apply(project => 'old');
+DROP ROLE regress_migrate_known;
+SELECT migrate.remove('1', 'old');
+SELECT migrate.add('1', 'CREATE TYPE existing AS (); CREATE TYPE existing AS ()', project => 'old');
+SELECT version FROM migrate.apply(project => 'old');
 CREATE ROLE regress_migrate_other;
 SELECT migrate.grant('run', 'regress_migrate_other');
 SELECT migrate.add('4', 'CREATE TABLE t4 ()');
