@@ -109,6 +109,9 @@ mig_lint_report(MigLint *lint, MigSeverity severity, MigLintRel *rel,
 {
 	MigFinding	place;
 
+	if (lint->rule->foretells && severity == MIG_LINT_ERROR &&
+		lint->model->opaque)
+		return;
 	if (lint->rule->takes_long)
 		lint->takes_long = Max(lint->takes_long, severity);
 	mig_lint_place(lint, &place);
@@ -160,6 +163,12 @@ mig_lint_scale(MigLint *lint, MigLintRel *rel)
 	if (size->writes >= MIG_LINT_BUSY)
 		severity++;
 	return severity;
+}
+
+MigSeverity
+mig_lint_foretold(const MigLint *lint)
+{
+	return lint->model->opaque ? MIG_LINT_WARNING : MIG_LINT_ERROR;
 }
 
 bool

@@ -62,6 +62,8 @@ typedef struct MigLintRule
 {
 	const char *id;
 	bool		takes_long;		/* what it finds keeps the server busy */
+	bool		foretells;		/* its errors are about what is there: not
+								 * after what may have changed that */
 	NodeTag		tag;
 	void		(*check) (MigLint *lint, Node *stmt);
 } MigLintRule;
@@ -184,6 +186,12 @@ extern bool mig_lint_is_busy(MigLint *lint, MigLintRel *rel);
 
 /* a table of the plan, or without rows, or not there at all */
 extern bool mig_lint_is_harmless(MigLint *lint, MigLintRel *rel);
+
+/*
+ * How bad it is that the server will probably refuse the statement: no error
+ * where one before it may have changed the reason.
+ */
+extern MigSeverity mig_lint_foretold(const MigLint *lint);
 
 /* is this body run in one transaction, or is the statement on its own? */
 extern bool mig_lint_in_transaction(const MigLint *lint);

@@ -729,3 +729,24 @@ mig_facts_volatility(Oid schema, const char *function, int nargs)
 	ReleaseSysCacheList(list);
 	return worst;
 }
+
+bool
+mig_facts_may_run_sql(const char *function)
+{
+	CatCList   *list = SearchSysCacheList1(PROCNAMEARGSNSP,
+										   CStringGetDatum(function));
+	bool		may = list->n_members == 0;
+	int			i;
+
+	for (i = 0; i < list->n_members; i++)
+	{
+		Form_pg_proc form = (Form_pg_proc)
+			GETSTRUCT(&list->members[i]->tuple);
+
+		may = may || (form->provolatile == PROVOLATILE_VOLATILE &&
+					  form->prolang != INTERNALlanguageId &&
+					  form->prolang != ClanguageId);
+	}
+	ReleaseSysCacheList(list);
+	return may;
+}

@@ -116,4 +116,10 @@ extern MigLintCast mig_facts_cast(const MigLintColumn *column, Oid type,
 /* 'i', 's', 'v', the most volatile of those that could be meant; 0: none */
 extern char mig_facts_volatility(Oid schema, const char *function, int nargs);
 
+/*
+ * Could a function of this name, in whatever schema, change tables?  Not if it is
+ * in C or not volatile; yes if there is none, which the plan may make.
+ */
+extern bool mig_facts_may_run_sql(const char *function);
+
 #endif							/* MIG_LINT_FACTS_H */

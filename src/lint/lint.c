@@ -298,6 +298,9 @@ lint_refused_body(MigLint *lint, const char *text)
 	if (edata != NULL)
 	{
 		lint->refused[lint->part] = pstrdup(unpack_sql_state(edata->sqlerrcode));
+
+		/* what it would make, or drop, is not known */
+		lint->model->opaque = true;
 		return false;
 	}
 	lint->body = body;
@@ -562,7 +565,7 @@ check_downs(MigLint *lint)
 static void
 check_project(MigLint *lint)
 {
-	static const MigLintRule unknown = {"lint-off-unknown", false, T_Invalid, NULL};
+	static const MigLintRule unknown = {"lint-off-unknown", false, false, T_Invalid, NULL};
 	ListCell   *lc;
 	int			i;
 

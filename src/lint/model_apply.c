@@ -452,7 +452,10 @@ drop_something(MigLintModel *model, const DropStmt *stmt)
  * Everything else
  */
 
-/* a call of a user-defined function, whose effects are not known */
+/*
+ * A walker: a call of a user-defined function, whose effects are not known.  With
+ * arg, one that makes values and is called for nothing else is no such call.
+ */
 static bool
 calls_unknown_code(Node *node, void *arg)
 {
@@ -465,12 +468,37 @@ calls_unknown_code(Node *node, void *arg)
 											   &schema);
 		int			nargs = list_length(((FuncCall *) node)->args);
 
-		if ((schema != NULL && strcmp(schema, "pg_catalog") != 0) ||
-			mig_facts_volatility(mig_facts_schema("pg_catalog"), name,
-								 nargs) == '\0')
+		if (((schema != NULL && strcmp(schema, "pg_catalog") != 0) ||
+			 mig_facts_volatility(mig_facts_schema("pg_catalog"), name,
+								  nargs) == '\0') &&
+			(arg == NULL || mig_facts_may_run_sql(name)))
 			return true;
 	}
 	return raw_expression_tree_walker(node, calls_unknown_code, arg);
+}
+
+/* the part of a statement that runs functions with its rows; NULL: none */
+static Node *
+executed_query(Node *stmt)
+{
+	switch (nodeTag(stmt))
+	{
+		case T_InsertStmt:
+		case T_UpdateStmt:
+		case T_DeleteStmt:
+		case T_MergeStmt:
+			return stmt;
+		case T_CreateTableAsStmt:
+			return executed_query(((CreateTableAsStmt *) stmt)->query);
+		case T_CopyStmt:
+			return ((CopyStmt *) stmt)->query;
+		case T_ExplainStmt:
+			return ((ExplainStmt *) stmt)->query;
+		case T_SelectStmt:
+			return stmt;
+		default:
+			return NULL;
+	}
 }
 
 /* set_config('search_path', '...', ...), as pg_dump writes it */
@@ -705,7 +733,11 @@ void
 mig_model_apply(MigLintModel *model, Node *stmt)
 {
 	MemoryContext old = MemoryContextSwitchTo(model->context);
+	Node	   *query = executed_query(stmt);
 
 	apply_statement(model, stmt);
+	if (query != NULL && !IsA(stmt, SelectStmt) &&
+		calls_unknown_code(query, model))
+		model->opaque = true;
 	MemoryContextSwitchTo(old);
 }

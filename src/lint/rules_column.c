@@ -156,7 +156,7 @@ add_column_not_null(MigLint *lint, Node *stmt)
 			column_constraint(column, CONSTR_GENERATED) != NULL ||
 			mig_model_table_is_serial(column))
 			continue;
-		mig_lint_report(lint, MIG_LINT_ERROR, rel,
+		mig_lint_report(lint, mig_lint_foretold(lint), rel,
 						psprintf("%s is NOT NULL without a default: that fails because %s has rows",
 								 mig_lint_quote(column->colname),
 								 mig_lint_name(lint, rel)),
@@ -371,7 +371,7 @@ report_type_change(MigLint *lint, MigLintRel *rel, const char *column,
 	const char *column_name = mig_lint_quote(column);
 
 	if (effect == MIG_CAST_MISSING)
-		mig_lint_report(lint, MIG_LINT_ERROR, rel,
+		mig_lint_report(lint, mig_lint_foretold(lint), rel,
 						psprintf("the type of %s cannot be changed to the new one without USING",
 								 column_name),
 						psprintf("ALTER TABLE %s ALTER COLUMN %s TYPE ... USING ...;",
@@ -446,13 +446,13 @@ drop_not_null(MigLint *lint, Node *stmt)
 }
 
 const MigLintRule mig_rules_column[] = {
-	{"add-column-volatile-default", true, T_AlterTableStmt, add_column_volatile_default},
-	{"add-column-rewrites", true, T_AlterTableStmt, add_column_rewrites},
-	{"add-column-not-null", false, T_AlterTableStmt, add_column_not_null},
-	{"add-column-unique", true, T_AlterTableStmt, add_column_unique},
-	{"add-column-check", true, T_AlterTableStmt, add_column_check},
-	{"add-json-column", false, T_AlterTableStmt, add_json_column},
-	{"change-type-rewrites", true, T_AlterTableStmt, change_type_rewrites},
-	{"drop-not-null", false, T_AlterTableStmt, drop_not_null},
-	{NULL, false, T_Invalid, NULL}
+	{"add-column-volatile-default", true, false, T_AlterTableStmt, add_column_volatile_default},
+	{"add-column-rewrites", true, false, T_AlterTableStmt, add_column_rewrites},
+	{"add-column-not-null", false, false, T_AlterTableStmt, add_column_not_null},
+	{"add-column-unique", true, false, T_AlterTableStmt, add_column_unique},
+	{"add-column-check", true, false, T_AlterTableStmt, add_column_check},
+	{"add-json-column", false, false, T_AlterTableStmt, add_json_column},
+	{"change-type-rewrites", true, false, T_AlterTableStmt, change_type_rewrites},
+	{"drop-not-null", false, false, T_AlterTableStmt, drop_not_null},
+	{NULL, false, false, T_Invalid, NULL}
 };

@@ -638,17 +638,17 @@ domain_with_constraint(MigLint *lint, Node *node)
 }
 
 const MigLintRule mig_rules_constraint[] = {
-	{"foreign-key-validates", true, T_AlterTableStmt, foreign_key_validates},
-	{"foreign-key-to-busy-table", false, T_Invalid, foreign_key_to_busy_table},
-	{"foreign-key-without-index", false, T_Invalid, foreign_key_without_index},
-	{"check-validates", true, T_AlterTableStmt, check_validates},
-	{"unique-blocks", true, T_AlterTableStmt, unique_blocks},
-	{"exclusion-blocks", true, T_AlterTableStmt, exclusion_blocks},
-	{"primary-key-sets-not-null", true, T_AlterTableStmt, primary_key_sets_not_null},
-	{"set-not-null-scans", true, T_AlterTableStmt, set_not_null_scans},
-	{"validate-in-same-migration", true, T_AlterTableStmt, validate_in_same_migration},
-	{"refused-on-partitioned", false, T_AlterTableStmt, refused_on_partitioned},
-	{"domain-constraint-validates", true, T_AlterDomainStmt, domain_constraint_validates},
-	{"domain-with-constraint", false, T_CreateDomainStmt, domain_with_constraint},
-	{NULL, false, T_Invalid, NULL}
+	{"foreign-key-validates", true, false, T_AlterTableStmt, foreign_key_validates},
+	{"foreign-key-to-busy-table", false, false, T_Invalid, foreign_key_to_busy_table},
+	{"foreign-key-without-index", false, false, T_Invalid, foreign_key_without_index},
+	{"check-validates", true, false, T_AlterTableStmt, check_validates},
+	{"unique-blocks", true, false, T_AlterTableStmt, unique_blocks},
+	{"exclusion-blocks", true, false, T_AlterTableStmt, exclusion_blocks},
+	{"primary-key-sets-not-null", true, false, T_AlterTableStmt, primary_key_sets_not_null},
+	{"set-not-null-scans", true, false, T_AlterTableStmt, set_not_null_scans},
+	{"validate-in-same-migration", true, false, T_AlterTableStmt, validate_in_same_migration},
+	{"refused-on-partitioned", false, true, T_AlterTableStmt, refused_on_partitioned},
+	{"domain-constraint-validates", true, false, T_AlterDomainStmt, domain_constraint_validates},
+	{"domain-with-constraint", false, false, T_CreateDomainStmt, domain_with_constraint},
+	{NULL, false, false, T_Invalid, NULL}
 };

@@ -271,6 +271,7 @@ is_gone(MigLint *lint, const MigLintUse *use)
 	if (table != NULL && strcmp(use->kind, "attribute") == 0)
 		return mig_model_is_gone(lint->model, "type", table);
 	if (table == NULL || schema == NULL ||
+		mig_model_is_gone(lint->model, "schema", schema) ||
 		mig_model_find(lint->model, schema, table) == NULL)
 		return true;
 	/* what the plan's own query of it uses is looked at by itself */
@@ -820,20 +821,20 @@ disable_trigger(MigLint *lint, Node *stmt)
 }
 
 const MigLintRule mig_rules_drop[] = {
-	{"drop-table", false, T_DropStmt, drop_table},
-	{"drop-column", false, T_AlterTableStmt, check_drop_column},
-	{"drop-schema", false, T_DropStmt, drop_schema},
-	{"drop-database", false, T_DropdbStmt, drop_database},
-	{"drop-cascade", false, T_DropStmt, drop_cascade},
-	{"truncate-loses-rows", false, T_TruncateStmt, truncate_loses_rows},
-	{"truncate-cascade", false, T_TruncateStmt, truncate_cascade},
-	{"write-all-rows", true, T_Invalid, write_all_rows},
-	{"rename-column", false, T_RenameStmt, rename_column},
-	{"rename-table", false, T_RenameStmt, rename_table},
-	{"rename-schema", false, T_RenameStmt, rename_schema},
-	{"move-to-schema", false, T_AlterObjectSchemaStmt, check_move_to_schema},
-	{"still-used", false, T_Invalid, still_used},
-	{"type-of-used-column", false, T_AlterTableStmt, type_of_used_column},
-	{"disable-trigger", false, T_AlterTableStmt, disable_trigger},
-	{NULL, false, T_Invalid, NULL}
+	{"drop-table", false, false, T_DropStmt, drop_table},
+	{"drop-column", false, false, T_AlterTableStmt, check_drop_column},
+	{"drop-schema", false, false, T_DropStmt, drop_schema},
+	{"drop-database", false, false, T_DropdbStmt, drop_database},
+	{"drop-cascade", false, false, T_DropStmt, drop_cascade},
+	{"truncate-loses-rows", false, false, T_TruncateStmt, truncate_loses_rows},
+	{"truncate-cascade", false, false, T_TruncateStmt, truncate_cascade},
+	{"write-all-rows", true, false, T_Invalid, write_all_rows},
+	{"rename-column", false, false, T_RenameStmt, rename_column},
+	{"rename-table", false, false, T_RenameStmt, rename_table},
+	{"rename-schema", false, false, T_RenameStmt, rename_schema},
+	{"move-to-schema", false, false, T_AlterObjectSchemaStmt, check_move_to_schema},
+	{"still-used", false, true, T_Invalid, still_used},
+	{"type-of-used-column", false, true, T_AlterTableStmt, type_of_used_column},
+	{"disable-trigger", false, false, T_AlterTableStmt, disable_trigger},
+	{NULL, false, false, T_Invalid, NULL}
 };

@@ -516,19 +516,19 @@ lock_table(MigLint *lint, Node *node)
 }
 
 const MigLintRule mig_rules_index[] = {
-	{"create-index-blocks-writes", true, T_IndexStmt, create_index_blocks_writes},
-	{"index-concurrently-on-partitioned", false, T_Invalid, index_concurrently_on_partitioned},
-	{"index-with-many-columns", false, T_IndexStmt, index_with_many_columns},
-	{"duplicate-index", false, T_IndexStmt, duplicate_index},
-	{"invalid-index-is-kept", false, T_IndexStmt, invalid_index_is_kept},
-	{"drop-index-blocks", false, T_DropStmt, drop_index_blocks},
-	{"reindex-blocks", true, T_ReindexStmt, reindex_blocks},
-	{"concurrently-in-transaction", false, T_Invalid, concurrently_in_transaction},
-	{"detach-partition-blocks", false, T_AlterTableStmt, detach_partition_blocks},
-	{"attach-partition-scans", true, T_AlterTableStmt, attach_partition_scans},
-	{"partition-of-blocks", false, T_CreateStmt, partition_of_blocks},
-	{"refresh-blocks-reads", true, T_RefreshMatViewStmt, refresh_blocks_reads},
-	{"rewrite-table", true, T_Invalid, rewrite_table},
-	{"lock-table", false, T_LockStmt, lock_table},
-	{NULL, false, T_Invalid, NULL}
+	{"create-index-blocks-writes", true, false, T_IndexStmt, create_index_blocks_writes},
+	{"index-concurrently-on-partitioned", false, true, T_Invalid, index_concurrently_on_partitioned},
+	{"index-with-many-columns", false, false, T_IndexStmt, index_with_many_columns},
+	{"duplicate-index", false, false, T_IndexStmt, duplicate_index},
+	{"invalid-index-is-kept", false, true, T_IndexStmt, invalid_index_is_kept},
+	{"drop-index-blocks", false, false, T_DropStmt, drop_index_blocks},
+	{"reindex-blocks", true, false, T_ReindexStmt, reindex_blocks},
+	{"concurrently-in-transaction", false, false, T_Invalid, concurrently_in_transaction},
+	{"detach-partition-blocks", false, false, T_AlterTableStmt, detach_partition_blocks},
+	{"attach-partition-scans", true, false, T_AlterTableStmt, attach_partition_scans},
+	{"partition-of-blocks", false, false, T_CreateStmt, partition_of_blocks},
+	{"refresh-blocks-reads", true, false, T_RefreshMatViewStmt, refresh_blocks_reads},
+	{"rewrite-table", true, false, T_Invalid, rewrite_table},
+	{"lock-table", false, false, T_LockStmt, lock_table},
+	{NULL, false, false, T_Invalid, NULL}
 };

@@ -372,8 +372,6 @@ unknown_object(MigLint *lint, Node *stmt)
 {
 	ListCell   *lc;
 
-	if (lint->model->opaque)
-		return;
 	switch (nodeTag(stmt))
 	{
 		case T_AlterTableStmt:
@@ -455,8 +453,6 @@ unknown_type(MigLint *lint, Node *stmt)
 	List	   *columns = NIL;
 	ListCell   *lc;
 
-	if (lint->model->opaque)
-		return;
 	if (IsA(stmt, CreateStmt))
 		columns = ((CreateStmt *) stmt)->tableElts;
 	foreach_command(lc, stmt)
@@ -526,7 +522,7 @@ already_exists(MigLint *lint, Node *stmt)
 {
 	ListCell   *lc;
 
-	if (lint->model->opaque || lint->model->cascaded)
+	if (lint->model->cascaded)
 		return;
 	if (IsA(stmt, CreateStmt) && !((CreateStmt *) stmt)->if_not_exists)
 		check_free(lint, ((CreateStmt *) stmt)->relation, "relation");
@@ -671,10 +667,10 @@ secret_in_body(MigLint *lint, Node *stmt)
 }
 
 const MigLintRule mig_rules_name[] = {
-	{"unknown-object", false, T_Invalid, unknown_object},
-	{"unknown-type", false, T_Invalid, unknown_type},
-	{"already-exists", false, T_Invalid, already_exists},
-	{"name-too-long", false, T_Invalid, name_too_long},
-	{"secret-in-body", false, T_Invalid, secret_in_body},
-	{NULL, false, T_Invalid, NULL}
+	{"unknown-object", false, true, T_Invalid, unknown_object},
+	{"unknown-type", false, true, T_Invalid, unknown_type},
+	{"already-exists", false, true, T_Invalid, already_exists},
+	{"name-too-long", false, false, T_Invalid, name_too_long},
+	{"secret-in-body", false, false, T_Invalid, secret_in_body},
+	{NULL, false, false, T_Invalid, NULL}
 };

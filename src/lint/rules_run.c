@@ -696,7 +696,7 @@ body_refused(MigLint *lint, Node *stmt)
 {
 	if (lint->refused[MIG_UP] != NULL)
 		mig_lint_report(lint, MIG_LINT_ERROR, NULL,
-						psprintf("the up body cannot be run (%s)",
+						psprintf("the up body cannot be run (%s), so it is not checked whether later ones find what they need",
 								 lint->refused[MIG_UP]),
 						"Correct it and load it again.");
 	if (lint->refused[MIG_DOWN] != NULL)
@@ -892,25 +892,25 @@ lint_off_unknown(MigLint *lint, Node *stmt)
 }
 
 const MigLintRule mig_rules_run[] = {
-	{"could-be-cut", false, T_Invalid, could_be_cut},
-	{"lock-held-long", false, T_Invalid, lock_held_long},
-	{"lock-on-busy-table", false, T_Invalid, lock_on_busy_table},
-	{"merge-alter-table", false, T_AlterTableStmt, merge_alter_table},
-	{"lock-timeout-off", false, T_VariableSetStmt, lock_timeout_off},
-	{"down-does-not-restore", false, T_Invalid, down_does_not_restore},
-	{"down-loses-data", false, T_Invalid, down_loses_data},
-	{NULL, false, T_Invalid, NULL}
+	{"could-be-cut", false, false, T_Invalid, could_be_cut},
+	{"lock-held-long", false, false, T_Invalid, lock_held_long},
+	{"lock-on-busy-table", false, false, T_Invalid, lock_on_busy_table},
+	{"merge-alter-table", false, false, T_AlterTableStmt, merge_alter_table},
+	{"lock-timeout-off", false, false, T_VariableSetStmt, lock_timeout_off},
+	{"down-does-not-restore", false, false, T_Invalid, down_does_not_restore},
+	{"down-loses-data", false, false, T_Invalid, down_loses_data},
+	{NULL, false, false, T_Invalid, NULL}
 };
 
 const MigLintRule mig_rules_migration[] = {
-	{"missing-down", false, T_Invalid, missing_down},
-	{"empty-body", false, T_Invalid, empty_body},
-	{"empty-down", false, T_Invalid, empty_down},
-	{"body-refused", false, T_Invalid, body_refused},
-	{"verify-cannot-fail", false, T_Invalid, verify_cannot_fail},
-	{"version-duplicate", false, T_Invalid, version_duplicate},
-	{"version-gap", false, T_Invalid, version_gap},
-	{"version-out-of-order", false, T_Invalid, version_out_of_order},
-	{"lint-off-unknown", false, T_Invalid, lint_off_unknown},
-	{NULL, false, T_Invalid, NULL}
+	{"missing-down", false, false, T_Invalid, missing_down},
+	{"empty-body", false, false, T_Invalid, empty_body},
+	{"empty-down", false, false, T_Invalid, empty_down},
+	{"body-refused", false, false, T_Invalid, body_refused},
+	{"verify-cannot-fail", false, false, T_Invalid, verify_cannot_fail},
+	{"version-duplicate", false, false, T_Invalid, version_duplicate},
+	{"version-gap", false, false, T_Invalid, version_gap},
+	{"version-out-of-order", false, false, T_Invalid, version_out_of_order},
+	{"lint-off-unknown", false, false, T_Invalid, lint_off_unknown},
+	{NULL, false, false, T_Invalid, NULL}
 };

@@ -451,13 +451,13 @@ enum_value_used_at_once(MigLint *lint, Node *stmt)
 }
 
 const MigLintRule mig_rules_type[] = {
-	{"small-key", false, T_Invalid, small_key},
-	{"serial-column", false, T_Invalid, serial_column},
-	{"limited-text", false, T_Invalid, limited_text},
-	{"padded-text", false, T_Invalid, padded_text},
-	{"timestamp-without-zone", false, T_Invalid, timestamp_without_zone},
-	{"new-enum", false, T_CreateEnumStmt, new_enum},
-	{"enum-value-without-place", false, T_AlterEnumStmt, enum_value_without_place},
-	{"enum-value-used-at-once", false, T_Invalid, enum_value_used_at_once},
-	{NULL, false, T_Invalid, NULL}
+	{"small-key", false, false, T_Invalid, small_key},
+	{"serial-column", false, false, T_Invalid, serial_column},
+	{"limited-text", false, false, T_Invalid, limited_text},
+	{"padded-text", false, false, T_Invalid, padded_text},
+	{"timestamp-without-zone", false, false, T_Invalid, timestamp_without_zone},
+	{"new-enum", false, false, T_CreateEnumStmt, new_enum},
+	{"enum-value-without-place", false, false, T_AlterEnumStmt, enum_value_without_place},
+	{"enum-value-used-at-once", false, false, T_Invalid, enum_value_used_at_once},
+	{NULL, false, false, T_Invalid, NULL}
 };

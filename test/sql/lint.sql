@@ -58,6 +58,7 @@ CREATE TABLE defaulted_rest PARTITION OF defaulted DEFAULT;
 INSERT INTO defaulted VALUES (1, 1);
 CREATE INDEX parted_at ON parted (at);
 CREATE TABLE has_mood (m mood, list mood[]);
+CREATE SCHEMA lint_views CREATE VIEW over AS SELECT id FROM lint.parted;
 CREATE TRIGGER noted BEFORE UPDATE ON big FOR EACH ROW EXECUTE FUNCTION note();
 
 INSERT INTO big SELECT n, n, 'x', n, 'y', 1, now(), 1, 1, 1, 1, 1, 1, 1 FROM generate_series(1, 100) n;
@@ -428,6 +429,40 @@ SELECT 1'),
 ('lint-off-unknown', NULL, '-- migrate:lint-off drop-table
 SELECT 1');
 
+-- what is in the way may have gone in code that nobody reads
+INSERT INTO cases (rule, fires, up)
+	SELECT rule, left(fires, after.severity), concat(after.up, '; ', refused.up)
+	FROM (VALUES ('still-used', 'error', 'DROP TABLE parted'),
+		('still-used', 'error', 'ALTER TABLE big DROP COLUMN used'),
+		('still-used', 'error', 'DROP TABLE few'),
+		('still-used', 'error', 'DROP INDEX few_pkey'),
+		('still-used', 'error', 'DROP TYPE mood'),
+		('still-used', 'error', 'DROP DOMAIN anything'),
+		('type-of-used-column', 'error', 'ALTER TABLE big ALTER used TYPE bigint'),
+		('index-concurrently-on-partitioned', 'error', 'CREATE INDEX CONCURRENTLY ON parted (id)'),
+		('refused-on-partitioned', 'error', 'ALTER TABLE parted ADD PRIMARY KEY USING INDEX parted_at'),
+		('invalid-index-is-kept', 'error', 'CREATE INDEX IF NOT EXISTS big_broken ON big (used)'),
+		('unknown-type', 'error', 'ALTER TABLE few ADD COLUMN c nothing'),
+		('already-exists', 'error', 'CREATE TABLE few (a int)'),
+		('unknown-object', 'error', 'DROP TABLE nowhere')) AS refused (rule, fires, up),
+	(VALUES (NULL, 'DO $x$ BEGIN EXECUTE ''anything''; END $x$'),
+		(NULL, 'SELECT calls()'),
+		(NULL, 'CALL anything()'),
+		(NULL, 'INSERT INTO none (id) SELECT fickle()'),
+		(NULL, 'UPDATE none SET a = fickle() WHERE id = 1'),
+		(NULL, 'DELETE FROM none WHERE id = anything()'),
+		(NULL, 'CREATE TABLE made AS SELECT fickle()'),
+		(NULL, 'COPY (SELECT fickle()) TO ''/nowhere'''),
+		(NULL, 'EXPLAIN ANALYZE SELECT fickle()'),
+		(10, 'INSERT INTO none (id) SELECT steady()'),
+		(10, 'INSERT INTO none (id) SELECT hashint4(7)'),
+		(10, 'CREATE VIEW made AS SELECT fickle()')) AS after (severity, up);
+INSERT INTO cases (rule, fires, up) VALUES
+('add-column-not-null', 'warning', 'SELECT calls(); ALTER TABLE few ADD COLUMN n int NOT NULL'),
+('change-type-rewrites', 'warning', 'SELECT calls(); ALTER TABLE few ALTER a TYPE mood'),
+('still-used', 'warning', 'SELECT calls(); ALTER TABLE big DROP COLUMN called'),
+('still-used', NULL, 'DROP SCHEMA lint_views CASCADE; ALTER TABLE parted DROP COLUMN id');
+
 -- of the way back
 -- what PostgreSQL 18 takes and those before refuse
 INSERT INTO cases (rule, fires, up)
@@ -622,6 +657,16 @@ SELECT version, result FROM migrate.load('{"1_a.sql": "-- migrate:lint-off-file 
 SELECT version, rule FROM migrate.lint();
 SELECT migrate.remove('1');
 
+-- what a body that cannot be run would have made is not missed
+SET client_min_messages = error;
+SELECT version, result FROM migrate.load('{"1_a.up.sql": "CREATE TABLE refused (a int); COMMIT; CREATE TABL x", "2_b.up.sql": "ALTER TABLE refused ADD COLUMN b nothing; DROP TABLE parted", "3_c.up.sql": "CREATE INDEX i ON refused (a); SELECT * FROM x"}');
+SELECT version, rule, message FROM migrate.lint() WHERE severity = 'error';
+SELECT migrate.remove(v) FROM unnest('{3,2,1}'::text[]) v;
+SET client_min_messages = warning;
+SELECT version, result FROM migrate.load('{"1_a.up.sql": "CREATE TABLE fine (a int)", "1_a.down.sql": "DROP TABL fine", "2_b.up.sql": "ALTER TABLE refused ADD COLUMN b int"}');
+SELECT version, rule, message FROM migrate.lint() WHERE severity = 'error';
+SELECT migrate.remove(v) FROM unnest('{2,1}'::text[]) v;
+
 -- what apply() makes of it
 SET client_min_messages = notice;
 SELECT migrate.add('1', 'ALTER TABLE few ADD COLUMN j json; CREATE TABLE made (a varchar(3))', 'DROP TABLE nowhere');
@@ -653,6 +698,6 @@ UPDATE migrate.policy SET lint_off = '{NULL}';
 SELECT * FROM migrate.lint(project => 'another');
 
 SET client_min_messages = warning;
-DROP SCHEMA lint CASCADE;
+DROP SCHEMA lint, lint_views CASCADE;
 DROP EXTENSION migrate;
 CREATE EXTENSION migrate;
