@@ -22,6 +22,7 @@
 #include "ledger/entry.h"
 #include "ledger/migration.h"
 #include "ledger/policy.h"
+#include "ledger/project_names.h"
 #include "ledger/state.h"
 #include "plan/project.h"
 #include "plan/preflight.h"
@@ -108,13 +109,15 @@ parse_sources(List *sources, bool partial)
 
 /*
  * Store migrations that have been parsed; amendments are about those of the
- * changed ones that are applied.
+ * changed ones that are applied.  Warns of a project that begins with them.
  */
 static void
 store_sources(const char *project, List *new_sources, List *changed_sources,
 			  List *amendments, const char *note, const MigAuthor *named)
 {
 	MigAuthor	authors[MIG_VERIFY + 1];
+	bool		begins = new_sources != NIL &&
+		mig_project_names_is_empty(project);
 
 	mig_trigger_find_authors(named, authors);
 	mig_trigger_begin(amendments != NIL, authors);
@@ -130,6 +133,8 @@ store_sources(const char *project, List *new_sources, List *changed_sources,
 	PG_END_TRY();
 	if (amendments != NIL)
 		mig_amendment_record(amendments, note);
+	if (begins)
+		mig_project_names_tell_new(project);
 }
 
 /* how these sources compare with what is stored, in their order */

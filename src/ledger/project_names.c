@@ -50,8 +50,8 @@ mig_project_names_tell_empty(const char *project, int elevel)
 			 errhint("Load them, or correct the name of the project or the database.")));
 }
 
-void
-mig_project_names_warn_if_empty(const char *project)
+bool
+mig_project_names_is_empty(const char *project)
 {
 	MigSqlScope scope;
 	Oid			types[1] = {TEXTOID};
@@ -66,6 +66,74 @@ mig_project_names_warn_if_empty(const char *project)
 					1, types, values, NULL);
 	empty = mig_sql_get_bool(0, 1);
 	mig_tables_close(&scope);
-	if (empty)
+	return empty;
+}
+
+void
+mig_project_names_warn_if_empty(const char *project)
+{
+	if (mig_project_names_is_empty(project))
 		mig_project_names_tell_empty(project, WARNING);
+}
+
+/*
+ * The versions of a project that are applied in another one with the same text:
+ * in the first such project, which goes into *other.
+ */
+static List *
+find_applied_elsewhere(const char *project, const char **other)
+{
+	MigSqlScope scope;
+	Oid			types[1] = {TEXTOID};
+	Datum		values[1] = {CStringGetTextDatum(project)};
+	uint64		nrows;
+	List	   *versions = NIL;
+
+	mig_tables_open(&scope);
+	nrows = mig_sql_execute("SELECT DISTINCT a.project, a.version"
+							" FROM migrate.migration m JOIN migrate.applied a"
+							"  ON a.version OPERATOR(pg_catalog.=) m.version"
+							"  AND a.checksum OPERATOR(pg_catalog.=) m.checksum"
+							" WHERE m.project OPERATOR(pg_catalog.=) $1"
+							"  AND a.project OPERATOR(pg_catalog.<>) $1"
+							" ORDER BY 1, 2", 1, types, values, NULL);
+	for (uint64 row = 0; row < nrows; row++)
+	{
+		const char *name = mig_sql_get_text(&scope, row, 1);
+
+		if (versions != NIL && strcmp(name, *other) != 0)
+			break;
+		*other = name;
+		versions = mig_sql_append(&scope, versions,
+								  mig_sql_get_text(&scope, row, 2));
+	}
+	mig_tables_close(&scope);
+	return versions;
+}
+
+void
+mig_project_names_tell_new(const char *project)
+{
+	List	   *others = NIL;
+	List	   *projects = mig_project_names();
+	const char *other = NULL;
+	List	   *versions;
+	ListCell   *lc;
+
+	foreach(lc, projects)
+	{
+		if (strcmp(lfirst(lc), project) != 0)
+			others = lappend(others, lfirst(lc));
+	}
+	if (others == NIL)
+		return;
+	versions = find_applied_elsewhere(project, &other);
+	ereport(WARNING,
+			(errmsg("project \"%s\" is new in this database", project),
+			 versions != NIL ?
+			 errdetail("Other projects: %s.  Applied in \"%s\" with the same text: %s.",
+					   mig_error_name_list(others), other,
+					   mig_error_name_list(versions)) :
+			 errdetail("Other projects: %s.", mig_error_name_list(others)),
+			 errhint("If another project is meant, take the migrations out of this one with migrate.remove() before they are applied.")));
 }

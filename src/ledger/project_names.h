@@ -21,7 +21,16 @@ extern List *mig_project_names(void);
  */
 extern void mig_project_names_tell_empty(const char *project, int elevel);
 
+/* is that so? */
+extern bool mig_project_names_is_empty(const char *project);
+
 /* warn if that is so */
 extern void mig_project_names_warn_if_empty(const char *project);
+
+/*
+ * Warn that a project which was empty has migrations now, if the database has
+ * others: its name may be wrong, and the same texts be applied in one of them.
+ */
+extern void mig_project_names_tell_new(const char *project);
 
 #endif							/* MIG_LEDGER_PROJECT_NAMES_H */
