@@ -13,6 +13,7 @@
 
 #include "base/errors.h"
 #include "source/convention.h"
+#include "source/convention_atlas.h"
 #include "source/convention_auto.h"
 #include "source/convention_dbmate.h"
 #include "source/refusal.h"
@@ -201,6 +202,7 @@ mig_convention_parse(MigFile *files, int nfiles, const MigReading *reading,
 		mig_refusal_report(&set);
 	}
 	found->parse(&set);
+	mig_atlas_check_sums(&set);
 	if (found->has_place)
 		mig_set_check_foreign(&set, found);
 	if (!found->nested && !reading->subdirectories)

@@ -15,6 +15,7 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "source/byte_order.h"
+#include "source/convention_atlas.h"
 #include "source/conventions.h"
 
 #define SUM_FILE "atlas.sum"
@@ -155,30 +156,82 @@ read_sums(const MigSourceFile *sums, int *count)
 	return lines;
 }
 
-/*
- * Put the names and texts of the files that are there in a row, in the order of
- * their names, as they go into the sums; *matched gets how many of the lines have
- * their file in its place.
- */
-static char *
-join_files(const MigFileSet *set, const MigSourceFile *sums, SumLine *lines,
-		   int count, int *matched, const MigSourceFile **extra)
+/* those that lie beside the sums, in the order of their names */
+static List *
+find_scripts(const MigFileSet *set, const MigSourceFile *sums)
 {
 	char	   *directory = mig_file_path_directory(sums->path);
+	List	   *scripts = NIL;
+
+	for (int i = 0; i < set->nscripts; i++)
+	{
+		MigSourceFile *script = &set->scripts[i];
+
+		if (mig_file_path_is_sql(script->path) &&
+			strcmp(mig_file_path_directory(script->path), directory) == 0)
+			scripts = lappend(scripts, script);
+	}
+	return scripts;
+}
+
+/*
+ * The same for files in the form of another tool: Atlas sums them up in that
+ * tool's order, which is that of the lines, and perhaps without the ways back.
+ */
+static List *
+find_scripts_of_other(const MigFileSet *set, const MigSourceFile *sums,
+					  const SumLine *lines, int count)
+{
+	List	   *scripts = find_scripts(set, sums);
+	List	   *ordered = NIL;
+	ListCell   *lc;
+
+	for (int i = 0; i < count; i++)
+	{
+		foreach(lc, scripts)
+		{
+			MigSourceFile *script = lfirst(lc);
+
+			if (strcmp(mig_file_path_base(script->path), lines[i].name) != 0)
+				continue;
+			ordered = lappend(ordered, script);
+			scripts = foreach_delete_current(scripts, lc);
+			break;
+		}
+	}
+	foreach(lc, scripts)
+	{
+		MigSourceFile *script = lfirst(lc);
+		MigFileName name;
+
+		mig_file_path_split(script->path, &name);
+		if (name.part == MIG_UP &&
+			!mig_file_path_matches(name.base, "U#*__*"))
+			ordered = lappend(ordered, script);
+	}
+	return ordered;
+}
+
+/*
+ * Put the names and texts of the scripts in a row, as they go into the sums;
+ * *matched gets how many of the lines have their file in its place.
+ */
+static char *
+join_files(List *scripts, SumLine *lines, int count, int *matched,
+		   const MigSourceFile **extra)
+{
 	StringInfoData joined;
+	ListCell   *lc;
 
 	initStringInfo(&joined);
 	*matched = 0;
 	*extra = NULL;
-	for (int i = 0; i < set->nscripts; i++)
+	foreach(lc, scripts)
 	{
-		const MigSourceFile *script = &set->scripts[i];
+		const MigSourceFile *script = lfirst(lc);
 		const char *name = mig_file_path_base(script->path);
 		char	   *mode;
 
-		if (!mig_file_path_is_sql(script->path) ||
-			strcmp(mig_file_path_directory(script->path), directory) != 0)
-			continue;
 		appendStringInfoString(&joined, name);
 		mode = head_directive(script, "sum");
 		if (mode != NULL && strcmp(mode, "ignore") == 0)
@@ -205,15 +258,20 @@ is_sum_of(const SumLine *line, const char *joined)
 				  line->hash) == 0;
 }
 
-/* raise the first file that is not the one that has been summed up */
+/*
+ * Raise the first file that is not the one that has been summed up; own: the
+ * files are in the form of Atlas.
+ */
 static void
-check_sums(const MigFileSet *set, const MigSourceFile *sums)
+check_sums(const MigFileSet *set, const MigSourceFile *sums, bool own)
 {
 	int			count;
 	SumLine    *lines = read_sums(sums, &count);
 	int			matched;
 	const MigSourceFile *extra;
-	char	   *joined = join_files(set, sums, lines, count, &matched, &extra);
+	List	   *scripts = own ? find_scripts(set, sums) :
+		find_scripts_of_other(set, sums, lines, count);
+	char	   *joined = join_files(scripts, lines, count, &matched, &extra);
 	int			low = 0;
 	int			high = matched;
 
@@ -242,18 +300,23 @@ check_sums(const MigFileSet *set, const MigSourceFile *sums)
 													MIG_PATH_BYTES)));
 }
 
+void
+mig_atlas_check_sums(MigFileSet *set)
+{
+	MigSourceFile *sums = find_sums(set);
+
+	if (sums == NULL)
+		return;
+	check_sums(set, sums,
+			   strcmp(set->convention, mig_convention_atlas.name) == 0);
+	sums->used = true;
+}
+
 /* the order of files' names is that of their bytes */
 static void
 atlas_parse(MigFileSet *set)
 {
-	MigSourceFile *sums = find_sums(set);
-
 	mig_file_set_pair(set, atlas_claim, atlas_take);
-	if (sums != NULL)
-	{
-		check_sums(set, sums);
-		sums->used = true;
-	}
 	mig_order_keep(mig_byte_order_of_files(set->sources));
 }
 

@@ -191,11 +191,12 @@ make_hint(const char *readers, const char *hint)
 
 static const char *const back_words[] = {
 	"down", "downs", "dn", "undo", "undoing", "revert", "reverting", "rollback",
-	"rollingback", "downgrade", "backward", "backwards", "wayback", "createabovedropbelow", NULL
+	"rollingback", "downgrade", "backward", "backwards", "wayback", "reverse",
+	"reversing", "unapply", "unapplying", "createabovedropbelow", NULL
 };
 
 static const char *const forth_words[] = {
-	"up", "ups", "do", "upgrade", "forward", "forwards", NULL
+	"up", "ups", "do", "upgrade", "forward", "forwards", "apply", NULL
 };
 
 /* what may stand beside such words and says no more than they do */
@@ -520,6 +521,18 @@ ornament_length(const unsigned char *c)
 	return 0;
 }
 
+/* skip what is neither a letter nor a digit */
+static const char *
+skip_ornaments(const char *text, const char *end)
+{
+	int			length;
+
+	while (text < end &&
+		   (length = ornament_length((const unsigned char *) text)) > 0)
+		text += length;
+	return text;
+}
+
 /*
  * Is the text, which is in lower case and has no blanks, nothing but some of the
  * words, one at least, and fillers?
@@ -599,6 +612,30 @@ says_way(const char *start, const char *end, const char *const *words)
 	return names_way(letters, words);
 }
 
+/*
+ * Is the comment from start to end the marker of the way back of some tool,
+ * whatever its name is: "+tool down", "@my-tool undo"?
+ */
+static bool
+is_marker_of_any_tool(const char *start, const char *end)
+{
+	const char *text = skip_ornaments(start, end);
+	const char *word = "";
+
+	if (strchr("+@", text[-1]) == NULL)
+		return false;
+	for (int n = 0; n < 3 && text < end; n++)
+	{
+		const char *first = text;
+
+		while (text < end && isalnum((unsigned char) *text))
+			text++;
+		word = asc_tolower(first, text - first);
+		text = skip_ornaments(text, end);
+	}
+	return text == end && is_word_of(word, back_words);
+}
+
 static bool
 has_native_markers(const char *convention)
 {
@@ -673,18 +710,6 @@ static const char *const no_transaction_words[] = {
 	"transactionfalse", "transactionoff", "transactionaloff",
 	"transactionalfalse", NULL
 };
-
-/* skip what is neither a letter nor a digit */
-static const char *
-skip_ornaments(const char *text, const char *end)
-{
-	int			length;
-
-	while (text < end &&
-		   (length = ornament_length((const unsigned char *) text)) > 0)
-		text += length;
-	return text;
-}
 
 /* the word at *text in lower case, letters alone; *text is moved behind it */
 static char *
@@ -852,7 +877,8 @@ static void
 note_way(Turn *turn, const MigFileSet *set, const char *start,
 		 const char *end, const ForeignMarker *title, int line)
 {
-	bool		back = says_way(start, end, back_words);
+	bool		back = says_way(start, end, back_words) ||
+		is_marker_of_any_tool(start, end);
 
 	if (is_own_marker(set, start))
 	{

@@ -226,3 +226,19 @@ SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- atlas:txmode never\n\n
 SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- atlas:txmode none\nSELECT 1;'), 'atlas');
 SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'-- atlas:delimiter \\n\\n\n\nSELECT 1;'), 'atlas');
 SELECT pg_temp.refused('{"1_a.up.sql": "SELECT 1;", "atlas.sum": "h1:x"}');
+CREATE TEMP TABLE sums AS SELECT jsonb_build_object('1_a.sql', 'SELECT 1;',
+	'atlas.sum', E'h1:x\n1_a.sql h1:' || encode(sha256('1_a.sqlSELECT 1;'), 'base64') || E'\n') AS files;
+SELECT version, source FROM sums, pg_temp.loaded(files);
+SELECT pg_temp.refused(files || jsonb_build_object('2_n.sql', E'-- migrate:up\nSELECT 2;\n')) FROM sums;
+SELECT pg_temp.refused(files || jsonb_build_object('2_n.sql', E'-- migrate:up\nSELECT 2;\n', '1_a.sql', 'SELECT 3;')) FROM sums;
+SELECT pg_temp.refused(files || jsonb_build_object('1_a.sql', E'-- +goose Up\nSELECT 3;')) FROM sums;
+SELECT version FROM pg_temp.loaded(jsonb_build_object('1_a.up.sql', 'SELECT 1;', '1_a.down.sql', 'SELECT -1;',
+	'atlas.sum', E'h1:x\n1_a.up.sql h1:' || encode(sha256('1_a.up.sqlSELECT 1;'), 'base64') || E'\n'));
+
+--
+-- the way back in the words of a tool that nobody knows
+--
+SELECT m, pg_temp.refused(jsonb_build_object('1_a.sql', format(E'%s\nCREATE TABLE t ();\n%s\nDROP TABLE t;\n', split_part(m, '|', 1), split_part(m, '|', 2))))
+FROM unnest('{-- +duckdb up|-- +duckdb down,-- @my-tool up|--@my-tool: Down,/* +tool up */|/* +tool undo */,-- migrate forward|-- migrate reverse,-- forward|-- reverse,-- apply|-- unapply,|-- @down}'::text[]) m;
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'SELECT 1;\n-- @ada wrote this before the tables went down\nSELECT 2;\n'));
+SELECT pg_temp.refused(jsonb_build_object('1_a.sql', E'SELECT 1;\n-- reverse the order of the keys\nSELECT 2;\n'));
