@@ -100,4 +100,21 @@ END
 	cmp_ok(query($node, 'app', 'app', 'SELECT count(*) FROM migrate.applied'), '<', 3, '... and has undone something');
 }
 
+# And so does what its section "Partly done" ends with, in the order of the page.
+my ($partly) = slurp_file("$top/doc/night.md") =~ /^## Partly done\n(.*?)^## /ms;
+my @last = split /(?<=;)\n/, ($partly =~ /```sql\n(.*?)```/gs)[-1];
+
+owner_database($node, 'app');
+query($node, 'app', 'app', <<'END');
+SELECT migrate.add('0065', 'CREATE TABLE users ()', 'DROP TABLE users');
+SELECT migrate.apply();
+INSERT INTO migrate.policy (project, protected) VALUES ('default', true);
+END
+cmp_ok(scalar(@last), '==', 2, 'doc/night.md: "Partly done" ends with two calls');
+foreach my $call (@last)
+{
+	my ($status, undef, $err) = run_sql($node, 'app', 'app', $call);
+	is($status, 0, "$call works in a protected project") or diag $err;
+}
+
 done_testing();
