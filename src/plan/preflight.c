@@ -96,7 +96,8 @@ mig_preflight_destructive(const char *project, const MigPolicy *policy,
 				(errcode(MIG_ERRCODE_PROTECTED),
 				 errmsg("project \"%s\" is protected", project),
 				 errdetail("This call can lose data."),
-				 errhint("Pass confirm => current_database() to proceed.")));
+				 errhint("Pass confirm => %s to proceed.",
+						 quote_literal_cstr(database))));
 }
 
 /* start() applies, so it is no way out for who rolls back or verifies */

@@ -210,7 +210,7 @@ like(expect(0, 'script', '001'), qr/^SELECT migrate\.add\(version => E'002'/m, '
 # a protected project
 query(q{INSERT INTO migrate.policy (project, protected) VALUES ('default', true)});
 expect(3, 'down');
-like($err, qr/--confirm/, 'the hint names the option');
+like($err, qr/--confirm 'shop' /, 'the hint is what a shell can read');
 expect(0, 'down', '--confirm', 'shop');
 query(q{UPDATE migrate.policy SET protected = false});
 expect(0, 'unhold', '001');
