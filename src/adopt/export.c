@@ -393,6 +393,26 @@ sort_sources(List *sources)
 	return sorted;
 }
 
+/*
+ * Error context callback: the files are not the caller's, who can neither rename
+ * them nor leave one out.
+ */
+static void
+replace_hint(void *arg)
+{
+	const ExportFormat *format = arg;
+
+	if (geterrcode() != MIG_ERRCODE_CONVENTION &&
+		geterrcode() != MIG_ERRCODE_DUPLICATE)
+		return;
+	if (strcmp(format->name, "sqitch") == 0)
+		errhint("Such a migration cannot be written in the form \"%s\".  Another form may do.",
+				format->name);
+	else
+		errhint("Such a migration cannot be written in the form \"%s\".  Another form may do: migrate.export('sqitch') needs no digit in a version.",
+				format->name);
+}
+
 /* raise an error unless load() would make of the files what is stored */
 static void
 read_again(const Exporter *exporter, MigEntry **migrations,
@@ -404,14 +424,20 @@ read_again(const Exporter *exporter, MigEntry **migrations,
 	List	   *refusals;
 	List	   *sources;
 	MigSource **sorted;
+	ErrorContextCallback callback;
 
 	for (int i = 0; i < exporter->count; i++)
 	{
 		files[i].path = pstrdup(exporter->files[i].path);
 		files[i].content = pstrdup(exporter->files[i].content);
 	}
+	callback.callback = replace_hint;
+	callback.arg = unconstify(ExportFormat *, exporter->format);
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
 	sources = mig_convention_parse(files, exporter->count, &reading,
 								   &refusals);
+	error_context_stack = callback.previous;
 	sorted = sort_sources(sources);
 	for (int i = 0; i < count; i++)
 	{

@@ -345,6 +345,15 @@ SELECT count(*) FROM migrate.export();
 ROLLBACK TO s;
 SELECT count(*) FROM migrate.export('plain');
 ROLLBACK TO s;
+-- a version that no file of the form can have
+SELECT migrate.add('init', 'SELECT 1', project => 'named');
+SAVEPOINT named;
+SELECT migrate.export(project => 'named');
+ROLLBACK TO named;
+SELECT migrate.export('flyway', project => 'named');
+ROLLBACK TO named;
+SELECT path FROM migrate.export('sqitch', project => 'named');
+ROLLBACK TO s;
 SELECT count(*) FROM migrate.export(project => 'none');
 ROLLBACK;
 DROP FUNCTION files(text[]);
