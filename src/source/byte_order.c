@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
 #include "base/version_order.h"
 #include "source/byte_order.h"
 
@@ -34,7 +36,8 @@ mig_order_keep(List *in_order)
 										 source->version) <= 0)
 			ngreater--;
 		if (ngreater > 0)
-			source->requires = lappend(source->requires,
+			source->requires =
+				mig_file_line_add_word(source->requires,
 									   greater[ngreater - 1]->version);
 		greater[ngreater++] = source;
 	}
@@ -78,4 +81,69 @@ mig_byte_order_of_files(List *sources)
 
 	list_sort(sorted, compare_source_file);
 	return sorted;
+}
+
+/* migrations in the order of their versions as strings, and those that it has */
+typedef struct Walk
+{
+	List	   *by_version;
+	bool	   *placed;
+	List	   *order;
+}			Walk;
+
+/* where a version is; -1: nowhere */
+static int
+find_version(const Walk * walk, const char *version)
+{
+	int			from = 0;
+	int			to = list_length(walk->by_version);
+
+	while (from < to)
+	{
+		int			middle = from + (to - from) / 2;
+		const MigSource *source = list_nth(walk->by_version, middle);
+		int			result = strcmp(version, source->version);
+
+		if (result == 0)
+			return middle;
+		if (result < 0)
+			to = middle;
+		else
+			from = middle + 1;
+	}
+	return -1;
+}
+
+/* put a migration, unless it is there, after what it requires */
+static void
+place_version(Walk * walk, const char *version)
+{
+	int			n = find_version(walk, version);
+	MigSource  *source;
+	ListCell   *lc;
+
+	check_stack_depth();
+	CHECK_FOR_INTERRUPTS();
+	if (n < 0 || walk->placed[n])
+		return;
+	walk->placed[n] = true;
+	source = list_nth(walk->by_version, n);
+	foreach(lc, source->requires)
+		place_version(walk, lfirst(lc));
+	walk->order = lappend(walk->order, source);
+}
+
+List *
+mig_order_after_required(List *in_order)
+{
+	Walk		walk;
+	ListCell   *lc;
+
+	walk.by_version = list_copy(in_order);
+	list_sort(walk.by_version, compare_source_version);
+	walk.placed = palloc0(sizeof(bool) * Max(list_length(in_order), 1));
+	walk.order = NIL;
+	foreach(lc, in_order)
+		place_version(&walk, ((MigSource *) lfirst(lc))->version);
+	return walk.order;
 }

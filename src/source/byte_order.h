@@ -22,4 +22,10 @@ extern void mig_byte_order_keep(List *sources);
 /* a copy of the list in the order of the names of their files as strings */
 extern List *mig_byte_order_of_files(List *sources);
 
+/*
+ * A copy of the list, which must have each version once, in which a migration is
+ * preceded by those that it requires.  What requires itself stays in a circle.
+ */
+extern List *mig_order_after_required(List *in_order);
+
 #endif							/* MIG_SOURCE_BYTE_ORDER_H */

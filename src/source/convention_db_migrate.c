@@ -5,12 +5,13 @@
  *
  * Each migration is a file of JavaScript there that reads two of SQL.  The name of
  * that file is the version, as it is in the tool's table.  What else that file does
- * nobody can tell here.
+ * nobody can tell here.  The tool goes by the bytes of those names.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "source/byte_order.h"
 #include "source/conventions.h"
 
 
@@ -64,6 +65,7 @@ static void
 db_migrate_parse(MigFileSet *set)
 {
 	mig_file_set_pair(set, db_migrate_claim, mig_file_set_take);
+	mig_byte_order_keep(set->sources);
 }
 
 const MigConvention mig_convention_db_migrate = {

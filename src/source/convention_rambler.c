@@ -4,12 +4,14 @@
  *	  The files of rambler.
  *
  * The tool runs several sections of a file as one, those of the way back in the
- * reverse order.  A file has one of each here.
+ * reverse order.  A file has one of each here.  It goes by the bytes of the files'
+ * names.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "source/byte_order.h"
 #include "source/conventions.h"
 #include "source/marker_line.h"
 #include "source/numbered_names.h"
@@ -75,6 +77,7 @@ static void
 rambler_parse(MigFileSet *set)
 {
 	mig_file_set_pair(set, mig_whole_name_claim, rambler_take);
+	mig_order_keep(mig_byte_order_of_files(set->sources));
 }
 
 const MigConvention mig_convention_rambler = {

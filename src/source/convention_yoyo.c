@@ -4,13 +4,15 @@
  *	  The SQL files of yoyo.
  *
  * The name of a file is the version.  Comments at its head say what must be applied
- * before, and whether it runs in a transaction.
+ * before, and whether it runs in a transaction.  The tool goes by the bytes of the
+ * files' names where these do not say otherwise.
  *
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "base/errors.h"
+#include "source/byte_order.h"
 #include "source/conventions.h"
 
 
@@ -112,7 +114,11 @@ yoyo_detect(const MigFileSet *set)
 static void
 yoyo_parse(MigFileSet *set)
 {
+	List	   *files;
+
 	mig_file_set_pair(set, yoyo_claim, yoyo_take);
+	files = mig_byte_order_of_files(set->sources);
+	mig_order_keep(mig_order_after_required(files));
 }
 
 const MigConvention mig_convention_yoyo = {

@@ -179,6 +179,12 @@ SELECT * FROM pg_temp.loaded(jsonb_build_object(
 	'zeroth.sql', E'-- transactional: false\nSELECT 0;\n-- depends: on nothing here\n',
 	'0002.create-bar.sql', E'-- depends: 0001.create-foo zeroth\n\n-- transactional: true\nSELECT 2;'));
 SELECT pg_temp.refused('{"a.sql": "-- transactional: no\nSELECT 1", "b.rollback.sql": ""}');
+-- yoyo, rambler and db-migrate go by the bytes of names, yoyo where no file says otherwise
+SELECT version, requires FROM pg_temp.loaded('{"10.a.sql": "SELECT 1", "10.a.rollback.sql": "SELECT 2", "2.b.sql": "SELECT 3", "10.a-b.sql": "SELECT 4"}');
+SELECT version, requires FROM pg_temp.loaded('{"10.a.sql": "-- depends: 2.b\nSELECT 1", "10.a.rollback.sql": "SELECT 2", "2.b.sql": "SELECT 3", "3.c.sql": "SELECT 4"}');
+SELECT pg_temp.refused('{"1.a.sql": "-- depends: 2.b\nSELECT 1", "2.b.sql": "-- depends: 1.a\nSELECT 2", "1.a.rollback.sql": ""}');
+SELECT version, requires FROM pg_temp.loaded('{"10_a.sql": "-- rambler up\nSELECT 1;\n-- rambler down\nSELECT 2;", "2_b.sql": "-- rambler up\nSELECT 3;"}');
+SELECT version, requires FROM pg_temp.loaded('{"20240101000000-a10-up.sql": "SELECT 1", "20240101000000-a2-up.sql": "SELECT 2"}');
 SELECT pg_temp.refused('{"a.sql": "SELECT 1", "a.rollback.sql": "", "post-apply.sql": "SELECT 2"}');
 SELECT pg_temp.refused('{"a.sql": "-- depends: none\nSELECT 1", "a.rollback.sql": ""}');
 
