@@ -44,11 +44,14 @@ enum EntryColumn
 	E_EXECUTION_MS
 };
 
-/* a text that may turn out to have no statement */
+/*
+ * A text that may turn out to have no statement.  Of E'...' it does not matter
+ * what standard_conforming_strings is in the session.
+ */
 #define MAY_BE_EMPTY(text) \
 	"pg_catalog.octet_length(" text ") OPERATOR(pg_catalog.<) 8192" \
 	" AND " text " OPERATOR(pg_catalog.~*)" \
-	"  '^[[:space:]]*($|--|/[*]|;|begin|start|commit|end|[\\\\])'"
+	"  E'^[[:space:]]*($|--|/[*]|;|begin|start|commit|end|[\\\\\\\\])'"
 
 #define PLAN_COLUMNS \
 	"coalesce(m.version, a.version)," \

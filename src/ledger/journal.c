@@ -681,7 +681,7 @@ insert_bodies(List *bodies)
 	if (bodies == NIL)
 		return;
 	list_sort(bodies, compare_bodies);
-	body_table = table_open(mig_tables_relation("executed_text"), RowExclusiveLock);
+	body_table = mig_tables_open_table("executed_text", RowExclusiveLock);
 	index = index_open(MIG_PRIMARY_KEY_INDEX(body_table),
 					   RowExclusiveLock);
 	PushActiveSnapshot(GetLatestSnapshot());

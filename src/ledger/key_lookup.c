@@ -90,7 +90,7 @@ mig_key_lookup_row(const MigKeyLookup *lookup, const char *const *key,
 
 	Assert(lookup->nkeys > 0 && lookup->nkeys <= MIG_KEY_COLUMNS);
 	(void) mig_tables_owner();
-	rel = table_open(mig_tables_relation(lookup->table), AccessShareLock);
+	rel = mig_tables_open_table(lookup->table, AccessShareLock);
 	desc = RelationGetDescr(rel);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	scan = begin_scan(lookup, rel, key, keys);
@@ -165,7 +165,7 @@ mig_key_lookup_tids(const MigKeyLookup *lookup, const char *project,
 	Datum		tids;
 
 	(void) mig_tables_owner();
-	rel = table_open(mig_tables_relation(lookup->table), RowExclusiveLock);
+	rel = mig_tables_open_table(lookup->table, RowExclusiveLock);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	tids = find_tids(lookup, rel, project, versions);
 	PopActiveSnapshot();
@@ -182,7 +182,7 @@ mig_key_lookup_tids_to_read(const MigKeyLookup *lookup, const char *project,
 
 	Assert(ActiveSnapshotSet());
 	(void) mig_tables_owner();
-	rel = table_open(mig_tables_relation(lookup->table), AccessShareLock);
+	rel = mig_tables_open_table(lookup->table, AccessShareLock);
 	tids = find_tids(lookup, rel, project, versions);
 	table_close(rel, NoLock);
 	return tids;
@@ -222,7 +222,7 @@ mig_key_lookup_versions_after(const MigKeyLookup *lookup, const char *project,
 
 	Assert(ActiveSnapshotSet());
 	(void) mig_tables_owner();
-	rel = table_open(mig_tables_relation(lookup->table), AccessShareLock);
+	rel = mig_tables_open_table(lookup->table, AccessShareLock);
 	key[last] = version;
 	fill_keys(lookup, rel, key, keys);
 	keys[last].sk_strategy = BTGreaterStrategyNumber;
@@ -272,7 +272,7 @@ mig_key_lookup_versions_in(const MigKeyLookup *lookup, const char *index,
 
 	Assert(ActiveSnapshotSet());
 	(void) mig_tables_owner();
-	rel = table_open(mig_tables_relation(lookup->table), AccessShareLock);
+	rel = mig_tables_open_table(lookup->table, AccessShareLock);
 	oid = find_index(rel, index);
 	if (OidIsValid(oid))
 	{
@@ -302,7 +302,7 @@ mig_key_lookup_tids_in(const MigKeyLookup *lookup, const char *index)
 
 	Assert(ActiveSnapshotSet());
 	(void) mig_tables_owner();
-	rel = table_open(mig_tables_relation(lookup->table), AccessShareLock);
+	rel = mig_tables_open_table(lookup->table, AccessShareLock);
 	oid = find_index(rel, index);
 	scan = systable_beginscan(rel, oid, OidIsValid(oid), GetActiveSnapshot(),
 							  0, NULL);

@@ -279,7 +279,7 @@ mig_run_read(int64 run)
 static bool
 has_open_runs(void)
 {
-	Relation	rel = table_open(mig_tables_relation("run"), AccessShareLock);
+	Relation	rel = mig_tables_open_table("run", AccessShareLock);
 	Oid			index = get_relname_relid("run_open_idx",
 										  RelationGetNamespace(rel));
 	SysScanDesc scan;

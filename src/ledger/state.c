@@ -73,7 +73,7 @@ required_firing(const char *trigger)
 static bool
 has_gates(const char *name, int expected)
 {
-	Relation	rel = table_open(mig_tables_relation(name), AccessShareLock);
+	Relation	rel = mig_tables_open_table(name, AccessShareLock);
 	const TriggerDesc *triggers = rel->trigdesc;
 	int			i;
 

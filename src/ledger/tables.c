@@ -165,6 +165,19 @@ mig_tables_relation(const char *name)
 	return OidIsValid(relation) ? relation : find_relation(name);
 }
 
+Relation
+mig_tables_open_table(const char *name, LOCKMODE mode)
+{
+	Relation	rel = try_table_open(mig_tables_relation(name), mode);
+
+	if (rel == NULL)
+		ereport(ERROR,
+				(errcode(MIG_ERRCODE_EXTENSION),
+				 errmsg("extension \"%s\" was dropped", MIG_EXTENSION_NAME),
+				 errdetail("Another session has dropped it while this one waited for its tables.")));
+	return rel;
+}
+
 /* owner of a table, having made sure that it is ours; name is for errors */
 static Oid
 checked_table_owner(Oid relation, const char *name, Oid extension)

@@ -9,6 +9,8 @@
 #define MIG_LEDGER_TABLES_H
 
 #include "base/sql.h"
+#include "storage/lockdefs.h"
+#include "utils/relcache.h"
 
 /*
  * Verify that the tables are what CREATE EXTENSION made and return their
@@ -39,6 +41,12 @@ extern Oid	mig_tables_extension(void);
 
 /* OID of one of the tables, or of the sequence */
 extern Oid	mig_tables_relation(const char *name);
+
+/*
+ * table_open() for one of the tables: MIG_ERRCODE_EXTENSION if it was dropped
+ * while the lock was waited for.
+ */
+extern Relation mig_tables_open_table(const char *name, LOCKMODE mode);
 
 /* mig_sql_begin() as the owner of the tables, after checking them */
 extern void mig_tables_open(MigSqlScope *scope);

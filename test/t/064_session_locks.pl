@@ -48,9 +48,11 @@ is_waiting($node, pid_of_query($db, 'apply_each')) or die 'the first run does no
 sub pid_of_query
 {
 	my ($database, $text) = @_;
+	my $query = "SELECT pid FROM pg_stat_activity WHERE datname = '$database' AND query LIKE '%$text%' LIMIT 1";
 
-	return $node->safe_psql('postgres',
-		"SELECT pid FROM pg_stat_activity WHERE datname = '$database' AND query LIKE '%$text%' LIMIT 1");
+	$node->poll_query_until('postgres', "SELECT EXISTS ($query)")
+	  or die "nobody has said $text";
+	return $node->safe_psql('postgres', $query);
 }
 
 # a worker, whose run has begun with its row
