@@ -402,7 +402,7 @@ sub cut_native
 	my $section;
 	my $text = $content =~ s/\A\xEF\xBB\xBF//r;
 
-	foreach my $line (split /(?<=\n)/, $text)
+	foreach my $line (split /(?<=\n)|(?<=\r)(?!\n)/, $text)
 	{
 		if ($line =~
 			/\A[ \t]*--[ \t]*migrate:(up|down|verify)(?![^ \t\r\n\x0B\f])/i)
@@ -429,7 +429,7 @@ sub cut_goose
 	my $section;
 	my $text = $content =~ s/\A\xEF\xBB\xBF//r;
 
-	foreach my $line (split /(?<=\n)/, $text)
+	foreach my $line (split /(?<=\n)|(?<=\r)(?!\n)/, $text)
 	{
 		if ($line =~ /\A[ \t]*--[ \t]*\+goose(.*)/is)
 		{

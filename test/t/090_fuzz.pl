@@ -223,6 +223,7 @@ BEGIN
 		IF source IN ('sql-migrate', 'node-pg-migrate', 'tern', 'mybatis', 'play', 'micrate', 'rambler') THEN
 			up := CASE WHEN position(fuzz.bytes(stored.up) IN contents[i]) > 0 THEN fuzz.bytes(stored.up) END;
 			down := CASE WHEN stored.down IS NULL THEN NULL
+				WHEN stored.down_path IS NOT NULL THEN down
 				WHEN position(fuzz.bytes(stored.down) IN contents[i]) > 0 THEN fuzz.bytes(stored.down) ELSE '' END;
 		END IF;
 		IF (fuzz.bytes(stored.up), fuzz.bytes(stored.down), fuzz.bytes(stored.verify))
