@@ -153,7 +153,10 @@ is_deeply([ $done->{done}, $done->{run}, map { @$_{qw(version action outcome)} }
 # with nothing to do nothing is sent, and whatever is different is noticed
 my $nothing = qq{loaded: all files are unchanged\nnothing to apply: 2 applied, newest "002"\n};
 is(expect(0, 'up'), $nothing, 'nothing to do');
-is(expect(0, 'up', '002', '--note', 'x'), $nothing, 'nor up to a version');
+is(expect(0, 'up', '--note', 'x'), $nothing, 'nor with a note');
+like(expect(0, 'up', '002'), qr/^loaded 2 files: 2 unchanged\nnothing to apply/m, 'a version is looked for');
+expect(3, 'up', '099');
+like($err, qr/^ERROR:  migration "099" does not exist$/m, '... and one that is not there is an error');
 is_deeply(json(0, 'up'), { done => JSON::PP::true, loaded => [], run => undef, migrations => [], error => undef }, 'nor in JSON');
 like(expect(0, 'up', '--ignore', 'x'), qr/^loaded 2 files: 2 unchanged$/m, 'files that are read in another way are sent');
 like(expect(0, 'load', '--project', 'other', '--convention', 'native'), qr/^loaded 2 files: 2 added$/m, 'another project has its own');
@@ -168,6 +171,52 @@ unlink 'migrations/003_new.sql';
 is(expect(0, 'up'), $nothing, 'nothing to do again');
 write_file('notes.txt', 'not sent');
 is(expect(0, 'up'), $nothing, 'a file that is not sent does not matter');
+# whatever would be an error without the fingerprint is one with it
+write_file('003_mine.sql', 'CREATE TABLE mine (id int);');
+chmod(0, 'migrations/003_mine.sql') or die $!;
+expect(1, 'up');
+like($err, qr/"003_mine\.sql" cannot be read/, 'a new file that cannot be read');
+unlink 'migrations/003_mine.sql';
+make_path('migrations/mine', { mode => 0 });
+expect(1, 'up');
+like($err, qr/the directory cannot be read completely/, 'nor a new directory');
+rmdir 'migrations/mine' or die $!;
+query(q{CREATE ROLE looker; SELECT migrate.grant('look', 'looker')});
+{
+	local $ENV{PGOPTIONS} = '-c role=looker';
+
+	expect(3, 'up');
+	like($err, qr/role "looker" lacks privileges/, 'a role that may only look');
+}
+{
+	local $ENV{PGOPTIONS} = '-c default_transaction_read_only=on';
+
+	expect(3, 'up');
+	like($err, qr/read-only transaction/, 'a session that cannot write');
+}
+query(q{DROP OWNED BY looker; DROP ROLE looker});
+is(expect(0, 'up'), $nothing, 'nothing to do again');
+make_path("$work/broken");
+for my $tool (qw(find sha256sum sort))
+{
+	my $path = qx(command -v $tool) =~ s/\n//r;
+
+	# as if a file could not be read: what it can be is printed
+	append_to_file("$work/broken/$tool", <<"END");
+#!/bin/sh
+$path "\$@"
+exit 1
+END
+	chmod(0755, "$work/broken/$tool") or die $!;
+	for my $shell (grep { qx(command -v $_) } 'dash', 'bash', 'busybox sh')
+	{
+		local $ENV{PATH} = "$work/broken:$ENV{PATH}";
+
+		IPC::Run::run([ split(/ /, $shell), $client, 'up' ], '<', \undef, '>', \$out, '2>', \$err, IPC::Run::timeout($timeout));
+		unlike($out, qr/all files are unchanged/, "$shell: $tool that fails gives no fingerprint") or diag $err;
+	}
+	unlink "$work/broken/$tool";
+}
 rename('migrations/002_add.sql', 'migrations/002_add_two.sql') or die $!;
 like(expect(0, 'up'), qr/^changed +002 add_two  002_add_two\.sql\nloaded 2 files: 1 changed, 1 unchanged$/m, 'another name is seen');
 rename('migrations/002_add_two.sql', 'migrations/002_add.sql') or die $!;
