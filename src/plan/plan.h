@@ -137,6 +137,13 @@ extern MigPlan *mig_plan_up(const MigProject *project, const char *target,
 							const MigPolicy *policy,
 							MigIsApplied is_applied);
 
+/*
+ * Which entries these arguments name, applied or not.  Raises an unknown version,
+ * and "base".
+ */
+extern bool *mig_plan_up_choose(const MigProject *project, const char *target,
+								bool restricted, List *versions);
+
 /* what to undo, newest first, chosen in one of these ways */
 typedef enum MigDownKind
 {

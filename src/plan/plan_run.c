@@ -258,6 +258,21 @@ make_plan_up(const MigRunOptions *options, MigPlannedRun *prepared)
 	prepared->ledger_was_empty = nothing_applied(prepared->project);
 }
 
+void
+mig_plan_run_check_choice(const MigRunOptions *options)
+{
+	List	   *versions = list_copy(options->versions);
+	MigProject *project;
+
+	if (options->target == NULL && versions == NIL)
+		return;
+	if (options->target != NULL)
+		versions = lappend(versions, unconstify(char *, options->target));
+	project = mig_project_read(options->project, versions, false, false);
+	(void) mig_plan_up_choose(project, options->target, options->restricted,
+							  options->versions);
+}
+
 /* false if there is nothing to apply */
 static bool
 has_steps(MigPlannedRun *prepared)

@@ -79,6 +79,11 @@ extern bool mig_plan_run_apply(const MigRunOptions *options,
 							   MigPlannedRun *prepared);
 
 /*
+ * For who plans later: raise what mig_plan_up_choose() does, without the lock.
+ */
+extern void mig_plan_run_check_choice(const MigRunOptions *options);
+
+/*
  * What to undo: the guards that need no lock, and then, with the lock held,
  * the plan.  The latter is false if there is nothing to undo.
  */

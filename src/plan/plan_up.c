@@ -250,32 +250,41 @@ collect_steps(const MigProject *project, const bool *wanted, MigPlan *plan)
 		}
 }
 
+bool *
+mig_plan_up_choose(const MigProject *project, const char *target,
+				   bool restricted, List *versions)
+{
+	bool	   *wanted;
+	bool	   *named;
+	ListCell   *lc;
+	int			i;
+
+	if (target != NULL && strcmp(target, MIG_TARGET_BASE) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("cannot apply up to \"%s\"", MIG_TARGET_BASE),
+				 errhint("SELECT * FROM migrate.rollback_to('base') undoes everything, and so does CALL migrate.rollback_each(target => 'base').")));
+	wanted = mig_plan_up_to(project, target);
+	if (!restricted)
+		return wanted;
+	named = palloc0(sizeof(bool) * Max(project->count, 1));
+	foreach(lc, versions)
+		named[mig_plan_index(project, mig_plan_find_or_error(project, lfirst(lc)))] = true;
+	for (i = 0; i < project->count; i++)
+		wanted[i] = wanted[i] && named[i];
+	return wanted;
+}
+
 MigPlan *
 mig_plan_up(const MigProject *project, const char *target, bool restricted,
 			List *versions, const MigPolicy *policy, MigIsApplied is_applied)
 {
 	MigPlan    *plan = palloc0(sizeof(MigPlan));
 	bool	   *wanted;
-	ListCell   *lc;
 
 	Assert(policy != NULL && is_applied != NULL);
-	if (target != NULL && strcmp(target, MIG_TARGET_BASE) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("cannot apply up to \"%s\"", MIG_TARGET_BASE),
-				 errhint("SELECT * FROM migrate.rollback_to('base') undoes everything, and so does CALL migrate.rollback_each(target => 'base').")));
 	refuse_changed(project);
-	wanted = mig_plan_up_to(project, target);
-	if (restricted)
-	{
-		bool	   *named = palloc0(sizeof(bool) * Max(project->count, 1));
-		int			i;
-
-		foreach(lc, versions)
-			named[mig_plan_index(project, mig_plan_find_or_error(project, lfirst(lc)))] = true;
-		for (i = 0; i < project->count; i++)
-			wanted[i] = wanted[i] && named[i];
-	}
+	wanted = mig_plan_up_choose(project, target, restricted, versions);
 	select_pending(project, wanted, plan);
 	check_requirements(project, wanted, is_applied);
 	collect_steps(project, wanted, plan);

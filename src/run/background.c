@@ -169,6 +169,7 @@ mig_background_start(const MigRunOptions *options)
 	check_database();
 	mig_background_launch_check();
 	mig_project_names_warn_if_empty(options->project);
+	mig_plan_run_check_choice(options);
 
 	memset(&row, 0, sizeof(row));
 	row.run = mig_journal_next_run();

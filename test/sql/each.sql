@@ -185,6 +185,11 @@ SELECT migrate.start(note => 'never') AS run \gset
 CALL migrate.wait(:run);
 ROLLBACK;
 SELECT count(*) FROM migrate.outcome(:run);
+-- what it is to do is looked at when it is called
+SELECT migrate.start('nosuch');
+SELECT migrate.start('base');
+SELECT migrate.start(versions => '{001,nosuch}');
+SELECT migrate.start('nosuch', project => 'nothing here');
 SELECT migrate.start(target => '005', note => 'tonight') AS run \gset
 CALL migrate.wait(:run);
 SELECT state, migrations, action FROM migrate.outcome(:run);
