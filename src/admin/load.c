@@ -68,10 +68,10 @@ is_merge(const MigSource *source)
 
 /*
  * Parse new and changed migrations.  Returns those that must be left out; which
- * are none unless partial.
+ * are none unless partial.  *warned is set if the client was told of one.
  */
 static List *
-parse_sources(List *sources, bool partial)
+parse_sources(List *sources, bool partial, bool *warned)
 {
 	List	   *refused = NIL;
 	List	   *empty = NIL;
@@ -85,25 +85,25 @@ parse_sources(List *sources, bool partial)
 	{
 		MigSource  *source = (MigSource *) lfirst(lc);
 		MemoryContext old = MemoryContextSwitchTo(context);
-
-		bool		is_empty = false;
-		bool		down_is_empty = false;
+		MigTextsFound found;
 		bool		stored;
 
 		CHECK_FOR_INTERRUPTS();
-		stored = mig_source_check_texts(source, partial, &is_empty, &down_is_empty);
+		stored = mig_source_check_texts(source, partial, &found);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(context);
+		*warned |= found.warned;
 		if (!stored)
 			refused = lappend(refused, source);
-		else if (is_empty && !is_merge(source))
+		else if (found.up_empty && !is_merge(source))
 			empty = lappend(empty, source->version);
-		if (stored && down_is_empty)
+		if (stored && found.down_empty)
 			empty_downs = lappend(empty_downs, source->version);
 	}
 	MemoryContextDelete(context);
 	mig_source_check_warn_empty(empty);
 	mig_source_check_warn_empty_downs(empty_downs);
+	*warned |= empty != NIL || empty_downs != NIL;
 	return refused;
 }
 
@@ -302,13 +302,14 @@ add_again(const char *project, MigSource *source, const MigComparison *row,
 		  const MigAuthor *authors)
 {
 	MigAmendment *amendment;
+	bool		warned = false;
 
 	if (differs_from_applied(source, row))
 	{
 		amendment = linitial(find_amendments(project, list_make1(source)));
 		if (is_harmless(amendment, row, mig_policy_read(project)))
 		{
-			(void) parse_sources(list_make1(source), false);
+			(void) parse_sources(list_make1(source), false, &warned);
 			store_sources(project, NIL, list_make1(source),
 						  list_make1(amendment), MIG_AMENDMENT_COMMENTS, authors);
 			mig_amendment_notice_comment_edits(list_make1(source->version));
@@ -329,6 +330,7 @@ mig_load_add(const char *project, MigSource *source, const MigAuthor *authors)
 {
 	List	   *sources = list_make1(source);
 	MigComparison *row;
+	bool		warned = false;
 
 	mig_preflight_transaction("store a migration");
 	mig_run_lock_acquire();
@@ -341,7 +343,7 @@ mig_load_add(const char *project, MigSource *source, const MigAuthor *authors)
 			mig_source_check_body(source, MIG_DOWN, source->down);
 			mig_source_check_body(source, MIG_VERIFY, source->verify);
 		}
-		(void) parse_sources(sources, false);
+		(void) parse_sources(sources, false, &warned);
 		store_sources(project, sources, NIL, NIL, NULL, authors);
 		return;
 	}
@@ -383,6 +385,7 @@ typedef struct LoadPlan
 	List	   *remarked;		/* versions of applied ones that are said to
 								 * run in another way now */
 	List	   *refused_sources;	/* that cannot be parsed */
+	bool		warned;			/* of bodies that are stored all the same */
 	MigEntry   *entries;		/* of the project before the load */
 	int			nentries;
 	List	   *absent;			/* of MigEntry * */
@@ -758,6 +761,35 @@ order_sources(const LoadPlan *load, const MigProject *project, int *count)
 	return loaded;
 }
 
+/*
+ * May the next load of these files be left out, once everything is applied?
+ * Then nothing was refused or warned of, and none of what load() reports anew
+ * each time is to be said: what is stored has the files and no more.
+ */
+static bool
+has_told_all(const LoadPlan *load)
+{
+	ListCell   *lc;
+
+	if (!is_whole(load) || load->how->told || load->warned ||
+		load->kept_downs != NIL)
+		return false;
+	foreach(lc, load->sources)
+	{
+		if (strcmp(load_result(lfirst(lc),
+							   &load->rows[foreach_current_index(lc)]),
+				   "superseded") == 0)
+			return false;
+	}
+	foreach(lc, load->absent)
+	{
+		if (!list_member_ptr(load->pruned,
+							 ((MigEntry *) lfirst(lc))->version))
+			return false;
+	}
+	return true;
+}
+
 /* what load() says of files, and of bodies, that were left out */
 static void
 report_refused(const LoadPlan *load, MigLoadSink sink, void *arg)
@@ -879,7 +911,7 @@ write_load(const char *project, LoadPlan *load)
 	load->refused_sources =
 		parse_sources(list_concat_copy(load->new_sources,
 									   load->changed_sources),
-					  load->how->partial);
+					  load->how->partial, &load->warned);
 	drop_refused_sources(load);
 	recheck_pruning(load);
 	if (load->remarked != NIL)
@@ -934,8 +966,10 @@ mig_load_files(const char *name, List *sources, const MigLoading *how,
 	if (has_changes(load))
 	{
 		project = write_load(name, load);
-		if (is_whole(load))
+		if (has_told_all(load))
 			mig_state_write_files(name, how->fingerprint);
+		else
+			mig_state_forget_files(name);
 	}
 	else
 	{

@@ -17,6 +17,7 @@ typedef struct MigLoading
 	bool		partial;		/* leave out what cannot be parsed */
 	bool		accept;			/* take new texts of what is applied */
 	List	   *refusals;		/* of MigRefusal *: files that were left out */
+	bool		told;			/* of the files, as each load is to */
 	const char *fingerprint;	/* of the files, and how they are read */
 } MigLoading;
 

@@ -98,18 +98,20 @@ warn_of_body(const MigSource *source, MigPart part, const ErrorData *edata,
  * The same goes for an up body of another tool, which has perhaps run what this
  * server refuses, psql's commands for example: its text is needed to say that
  * it is applied.  In a load of a part no such body is stored: false, then.
- * Sets *empty if up has no statement, *down_empty if down alone has none.
  */
 bool
-mig_source_check_texts(const MigSource *source, bool partial, bool *empty,
-					   bool *down_empty)
+mig_source_check_texts(const MigSource *source, bool partial,
+					   MigTextsFound *found)
 {
 	ErrorData  *edata = NULL;
 
+	memset(found, 0, sizeof(MigTextsFound));
 	if (!partial && mig_convention_of_source(source->source)->ours)
-		*empty = !mig_source_check_body(source, MIG_UP, source->up);
+		found->up_empty = !mig_source_check_body(source, MIG_UP, source->up);
 	else
-		edata = try_body_of_file(source, MIG_UP, source->up, empty);
+		edata = try_body_of_file(source, MIG_UP, source->up,
+								 &found->up_empty);
+	found->warned = edata != NULL;
 	if (edata != NULL)
 		warn_of_body(source, MIG_UP, edata,
 					 partial ? "The migration is left out." : HINT_STORED);
@@ -119,11 +121,12 @@ mig_source_check_texts(const MigSource *source, bool partial, bool *empty,
 	{
 		edata = try_body_of_file(source, part, part == MIG_DOWN ?
 								 source->down : source->verify,
-								 part == MIG_DOWN ? down_empty : NULL);
+								 part == MIG_DOWN ? &found->down_empty : NULL);
+		found->warned |= edata != NULL;
 		if (edata != NULL)
 			warn_of_body(source, part, edata, HINT_STORED);
 	}
-	*down_empty = *down_empty && !*empty;
+	found->down_empty = found->down_empty && !found->up_empty;
 	return true;
 }
 

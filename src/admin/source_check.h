@@ -20,12 +20,20 @@ extern bool mig_source_check_same(const char *a, const char *b);
 extern bool mig_source_check_body(const MigSource *source, MigPart part,
 								  const char *text);
 
+/* what was found in the texts of a file */
+typedef struct MigTextsFound
+{
+	bool		up_empty;		/* up has no statement */
+	bool		down_empty;		/* down alone has none */
+	bool		warned;			/* the client was told of a body */
+} MigTextsFound;
+
 /*
  * Parse the texts of a file, with warnings for what is stored all the same.
  * False if it is to be left out of a load of a part.
  */
-extern bool mig_source_check_texts(const MigSource *source, bool partial, bool *empty,
-								   bool *down_empty);
+extern bool mig_source_check_texts(const MigSource *source, bool partial,
+								   MigTextsFound *found);
 
 /* warn of bodies that do nothing (versions, char *) */
 extern void mig_source_check_warn_empty(List *versions);

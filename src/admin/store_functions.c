@@ -303,7 +303,7 @@ load_files(FunctionCallInfo fcinfo, LoadSet *set)
 	loading.accept = mig_argument_bool(fcinfo, 7, "accept");
 	loading.fingerprint = fingerprint(set, &reading);
 	sources = mig_convention_parse(set->files, set->count, &reading,
-								   &loading.refusals);
+								   &loading.refusals, &loading.told);
 	mig_load_files(mig_argument_project(fcinfo, 3), sources, &loading,
 				   put_load_result, fcinfo->resultinfo);
 }

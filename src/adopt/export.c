@@ -422,6 +422,7 @@ read_again(const Exporter *exporter, MigEntry **migrations,
 	MigFile    *files = palloc(sizeof(MigFile) * Max(exporter->count, 1));
 	List	   *different = NIL;
 	List	   *refusals;
+	bool		told;
 	List	   *sources;
 	MigSource **sorted;
 	ErrorContextCallback callback;
@@ -436,7 +437,7 @@ read_again(const Exporter *exporter, MigEntry **migrations,
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
 	sources = mig_convention_parse(files, exporter->count, &reading,
-								   &refusals);
+								   &refusals, &told);
 	error_context_stack = callback.previous;
 	sorted = sort_sources(sources);
 	for (int i = 0; i < count; i++)

@@ -174,12 +174,13 @@ make_fileset(MigFileSet *set, MigFile *files, int nfiles,
  */
 List *
 mig_convention_parse(MigFile *files, int nfiles, const MigReading *reading,
-					 List **refusals)
+					 List **refusals, bool *told)
 {
 	const MigConvention *found = NULL;
 	MigFileSet	set;
 
 	*refusals = NIL;
+	*told = false;
 	if (strcmp(reading->convention, "auto") != 0)
 		found = mig_convention_find(reading->convention);
 	make_fileset(&set, files, nfiles, reading);
@@ -215,9 +216,10 @@ mig_convention_parse(MigFile *files, int nfiles, const MigReading *reading,
 	mig_refusal_warn(&set);
 	if (found == &mig_convention_native &&
 		strcmp(reading->convention, "auto") == 0)
-		mig_dbmate_note_order(set.sources);
+		set.told |= mig_dbmate_note_order(set.sources);
 
 	*refusals = set.refusals;
+	*told = set.told || set.refusals != NIL || set.orphans != NIL;
 	list_sort(set.sources, compare_source_path);
 	return set.sources;
 }

@@ -32,10 +32,12 @@ typedef struct MigReading
  * MIG_ERRCODE_DUPLICATE if two paths claim one version.  Returns a list of
  * MigSource * in the order of the files' paths; bodies are not parsed.
  * *refusals gets the files that were left out because of partial, as
- * MigRefusal *.
+ * MigRefusal *.  *told is whether the client was told something of the files,
+ * which each load of them has to tell.
  */
 extern List *mig_convention_parse(MigFile *files, int nfiles,
-								  const MigReading *reading, List **refusals);
+								  const MigReading *reading, List **refusals,
+								  bool *told);
 
 /*
  * The same string for versions that mean the same one in the convention, as 1

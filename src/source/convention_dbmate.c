@@ -113,7 +113,7 @@ may_be_dbmate(const MigSource *source)
 		mig_file_path_is_digits(source->version);
 }
 
-void
+bool
 mig_dbmate_note_order(List *sources)
 {
 	const MigSource *last = NULL;
@@ -125,7 +125,7 @@ mig_dbmate_note_order(List *sources)
 		const MigSource *source = lfirst(lc);
 
 		if (!may_be_dbmate(source))
-			return;
+			return false;
 		if (last != NULL && first == NULL &&
 			mig_version_order_compare(last->version, source->version) > 0)
 			first = source;
@@ -139,6 +139,7 @@ mig_dbmate_note_order(List *sources)
 						   mig_file_path_base(last->path),
 						   mig_file_path_base(first->path)),
 				 errhint("If they are dbmate's, pass convention => 'dbmate' to keep its order, else convention => 'native'.")));
+	return first != NULL;
 }
 
 const MigConvention mig_convention_dbmate = {

@@ -15,6 +15,6 @@
  * anybody having said so: if dbmate could have written all of them, and would
  * run them in another order, say so in a NOTICE.
  */
-extern void mig_dbmate_note_order(List *sources);
+extern bool mig_dbmate_note_order(List *sources);
 
 #endif							/* MIG_SOURCE_CONVENTION_DBMATE_H */

@@ -49,6 +49,7 @@ typedef struct MigFileSet
 	bool		partial;		/* refused files do not end the load */
 	List	   *refusals;		/* of MigRefusal * */
 	List	   *sources;		/* of MigSource *, filled by the parser */
+	bool		told;			/* a message says what was left out of it */
 	List	   *orphans;		/* paths (char *) of files of other parts that
 								 * no source has */
 } MigFileSet;

@@ -88,6 +88,7 @@ mig_set_check_left_over(MigFileSet *set, const MigConvention *convention)
 			refuse_misfit(set, script, convention);
 	}
 
+	set->told = set->told || paths != NIL;
 	if (paths != NIL)
 		ereport(NOTICE,
 				(errmsg_plural("%d file is not part of convention \"%s\" and was left out",

@@ -33,6 +33,7 @@ make_path($ENV{TMPDIR}, "$work/shop");
 chdir "$work/shop" or die $!;
 
 my ($status, $out, $err);
+my $spoken = 0;
 
 sub run_client
 {
@@ -217,6 +218,46 @@ END
 	}
 	unlink "$work/broken/$tool";
 }
+# what a load has to say again makes the next one necessary
+query('CREATE DATABASE spoken');
+{
+	local $ENV{PGDATABASE} = 'spoken';
+	my $dir = "$work/spoken";
+
+	$node->safe_psql('spoken', 'CREATE EXTENSION migrate');
+	for my $case (
+		[ '002_b.sql', 'CREATE TABEL b (id int);', 4, qr/refused/, '--partial' ],
+		[ '002_b.sql', "-- migrate:up\nCREATE TABLE b (id int);\n-- migrate:down\n", 0, qr/no statement/ ],
+		[ '002_b.sql', "-- nothing yet\n", 0, qr/is empty/ ],
+		[ '007_b.down.sql', 'DROP TABLE b;', 0, qr/belongs to no migration/ ],
+		[ '002_notes.md', '# Notes', 0, qr/left out/ ])
+	{
+		my ($path, $content, $expected, $said, @options) = @$case;
+		my $project = 'p' . ++$spoken;
+
+		remove_tree($dir);
+		make_path($dir);
+		append_to_file("$dir/001_a.sql", "CREATE TABLE a$spoken (id int);");
+		append_to_file("$dir/$path", $content);
+		run_client('up', '--dir', $dir, '--project', $project, @options);
+		is($status, $expected, "$path: status") or diag $err;
+		like("$out$err", $said, "$path: is told");
+		run_client('up', '--dir', $dir, '--project', $project);
+		unlike($out, qr/all files are unchanged/, "$path: and not forgotten");
+	}
+
+	# what is in the database alone
+	remove_tree($dir);
+	make_path($dir);
+	append_to_file("$dir/$_.sql", "CREATE TABLE t$_ (id int);") for '001', '002';
+	expect(0, 'up', '--dir', $dir);
+	like(expect(0, 'up', '--dir', $dir), qr/all files are unchanged/, 'nothing is to be told');
+	unlink "$dir/001.sql";
+	append_to_file("$dir/003.sql", 'CREATE TABLE t003 (id int);');
+	like(expect(0, 'up', '--dir', $dir), qr/1 absent/, 'a migration without a file is told');
+	like(expect(0, 'up', '--dir', $dir), qr/1 absent/, '... each time');
+}
+query('DROP DATABASE spoken');
 rename('migrations/002_add.sql', 'migrations/002_add_two.sql') or die $!;
 like(expect(0, 'up'), qr/^changed +002 add_two  002_add_two\.sql\nloaded 2 files: 1 changed, 1 unchanged$/m, 'another name is seen');
 rename('migrations/002_add_two.sql', 'migrations/002_add.sql') or die $!;
