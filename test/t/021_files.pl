@@ -140,6 +140,37 @@ append_to_file($new_file, $text);
 is($status, 0, 'filled in, it is applied') or diag $err;
 like($err, qr/WARNING:  the up body of 1 migration is empty.*002/s, '... and what somebody has written so, with a WARNING');
 
+# Nor what has a remark alone, or statements in the wrong place, or is of another form.
+my ($head) = $text =~ /^(.*)/;
+my %unfilled = (
+	'a remark' => { '001_x.sql' => "$head\n-- adds x, see #77\n-- migrate:up\n\n\n-- migrate:down\n\n" },
+	'below down' => { '001_x.sql' => "$head\n-- migrate:up\n\n\n-- migrate:down\n\nSELECT 1;\n" },
+	'goose' => { '00001_x.sql' => "-- +goose Up\n\n\n-- +goose Down\n\n" },
+	'pair' => { '001_x.up.sql' => "\n", '001_x.down.sql' => "\n" });
+foreach my $name (sort keys %unfilled)
+{
+	($status, $out, $err) = up(directory(%{ $unfilled{$name} }), '--project', "unfilled $name", '--one-transaction');
+	is($status, 1, "not filled in: $name") or diag $err;
+	is(stored("unfilled $name"), '', '... and it is not stored');
+}
+
+# "new" writes no file that the directory's tool, and its convention, do not read.
+my %of_tools = (
+	'yoyo' => { '1.a.sql' => 'SELECT 1;', '1.a.rollback.sql' => 'SELECT 1;' },
+	'postgrator' => { '001.do.a.sql' => 'SELECT 1;' },
+	'db-migrate' => { '20240101-a-up.sql' => 'SELECT 1;', '20240101-a-down.sql' => 'SELECT 1;' },
+	'micrate' => { '1_a.sql' => "-- +micrate Up\nSELECT 1;\n" },
+	'sql-migrate' => { '1_a.sql' => "-- +migrate Up\nSELECT 1;\n" },
+	'rambler' => { '1_a.sql' => "-- rambler up\nSELECT 1;\n" },
+	'play' => { '1.sql' => "# --- !Ups\nSELECT 1;\n" },
+	'mybatis' => { '1_a.sql' => "-- // a\nSELECT 1;\n-- //\@UNDO\nSELECT 2;\n" },
+	'tern' => { '001_a.sql' => "SELECT 1;\n---- create above / drop below ----\nSELECT 2;\n" },
+	'node-pg-migrate' => { '1_a.sql' => "-- Up Migration\nSELECT 1;\n" });
+foreach my $name (sort keys %of_tools)
+{
+	is((run_new('b', directory(%{ $of_tools{$name} })))[0], '', "new: no file for $name");
+}
+
 $dir = directory('001_a.sql' => 'CREATE TABLE IF NOT EXISTS a ();', 'seed.sql' => 'DROP TABLE a;',
 	'test/cleanup.sql' => 'DROP TABLE a;', 'test/002_x.sql' => 'DROP TABLE a;');
 ($status, $out, $err) = up($dir, '--project', 'strays', '--one-transaction');
