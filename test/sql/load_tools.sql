@@ -2,6 +2,8 @@
 -- Files of tools that keep both ways in one file, or name them in their own way
 --
 \pset null '(null)'
+DROP EXTENSION migrate;
+CREATE EXTENSION migrate;
 
 -- what auto makes of files, in the order of the plan, with its bodies
 CREATE FUNCTION pg_temp.loaded(files jsonb, convention text DEFAULT 'auto')
