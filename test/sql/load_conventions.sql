@@ -2,6 +2,8 @@
 -- The conventions of load(): file names and markers, and what is refused
 --
 \pset null '(null)'
+DROP EXTENSION migrate;
+CREATE EXTENSION migrate;
 
 -- what is stored for a project; texts as JSON strings, so that a line is a line
 CREATE FUNCTION pg_temp.stored(project text)
