@@ -409,7 +409,7 @@ replace_hint(void *arg)
 		errhint("Such a migration cannot be written in the form \"%s\".  Another form may do.",
 				format->name);
 	else
-		errhint("Such a migration cannot be written in the form \"%s\".  Another form may do: migrate.export('sqitch') needs no digit in a version.",
+		errhint("Such a migration cannot be written in the form \"%s\".  Another form may do: SELECT * FROM migrate.export('sqitch') has versions of any name.",
 				format->name);
 }
 
