@@ -175,6 +175,8 @@ SELECT * FROM pg_temp.loaded(jsonb_build_object(
 	'migrations/20150207134657-add-people.js', '',
 	'migrations/sqls/20150207134657-add-people-up.sql', E'/* Replace with your SQL commands */\nSELECT 1;',
 	'migrations/sqls/20150207134657-add-people-down.sql', 'SELECT -1;'));
+SELECT pg_temp.refused('{"m/20240101000000-a.js": "", "m/sqls/20240101000000-a-up.sql": "SELECT 1", "m/20240102000000-b.js": "", "m/20240103000000-c.coffee": "", "m/index.js": ""}');
+SELECT pg_temp.refused('{"20240101000000-a.ts": "", "sqls/20240101000000-a-up.sql": "SELECT 1"}');
 SELECT * FROM pg_temp.loaded(jsonb_build_object(
 	'0001.create-foo.sql', E'--\n-- file: migrations/0001.create-foo.sql\n--\nCREATE TABLE foo (a int);',
 	'0001.create-foo.rollback.sql', 'DROP TABLE foo;',
