@@ -82,7 +82,7 @@ END
 foreach my $call ('SELECT reason FROM migrate.plan()', 'SELECT message FROM migrate.lint()')
 {
 	my ($status, $out, $err) = run_sql($node, $db, $superuser, $limit . $call);
-	like($out, qr/^the up body cannot be run \(MG009\)$/m,
+	like($out, qr/^the up body cannot be run \(MG009\)/m,
 		"$call says why it does not read it");
 }
 foreach my $call ('SELECT * FROM migrate.apply()', 'CALL migrate.apply_each()',

@@ -304,8 +304,12 @@ foreach my $case (
 		"$case->[0] is refused in one transaction");
 }
 store('BEGIN; INSERT INTO seen VALUES (1); COMMIT; BEGIN; INSERT INTO seen VALUES (2); COMMIT');
+fails_with('SELECT migrate.apply()', 'MG008', 'two blocks are no one transaction');
+query($node, $db, 'app', 'CALL migrate.apply_each()');
+is(seen(), '1, 2', 'and run as two');
+store('BEGIN; INSERT INTO seen VALUES (1); COMMIT');
 query($node, $db, 'app', 'SELECT migrate.apply()');
-is(seen(), '1, 2', 'pairs are taken off there');
+is(seen(), '1', 'a pair around all of it is taken off');
 store('SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; SELECT 1');
 $err = fails_with('SELECT migrate.apply()', '25001', 'SET TRANSACTION comes too late there');
 like($err, qr/HINT: .*write BEGIN and COMMIT around/, 'and the hint does not weaken it');
